@@ -1,0 +1,15 @@
+"""tfpix2pix: paired image-to-image translation (pix2pix, arXiv 1611.07004) in TensorFlow."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+__all__ = ["load", "__version__"]
+
+
+def __getattr__(name: str):
+    # TensorFlow takes seconds to import, so nothing here imports it before it is needed.
+    if name == "load":
+        from tfpix2pix.inference import load
+
+        return load
+    raise AttributeError(f"module 'tfpix2pix' has no attribute {name!r}")
