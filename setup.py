@@ -1,10 +1,106 @@
 """Packaging of tfpix2pix; BUILD.md says why each dependency is there."""
 
+import os
+import re
+from pathlib import Path
+
 from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
+
+# The distribution that brings TensorFlow. `tensorflow-cpu` has the same versions and the same
+# modules under another name; pip would install `tensorflow` over it, so its users name it here:
+#     TFPIX2PIX_TENSORFLOW=tensorflow-cpu python -m pip install -e .
+# An empty value leaves TensorFlow out, for an environment that already has one of its own kind.
+TENSORFLOW_CHOICES = ("tensorflow", "tensorflow-cpu", "")
+TENSORFLOW_RANGE = ">=2.15,<2.22"
+
+
+def read_version() -> str:
+    """The version, read as text: importing the package here would need its dependencies."""
+    text = (HERE / "tfpix2pix" / "__init__.py").read_text(encoding="utf-8")
+    match = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
+    if match is None:
+        raise SystemExit('setup.py: no line `__version__ = "..."` in tfpix2pix/__init__.py')
+    return match.group(1)
+
+
+def tensorflow_distribution() -> str:
+    """The value of TFPIX2PIX_TENSORFLOW, checked; `tensorflow` when it is not set."""
+    name = os.environ.get("TFPIX2PIX_TENSORFLOW", "tensorflow").strip()
+    if name not in TENSORFLOW_CHOICES:
+        raise SystemExit(
+            f"setup.py: TFPIX2PIX_TENSORFLOW is {name!r}; it must be 'tensorflow', "
+            "'tensorflow-cpu' or empty (empty: you bring a TensorFlow of your own)"
+        )
+    return name
+
+
+tensorflow = tensorflow_distribution()
+
+install_requires = [
+    "absl-py>=1.4",
+    "jinja2>=3.1",
+    "matplotlib>=3.8",
+    "numpy>=1.23.5",
+    "pillow>=10.1",
+    "rich>=13.0",
+    "tensorboard>=2.15",
+]
+if tensorflow:
+    install_requires.append(tensorflow + TENSORFLOW_RANGE)
+
+# TensorFlow Addons ended with TensorFlow 2.15 and Python 3.11. On a newer Python this extra adds
+# nothing, and says so by its marker instead of failing.
+OLD_PYTHON = 'python_version < "3.12"'
+addons = [
+    f"tensorflow-addons==0.23.*; {OLD_PYTHON}",
+    # pip would take newer ones of these two beside TensorFlow 2.15, and their import fails there.
+    f"onnx<1.19; {OLD_PYTHON}",
+    f"tensorflow-metadata<1.18; {OLD_PYTHON}",
+    # The `tensorboard` command of 2.15 imports pkg_resources, which setuptools 82 dropped.
+    f"setuptools<82; {OLD_PYTHON}",
+]
+if tensorflow:
+    addons.append(f"{tensorflow}==2.15.*; {OLD_PYTHON}")
+
+test = [
+    "hypothesis>=6.90",
+    "pytest>=8.0",
+    "scikit-image>=0.22",
+    # tests/test_packaging.py builds a wheel without network, so the build tools must be there;
+    # a virtual environment has no setuptools of its own from Python 3.12 on.
+    "setuptools>=70.1",
+]
+
+extras_require = {
+    "test": test,
+    "dev": [*test, "build>=1.0", "ruff>=0.6"],
+    "addons": addons,
+}
+# NVIDIA's libraries come as an extra of `tensorflow` only; asked for together with
+# `tensorflow-cpu` they would bring in `tensorflow` beside it, so there is no such extra then.
+if tensorflow != "tensorflow-cpu":
+    extras_require["cuda"] = ["tensorflow[and-cuda]" + TENSORFLOW_RANGE]
+
+readme = HERE / "README.md"
 
 setup(
     name="tfpix2pix",
-    version="0.1.0",
+    version=read_version(),
+    description="Paired image-to-image translation (pix2pix) in TensorFlow",
+    long_description=readme.read_text(encoding="utf-8") if readme.is_file() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    classifiers=[
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Image Processing",
+    ],
     package_dir={"tfpix2pix": "tfpix2pix", "tfpix2pix.data": "data", "tfpix2pix.export": "export"},
     packages=find_packages(include=["tfpix2pix", "tfpix2pix.*"])
     + ["tfpix2pix.data", "tfpix2pix.export"]
@@ -12,5 +108,7 @@ setup(
     + ["tfpix2pix.export." + p for p in find_packages("export")],
     package_data={"tfpix2pix": ["report/templates/*"]},
     python_requires=">=3.10",
+    install_requires=install_requires,
+    extras_require=extras_require,
     entry_points={"console_scripts": ["tfpix2pix=tfpix2pix.cli.main:run"]},
 )

@@ -1,0 +1,47 @@
+"""tfpix2pix.data: pairs of images, from whatever form they are kept in to training batches.
+
+A `PairSource` reads one layout (``open_dataset`` picks it), a `PairStore` holds or streams the
+decoded pairs of a split, and `training_batches` / `evaluation_batches` turn a store into tf.data
+datasets of ``(x, y)`` in [-1, 1]. Nothing here knows a model.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+# Names are resolved on first use: `import tfpix2pix.data` must not pull in TensorFlow or Pillow.
+_HOME = {
+    "SPLITS": "source",
+    "PairSource": "source",
+    "SampleSource": "sample_source",
+    "SideBySideSource": "side_by_side",
+    "split_pair": "side_by_side",
+    "LAYOUTS": "layouts",
+    "open_dataset": "layouts",
+    "UnreadableImage": "images",
+    "convert_channels": "images",
+    "is_image_name": "images",
+    "read_image": "images",
+    "read_image_with_notes": "images",
+    "write_image": "images",
+    "PairStore": "store",
+    "explain": "store",
+    "open_store": "store",
+    "augment": "pipeline",
+    "epoch_position": "pipeline",
+    "evaluation_batches": "pipeline",
+    "to_float": "pipeline",
+    "to_uint8": "pipeline",
+    "training_batches": "pipeline",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str):
+    if name in _HOME:
+        return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -1,0 +1,42 @@
+"""The embedded sample as a source of pairs (what it draws is tested in test_sample.py)."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from tfpix2pix.data import open_dataset
+from tfpix2pix.errors import DataError
+
+
+def test_counts_names_and_sizes():
+    source = open_dataset("sample", sample_pairs=6, sample_size=64, target_channels=1)
+    assert [source.count(split) for split in ("train", "val", "test", "none")] == [6, 1, 1, 0]
+    assert source.decoded_bytes("train") == 6 * 64 * 64 * 4
+    assert source.describe().startswith("6 train, 1 val, 1 test pairs of 64x64")
+    assert source.pair_name("train", 5) != source.pair_name("train", 4)
+    source.check()
+    identity = source.identity()
+    assert json.loads(json.dumps(identity)) == identity
+    assert open_dataset("sample", sample_pairs=6, sample_size=64, seed=1).identity() != identity
+
+
+@pytest.mark.parametrize("option", ["sample_pairs", "sample_size"])
+def test_values_out_of_range(option):
+    with pytest.raises(DataError, match=f"--{option}=0"):
+        open_dataset("sample", **{option: 0})
+
+
+def test_direction_channels_and_range():
+    pytest.importorskip("tfpix2pix.data.sample")
+    options = {"sample_pairs": 2, "sample_size": 32, "seed": 4}
+    label, photo = open_dataset("sample", **options).load("train", 1)
+    assert label.shape == photo.shape == (32, 32, 3)
+    assert label.dtype == photo.dtype == np.uint8
+    x, y = open_dataset("sample", direction="BtoA", input_channels=1, **options).load("train", 1)
+    assert x.shape == (32, 32, 1)
+    np.testing.assert_array_equal(y, label)
+    with pytest.raises(IndexError, match="no pair 2"):
+        open_dataset("sample", **options).load("train", 2)

@@ -1,0 +1,197 @@
+"""pix2pix: two networks, their optimizers, and one training step (the paper, section 3)."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfpix2pix.algorithms import losses
+from tfpix2pix.algorithms.adam import Adam
+from tfpix2pix.config import Config
+from tfpix2pix.models import build_discriminator, build_generator, noise
+from tfpix2pix.models.generator import noise_factor
+from tfpix2pix.models.weights import initialize, named_weights
+
+
+def generator_of(config: Config) -> tf.keras.Model:
+    """The generator that a config describes, with Keras's initial weights."""
+    return build_generator(
+        crop_size=config.crop_size,
+        input_channels=config.input_channels,
+        output_channels=config.target_channels,
+        ngf=config.ngf,
+        norm=config.norm,
+        dropout=config.dropout,
+        skips=config.generator == "unet",
+    )
+
+
+def discriminator_of(config: Config) -> tf.keras.Model:
+    """The discriminator that a config describes, with Keras's initial weights."""
+    return build_discriminator(
+        receptive_field=config.receptive_field,
+        input_channels=config.input_channels,
+        output_channels=config.target_channels,
+        ndf=config.ndf,
+        norm=config.norm,
+        conditional=config.loss in ("cgan", "l1+cgan"),
+    )
+
+
+class Pix2Pix:
+    """The networks with their optimizers, and the step that trains them.
+
+    Args:
+      config: the run's config.
+      strategy: where to train; the default is one device. The batch that ``train_step`` gets is
+        split over its replicas.
+
+    Attributes:
+      generator, discriminator: Keras models; discriminator is None when the loss is L1 alone.
+      step: int64 variable, training steps done so far.
+    """
+
+    def __init__(self, config: Config, strategy: tf.distribute.Strategy | None = None) -> None:
+        self.config = config
+        self.strategy = strategy or tf.distribute.get_strategy()
+        if config.batch_size % self.strategy.num_replicas_in_sync:
+            raise ValueError(
+                f"batch_size {config.batch_size} does not divide over "
+                f"{self.strategy.num_replicas_in_sync} replicas"
+            )
+        with self.strategy.scope():
+            self.step = tf.Variable(
+                0, dtype=tf.int64, trainable=False, name="step",
+                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            )
+            self.generator = generator_of(config)
+            initialize(self.generator, config.seed)
+            self._generator_adam = self._adam(self.generator)
+            self.discriminator = None
+            if config.has_discriminator:
+                self.discriminator = discriminator_of(config)
+                initialize(self.discriminator, config.seed)
+                self._discriminator_adam = self._adam(self.discriminator)
+
+    def _adam(self, model: tf.keras.Model) -> Adam:
+        weights = named_weights(model, trainable_only=True)
+        config = self.config
+        return Adam(weights, config.learning_rate, config.beta1, config.beta2)
+
+    def networks(self) -> dict[str, tf.keras.Model]:
+        """The networks by name, the one that makes pictures first."""
+        nets = {"generator": self.generator, "discriminator": self.discriminator}
+        return {name: net for name, net in nets.items() if net is not None}
+
+    def state(self) -> dict[str, object]:
+        """Every variable that a continued run needs, nested by name, for ``tf.train.Checkpoint``."""
+        state: dict[str, object] = {
+            "step": self.step,
+            "generator": named_weights(self.generator),
+            "generator_adam": self._generator_adam.variables(),
+        }
+        if self.discriminator is not None:
+            state["discriminator"] = named_weights(self.discriminator)
+            state["discriminator_adam"] = self._discriminator_adam.variables()
+        return state
+
+    # === Training ===
+
+    @tf.function
+    def train_step(self, x: tf.Tensor, y: tf.Tensor) -> dict[str, tf.Tensor]:
+        """One update of both networks on a batch.
+
+        Args:
+          x, y: float32 ``[B, crop_size, crop_size, C]`` in [-1, 1]; under a strategy of several
+            replicas, the distributed values of its dataset.
+
+        Returns:
+          Scalars, means over the batch: ``generator`` (the whole objective), ``l1`` (unweighted),
+          and with a discriminator ``gan``, ``discriminator`` (halved), ``real`` and ``fake`` (mean
+          of sigmoid(D), 0 to 1), ``accuracy`` (share of patches that D judges rightly).
+        """
+        per_replica = self.strategy.run(self._replica_step, args=(x, y))
+        self.step.assign_add(1)
+        return {
+            name: self.strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
+            for name, value in per_replica.items()
+        }
+
+    def _replica_step(self, x: tf.Tensor, y: tf.Tensor) -> dict[str, tf.Tensor]:
+        z = self._training_noise(x)
+        if self.discriminator is None:
+            with tf.GradientTape() as tape:
+                fake = self.generator([x, z], training=True)
+                l1 = self._mean(losses.l1(y, fake))
+                objective = self.config.lambda_l1 * l1
+            self._generator_adam.apply(self._gradients(tape, objective, "generator"), self.step)
+            return {"generator": objective, "l1": l1}
+
+        # One forward of G and one of D on its result serve both updates, as in the paper's code;
+        # both gradients are taken before either network changes.
+        with tf.GradientTape(persistent=True) as tape:
+            fake = self.generator([x, z], training=True)
+            real_logits = self._discriminate(x, y)
+            fake_logits = self._discriminate(x, fake)
+            d_objective = self._mean(losses.discriminator(real_logits, fake_logits))
+            gan = self._mean(losses.generator_gan(fake_logits))
+            l1 = self._mean(losses.l1(y, fake))
+            weight = self.config.lambda_l1 if self.config.loss.startswith("l1") else 0.0
+            objective = gan + weight * l1 if weight else gan
+        g_gradients = self._gradients(tape, objective, "generator")
+        d_gradients = self._gradients(tape, d_objective, "discriminator")
+        del tape
+        self._discriminator_adam.apply(d_gradients, self.step)
+        self._generator_adam.apply(g_gradients, self.step)
+
+        rightly = 0.5 * (_share(real_logits > 0) + _share(fake_logits < 0))
+        return {
+            "generator": objective,
+            "gan": gan,
+            "l1": l1,
+            "discriminator": d_objective,
+            "real": self._mean(tf.reduce_mean(tf.sigmoid(real_logits), axis=[1, 2, 3])),
+            "fake": self._mean(tf.reduce_mean(tf.sigmoid(fake_logits), axis=[1, 2, 3])),
+            "accuracy": self._mean(rightly),
+        }
+
+    def _discriminate(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        conditional = self.config.loss in ("cgan", "l1+cgan")
+        return self.discriminator([x, y] if conditional else y, training=True)
+
+    def _gradients(
+        self, tape: tf.GradientTape, objective: tf.Tensor, network: str
+    ) -> list[tf.Tensor]:
+        model = self.networks()[network]
+        weights = list(named_weights(model, trainable_only=True).values())
+        return tape.gradient(
+            objective, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+
+    def _mean(self, per_image: tf.Tensor) -> tf.Tensor:
+        """This replica's share of the mean over the whole batch."""
+        return tf.reduce_sum(per_image) / self.config.batch_size
+
+    def _training_noise(self, x: tf.Tensor) -> tf.Tensor:
+        """z for this replica's images, a function of (seed, the images' places in the stream)."""
+        replica = tf.distribute.get_replica_context()
+        local = self.config.batch_size // replica.num_replicas_in_sync
+        first = self.step * self.config.batch_size
+        first += tf.cast(replica.replica_id_in_sync_group, tf.int64) * local
+        return draw_noise(
+            self.generator, self.config, x, noise.TRAINING, first + tf.range(local, dtype=tf.int64)
+        )
+
+
+def draw_noise(
+    generator: tf.keras.Model, config: Config, x: tf.Tensor, stream: int, positions: tf.Tensor
+) -> tf.Tensor:
+    """Uniform z for the images ``x [B, H, W, C]``, a function of (config.seed, positions [B])."""
+    size = tf.shape(x)
+    shape = noise.shape_for(
+        generator.inputs[1], size[1], size[2], noise_factor(config.crop_size)
+    )
+    return noise.draw(config.seed, stream, positions, shape)
+
+
+def _share(truth: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(tf.cast(truth, tf.float32), axis=[1, 2, 3])

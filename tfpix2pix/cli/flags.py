@@ -1,0 +1,171 @@
+"""Flags: the parser with its manual pages, and the config's fields as flags.
+
+Subcommands come from ``absl.flags.argparse_flags``, so absl's own flags (``--verbosity``,
+``--flagfile``) work everywhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from absl.flags import argparse_flags
+
+from tfpix2pix.config import DEFAULT_PRESET, GROUPS, KIND_NAMES, PRESETS, Config, nearest
+
+_TRUE, _FALSE = ("true", "t", "1", "yes", "y"), ("false", "f", "0", "no", "n")
+
+
+class Parser(argparse_flags.ArgumentParser):
+    """An argument parser that prints one sentence on a mistake and exits with code 2."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("allow_abbrev", False)
+        kwargs.setdefault("formatter_class", ManualFormatter)
+        super().__init__(**kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see `{self.prog} --help`)\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        namespace, unknown = super().parse_known_args(args, namespace)
+        if unknown and getattr(self, "leaf", False):
+            self._reject(unknown[0])
+        return namespace, unknown
+
+    def _reject(self, word: str) -> NoReturn:
+        if not word.startswith("-"):
+            self.error(f"unexpected argument {word!r}; flags look like --name=value")
+        name = word.split("=")[0]
+        known = [
+            flag
+            for action in self._actions
+            if action.help is not argparse.SUPPRESS
+            for flag in action.option_strings
+        ]
+        self.error(f"unknown flag {name}{nearest(name, known)}")
+
+
+class ManualFormatter(argparse.RawDescriptionHelpFormatter):
+    """Help like a manual page: the flag on a line, its text indented below it."""
+
+    def __init__(self, prog: str) -> None:
+        width = min(100, max(60, shutil.get_terminal_size().columns))
+        super().__init__(prog, max_help_position=6, width=width, indent_increment=2)
+
+    def _format_action(self, action: argparse.Action) -> str:
+        if action.help is argparse.SUPPRESS or isinstance(action, argparse._SubParsersAction):
+            return ""
+        names = list(action.option_strings)
+        if isinstance(action, _SetBoolean):
+            names = names[:2]  # the third spelling, --no-NAME, needs no mention
+        head = ", ".join(names) or str(action.metavar or action.dest)
+        if action.metavar and action.nargs != 0 and names:
+            head += f"={action.metavar}"
+        body = textwrap.wrap(action.help or "", self._width - 8)
+        return "\n".join([f"  {head}", *(f"      {line}" for line in body)]) + "\n"
+
+
+class _SetBoolean(argparse.Action):
+    """``--flip``, ``--noflip``, ``--no-flip``, ``--flip=true|false``."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, value: Any,
+        option: str | None = None,
+    ) -> None:
+        negated = str(option).startswith("--no")
+        if value is None:
+            chosen = True
+        elif str(value).lower() in _TRUE + _FALSE:
+            chosen = str(value).lower() in _TRUE
+        else:
+            parser.error(f"{option}={value}: expected true or false")
+        setattr(namespace, self.dest, chosen != negated)
+
+
+def add_boolean(
+    group: Any, name: str, help: str, default: Any = False, metavar: str | None = None
+) -> None:
+    """A boolean flag in every spelling that absl and argparse users know."""
+    group.add_argument(
+        f"--{name}", f"--no{name}", f"--no-{name}", dest=name, nargs="?", action=_SetBoolean,
+        default=default, help=help, metavar=metavar,
+    )
+
+
+def number(kind: type, flag: str) -> Callable[[str], Any]:
+    """A converter for argparse whose complaint names the flag and what was expected."""
+
+    def convert(text: str) -> Any:
+        try:
+            return kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f"expected {KIND_NAMES[kind]}, found {text!r}"
+            ) from None
+
+    convert.__name__ = flag
+    return convert
+
+
+# === The config's fields ===
+
+
+def add_config_flags(parser: Parser) -> None:
+    """One flag per field of ``Config``, grouped; a flag that is not given sets nothing."""
+    groups = {key: parser.add_argument_group(title) for key, title in GROUPS.items()}
+    for field in dataclasses.fields(Config):
+        _add_field(groups[field.metadata["group"]], field)
+
+
+def _add_field(group: Any, field: dataclasses.Field[Any]) -> None:
+    text = f"{field.metadata['help']} {_default_text(field)}".replace("%", "%%")
+    if str(field.type) == "bool":
+        add_boolean(group, field.name, text, default=argparse.SUPPRESS)
+        return
+    kind = {"int": int, "float": float, "str": str}[str(field.type)]
+    choices = field.metadata["choices"]
+    if field.name == "preset":
+        choices = tuple(PRESETS)
+    metavar = "|".join(map(str, choices)) if choices else kind.__name__.upper()
+    group.add_argument(
+        f"--{field.name}", dest=field.name, type=number(kind, field.name), metavar=metavar,
+        default=argparse.SUPPRESS, help=text,
+    )
+
+
+def _default_text(field: dataclasses.Field[Any]) -> str:
+    """``[286; quick 143]``: the paper's default, and the default preset's where it differs."""
+    if field.name == "preset":
+        return f"[{DEFAULT_PRESET}]"
+
+    def show(value: Any) -> str:
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
+    quick = PRESETS[DEFAULT_PRESET].values
+    if field.name in quick:
+        return f"[{DEFAULT_PRESET} {show(quick[field.name])}, paper {show(field.default)}]"
+    return f"[{show(field.default)}]"
+
+
+def given_config(args: argparse.Namespace) -> dict[str, Any]:
+    """The config fields that the command line gave."""
+    names = [field.name for field in dataclasses.fields(Config)]
+    return {name: getattr(args, name) for name in names if hasattr(args, name)}
+
+
+def fail(program: str, message: str, code: int = 2) -> int:
+    """Prints one sentence on standard error and returns the exit code."""
+    sys.stdout.flush()
+    text = message.strip()
+    print(f"{program}: {text}", file=sys.stderr, flush=True)
+    return code
+
+
+def words(sequence: Sequence[str]) -> str:
+    return ", ".join(sequence)

@@ -1,0 +1,112 @@
+"""The command ``tfpix2pix``: finds the subcommand and runs it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from types import ModuleType
+from typing import Any
+
+from absl import app
+
+from tfpix2pix import __version__
+from tfpix2pix.cli.flags import Parser, fail
+from tfpix2pix.config import PRESETS, nearest
+from tfpix2pix.errors import UserError
+
+# Name -> (module, one line of help). The modules import TensorFlow only when they run.
+COMMANDS = {
+    "train": ("tfpix2pix.cli.train", "learn from pairs of images; continues where it stopped"),
+    "translate": ("tfpix2pix.cli.translate", "use what a run learned on your images"),
+}
+
+
+def _manual() -> str:
+    commands = "\n".join(f"  {name:<12}{text}" for name, (_, text) in COMMANDS.items())
+    presets = "\n".join(f"  {name:<16}{preset.about}" for name, preset in PRESETS.items())
+    return f"""\
+tfpix2pix {__version__}: paired image-to-image translation (pix2pix, arXiv 1611.07004)
+
+Usage
+  tfpix2pix COMMAND [--flag=value ...]
+  tfpix2pix COMMAND --help
+
+Commands
+{commands}
+
+First steps
+  tfpix2pix train
+      learns from the embedded house fronts for some minutes and ends with the path of a page of
+      pictures, runs/sample/report.html
+  tfpix2pix train --dataset=FOLDER
+      the same with your pairs: FOLDER/train/ (and val/, test/) of side-by-side JPEG or PNG images
+  tfpix2pix translate --workdir=runs/sample --input=IMAGE_OR_FOLDER --output=IMAGE_OR_FOLDER
+      translates new images; no flag of the training is repeated
+
+Presets (tfpix2pix train --preset=NAME; other flags override them)
+{presets}
+
+Exit codes
+  0 done; 1 something failed on the way (what could be done was done); 2 bad input, nothing was
+  done; 130 or 143 stopped by Ctrl-C or SIGTERM, saved, ready to continue.
+"""
+
+
+def parse(argv: list[str]) -> tuple[ModuleType, Any] | str:
+    """The subcommand's module and its arguments, or a text to print."""
+    arguments = argv[1:]
+    if not arguments or arguments[0] in ("-h", "--help", "--helpfull", "--helpshort", "help"):
+        _mark_parsed(argv)
+        return _manual()
+    if arguments[0] == "--version":
+        _mark_parsed(argv)
+        return f"tfpix2pix {__version__}\n"
+    name = arguments[0]
+    if name not in COMMANDS:
+        what = "flag" if name.startswith("-") else "command"
+        hint = nearest(name, COMMANDS) if what == "command" else "; the command comes first"
+        sys.exit(
+            fail(
+                "tfpix2pix",
+                f"unknown {what} {name!r}{hint} (there are {', '.join(COMMANDS)}; "
+                "see `tfpix2pix --help`)",
+            )
+        )
+    module = importlib.import_module(COMMANDS[name][0])
+    parser = Parser(prog=f"tfpix2pix {name}", description=module.DESCRIPTION, usage=module.USAGE)
+    parser.leaf = True
+    module.add_flags(parser)
+    return module, parser.parse_args(arguments[1:])
+
+
+def _mark_parsed(argv: list[str]) -> None:
+    from absl import flags
+
+    flags.FLAGS(argv[:1])
+
+
+def main(parsed: tuple[ModuleType, Any] | str) -> int:
+    if isinstance(parsed, str):
+        print(parsed, end="")
+        return 0
+    module, args = parsed
+    program = f"tfpix2pix {module.__name__.rsplit('.', 1)[-1]}"
+    try:
+        return module.main(args)
+    except UserError as error:
+        return fail(program, str(error))
+    except KeyboardInterrupt:
+        return fail(program, "stopped before there was anything to save", 130)
+    except BrokenPipeError:
+        # The reader of our output left (`tfpix2pix ... | head`): nothing to complain about.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return fail(program, f"{place}{error.strerror or error}")
+
+
+def run() -> None:
+    """Entry point of the command and of ``python -m tfpix2pix``."""
+    app.run(main, flags_parser=parse)

@@ -1,0 +1,169 @@
+"""``tfpix2pix train``: learn from pairs, or continue where a run stopped."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from tfpix2pix.cli.flags import Parser, add_config_flags, fail, given_config
+from tfpix2pix.config import DEFAULT_PRESET, Config, differences, resolve
+from tfpix2pix.errors import UserError
+
+USAGE = "tfpix2pix train [--dataset=FOLDER] [--workdir=RUN] [--preset=NAME] [--flag=value ...]"
+DESCRIPTION = """\
+Trains pix2pix on pairs of images and writes everything into one folder, the workdir: config.json,
+checkpoints, event files for TensorBoard, sample grids, and report.html, a page to look at.
+
+Run the same command again, or `tfpix2pix train --workdir=RUN`, and it continues where it stopped;
+give a larger --steps or --epochs to train on. Ctrl-C and SIGTERM save first.
+
+[brackets] show the default; where the preset that is used by default, `quick`, differs from the
+paper's settings, both."""
+
+
+def add_flags(parser: Parser) -> None:
+    parser.add_argument(
+        "--workdir", metavar="RUN", default=None,
+        help="the run's folder [runs/NAME, from the data set and the preset]",
+    )
+    add_config_flags(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    given = given_config(args)
+    if "dataset" in given:
+        given["dataset"] = _absolute(given["dataset"])
+    workdir, config = _workdir_and_config(args.workdir, given)
+
+    from tfpix2pix.data import open_dataset
+    from tfpix2pix.progress import ProgressLine, duration, say
+
+    source = open_dataset(
+        config.dataset,
+        direction=config.direction,
+        input_channels=config.input_channels,
+        target_channels=config.target_channels,
+        sample_pairs=config.sample_pairs,
+        sample_size=max(config.load_size, config.crop_size),
+        seed=config.seed,
+        allow_mixed_sizes=config.allow_mixed_sizes,
+    )
+    total_files = sum(source.count(split) for split in ("train", "val", "test"))
+    with ProgressLine("checking", total_files, "pair") as line:
+        source.check(lambda done, total: line.show(done))
+    for note in source.notes():
+        say(f"note: {note}")
+    say(f"data: {source.describe()}")
+    say(_summary(config, workdir))
+
+    from tfpix2pix.quiet import import_tensorflow
+
+    import_tensorflow()
+    from tfpix2pix.training.loop import TrainingDiverged, train
+    from tfpix2pix.training.stop import StopRequest
+
+    command = shlex.join(["tfpix2pix", *sys.argv[1:]])
+    with StopRequest() as stop:
+        try:
+            outcome = train(config, workdir, source, command=command, stop=stop)
+        except TrainingDiverged as error:
+            return fail("tfpix2pix train", str(error), 1)
+    if outcome.stopped_by:
+        say(
+            f"stopped by {outcome.stopped_by} at step {outcome.steps_done:,} of "
+            f"{outcome.steps_total:,}; everything is saved. To continue: "
+            f"tfpix2pix train --workdir={shlex.quote(str(workdir))}"
+        )
+        return outcome.exit_code
+    if not outcome.trained_now:
+        say(
+            f"already trained: {workdir} has done {outcome.steps_done:,} of "
+            f"{outcome.steps_total:,} steps; give a larger --steps or --epochs to train on"
+        )
+    else:
+        say(f"trained {outcome.steps_done:,} steps in {duration(outcome.seconds)}")
+        say(f"next: tfpix2pix translate --workdir={shlex.quote(str(workdir))} "
+            "--input=IMAGE_OR_FOLDER --output=IMAGE_OR_FOLDER")
+    say(f"report: {outcome.report}")
+    return 0
+
+
+def _workdir_and_config(workdir: str | None, given: dict[str, Any]) -> tuple[Path, Config]:
+    """Where the run stands and what it is: its own config if it exists, else what was asked."""
+    if workdir is not None:
+        path = Path(workdir)
+        if path.exists() and not path.is_dir():
+            raise UserError(f"--workdir={workdir} is a file; give a folder, or a name for a new one")
+        if not (path / "config.json").exists():
+            if path.is_dir() and any(path.iterdir()):
+                raise UserError(
+                    f"--workdir={workdir} holds other files and no config.json, so it is not a "
+                    "run; give a new or empty folder"
+                )
+            return path, resolve(given)
+        # Only what was said by hand must agree: the rest is read back from the run.
+        wanted = dict(given)
+        if "preset" in given:
+            resolved = dataclasses.asdict(resolve({**_needed(path), **given}))
+            wanted = {**{k: resolved[k] for k in _preset_fields(given["preset"])}, **given}
+        return path, _continued(path, wanted, given)
+    config = resolve(given)
+    path = _default_workdir(config)
+    if not (path / "config.json").exists():
+        return path, config
+    return path, _continued(path, dataclasses.asdict(config), given)
+
+
+def _continued(path: Path, wanted: dict[str, Any], given: dict[str, Any]) -> Config:
+    saved = Config.load(path)
+    lines = differences(saved, wanted)
+    if lines:
+        raise UserError(
+            f"{path} holds a run of another configuration, so nothing was changed; give another "
+            "--workdir, or drop the flags that differ:\n  " + "\n  ".join(lines)
+        )
+    changes = {
+        field.name: given[field.name]
+        for field in dataclasses.fields(Config)
+        if field.metadata["may_change"] and field.name in given
+    }
+    if "epochs" in given and "steps" not in given:
+        changes["steps"] = 0
+    return saved.replace(**changes)
+
+
+def _needed(path: Path) -> dict[str, Any]:
+    return {"dataset": Config.load(path).dataset}
+
+
+def _preset_fields(name: str) -> list[str]:
+    from tfpix2pix.config import PRESETS
+
+    return [field for field in PRESETS[name].values if field != "dataset"]
+
+
+def _absolute(dataset: str) -> str:
+    """A folder by its absolute path, so that the run can be continued from anywhere."""
+    path = Path(dataset).expanduser()
+    return str(path.absolute()) if path.exists() or "/" in dataset else dataset
+
+
+def _default_workdir(config: Config) -> Path:
+    """``runs/sample``, ``runs/FOLDER``, ``runs/PRESET-FOLDER`` or, where it says it all, PRESET."""
+    name = Path(config.dataset).name or "data"
+    if config.preset == DEFAULT_PRESET:
+        return Path("runs", name)
+    if config.preset.startswith(name):
+        return Path("runs", config.preset)
+    return Path("runs", f"{config.preset}-{name}")
+
+
+def _summary(config: Config, workdir: Path) -> str:
+    return (
+        f"run: {workdir}, preset {config.preset}: {config.crop_size} px, ngf {config.ngf}, "
+        f"loss {config.loss}, batch {config.batch_size}"
+    )

@@ -1,0 +1,243 @@
+"""``tfpix2pix translate``: use what a run learned on images, one or ten thousand."""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfpix2pix.cli.flags import Parser, add_boolean, fail, number
+from tfpix2pix.config import Config
+from tfpix2pix.errors import UserError
+
+USAGE = (
+    "tfpix2pix translate --workdir=RUN --input=IMAGE|FOLDER|GLOB --output=IMAGE|FOLDER [--flag ...]"
+)
+DESCRIPTION = """\
+Translates images with a trained run. They need no target and may have any size: each is padded to
+what the network needs and the result cropped back. Results are named after the input, as PNG.
+
+A file that cannot be read is reported and skipped, the rest is done, and the exit code is 1."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image to read, and the file its translation goes to."""
+
+    source: Path
+    target: Path
+
+
+def add_flags(parser: Parser) -> None:
+    group = parser.add_argument_group("What to translate")
+    group.add_argument("--workdir", metavar="RUN", help="the run's folder (required)")
+    group.add_argument(
+        "--input", metavar="PATH",
+        help="an image, a folder of images, or a quoted pattern such as 'photos/**/*.jpg' "
+        "(required)",
+    )
+    group.add_argument(
+        "--output", metavar="PATH",
+        help="a file ending in .png or .jpg for one image, else a folder, made if it is missing "
+        "(required)",
+    )
+    add_boolean(
+        group, "side_by_side",
+        "the images are pairs in the pix2pix layout: translate the half that the run takes as "
+        "input [false]",
+    )
+    group = parser.add_argument_group("How")
+    group.add_argument(
+        "--checkpoint", default="latest", metavar="latest|best|STEP",
+        help="which weights: the newest, the best by the run's val measure, or a step's [latest]",
+    )
+    group.add_argument(
+        "--seed", type=number(int, "seed"), default=0, metavar="INT",
+        help="seed of the noise z; the same seed gives the same pictures [0]",
+    )
+    add_boolean(group, "deterministic", "no dropout: leave the noise z out [false]")
+    add_boolean(
+        group, "fit",
+        "resize each image to the size that the run was trained at, and the result back; for "
+        "images at another scale than the training's [false]",
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    for flag in ("workdir", "input", "output"):
+        if not getattr(args, flag):
+            raise UserError(f"--{flag} is missing; see `tfpix2pix translate --help`")
+    if not -(2**63) <= args.seed < 2**63:
+        raise UserError(f"--seed={args.seed} does not fit in 64 bits; give a smaller number")
+    config = Config.load(args.workdir)
+    jobs = _jobs(args.input, args.output)
+
+    from tfpix2pix.quiet import import_tensorflow
+
+    import_tensorflow()
+    from tfpix2pix.inference import load
+    from tfpix2pix.progress import ProgressLine, say
+
+    translator = load(args.workdir, args.checkpoint, say)
+    say(
+        f"{args.workdir} at step {translator.step:,}, "
+        + ("without noise" if args.deterministic else f"noise of seed {args.seed}")
+    )
+    folder = jobs[0].target.parent
+    try:
+        for target in {job.target.parent for job in jobs}:
+            target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"--output={args.output}: {error.filename} cannot be made ({error.strerror}); give a "
+            "folder that you may write to"
+        ) from None
+
+    notes: Counter[str] = Counter()
+    failed = 0
+    with ProgressLine("translating", len(jobs), "image") as line:
+        for done, job in enumerate(jobs, start=1):
+            try:
+                notes.update(_translate(translator, config, job, args))
+            except UserError as error:
+                failed += 1
+                sys.stdout.flush()
+                print(f"tfpix2pix translate: skipped: {error}", file=sys.stderr, flush=True)
+            line.show(done, f"{failed:,} failed" if failed else "")
+    for note, count in sorted(notes.items()):
+        say(f"note: {note} ({count:,} of {len(jobs):,} images)")
+    good = len(jobs) - failed
+    where = jobs[0].target if len(jobs) == 1 else folder
+    say(f"translated {good:,} of {len(jobs):,} images" + (f": {where}" if good else ""))
+    if failed:
+        return fail("tfpix2pix translate", f"{failed:,} of {len(jobs):,} images failed", 1)
+    return 0
+
+
+def _translate(
+    translator: object, config: Config, job: Job, args: argparse.Namespace
+) -> list[str]:
+    """Translates one file; returns what had to be done to it, in plain words."""
+    import tensorflow as tf
+
+    from tfpix2pix.data import read_image_with_notes, split_pair, write_image
+
+    image, notes = read_image_with_notes(job.source, config.input_channels)
+    if args.side_by_side:
+        try:
+            image, _ = split_pair(image, config.direction)
+        except ValueError as error:
+            raise UserError(f"{job.source}: {error}; --side_by_side expects pairs") from None
+    height, width = image.shape[:2]
+    size = config.crop_size
+    if args.fit:
+        image = _resize(image, size, size)
+    elif min(height, width) >= 2 * size or max(height, width) <= size // 2:
+        notes.append(
+            f"far from the {size} pixels that the run was trained at; --fit resizes them to that"
+        )
+    try:
+        picture = translator.translate(image, seed=args.seed, deterministic=args.deterministic)
+    except (tf.errors.ResourceExhaustedError, MemoryError):
+        raise UserError(
+            f"{job.source}: {width}x{height} pixels do not fit into memory; use --fit, or cut it"
+        ) from None
+    if args.fit:
+        picture = _resize(picture, height, width)
+    write_image(job.target, picture)
+    return notes
+
+
+def _resize(image: object, height: int, width: int) -> object:
+    import tensorflow as tf
+
+    from tfpix2pix.data import to_uint8
+
+    resized = tf.image.resize(image, [height, width], antialias=True)
+    return to_uint8(resized.numpy() / 127.5 - 1)
+
+
+# === What goes where ===
+
+
+def _jobs(source: str, output: str) -> list[Job]:
+    """The images that ``--input`` names, each with the file it becomes.
+
+    Raises:
+      UserError: nothing there, no images, or an output that cannot be meant.
+    """
+    base, names = _inputs(source)
+    target = Path(output).expanduser()
+    is_file_name = target.suffix.lower() in (".png", ".jpg", ".jpeg") and not target.is_dir()
+    single = base / names[0] if len(names) == 1 else None
+    if is_file_name:
+        if single is None:
+            raise UserError(
+                f"--output={output} is one file, --input={source} are {len(names):,} images; give "
+                "a folder"
+            )
+        jobs = [Job(single, target)]
+    else:
+        if target.exists() and not target.is_dir():
+            raise UserError(
+                f"--output={output} is a file that is no PNG or JPEG; give a folder or a name that "
+                "ends in .png or .jpg"
+            )
+        jobs = [Job(base / name, target / result) for name, result in _result_names(names)]
+    for job in jobs:
+        if job.target.exists() and os.path.samefile(job.source, job.target):
+            raise UserError(
+                f"--output={output} would overwrite the input {job.source}; give another folder"
+            )
+    return jobs
+
+
+def _inputs(source: str) -> tuple[Path, list[str]]:
+    """A base folder and the images below it, as relative names in order."""
+    from tfpix2pix.data import is_image_name
+
+    path = Path(source).expanduser()
+    if path.is_file():
+        return path.parent, [path.name]
+    if path.is_dir():
+        names = sorted(entry.name for entry in _files(path) if is_image_name(entry.name))
+        if not names:
+            raise UserError(
+                f"--input={source} holds no .jpg, .jpeg or .png image; for images in its "
+                f"subfolders give --input='{source.rstrip('/')}/**/*.png'"
+            )
+        return path, names
+    if glob.has_magic(source):
+        matches = glob.glob(str(path), recursive=True)
+        files = sorted(m for m in matches if is_image_name(m) and os.path.isfile(m))
+        if not files:
+            raise UserError(
+                f"--input={source} matches no .jpg, .jpeg or .png image; check the pattern, and "
+                "quote it"
+            )
+        base = os.path.commonpath([os.path.dirname(os.path.abspath(f)) for f in files])
+        return Path(base), [os.path.relpath(os.path.abspath(f), base) for f in files]
+    raise UserError(
+        f"--input={source}: no such file or folder; give an image, a folder or a quoted pattern"
+    )
+
+
+def _files(folder: Path) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        yield from (entry for entry in entries if entry.is_file())
+
+
+def _result_names(names: list[str]) -> list[tuple[str, str]]:
+    """Each name with that of its PNG; where two would meet, the old extension stays in it."""
+    stems = Counter(os.path.splitext(name)[0].casefold() for name in names)
+
+    def result(name: str) -> str:
+        stem = os.path.splitext(name)[0]
+        return (stem if stems[stem.casefold()] == 1 else name) + ".png"
+
+    return [(name, result(name)) for name in names]

@@ -1,0 +1,20 @@
+"""PSNR: peak signal-to-noise ratio."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tfpix2pix.evaluation.base import MeanOverImages
+
+
+class PSNR(MeanOverImages):
+    """``10 log10(255^2 / mean squared error)`` in dB, per image over all pixels and channels, then
+    the mean over images. Equal images count as 100 dB instead of infinity."""
+
+    name = "psnr"
+    highest = 100.0
+
+    def per_image(self, y: np.ndarray, fake: np.ndarray) -> np.ndarray:
+        error = np.square(y.astype(np.float64) - fake.astype(np.float64)).mean(axis=(1, 2, 3))
+        with np.errstate(divide="ignore"):
+            return np.minimum(10 * np.log10(255.0**2 / error), self.highest)

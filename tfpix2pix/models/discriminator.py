@@ -1,0 +1,82 @@
+"""PatchGAN, the discriminator of the paper (section 3.2.2, appendix 6.1.2)."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfpix2pix.models.layers import normalization
+
+# Receptive field in pixels -> number of 4x4 stride-2 layers; two 4x4 stride-1 layers follow.
+_STRIDED_LAYERS = {16: 1, 70: 3, 286: 5}
+WIDEST = 8
+
+
+def build_discriminator(
+    *,
+    receptive_field: int = 70,
+    input_channels: int = 3,
+    output_channels: int = 3,
+    ndf: int = 64,
+    norm: str = "instance",
+    conditional: bool = True,
+    name: str = "discriminator",
+) -> tf.keras.Model:
+    """D(x, y), or D(y) when not conditional: one logit per patch, as a Keras functional model.
+
+    70: C64-C128-C256-C512 and a last convolution to one channel; 16 and 286 have fewer and more
+    strided layers; 1 (the paper's PixelGAN) has 1x1 convolutions C64-C128 and the last. LeakyReLU
+    0.2 throughout, no normalisation on the first layer. The 4x4 convolutions pad one pixel on
+    every side as in Torch, so a 256 pixel image has 30 x 30 patches of 70 x 70.
+
+    Args:
+      receptive_field: 1, 16, 70 or 286 pixels.
+      input_channels: of x (not used when not conditional).
+      output_channels: of y.
+      ndf: channels of the first layer.
+      norm: ``instance``, ``batch`` or ``none``.
+      conditional: whether D sees x beside y (cGAN) or y alone (GAN).
+
+    Returns:
+      A model ``[x, y] -> logits`` (``y -> logits`` when not conditional), images float32
+      ``[B, H, W, C]`` in [-1, 1], logits float32 ``[B, h, w, 1]``, large for "real".
+
+    Raises:
+      ValueError: a receptive field or norm that is not known.
+    """
+    y = tf.keras.Input((None, None, output_channels), name="y")
+    inputs, features = y, y
+    if conditional:
+        x = tf.keras.Input((None, None, input_channels), name="x")
+        inputs = [x, y]
+        features = tf.keras.layers.Concatenate(name="pair")(inputs)
+
+    if receptive_field == 1:
+        kernel, strides, widths = 1, [1, 1], [1, 2]
+    elif receptive_field in _STRIDED_LAYERS:
+        strided = _STRIDED_LAYERS[receptive_field]
+        kernel, strides = 4, [2] * strided + [1]
+        widths = [min(2**i, WIDEST) for i in range(strided + 1)]
+    else:
+        raise ValueError(f"receptive_field must be 1, 16, 70 or 286, got {receptive_field}")
+
+    for number, (stride, width) in enumerate(zip(strides, widths), start=1):
+        first = number == 1
+        features = _convolution(features, ndf * width, kernel, stride, first, f"conv{number}")
+        normalize = None if first else normalization(norm, f"conv{number}_norm")
+        if normalize is not None:
+            features = normalize(features)
+        features = tf.keras.layers.LeakyReLU(0.2, name=f"conv{number}_relu")(features)
+    # The 1x1 network has no bias in its last layer (9,024 parameters).
+    features = _convolution(features, 1, kernel, 1, kernel == 4, f"conv{len(strides) + 1}")
+    logits = tf.keras.layers.Activation("linear", dtype="float32", name="logits")(features)
+    return tf.keras.Model(inputs, logits, name=name)
+
+
+def _convolution(
+    features: tf.Tensor, channels: int, kernel: int, stride: int, bias: bool, name: str
+) -> tf.Tensor:
+    if kernel > 1:
+        features = tf.keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(features)
+    return tf.keras.layers.Conv2D(
+        channels, kernel, strides=stride, padding="valid", use_bias=bias, name=name
+    )(features)

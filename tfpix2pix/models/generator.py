@@ -1,0 +1,135 @@
+"""The generators of the paper (appendix 6.1.1): U-Net, and the encoder-decoder without skips."""
+
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+
+from tfpix2pix.models.layers import NoiseDropout, normalization
+
+# The paper's decoder is CD512-CD512-CD512-C512-...: dropout in the first three full-width layers.
+DROPOUT_LAYERS = 3
+WIDEST = 8  # channels never exceed 8 * ngf
+
+
+def depth_for(crop_size: int) -> int:
+    """Levels of the generator: each halves the image, the last leaves one pixel (256 -> 8)."""
+    depth = int(math.log2(crop_size))
+    if 2**depth != crop_size or not 32 <= crop_size <= 1024:
+        raise ValueError(f"crop_size must be a power of two from 32 to 1024, got {crop_size}")
+    return depth
+
+
+def noise_factor(crop_size: int) -> int:
+    """Input pixels per pixel of z, along each axis."""
+    return 2 ** (depth_for(crop_size) - 1)
+
+
+def _channels(level: int, ngf: int) -> int:
+    """Encoder channels at a level (1 is the first): 64, 128, 256, 512, 512, ... for ngf 64."""
+    return ngf * min(2 ** (level - 1), WIDEST)
+
+
+def _dropout_levels(depth: int) -> list[int]:
+    """Decoder levels with dropout, coarsest first: full-width ones, three at most."""
+    full_width = [up for up in range(depth, 1, -1) if _channels(up - 1, 1) == WIDEST]
+    return full_width[:DROPOUT_LAYERS]
+
+
+def noise_channels(crop_size: int, ngf: int) -> int:
+    """Channels Z of the generator's z input."""
+    layers = len(_dropout_levels(depth_for(crop_size)))
+    return WIDEST * ngf * sum(4**i for i in range(layers))
+
+
+def build_generator(
+    *,
+    crop_size: int = 256,
+    input_channels: int = 3,
+    output_channels: int = 3,
+    ngf: int = 64,
+    norm: str = "instance",
+    dropout: float = 0.5,
+    skips: bool = True,
+    name: str = "generator",
+) -> tf.keras.Model:
+    """G(x, z): the U-Net (``skips=True``) or the encoder-decoder, as a Keras functional model.
+
+    Encoder ``down1 .. downD``: LeakyReLU 0.2, then a 4x4 stride-2 convolution, then normalisation
+    (none at ``down1``, which also has no activation before it, and none at the bottleneck
+    ``downD``). Decoder ``upD .. up1``: ReLU, then a 4x4 stride-2 transposed convolution, then
+    normalisation, then dropout in the first three full-width layers; tanh after ``up1``. The skip
+    into ``up{i}`` is the output of ``down{i}`` *before* any activation. D follows ``crop_size``.
+
+    **z** is one input tensor ``[B, H / f, W / f, Z]`` with ``f = 2**(D - 1)``: the resolution of
+    the coarsest dropout layer (2 x 2 for an image of the crop size). Its channels hold the noise
+    of the dropout layers one after the other, coarsest first: ``8 ngf`` channels for the first
+    layer, ``4 * 8 ngf`` for the second and ``16 * 8 ngf`` for the third, whose features are two
+    and four times finer; ``tf.nn.depth_to_space`` with block 2 and 4 unfolds those to
+    ``[B, 2 H / f, 2 W / f, 8 ngf]`` and ``[B, 4 H / f, 4 W / f, 8 ngf]``. So every feature of every
+    dropout layer has exactly one number of z: uniform in [0, 1) for the paper's dropout, negative
+    for none (see ``NoiseDropout``).
+
+    Args:
+      crop_size: power of two from 32 to 1024; decides the depth. The model itself takes any height
+        and width that are multiples of it.
+      input_channels, output_channels: of x and of the result.
+      ngf: channels of the first layer.
+      norm: ``instance``, ``batch`` or ``none``.
+      dropout: rate in [0, 1).
+      skips: False for the encoder-decoder.
+
+    Returns:
+      A model ``[x, z] -> y``: x float32 ``[B, H, W, input_channels]`` in [-1, 1], z as above, y
+      float32 ``[B, H, W, output_channels]`` in [-1, 1]. 54,413,955 parameters at the defaults.
+
+    Raises:
+      ValueError: a size, norm or rate out of range.
+    """
+    depth = depth_for(crop_size)
+    x = tf.keras.Input((None, None, input_channels), name="x")
+    z = tf.keras.Input((None, None, noise_channels(crop_size, ngf)), name="z")
+
+    # === Encoder ===
+    features, skip = x, {}
+    for level in range(1, depth + 1):
+        if level > 1:
+            features = tf.keras.layers.LeakyReLU(0.2, name=f"down{level}_relu")(features)
+        features = tf.keras.layers.Conv2D(
+            _channels(level, ngf), 4, strides=2, padding="same", use_bias=False,
+            name=f"down{level}",
+        )(features)
+        if 1 < level < depth:
+            features = _normalize(features, norm, f"down{level}_norm")
+        skip[level] = features
+
+    # === Decoder ===
+    noisy = _dropout_levels(depth)
+    offset = 0
+    for level in range(depth, 0, -1):
+        if skips and level < depth:
+            features = tf.keras.layers.Concatenate(name=f"up{level}_skip")([features, skip[level]])
+        features = tf.keras.layers.ReLU(name=f"up{level}_relu")(features)
+        last = level == 1
+        channels = output_channels if last else _channels(level - 1, ngf)
+        features = tf.keras.layers.Conv2DTranspose(
+            channels, 4, strides=2, padding="same", use_bias=last, name=f"up{level}"
+        )(features)
+        if last:
+            break
+        features = _normalize(features, norm, f"up{level}_norm")
+        if level in noisy:
+            block = 2 ** noisy.index(level)
+            features = NoiseDropout(dropout, offset, block, name=f"up{level}_dropout")(
+                [features, z]
+            )
+            offset += channels * block**2
+    # float32 whatever the layers compute in: the result is a picture, not a feature.
+    y = tf.keras.layers.Activation("tanh", dtype="float32", name="y")(features)
+    return tf.keras.Model([x, z], y, name=name)
+
+
+def _normalize(features: tf.Tensor, norm: str, name: str) -> tf.Tensor:
+    layer = normalization(norm, name)
+    return features if layer is None else layer(features)

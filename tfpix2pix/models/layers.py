@@ -1,0 +1,116 @@
+"""Layers that Keras does not have: per-image normalisation and dropout with explicit noise.
+
+Both use ``tf.*`` operations only, so that they are the same under Keras 2 and Keras 3 and leave
+nothing hidden in an exported graph.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+
+@tf.keras.utils.register_keras_serializable("tfpix2pix")
+class InstanceNormalization(tf.keras.layers.Layer):
+    """Normalises every channel of every image by its own mean and variance.
+
+    ``out = gamma * (in - mean) / sqrt(variance + epsilon) + beta`` with mean and (biased) variance
+    over height and width. At batch size 1 this is what the paper calls batch normalisation
+    (section 3.2 and appendix 6.1); here it is so at every batch size, in training and after it.
+
+    Shapes: ``[B, H, W, C]`` to the same. ``gamma`` and ``beta`` are ``[C]``. Statistics are taken
+    in float32 whatever the layer computes in. At 1 x 1 pixel the result is ``beta`` whatever came
+    in, which is why the bottleneck has no normalisation (the paper's erratum).
+
+    Args:
+      epsilon: added to the variance; 1e-5 as in Torch.
+    """
+
+    def __init__(self, epsilon: float = 1e-5, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+
+    def build(self, input_shape: Any) -> None:
+        channels = input_shape[-1]
+        self.gamma = self.add_weight(name="gamma", shape=(channels,), initializer="ones")
+        self.beta = self.add_weight(name="beta", shape=(channels,), initializer="zeros")
+        super().build(input_shape)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        features = tf.cast(inputs, tf.float32)
+        mean, variance = tf.nn.moments(features, axes=[1, 2], keepdims=True)
+        scale = tf.math.rsqrt(variance + self.epsilon) * tf.cast(self.gamma, tf.float32)
+        offset = tf.cast(self.beta, tf.float32) - mean * scale
+        return tf.cast(features * scale + offset, inputs.dtype)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "epsilon": self.epsilon}
+
+
+@tf.keras.utils.register_keras_serializable("tfpix2pix")
+class NoiseDropout(tf.keras.layers.Layer):
+    """Dropout whose mask is computed from a part of the noise ``z``, an ordinary input.
+
+    For each feature with noise value ``u`` the multiplier is
+
+    * ``0`` where ``0 <= u < rate`` (dropped),
+    * ``1 / (1 - rate)`` where ``u >= rate`` (kept, scaled up),
+    * ``1`` where ``u < 0`` (no dropout at all).
+
+    With ``u`` uniform in [0, 1) this is the dropout of the paper (rate 0.5, section 3.2.1).
+
+    Args:
+      rate: share of the features that a uniform ``z`` drops, in [0, 1).
+      offset: first channel of ``z`` that belongs to this layer.
+      block: how many times finer than ``z`` the features are, per axis; the layer uses
+        ``C * block**2`` channels of ``z``, laid out as ``tf.nn.depth_to_space`` expects.
+
+    Inputs: ``[features [B, H, W, C], z [B, H / block, W / block, Z]]``; output like ``features``.
+    """
+
+    def __init__(self, rate: float, offset: int, block: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not 0 <= rate < 1:
+            raise ValueError(f"rate must be in [0, 1), got {rate}")
+        self.rate, self.offset, self.block = rate, offset, block
+
+    def call(self, inputs: Any) -> tf.Tensor:
+        features, z = inputs
+        channels = features.shape[-1]
+        noise = z[..., self.offset : self.offset + channels * self.block**2]
+        if self.block > 1:
+            noise = tf.nn.depth_to_space(noise, self.block)
+        one = tf.ones_like(noise)
+        kept = tf.where(noise < self.rate, tf.zeros_like(noise), one / (1.0 - self.rate))
+        multiplier = tf.where(noise < 0.0, one, kept)
+        return features * tf.cast(multiplier, features.dtype)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape[0]
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "rate": self.rate,
+            "offset": self.offset,
+            "block": self.block,
+        }
+
+
+def normalization(kind: str, name: str) -> tf.keras.layers.Layer | None:
+    """The normalisation layer of that kind, or None for ``"none"``.
+
+    ``"batch"`` is Keras's own layer with the constants of Torch: statistics of the batch where
+    the model is called with ``training=True``, moving averages otherwise.
+    """
+    if kind == "instance":
+        return InstanceNormalization(name=name)
+    if kind == "batch":
+        return tf.keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)
+    if kind == "none":
+        return None
+    raise ValueError(f"norm must be 'instance', 'batch' or 'none', got {kind!r}")

@@ -1,0 +1,63 @@
+"""The noise z: its shape, and its draws as pure functions of a seed.
+
+z is one float32 tensor ``[B, h, w, Z]`` from which the decoder's dropout masks are computed (see
+``NoiseDropout``). Uniform in [0, 1) it gives the paper's generator; filled with -1 (``no_noise``)
+it switches dropout off.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+# One stream per use, so that no two uses of one seed ever share a draw.
+TRAINING, VALIDATION, INFERENCE = 1, 2, 3
+
+
+def seed_of(seed: Any, stream: int, position: Any) -> tf.Tensor:
+    """A key for ``tf.random.stateless_*`` (int64 ``[2]``) from a seed, a stream and a position."""
+    base = tf.stack([tf.cast(seed, tf.int64), tf.constant(stream, tf.int64)])
+    return tf.random.fold_in(base, tf.cast(position, tf.int64), alg="philox")
+
+
+def draw(seed: Any, stream: int, positions: tf.Tensor, shape: Any) -> tf.Tensor:
+    """Uniform noise in [0, 1), each image's a function of (seed, stream, its position) alone.
+
+    Because no image's noise depends on which batch or replica it falls into, two workers with one
+    image each draw what one worker with both would.
+
+    Args:
+      seed: int scalar.
+      stream: TRAINING, VALIDATION or INFERENCE.
+      positions: int ``[B]``, for example the image's place in the endless training stream.
+      shape: ``[h, w, Z]``, ints or an int tensor ``[3]``.
+
+    Returns:
+      float32 ``[B, h, w, Z]``.
+    """
+
+    def one(position: tf.Tensor) -> tf.Tensor:
+        # Philox is named so that CPU, GPU and TPU draw the same numbers.
+        return tf.random.stateless_uniform(shape, seed_of(seed, stream, position), alg="philox")
+
+    count = positions.shape[0]
+    if count is not None and count <= 16:
+        return tf.stack([one(positions[i]) for i in range(count)])
+    return tf.map_fn(one, positions, fn_output_signature=tf.float32)
+
+
+def no_noise(batch: Any, shape: Any) -> tf.Tensor:
+    """The z that switches dropout off: ``[batch, *shape]`` filled with -1."""
+    return tf.fill(tf.concat([[batch], shape], axis=0), -1.0)
+
+
+def shape_for(z_spec: Any, height: Any, width: Any, factor: int) -> tf.Tensor:
+    """``[h, w, Z]`` of the z that goes with an input of ``height`` x ``width`` pixels.
+
+    Args:
+      z_spec: the generator's z input (its last dimension is Z).
+      height, width: of the (padded) input, multiples of the generator's stride.
+      factor: input pixels per pixel of z (``generator.noise_factor``).
+    """
+    return tf.stack([height // factor, width // factor, z_spec.shape[-1]])

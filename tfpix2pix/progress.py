@@ -1,0 +1,116 @@
+"""Progress with an ETA: one live line on a terminal, plain lines at intervals anywhere else."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+INTERVAL = 10.0  # seconds between plain lines
+REFRESH = 0.5  # seconds between updates of the live line
+
+
+class ProgressLine:
+    """Shows how far something is.
+
+    Args:
+      what: what is being done, a word or two ("training").
+      total: how many there are.
+      unit: what is counted ("step", "image").
+      done: how many were done before (a continued run); they do not count for the ETA.
+      console: where to write; standard output by default.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        total: int,
+        unit: str,
+        done: int = 0,
+        console: Console | None = None,
+    ) -> None:
+        self.what, self.total, self.unit = what, total, unit
+        self._first, self._start = done, time.monotonic()
+        self._console = console or Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        self._live: Progress | None = None
+        # What takes less than an interval needs no plain line.
+        self._shown = float("-inf") if self._console.is_terminal else self._start
+        if self._console.is_terminal:
+            self._live = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(bar_width=20),
+                TextColumn("{task.percentage:>3.0f}%"),
+                TextColumn("{task.fields[text]}", markup=False),
+                console=self._console,
+                refresh_per_second=2,
+                transient=True,
+            )
+            self._task = self._live.add_task(what, total=total, completed=done, text="")
+
+    def __enter__(self) -> ProgressLine:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to call ``show`` again; lets callers skip costly texts."""
+        return time.monotonic() - self._shown >= (REFRESH if self._live else INTERVAL)
+
+    def show(self, done: int, details: str = "") -> None:
+        """Shows a count and a few words beside it, if it is time to."""
+        if not self.due:
+            return
+        self._shown = time.monotonic()
+        text = f"{self.unit} {done:,}/{self.total:,}"
+        if details:
+            text += f"  {details}"
+        text += f"  ETA {self.eta(done)}"
+        if self._live:
+            self._live.update(self._task, completed=done, text=text)
+        else:
+            self._print(f"{self.what}: {text}")
+
+    def say(self, text: str) -> None:
+        """Prints a line of its own, above the live one."""
+        (self._live.console.print if self._live else self._print)(text, markup=False)
+
+    def _print(self, text: str, markup: bool = False) -> None:
+        self._console.print(text, markup=markup)
+        self._console.file.flush()
+
+    def eta(self, done: int) -> str:
+        """Time left at the mean speed since the start, as ``h:mm:ss``; ``-:--`` when unknown."""
+        counted = done - self._first
+        if counted <= 0:
+            return "-:--"
+        elapsed = time.monotonic() - self._start
+        return duration(elapsed / counted * (self.total - done))
+
+
+def duration(seconds: float) -> str:
+    """``m:ss``, or ``h:mm:ss`` from an hour on."""
+    minutes, second = divmod(int(round(seconds)), 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{hour}:{minute:02d}:{second:02d}" if hour else f"{minute}:{second:02d}"
+
+
+def say(text: str) -> None:
+    """Prints a plain line on standard output at once."""
+    print(text, flush=True)
+
+
+Say = Callable[[str], None]

@@ -1,0 +1,60 @@
+"""Importing TensorFlow without its start-up messages."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+
+import absl.flags
+import absl.logging
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow and wakes its devices, silently, and sets what every run relies on.
+
+    TensorFlow greets the terminal from C++ code that no log level reaches, so the error stream is
+    set aside meanwhile; where the import fails, what was said is printed after all.
+    Operations are made deterministic: a resumed run gives the weights of an uninterrupted one.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _error_stream_aside():
+        import tensorflow as tf
+
+        tf.get_logger().setLevel("ERROR")
+        if absl.flags.FLAGS.is_parsed() and not absl.flags.FLAGS["verbosity"].present:
+            absl.logging.set_verbosity(absl.logging.ERROR)
+        for accelerator in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(accelerator, True)
+        tf.config.experimental.enable_op_determinism()
+        tf.config.list_logical_devices()
+    # Keras 3 warns of an own "compute_output_shape" and NumPy of old C interfaces: not the user's.
+    warnings.filterwarnings("ignore", module=r"(keras|tensorflow|numpy)\b")
+
+
+@contextlib.contextmanager
+def _error_stream_aside() -> Iterator[None]:
+    try:
+        descriptor = sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):  # replaced by something that is no file
+        yield
+        return
+    sys.stderr.flush()
+    keep = os.dup(descriptor)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), descriptor)
+        try:
+            yield
+        except BaseException:
+            sys.stderr.flush()
+            os.dup2(keep, descriptor)
+            aside.seek(0)
+            sys.stderr.write(aside.read().decode(errors="replace"))
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(keep, descriptor)
+            os.close(keep)

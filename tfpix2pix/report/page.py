@@ -1,0 +1,394 @@
+"""The report of a run: one HTML page that holds everything it shows.
+
+`write_report` reads a workdir's text files (`records.py`) and sample pictures
+(`grids.py`), draws the curves (`curves.py`) and fills `templates/report.html`.
+The page loads nothing from anywhere: style, curves and pictures are inside it,
+so it can be mailed, archived and opened without a network.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+import os
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
+
+from tfpix2pix import __version__
+from tfpix2pix.report import grids
+from tfpix2pix.report.curves import Chart, Line, draw
+from tfpix2pix.report.files import write_atomically
+from tfpix2pix.report.records import Record, RunRecords, number, read_records, series
+
+MAX_STEPS_SHOWN = 8
+# The longest side, in pixels, of the pictures in the page: more than it shows, on any screen.
+_PICTURE, _THUMBNAIL = 512, 160
+_JPEG_QUALITY = 90
+_LN2 = math.log(2)
+
+
+def write_report(workdir: str | os.PathLike) -> Path:
+    """Writes `report.html` into a workdir, whatever of the run is there so far.
+
+    Reads `config.json`, `run.json`, `metrics.jsonl` and `samples/`. What is missing is left
+    out or said to be missing; a file that cannot be read is named on the page. The page is
+    replaced as a whole: when writing fails, an older one stays.
+
+    Args:
+      workdir: the folder of a run; shown in the page's commands as it is given here.
+
+    Returns:
+      The page's path.
+
+    Raises:
+      FileNotFoundError: there is no such folder.
+      OSError: the page cannot be written.
+    """
+    workdir = Path(workdir)
+    if not workdir.is_dir():
+        raise FileNotFoundError(f"There is no folder {workdir}.")
+    path = workdir / "report.html"
+    write_atomically(path, _render(workdir).encode("utf-8", "replace"))
+    return path
+
+
+def _render(workdir: Path) -> str:
+    records = read_records(workdir)
+    samples = _read_samples(workdir, records.problems)
+    environment = Environment(
+        loader=PackageLoader("tfpix2pix.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["picture"] = lambda image: data_uri(_fitted(image, _PICTURE))
+    environment.filters["thumbnail"] = lambda image: data_uri(_fitted(image, _THUMBNAIL))
+    return environment.get_template("report.html").render(
+        name=workdir.resolve().name,
+        summary=_summary(records),
+        state=_state(records),
+        headline=_headline(records),
+        val_table=_val_table(records.val),
+        notes=records.notes,
+        problems=records.problems,
+        samples=samples,
+        charts=_drawn_charts(records),
+        config=_table(records.config),
+        facts=_facts(records.run),
+        command=_text(records.run.get("command")),
+        run_note=_text(records.run.get("note")),
+        quoted_workdir=shlex.quote(os.fspath(workdir)),
+        written=datetime.now().astimezone(),
+        version=__version__,
+    )
+
+
+# === Pictures ===
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The sample pictures a page shows; `outputs` maps a step to uint8 `[N, H, W, C]`."""
+
+    pairs: grids.FixedPairs | None = None
+    outputs: dict[int, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def last_step(self) -> int:
+        """The latest step with outputs; there must be one."""
+        return max(self.outputs)
+
+    @property
+    def tile(self) -> int:
+        """The width in CSS pixels at which a pair's pictures are shown, where there is room."""
+        return min(320, max(160, 2 * self.pairs.y.shape[2])) if self.pairs else 0
+
+
+def _read_samples(workdir: Path, problems: list[str]) -> Samples:
+    """The fixed pairs and the outputs of a few steps; what cannot be read joins `problems`."""
+    try:
+        fixed = grids.load_fixed(workdir)
+    except FileNotFoundError:
+        return Samples()
+    except (OSError, ValueError) as error:
+        problems.append(f"The sample pictures could not be read: {error}")
+        return Samples()
+    outputs = {}
+    for step in spread(grids.sample_steps(workdir), MAX_STEPS_SHOWN):
+        try:
+            outputs[step] = grids.load_outputs(workdir, step, fixed)
+        except (OSError, ValueError) as error:
+            problems.append(f"The sample pictures of step {step:,} could not be read: {error}")
+    return Samples(fixed, outputs)
+
+
+def spread(items: Sequence, limit: int) -> list:
+    """At most `limit` of `items`, evenly chosen, the first and the last always among them."""
+    if len(items) <= limit:
+        return list(items)
+    return [items[i] for i in np.linspace(0, len(items) - 1, limit).round().astype(int)]
+
+
+def data_uri(image: np.ndarray) -> str:
+    """A picture, uint8 `[H, W, C]`, as text for `src`: PNG or good JPEG, whichever is smaller."""
+    picture = Image.fromarray(np.ascontiguousarray(grids.to_rgb(image)))
+    buffer = io.BytesIO()
+    # Colours at full resolution: label maps have sharp coloured edges.
+    picture.save(buffer, "JPEG", quality=_JPEG_QUALITY, subsampling=0, optimize=True)
+    kind, content = "jpeg", buffer.getvalue()
+    exact = grids.encode_png(np.asarray(picture))
+    if len(exact) <= len(content):
+        kind, content = "png", exact
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _fitted(image: np.ndarray, longest: int) -> np.ndarray:
+    """The picture, made smaller where a side exceeds `longest` pixels: uint8 `[h, w, 3]`."""
+    picture = Image.fromarray(np.ascontiguousarray(grids.to_rgb(image)))
+    picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    return np.asarray(picture)
+
+
+# === Figures in words ===
+
+
+def duration(seconds: float) -> str:
+    """A length of time as people say it: `"48 s"`, `"7 min 30 s"`, `"2 h 5 min"`."""
+    total = round(seconds)
+    if total < 60:
+        return f"{total} s"
+    if total < 3600:
+        return f"{total // 60} min {total % 60} s"
+    return f"{total // 3600} h {total % 3600 // 60} min"
+
+
+def _last(records: Sequence[Record], *keys: str) -> float:
+    values = series(records, *keys)[1]
+    return float(values[-1]) if len(values) else math.nan
+
+
+def _first_number(*values: float) -> float:
+    return next((value for value in values if not math.isnan(value)), math.nan)
+
+
+def _steps_done(records: RunRecords) -> float:
+    return _first_number(number(records.run, "steps_done"), _last(records.train, "step"))
+
+
+def _state(records: RunRecords) -> str:
+    """`"finished"`, `"not finished"` or `"not started"`."""
+    if records.run.get("finished") is True:
+        return "finished"
+    done, total = _steps_done(records), number(records.run, "steps_total")
+    if not done > 0:
+        return "not started"
+    return "finished" if done >= total else "not finished"
+
+
+def _summary(records: RunRecords) -> str:
+    """One line: what the run learns from, and how."""
+    config = records.config
+    known = {
+        "preset": "preset {}",
+        "direction": "{}",
+        "crop_size": "{} px",
+        "loss": "loss {}",
+    }
+    parts = [_text(records.run.get("dataset_summary")) or _text(config.get("dataset"))]
+    parts += [form.format(_text(config[key])) for key, form in known.items() if config.get(key)]
+    return " · ".join(part.strip().rstrip(".") for part in parts if part)
+
+
+def _headline(records: RunRecords) -> list[tuple[str, str, str]]:
+    """The run's figures: name, figure, and a word of explanation."""
+    run, train = records.run, records.train
+    done, total = _steps_done(records), number(run, "steps_total")
+    epochs = _first_number(number(run, "epochs"), _last(train, "epoch"))
+    seconds = _first_number(number(run, "train_seconds"), _last(train, "seconds"))
+    speeds = series(train, "images_per_second")[1]
+    generator = number(run, "parameters", "generator")
+    discriminator = number(run, "parameters", "discriminator")
+
+    figures = []
+    if done >= 0:
+        figures.append(("Steps", f"{done:,.0f}", f"of {total:,.0f}" if total >= 0 else ""))
+    if epochs >= 0:
+        figures.append(("Epochs", f"{epochs:,.1f}", "passes over the training pairs"))
+    if seconds >= 0:
+        figures.append(("Training time", duration(seconds), "wall clock"))
+    if len(speeds):
+        figures.append(("Speed", f"{np.median(speeds):,.1f}", "images per second (median)"))
+    if generator >= 0:
+        other = f"weights; discriminator {_millions(discriminator)}"
+        figures.append(
+            ("Generator", _millions(generator), other if discriminator >= 0 else "weights")
+        )
+    return figures
+
+
+def _millions(count: float) -> str:
+    return f"{count / 1e6:,.1f} M" if count >= 1e5 else f"{count:,.0f}"
+
+
+def _val_table(val: Sequence[Record]) -> list[dict[str, str]]:
+    """Best and last of each validation measure, with their steps."""
+    measures = [
+        ("l1", "L1", "lower is better; 0 to 2", ".4f", "", np.argmin),
+        ("psnr", "PSNR", "higher is better", ".2f", " dB", np.argmax),
+        ("ssim", "SSIM", "higher is better; 1 is identical", ".4f", "", np.argmax),
+    ]
+    rows = []
+    for key, name, meaning, form, unit, choose in measures:
+        steps, values = series(val, key)
+        if not len(values):
+            continue
+        best = choose(values)
+        rows.append(
+            {
+                "name": name,
+                "meaning": meaning,
+                "best": f"{values[best]:{form}}{unit}",
+                "best_step": f"{steps[best]:,.0f}",
+                "last": f"{values[-1]:{form}}{unit}",
+                "last_step": f"{steps[-1]:,.0f}",
+            }
+        )
+    return rows
+
+
+def _text(value: Any) -> str:
+    """A JSON value as a person reads it."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _table(values: Record) -> list[tuple[str, str]]:
+    return [(str(key), "none" if v is None else _text(v)) for key, v in values.items()]
+
+
+def _facts(run: Record) -> list[tuple[str, str]]:
+    """Weights and versions from `run.json`, as rows."""
+    rows = []
+    for group, form in (("parameters", "{} weights"), ("versions", "{}")):
+        values = run.get(group)
+        for key, value in values.items() if isinstance(values, dict) else ():
+            shown = f"{value:,}" if isinstance(value, int) else _text(value)
+            rows.append((form.format(key), shown or "none"))
+    return rows
+
+
+# === Curves ===
+
+
+def _charts(records: RunRecords) -> list[tuple[Chart, str, str]]:
+    """Every chart a page may show, with its heading and how to read it."""
+    train, val = records.train, records.val
+
+    def line(label: str, source: Sequence[Record], *keys: str) -> Line:
+        return Line(label, *series(source, *keys))
+
+    losses = {key: None for r in train if isinstance(r.get("losses"), dict) for key in r["losses"]}
+    others = [key for key in losses if key not in ("gan", "l1", "discriminator")]
+    return [
+        (
+            Chart("val-l1", "L1 on val (0 to 2)", [line("L1", val, "l1")], mark="min"),
+            "Validation: L1",
+            "Mean absolute difference between output and target on pairs the run never trains on, "
+            "with pixel values from -1 to 1. Lower is closer; 0 is identical. A curve that turns "
+            "upwards for good is a run that has begun to memorise its training pairs.",
+        ),
+        (
+            Chart("val-psnr", "PSNR on val (dB)", [line("PSNR", val, "psnr")], mark="max"),
+            "Validation: PSNR",
+            "Peak signal-to-noise ratio: closeness to the target on a logarithmic scale, higher is "
+            "closer. Where one input has many right answers, a good picture may differ from its "
+            "target, and 10 to 15 dB is usual.",
+        ),
+        (
+            Chart("val-ssim", "SSIM on val (up to 1)", [line("SSIM", val, "ssim")], mark="max"),
+            "Validation: SSIM",
+            "Structural similarity: whether edges and texture sit in the same places. 1 is "
+            "identical, 0 is unrelated. Higher is closer.",
+        ),
+        (
+            Chart(
+                "adversarial",
+                "loss (nats per patch)",
+                [
+                    line("generator", train, "losses", "gan"),
+                    line("discriminator", train, "losses", "discriminator"),
+                ],
+                reference=(_LN2, "guessing (0.69)"),
+                from_zero=True,
+            ),
+            "The contest: adversarial losses",
+            "Generator and discriminator pull against each other, so neither curve should fall to "
+            "zero. On the dotted line the discriminator only guesses. Healthy runs wander; "
+            "a discriminator near 0 while the generator climbs has won and no longer teaches. "
+            "These curves say little about how good the pictures are.",
+        ),
+        (
+            Chart(
+                "discriminator",
+                "share (0 to 1)",
+                [
+                    line("says real of real", train, "discriminator", "real"),
+                    line("says real of output", train, "discriminator", "fake"),
+                    line("accuracy", train, "discriminator", "accuracy"),
+                ],
+                y_range=(-0.02, 1.02),
+            ),
+            "What the discriminator thinks",
+            "How real it holds real targets and the generator's outputs to be, on average, and how "
+            "often it is right. Both curves near 0.5: it cannot tell them apart. Saturated, "
+            "real stuck at 1, outputs at 0 and accuracy at 1: it has won, and the generator "
+            "learns from L1 alone. Short visits there are harmless.",
+        ),
+        (
+            Chart("train-l1", "L1 on train (0 to 2)", [line("L1", train, "losses", "l1")]),
+            "Training: L1",
+            "Mean absolute difference to the target on the training pairs. It falls quickly, "
+            "then slowly. Far below the L1 on val, the run has memorised its pairs.",
+        ),
+        (
+            Chart(
+                "total",
+                "loss (weighted sum)",
+                [line(key.replace("_", " "), train, "losses", key) for key in others],
+            ),
+            "Training: the generator's total loss",
+            "All that the generator minimises, weighted and added up. Where L1 is a part it "
+            "carries most of the weight, and this follows the training L1. A jump is a bad step.",
+        ),
+        (
+            Chart(
+                "speed",
+                "images per second",
+                [line("images per second", train, "images_per_second")],
+                from_zero=True,
+            ),
+            "Speed",
+            "Training pairs worked through each second. It should be flat; a dip is "
+            "another program on the machine, or a data set that is read too slowly.",
+        ),
+    ]
+
+
+def _drawn_charts(records: RunRecords) -> list[dict[str, str]]:
+    drawn = [
+        {"heading": heading, "caption": caption, "svg": draw(chart)}
+        for chart, heading, caption in _charts(records)
+    ]
+    return [chart for chart in drawn if chart["svg"]]

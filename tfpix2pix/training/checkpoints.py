@@ -1,0 +1,209 @@
+"""Checkpoints that a crash at any moment cannot spoil.
+
+Each is a folder ``step_00001000`` with TensorFlow's checkpoint files and ``meta.json`` (step, best
+measure, a SHA-256 of every file). It is written under another name and renamed when it is
+complete, so what bears the name is whole; the checksums tell when it was damaged later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfpix2pix.errors import UserError
+
+_PREFIX, _STATE, _META = "step_", "state", "meta.json"
+
+
+class CheckpointError(UserError):
+    """A checkpoint could not be written or read."""
+
+
+class Checkpoints:
+    """The checkpoints of one workdir.
+
+    Args:
+      workdir: the run's folder; the checkpoints stand in its ``checkpoints/``.
+      keep: how many of the newest stay; the best one stays besides.
+    """
+
+    def __init__(self, workdir: str | os.PathLike[str], keep: int = 2) -> None:
+        self.folder = Path(workdir) / "checkpoints"
+        self.keep = keep
+
+    def steps(self) -> list[int]:
+        """Steps of which a checkpoint exists, oldest first."""
+        if not self.folder.is_dir():
+            return []
+        names = (entry.name for entry in self.folder.iterdir() if entry.is_dir())
+        digits = (name[len(_PREFIX) :] for name in names if name.startswith(_PREFIX))
+        return sorted(int(number) for number in digits if number.isdigit())
+
+    def path(self, step: int) -> Path:
+        return self.folder / f"{_PREFIX}{step:08d}"
+
+    # === Write ===
+
+    def save(self, state: Mapping[str, Any], step: int, facts: Mapping[str, Any]) -> Path:
+        """Writes a checkpoint and then removes those that are no longer kept.
+
+        Args:
+          state: variables, nested by name.
+          step: the training step.
+          facts: what else a continued run needs, as JSON; ``best`` in it (a mapping with
+            ``step``, or None) names the checkpoint that is kept whatever its age.
+
+        Raises:
+          CheckpointError: the disk is full, or the folder cannot be written; every older
+            checkpoint is untouched.
+        """
+        final = self.path(step)
+        unfinished = self.folder / f".unfinished_{step:08d}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._clear_unfinished()
+            unfinished.mkdir()
+            tf.train.Checkpoint(**state).write(str(unfinished / _STATE))
+            files = {entry.name: _fingerprint(entry) for entry in sorted(unfinished.iterdir())}
+            meta = {"step": step, "tensorflow": tf.__version__, **facts, "files": files}
+            (unfinished / _META).write_text(json.dumps(meta, indent=2) + "\n")
+            for entry in unfinished.iterdir():
+                _to_disk(entry)
+            if final.exists():
+                shutil.rmtree(final)  # the same step again: it was damaged, or is the same
+            os.replace(unfinished, final)
+            _to_disk(self.folder)
+        except (OSError, tf.errors.OpError) as error:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            older = self.steps()
+            rest = f"the checkpoint of step {older[-1]} is intact" if older else "there is no other"
+            raise CheckpointError(
+                f"the checkpoint of step {step} could not be written to {self.folder} "
+                f"({_reason(error)}); {rest}; free space or mend the folder, then run the same "
+                "command again to continue"
+            ) from None
+        self._prune(step, facts.get("best"))
+        return final
+
+    def _clear_unfinished(self) -> None:
+        for entry in self.folder.glob(".unfinished_*"):
+            shutil.rmtree(entry, ignore_errors=True)
+
+    def _prune(self, newest: int, best: Mapping[str, Any] | None) -> None:
+        steps = self.steps()
+        # What is newer than this one was damaged, or the run would have continued from there.
+        kept = set([step for step in steps if step <= newest][-self.keep :])
+        if best:
+            kept.add(int(best["step"]))
+        for step in steps:
+            if step not in kept:
+                shutil.rmtree(self.path(step), ignore_errors=True)
+
+    # === Read ===
+
+    def meta(self, step: int) -> dict[str, Any]:
+        """The facts of a checkpoint, after checking that its files are what was written.
+
+        Raises:
+          CheckpointError: it is damaged; the message says which file and how.
+        """
+        folder = self.path(step)
+        try:
+            meta = json.loads((folder / _META).read_text())
+            files = dict(meta["files"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{folder / _META} cannot be read ({_reason(error)})") from None
+        for name, expected in files.items():
+            try:
+                found = _fingerprint(folder / name)
+            except OSError as error:
+                raise CheckpointError(f"{folder / name} cannot be read ({_reason(error)})") from None
+            if found["bytes"] != expected["bytes"]:
+                raise CheckpointError(
+                    f"{folder / name} has {found['bytes']} bytes where {expected['bytes']} were "
+                    "written"
+                )
+            if found["sha256"] != expected["sha256"]:
+                raise CheckpointError(f"{folder / name} was changed after it was written")
+        return meta
+
+    def restore(
+        self,
+        state: Mapping[str, Any],
+        step: int | None = None,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> dict[str, Any] | None:
+        """Reads a checkpoint into variables.
+
+        Args:
+          state: variables, nested by name as they were saved; fewer than were saved will do.
+          step: which; None for the newest that is whole.
+          say: told in a sentence when a damaged one is passed over.
+
+        Returns:
+          Its facts, or None when there is no checkpoint at all.
+
+        Raises:
+          CheckpointError: none is whole, or the one asked for is not, or it does not fit.
+        """
+        wanted = self.steps()[::-1] if step is None else [step]
+        damaged = []
+        for candidate in wanted:
+            try:
+                meta = self.meta(candidate)
+            except CheckpointError as error:
+                damaged.append(str(error))
+                continue
+            if damaged:
+                say(f"{damaged[-1]}; using the checkpoint of step {candidate} instead")
+            self._read(state, candidate)
+            return meta
+        if damaged:
+            raise CheckpointError(
+                f"no checkpoint in {self.folder} can be used: {'; '.join(damaged)}; restore one "
+                "from a backup, or train again in a new --workdir"
+            )
+        return None
+
+    def _read(self, state: Mapping[str, Any], step: int) -> None:
+        checkpoint = tf.train.Checkpoint(**state)
+        try:
+            status = checkpoint.read(str(self.path(step) / _STATE))
+            status.assert_existing_objects_matched()
+            status.expect_partial()
+        except (AssertionError, ValueError, tf.errors.OpError) as error:
+            raise CheckpointError(
+                f"{self.path(step)} does not fit the networks that config.json describes "
+                f"({_reason(error)}); restore the config.json it was trained with"
+            ) from None
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return {"bytes": path.stat().st_size, "sha256": digest.hexdigest()}
+
+
+def _to_disk(path: Path) -> None:
+    """Makes the kernel write a file or folder out, so that a power cut cannot empty it."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = " ".join(str(getattr(error, "message", None) or error).split())
+    return text if len(text) < 200 else text[:200] + "…"

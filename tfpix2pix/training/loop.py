@@ -1,0 +1,484 @@
+"""The training loop: reads top to bottom as what a run is.
+
+It knows a config, a data set, and "networks and a step"; every file that it writes stands in the
+workdir.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfpix2pix import report
+from tfpix2pix.algorithms import Pix2Pix
+from tfpix2pix.algorithms.pix2pix import draw_noise
+from tfpix2pix.config import Config
+from tfpix2pix.data import PairSource, PairStore, evaluation_batches, explain, open_store
+from tfpix2pix.data import to_uint8, training_batches
+from tfpix2pix.errors import UserError
+from tfpix2pix.evaluation import L1, PSNR, SSIM, evaluate
+from tfpix2pix.files import write_json, write_text
+from tfpix2pix.models import noise
+from tfpix2pix.progress import ProgressLine, say
+from tfpix2pix.training.checkpoints import Checkpoints
+from tfpix2pix.training.history import History
+from tfpix2pix.training.periodic import Every
+from tfpix2pix.training.stop import StopRequest
+from tfpix2pix.training.watch import DiscriminatorWatch, not_finite
+
+REPORT_INTERVAL = 60.0  # seconds; the page takes a moment to draw, so it is not redrawn more often
+
+
+class TrainingDiverged(Exception):
+    """The losses or weights became NaN or infinite; the message says what is left and what to do."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a call of ``train`` ended.
+
+    Attributes:
+      steps_done, steps_total: of the whole run.
+      report: path of ``report.html``, or None when nothing has been drawn yet.
+      trained_now: steps done by this call.
+      seconds: spent training, over all sittings.
+      stopped_by: name of the signal that ended it early, or None.
+      exit_code: 0, or 128 + the signal's number.
+    """
+
+    steps_done: int
+    steps_total: int
+    report: Path | None
+    trained_now: int
+    seconds: float
+    stopped_by: str | None = None
+    exit_code: int = 0
+
+
+def train(
+    config: Config,
+    workdir: str | os.PathLike[str],
+    source: PairSource,
+    *,
+    strategy: tf.distribute.Strategy | None = None,
+    command: str = "",
+    stop: StopRequest | None = None,
+    say: Callable[[str], None] = say,
+) -> Outcome:
+    """Trains until ``config`` is fulfilled, continuing from the newest checkpoint of the workdir.
+
+    Args:
+      config: what to train; saved as ``config.json``.
+      workdir: the run's folder; made if it is missing.
+      source: the data set that ``config.dataset`` names, already checked.
+      strategy: where to train; one device by default.
+      command: how the user started it, for the report.
+      stop: asked after every step whether to leave.
+      say: receives messages, a sentence each.
+
+    Returns:
+      How far the run is.
+
+    Raises:
+      UserError: the workdir cannot be written or its checkpoints cannot be used, a file of the
+        data set cannot be read any more.
+      TrainingDiverged: NaN or infinite losses or weights.
+    """
+    return _Run(config, Path(workdir), source, strategy, command, stop or StopRequest(), say).run()
+
+
+class _Run:
+    """One call of ``train``: what the periodic actions share."""
+
+    def __init__(
+        self,
+        config: Config,
+        workdir: Path,
+        source: PairSource,
+        strategy: tf.distribute.Strategy | None,
+        command: str,
+        stop: StopRequest,
+        say: Callable[[str], None],
+    ) -> None:
+        self.config, self.workdir, self.source = config, workdir, source
+        self.command, self.stop, self.say = command, stop, say
+        self.total = config.total_steps(source.count("train"))
+        self.algorithm = Pix2Pix(config, strategy)
+        self.checkpoints = Checkpoints(workdir, config.keep_checkpoints)
+        self.best: dict[str, Any] | None = None
+        self.seconds = 0.0  # of training, over all sittings
+        self.saved_step = -1
+        self.pending: list[dict[str, tf.Tensor]] = []  # losses since the last point of the curves
+        self.watch = DiscriminatorWatch()
+        self.report_path: Path | None = None
+        self.report_drawn = float("-inf")
+
+    def run(self) -> Outcome:
+        _make_workdir(self.workdir, self.config)
+        start = self._restore()
+        if start >= self.total:
+            return Outcome(start, self.total, self._draw_report(start), 0, self.seconds)
+        if start:
+            self.say(f"continuing from step {start:,} of {self.total:,} in {self.workdir}")
+        return self._train_from(start)
+
+    def _restore(self) -> int:
+        facts = self.checkpoints.restore(self.algorithm.state(), say=self.say)
+        if facts is None:
+            return 0
+        self.best, self.seconds = facts.get("best"), float(facts.get("seconds", 0.0))
+        self.saved_step = int(facts["step"])
+        changed = _changes(facts.get("dataset", {}), self.source.identity())
+        if changed:
+            self.say(
+                f"note: the data set has changed since this run was last saved ({changed}); the "
+                "result will not be that of an uninterrupted run"
+            )
+        return self.saved_step
+
+    # === The loop ===
+
+    def _train_from(self, start: int) -> Outcome:
+        config = self.config
+        self.store = self._open_store("train")
+        self.val = self._open_store("val") if self.source.count("val") else None
+        if self.val is None:
+            self.say(
+                "note: the data set has no val split, so nothing is measured, the newest "
+                "checkpoint is the best there is, and the pictures show training pairs"
+            )
+        self.history = History(self.workdir, start)
+        self._keep_fixed_pairs()
+        self._write_facts(start)
+        step = start
+        actions = [
+            Every(config.log_every, self._log),
+            Every(config.val_every, self._validate),
+            Every(config.sample_every, self._sample),
+            Every(config.checkpoint_every, self._save),
+        ]
+        batches = iter(self._batches(start))
+        self.clock = time.monotonic()
+        self.logged = (self.clock, start)
+        try:
+            with ProgressLine("training", self.total, "step", start) as self.line:
+                self.say, outer_say = self.line.say, self.say
+                try:
+                    while step < self.total and self.stop.signal is None:
+                        x, y = self._next(batches)
+                        self.pending.append(self.algorithm.train_step(x, y))
+                        step += 1
+                        self._show(step)
+                        for action in actions:
+                            action(step, last=step == self.total)
+                    if step < self.total:
+                        self._log(step)
+                        self._save(step)
+                finally:
+                    self.say = outer_say
+            return self._finish(step, step - start)
+        finally:
+            self.history.close()
+
+    def _batches(self, start: int) -> Any:
+        config = self.config
+        batches = training_batches(
+            self.store,
+            load_size=config.load_size,
+            crop_size=config.crop_size,
+            flip=config.flip,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            start_step=start,
+            stop_step=self.total,
+        )
+        if self.algorithm.strategy.num_replicas_in_sync > 1:
+            return self.algorithm.strategy.experimental_distribute_dataset(batches)
+        return batches
+
+    def _next(self, batches: Any) -> Any:
+        try:
+            return next(batches)
+        except tf.errors.OpError as error:
+            raise explain(error, self.store) from None
+
+    def _finish(self, step: int, trained_now: int) -> Outcome:
+        self._write_facts(step)
+        page = self._draw_report(step)
+        self.history.flush()
+        outcome = Outcome(step, self.total, page, trained_now, self.seconds)
+        if step == self.total or self.stop.signal is None:
+            return outcome
+        return dataclasses.replace(
+            outcome, stopped_by=self.stop.signal.name, exit_code=self.stop.exit_code
+        )
+
+    # === Periodic actions ===
+
+    def _log(self, step: int) -> None:
+        """A point of the curves: means since the last one."""
+        if not self.pending:
+            return
+        means = _means(self.pending)
+        self.pending.clear()
+        self._check_finite(step, means)
+        now = time.monotonic()
+        then, since = self.logged
+        self.logged = (now, step)
+        speed = (step - since) * self.config.batch_size / max(now - then, 1e-9)
+        record = {
+            "epoch": self._epoch(step),
+            "seconds": self._training_seconds(),
+            "images_per_second": speed,
+            "losses": {k: v for k, v in means.items() if k not in _JUDGEMENTS},
+        }
+        judgements = {k: v for k, v in means.items() if k in _JUDGEMENTS}
+        if judgements:
+            record["discriminator"] = judgements
+            news = self.watch(step, judgements)
+            if news:
+                self._note(step, news)
+        self.history.train(step, record)
+
+    def _validate(self, step: int) -> None:
+        if self.val is None:
+            return
+        batches = evaluation_batches(
+            self.val, size=self.config.crop_size, limit=self.config.val_images or None
+        )
+        total = min(self.config.val_images or self.val.count, self.val.count)
+        started = time.monotonic()
+        try:
+            results = evaluate(
+                [L1(), PSNR(), SSIM()],
+                batches,
+                self._generate,
+                on_batch=lambda done: self.line.show(
+                    step, f"measuring on val {done:,}/{total:,}"
+                ),
+            )
+        except tf.errors.OpError as error:
+            raise explain(error, self.val) from None
+        self._exclude_from_speed(started)
+        self.history.val(step, results)
+        self.last_val = results
+        self.say(
+            f"step {step:,}: val L1 {results['l1']:.4f}, PSNR {results['psnr']:.2f} dB, "
+            f"SSIM {results['ssim']:.4f} on {results['images']:,} images"
+        )
+        metric = self.config.best_metric
+        if self.best is None or self.best["metric"] != metric or _better(
+            metric, results[metric], self.best["value"]
+        ):
+            self.best = {"metric": metric, "value": results[metric], "step": step}
+            self._save(step)
+
+    def _sample(self, step: int) -> None:
+        """The fixed pairs as G sees them now: on disk, for TensorBoard and for the report."""
+        started = time.monotonic()
+        fake = np.concatenate(
+            [
+                to_uint8(self._generate(x[None], tf.constant([index], tf.int64))).numpy()
+                for index, x in zip(self.fixed_indices, self.fixed_x)
+            ]
+        )
+        report.save_strip(report.strip_path(self.workdir, step), fake)
+        report.write_sample_grid(self.workdir, step)
+        self.history.images(
+            step, {"x": self.fixed["x"], "y": self.fixed["y"], "generated": fake}
+        )
+        if step < self.total and time.monotonic() - self.report_drawn > REPORT_INTERVAL:
+            self._write_facts(step)
+            self._draw_report(step)
+        self._exclude_from_speed(started)
+
+    def _save(self, step: int) -> None:
+        if self.saved_step == step:
+            # Already saved by _validate because it is the best.
+            return
+        if self.pending:
+            self._check_finite(step, _means(self.pending))
+        started = time.monotonic()
+        for name, network in self.algorithm.networks().items():
+            if not all(bool(tf.reduce_all(tf.math.is_finite(w))) for w in network.weights):
+                raise TrainingDiverged(self._diverged(step, f"the weights of the {name}"))
+        self.history.flush()
+        facts = {
+            "best": self.best,
+            "seconds": self._training_seconds(),
+            "dataset": self.source.identity(),
+        }
+        self.checkpoints.save(self.algorithm.state(), step, facts)
+        self.saved_step = step
+        self._exclude_from_speed(started)
+
+    # === What they use ===
+
+    def _generate(self, x: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+        z = draw_noise(self.algorithm.generator, self.config, x, noise.VALIDATION, positions)
+        return self._forward(x, z)
+
+    @tf.function(reduce_retracing=True)
+    def _forward(self, x: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
+        return self.algorithm.generator([x, z], training=False)
+
+    def _open_store(self, split: str) -> PairStore:
+        total = self.source.count(split)
+        with ProgressLine(f"reading {split}", total, "pair") as line:
+            store = open_store(self.source, split, progress=lambda done, _: line.show(done))
+        if not store.in_memory:
+            self.say(store.describe())
+        return store
+
+    def _keep_fixed_pairs(self) -> None:
+        """Chooses the pairs that every grid shows, evenly over the split, and stores them."""
+        store = self.val or self.store
+        count = min(self.config.sample_images, store.count)
+        self.fixed_indices = [index * store.count // count for index in range(count)]
+        wanted = set(self.fixed_indices)
+        # Through the same pipeline as validation, so that the grids show what is measured.
+        batches = evaluation_batches(
+            store, size=self.config.crop_size, limit=self.fixed_indices[-1] + 1
+        )
+        pairs = [pair for index, pair in enumerate(batches) if index in wanted]
+        self.fixed_x = [x[0] for x, _ in pairs]
+        self.fixed = {
+            "x": to_uint8(np.stack([x[0].numpy() for x, _ in pairs])),
+            "y": to_uint8(np.stack([y[0].numpy() for _, y in pairs])),
+        }
+        names = np.array([store.pair_name(index) for index in self.fixed_indices])
+        folder = self.workdir / "samples"
+        folder.mkdir(exist_ok=True)
+        unfinished = folder / ".fixed.npz"
+        np.savez_compressed(unfinished, names=names, **self.fixed)
+        os.replace(unfinished, folder / "fixed.npz")
+
+    def _show(self, step: int) -> None:
+        if not self.line.due:
+            return
+        newest = {name: float(value) for name, value in self.pending[-1].items()}
+        parts = [f"epoch {self._epoch(step):.1f}", f"L1 {newest['l1']:.3f}"]
+        if "gan" in newest:
+            parts += [f"GAN {newest['gan']:.2f}", f"D {newest['discriminator']:.2f}"]
+        then, since = self.logged
+        elapsed = time.monotonic() - then
+        if step > since and elapsed > 0:
+            parts.append(f"{(step - since) * self.config.batch_size / elapsed:.1f} img/s")
+        self.line.show(step, "  ".join(parts))
+
+    def _epoch(self, step: int) -> float:
+        return step * self.config.batch_size / self.store.count
+
+    def _training_seconds(self) -> float:
+        now = time.monotonic()
+        self.seconds += now - self.clock
+        self.clock = now
+        return self.seconds
+
+    def _exclude_from_speed(self, started: float) -> None:
+        """Takes the time since then out of images per second, which is about training alone."""
+        then, since = self.logged
+        self.logged = (then + time.monotonic() - started, since)
+
+    def _note(self, step: int, text: str) -> None:
+        self.history.note(step, text)
+        self.say(f"step {step:,}: {text}")
+
+    def _check_finite(self, step: int, means: Mapping[str, float]) -> None:
+        broken = not_finite(means)
+        if broken:
+            raise TrainingDiverged(self._diverged(step, " and ".join(broken) + " loss"))
+
+    def _diverged(self, step: int, what: str) -> str:
+        kept = self.checkpoints.steps()
+        left = f"the checkpoint of step {kept[-1]:,} is kept" if kept else "no checkpoint was due"
+        text = (
+            f"{what} became NaN or infinite by step {step:,}, so training stopped; {left}; "
+            "start a new --workdir with a smaller --learning_rate or another --seed"
+        )
+        self.history.note(step, text)
+        return text
+
+    # === Report ===
+
+    def _write_facts(self, step: int) -> None:
+        """``run.json``: what the report says of the run besides its config and measurements."""
+        networks = self.algorithm.networks()
+        counts = {name: networks[name].count_params() for name in networks}
+        write_json(
+            self.workdir / "run.json",
+            {
+                "dataset_summary": self.source.describe(),
+                "parameters": {
+                    "generator": counts["generator"],
+                    "discriminator": counts.get("discriminator"),
+                },
+                "versions": _versions(),
+                "command": self.command,
+                "steps_done": step,
+                "steps_total": self.total,
+                "train_seconds": self.seconds,
+                "epochs": step * self.config.batch_size / self.source.count("train"),
+                "finished": step >= self.total,
+            },
+        )
+
+    def _draw_report(self, step: int) -> Path:
+        path = report.write_report(self.workdir)
+        self.report_drawn = time.monotonic()
+        return path
+
+
+_JUDGEMENTS = ("real", "fake", "accuracy")
+
+
+def _means(pending: list[dict[str, tf.Tensor]]) -> dict[str, float]:
+    return {
+        name: float(np.mean([float(record[name]) for record in pending])) for name in pending[0]
+    }
+
+
+def _better(metric: str, new: float, old: float) -> bool:
+    return new < old if metric == "l1" else new > old
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """In a few words, in what two identities of a data set differ."""
+    return ", ".join(
+        f"{key} {old[key]} before, {new.get(key)} now"
+        for key in old
+        if key in new and new[key] != old[key]
+    )
+
+
+def _make_workdir(workdir: Path, config: Config) -> None:
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        write_text(workdir / "config.json", config.to_json())
+        (workdir / "samples").mkdir(exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"--workdir={workdir} cannot be written ({error.strerror}); "
+            "give a folder that you may write to"
+        ) from None
+
+
+def _versions() -> dict[str, str]:
+    import tfpix2pix
+
+    return {
+        "tfpix2pix": tfpix2pix.__version__,
+        "tensorflow": tf.__version__,
+        "keras": tf.keras.__version__ if hasattr(tf.keras, "__version__") else "2",
+        "python": platform.python_version(),
+    }
+
