@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import operator
 from typing import NamedTuple
 
@@ -248,7 +249,7 @@ def _split(
     lengths[0] *= first
     lengths[-1] *= last
     edges = start + (end - start) * np.concatenate([[0.0], np.cumsum(lengths) / lengths.sum()])
-    return [(float(a), float(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [(float(a), float(b)) for a, b in itertools.pairwise(edges)]
 
 
 @dataclasses.dataclass
@@ -336,7 +337,7 @@ def _add_window(scene, dice: _Dice, plan: _Plan, left, head, right, foot) -> Non
 
 def _add_medallions(scene, columns, head: float, height: float) -> None:
     """Reliefs on the wall between two bays."""
-    for (_, a), (b, _) in zip(columns[:-1], columns[1:], strict=True):
+    for (_, a), (b, _) in itertools.pairwise(columns):
         middle, half = (a + b) / 2, 0.075 * (columns[0][1] - columns[0][0])
         scene.add("deco", middle - half, head + 0.08 * height, middle + half, head + 0.34 * height)
 
@@ -348,17 +349,18 @@ def _fill_ground(scene, dice: _Dice, plan: _Plan, row, columns) -> None:
     door = dice.pick(bays // 2, bays // 2, 0, bays - 1, dice.whole(0, bays - 1))
     shops = dice.pick(0.0, 0.0, 0.5, 1.0)
     sills = dice.chance(plan.sills)
-    head = top + height * dice.between(0.16, 0.24)
+    head = top + height * dice.between(0.14, 0.22)
     bay = 0
     while bay < bays:
         x0, x1 = columns[bay]
         width = x1 - x0
         if bay == door:
-            half = width * dice.between(0.17, 0.27)
+            half = min(0.055, width * dice.between(0.22, 0.34))
             middle = (x0 + x1) / 2
             scene.add("door", middle - half, head, middle + half, bottom)
             if plan.deco and dice.chance(0.5):
-                scene.add("deco", middle - half, head - 0.1 * height, middle + half, head - 0.02)
+                scene.add("deco", middle - half, head - 0.11 * height, middle + half,
+                          head - 0.02 * height)
         elif dice.chance(shops):
             if bay + 1 < bays and bay + 1 != door and dice.chance(0.5):
                 bay += 1
@@ -380,7 +382,8 @@ def _add_stripes(scene, dice: _Dice, plan: _Plan, rows) -> None:
     over = dice.between(0.0, 0.012)
     left, right = scene.left - over, scene.right + over
     if scene.roof not in ("none", "steps") and dice.chance(0.85):
-        scene.add("molding", left, rows[0][0] - 0.004, right, rows[0][0] + dice.between(0.02, 0.045))
+        top = rows[0][0]
+        scene.add("molding", left, top - 0.004, right, top + dice.between(0.02, 0.045))
     thin = dice.between(0.012, 0.024)
     for top, _ in rows[1:-1]:
         if dice.chance(plan.stripes):
@@ -589,6 +592,11 @@ _WOODS = np.float32([(112, 72, 44), (84, 52, 36), (60, 70, 60), (110, 40, 34), (
                      (146, 104, 66)])
 
 
+def _draws(rng: np.random.Generator, count: int) -> list[float]:
+    """Python floats: numpy's float64 scalars would turn float32 images into float64."""
+    return rng.random(count).tolist()
+
+
 def _colour(rng: np.random.Generator, choices: np.ndarray, spread: float = 26.0) -> np.ndarray:
     """One of `choices` with a little freedom in brightness and hue; float32 [3]."""
     colour = choices[int(rng.random() * len(choices))]
@@ -631,7 +639,7 @@ def _draw_looks(rng: np.random.Generator, n: int) -> tuple[_Looks, str]:
     trim = _colour(rng, _TRIMS)
     if abs(float(trim.mean() - wall.mean())) < 18:  # a relief must be told from its wall
         trim = np.clip(trim + (30 if wall.mean() < 190 else -42), 0, 250).astype(np.float32)
-    flags = rng.random(12)
+    flags = _draws(rng, 12)
     return _Looks(
         n=n, wall=wall, trim=trim, frame=_colour(rng, _FRAMES, 14), paint=_colour(rng, _PAINTS),
         wood=_colour(rng, _WOODS), sign=_colour(rng, _SIGNS),
@@ -639,7 +647,7 @@ def _draw_looks(rng: np.random.Generator, n: int) -> tuple[_Looks, str]:
         railing=_colour(rng, np.float32([(34, 34, 36), (60, 56, 52), (220, 220, 216)]), 12),
         roof=_colour(rng, _ROOFS),
         sun=-1.0 if flags[0] < 0.5 else 1.0, contrast=0.25 + 0.4 * flags[1],
-        overcast=float(flags[2]), mullions=int(flags[3] * 6), surround=flags[4] < 0.55,
+        overcast=flags[2], mullions=int(flags[3] * 6), surround=flags[4] < 0.55,
         arched=flags[5] < 0.18, dentils=flags[6] < 0.35, fluted=flags[7] < 0.4,
         solid_balcony=flags[8] < 0.3, awnings=flags[9] < 0.4, curtains=0.6 * flags[10],
         lit=0.18 * flags[11],
@@ -654,7 +662,7 @@ def _render_photo(scene: Scene, rng: np.random.Generator, size: int) -> np.ndarr
     canvas = _paint_wall(scene, looks, material, rng)
     _paint_roof(canvas, scene, looks, rng)
     _paint_surroundings(canvas, scene, looks, rng)
-    chance = rng.random((len(scene.boxes), 3))
+    chance = rng.random((len(scene.boxes), 3)).tolist()
     placed = [(box.kind, canvas[_pixels(box, n)], u)
               for box, u in zip(scene.boxes, chance, strict=True)]
     if looks.surround:
@@ -677,7 +685,7 @@ def _render_photo(scene: Scene, rng: np.random.Generator, size: int) -> np.ndarr
 
 def _paint_wall(scene: Scene, looks: _Looks, material: str, rng: np.random.Generator) -> np.ndarray:
     n = looks.n
-    u = rng.random(8)
+    u = _draws(rng, 8)
     tone = 1 + (0.02 + 0.05 * u[0]) * _crop(_noise(11, n, 4, 64), n, u[1], u[2])
     tone += (0.01 + 0.05 * u[3]) * _crop(_noise(12, n, 24, 48, stretch=8), n, u[4], u[5])
     joints = None
@@ -701,7 +709,7 @@ def _paint_wall(scene: Scene, looks: _Looks, material: str, rng: np.random.Gener
 def _paint_ground_floor(canvas, scene: Scene, looks: _Looks, rng: np.random.Generator) -> None:
     """Some houses have a rusticated or painted ground floor; all a dirty foot."""
     n = looks.n
-    u = rng.random(4)
+    u = _draws(rng, 4)
     rows = slice(round(scene.ground_top * n), round(scene.bottom * n))
     if u[0] < 0.35:
         tint = (0.35 + 0.5 * u[1]) * (looks.trim / looks.wall) + 0.5 - 0.4 * u[1]
@@ -715,7 +723,7 @@ def _paint_ground_floor(canvas, scene: Scene, looks: _Looks, rng: np.random.Gene
 
 def _paint_roof(canvas, scene: Scene, looks: _Looks, rng: np.random.Generator) -> None:
     n, eaves = looks.n, round(scene.eaves * looks.n)
-    u, v = rng.random(2)
+    u, v = _draws(rng, 2)
     if scene.roof == "mansard":
         tone = _crop(_boards(n, 48, 0.3), n, u, 0.0)[:eaves] * (
             1 + 0.07 * _crop(_noise(14, n, 32, 128), n, u, v)[:eaves])
@@ -733,8 +741,8 @@ def _paint_surroundings(canvas, scene: Scene, looks: _Looks, rng: np.random.Gene
     n = looks.n
     eaves, bottom = round(scene.eaves * n), round(scene.bottom * n)
     left, right = round(scene.left * n), round(scene.right * n)
-    u = rng.random(8)
-    sky = _paint_sky(n, looks, u)
+    u = _draws(rng, 8)
+    sky = _paint_sky(n, eaves if (left, right) == (0, n) else n, looks, u)
     if eaves:
         _cover(canvas[:eaves], sky[:eaves], ~_house_mask(scene, n)[:eaves])
     for columns, chance in ((slice(0, left), u[4]), (slice(right, n), u[5])):
@@ -750,8 +758,10 @@ def _paint_surroundings(canvas, scene: Scene, looks: _Looks, rng: np.random.Gene
     canvas[kerb:] *= np.float32(0.72)
 
 
-def _paint_sky(n: int, looks: _Looks, u: np.ndarray) -> np.ndarray:
-    """uint8 [n, n, 3]: blue to haze downwards, with clouds; painted small, for it is smooth."""
+def _paint_sky(n: int, rows: int, looks: _Looks, u: list[float]) -> np.ndarray:
+    """uint8 [rows, n, 3]: blue to haze downwards, with clouds; painted small, for it is smooth."""
+    if not rows:
+        return np.empty((0, n, 3), np.uint8)
     m = n // 4
     height = np.linspace(0, 1, m, dtype=np.float32)[:, None]
     zenith = np.float32([96, 146, 208]) * (1 - looks.overcast) + np.float32(
@@ -759,12 +769,13 @@ def _paint_sky(n: int, looks: _Looks, u: np.ndarray) -> np.ndarray:
     gradient = (zenith + np.sqrt(height) * (np.float32([214, 226, 238]) - zenith))[:, None]
     clouds = np.clip(0.45 * _crop(_noise(16, m, 3, 48), m, u[0], u[1]) + u[2] - 0.5, 0, 0.9)
     sky = gradient + clouds[..., None] * (np.float32([246, 246, 248]) - gradient)
-    return np.asarray(Image.fromarray(sky.astype(np.uint8)).resize((n, n), Image.BILINEAR))
+    small = Image.fromarray(sky.astype(np.uint8))
+    return np.asarray(small.resize((n, rows), Image.BILINEAR, box=(0, 0, m, rows * m / n)))
 
 
 def _paint_neighbour(view: np.ndarray, looks: _Looks, rng: np.random.Generator) -> None:
     n, width = looks.n, view.shape[1]
-    u = rng.random(4)
+    u = _draws(rng, 4)
     top = int(u[0] ** 2 * 0.6 * n)
     wall = 0.85 * _colour(rng, _WALLS)
     tone = 1 + 0.04 * _crop(_noise(17, n, 16, 128), n, u[1], u[2])[top:, :width]
@@ -803,11 +814,11 @@ def _light_map(scene: Scene, looks: _Looks, rng: np.random.Generator) -> np.ndar
         draw.rectangle((scene.left * m, eaves, scene.right * m, eaves + 0.02 * m), fill=shadow)
     blurred = shadows.filter(ImageFilter.BoxBlur(m * (0.001 + 0.005 * looks.overcast)))
     blurred = blurred.resize((n, n), Image.BILINEAR)
-    u = rng.random(4)
+    u = _draws(rng, 4)
     line = np.linspace(-0.5, 0.5, n, dtype=np.float32)
     across = 1 + np.float32(0.25 * (u[0] - 0.5)) * line
     down = 1 + np.float32(0.3 * (u[1] - 0.6)) * line
-    exposure = np.float32((0.82 + 0.3 * u[2]) / 255)
+    exposure = np.float32((0.9 + 0.26 * u[2]) / 255)
     return np.asarray(blurred, np.float32) * (across * exposure) * down[:, None]
 
 
@@ -822,8 +833,11 @@ def _band(view: np.ndarray, start: float, end: float, axis: int = 0) -> np.ndarr
     return view[first:last] if axis == 0 else view[:, first:last]
 
 
+@functools.lru_cache(maxsize=4096)
 def _ramp(length: int, start: float, end: float) -> np.ndarray:
-    return np.linspace(start, end, length, dtype=np.float32)
+    ramp = np.linspace(start, end, length, dtype=np.float32)
+    ramp.flags.writeable = False
+    return ramp
 
 
 def _bevel(view: np.ndarray, looks: _Looks, light: float = 1.25, dark: float = 0.6) -> None:
@@ -846,7 +860,7 @@ def _paint_surrounds(canvas: np.ndarray, scene: Scene, looks: _Looks) -> None:
             view[:] = looks.trim
 
 
-def _paint_window(view: np.ndarray, looks: _Looks, u: np.ndarray, made: dict) -> None:
+def _paint_window(view: np.ndarray, looks: _Looks, u: list[float], made: dict) -> None:
     """Copies one of a few windows of this size: they repeat along a facade."""
     if u[0] < looks.lit:
         variant = 3
@@ -916,7 +930,7 @@ def _add_bars(picture: np.ndarray, looks: _Looks) -> None:
         edge[:] = looks.frame
 
 
-def _paint_door(view: np.ndarray, looks: _Looks, u: np.ndarray) -> None:
+def _paint_door(view: np.ndarray, looks: _Looks, u: list[float]) -> None:
     """Two or one wooden leaves with panels, and a fanlight above."""
     h, w = view.shape[:2]
     view[:] = looks.wood * _ramp(h, 1.1, 0.85)[:, None, None]
@@ -939,7 +953,7 @@ def _paint_door(view: np.ndarray, looks: _Looks, u: np.ndarray) -> None:
     _band(view, 0.96, 1.0)[:] = looks.trim * np.float32(0.8)
 
 
-def _paint_shop(view: np.ndarray, looks: _Looks, u: np.ndarray) -> None:
+def _paint_shop(view: np.ndarray, looks: _Looks, u: list[float]) -> None:
     """Sign with lettering, a display window with goods, at times an awning."""
     h, w = view.shape[:2]
     n = looks.n
@@ -981,7 +995,7 @@ def _profile(h: int) -> np.ndarray:
     return _PROFILE[at.astype(int)][:, None, None]
 
 
-def _paint_molding(view: np.ndarray, looks: _Looks, u: np.ndarray) -> None:
+def _paint_molding(view: np.ndarray, looks: _Looks, u: list[float]) -> None:
     h, w = view.shape[:2]
     view[:] = looks.trim * _profile(h)
     if looks.dentils and h > 0.022 * looks.n:
@@ -989,18 +1003,18 @@ def _paint_molding(view: np.ndarray, looks: _Looks, u: np.ndarray) -> None:
         _band(view, 0.5, 0.8)[:, teeth] *= np.float32(0.6)
 
 
-def _paint_cornice(view: np.ndarray, looks: _Looks, u: np.ndarray) -> None:
+def _paint_cornice(view: np.ndarray, looks: _Looks, u: list[float]) -> None:
     view[:] = looks.trim * _profile(len(view))
     view[:, :1] *= np.float32(0.85)
     view[:, -1:] *= np.float32(0.85)
 
 
-def _paint_sill(view: np.ndarray, looks: _Looks, u: np.ndarray) -> None:
+def _paint_sill(view: np.ndarray, looks: _Looks, u: list[float]) -> None:
     view[:] = looks.trim * _ramp(len(view), 1.15, 0.85)[:, None, None]
     view[-1:] *= np.float32(0.72)
 
 
-def _paint_blind(view: np.ndarray, looks: _Looks, u: np.ndarray) -> None:
+def _paint_blind(view: np.ndarray, looks: _Looks, u: list[float]) -> None:
     """Slats in the paint of the house."""
     h = len(view)
     slats = 1.0 - 0.32 * ((np.arange(h) * 90 // looks.n) % 2).astype(np.float32)
@@ -1008,7 +1022,7 @@ def _paint_blind(view: np.ndarray, looks: _Looks, u: np.ndarray) -> None:
     _bevel(view, looks)
 
 
-def _paint_deco(view: np.ndarray, looks: _Looks, u: np.ndarray) -> None:
+def _paint_deco(view: np.ndarray, looks: _Looks, u: list[float]) -> None:
     """A panel of trim with a relief of swellings."""
     h, w = view.shape[:2]
     n = looks.n
@@ -1018,7 +1032,7 @@ def _paint_deco(view: np.ndarray, looks: _Looks, u: np.ndarray) -> None:
     _bevel(view, looks, light=1.2, dark=0.65)
 
 
-def _paint_pillar(view: np.ndarray, looks: _Looks, u: np.ndarray) -> None:
+def _paint_pillar(view: np.ndarray, looks: _Looks, u: list[float]) -> None:
     """A shaft rounded by light from the sun's side, with capital and base."""
     h, w = view.shape[:2]
     x = _ramp(w, -1, 1) * looks.sun
@@ -1031,7 +1045,7 @@ def _paint_pillar(view: np.ndarray, looks: _Looks, u: np.ndarray) -> None:
     view[-size:] = looks.trim * _profile(size)
 
 
-def _paint_balcony(view: np.ndarray, looks: _Looks, u: np.ndarray) -> None:
+def _paint_balcony(view: np.ndarray, looks: _Looks, u: list[float]) -> None:
     """A slab with a railing, behind which the wall shows, or with a solid front."""
     h, n = len(view), looks.n
     if looks.solid_balcony:
@@ -1066,13 +1080,15 @@ def _take_picture(
     np.clip(canvas, 0, 255, out=canvas)
     picture = Image.fromarray(canvas.astype(np.uint8))
     _add_clutter(picture, scene, looks, rng)
-    u = rng.random(6)
+    u = _draws(rng, 6)
     if shrink > 1:
-        photo = np.asarray(picture.reduce(shrink)).astype(np.float32)
+        pixels, unit = np.asarray(picture.reduce(shrink)), 1
     else:
-        photo = _soften(np.asarray(picture).astype(np.float32))
+        pixels, unit = _soften(np.asarray(picture)), 64
+    photo = np.empty(pixels.shape, np.float32)
     for channel in range(3):
-        photo[..., channel] *= np.float32(1 + 0.09 * (u[channel] - 0.5))
+        gain = np.float32((1 + 0.09 * (u[channel] - 0.5)) / unit)
+        np.multiply(pixels[..., channel], gain, out=photo[..., channel])
     grain = _grain()
     if size > 384:
         grain = np.tile(grain, (-(-size // 512) + 1, -(-size // 512) + 1, 1))
@@ -1081,16 +1097,16 @@ def _take_picture(
     return np.clip(photo, 0, 255, out=photo).astype(np.uint8)
 
 
-def _soften(photo: np.ndarray) -> np.ndarray:
-    """Blurs by the kernel (1, 6, 1) / 8 along both axes, as a lens does; borders stay."""
-    for here, before, after in (
-        (np.s_[1:-1], np.s_[:-2], np.s_[2:]),
-        (np.s_[:, 1:-1], np.s_[:, :-2], np.s_[:, 2:]),
-    ):
-        sides = photo[before] + photo[after]
-        sides *= np.float32(0.125)
-        photo[here] *= np.float32(0.75)
-        photo[here] += sides
+def _soften(pixels: np.ndarray) -> np.ndarray:
+    """uint8 to uint16, times 64: blurs by (1, 6, 1) along both axes, as a lens does."""
+    photo = pixels.astype(np.uint16)
+    for axis in (0, 1):
+        lines = photo if axis == 0 else photo.swapaxes(0, 1)
+        sides = lines[:-2] + lines[2:]
+        lines[1:-1] *= 6
+        lines[1:-1] += sides
+        lines[0] *= 8
+        lines[-1] *= 8
     return photo
 
 
@@ -1099,10 +1115,10 @@ def _add_clutter(
 ) -> None:
     """Things before the house that the label map does not show."""
     draw = ImageDraw.Draw(picture)
-    chance = rng.random(8)
+    chance = _draws(rng, 8)
     for p, threshold, add in zip(chance, (0.35, 0.25, 0.3, 0.25, 0.18, 0.5), (
             _add_pipe, _add_cables, _add_car, _add_tree, _add_lamp, _add_people), strict=False):
-        part = rng.random(12)
+        part = _draws(rng, 12)
         if p < threshold:
             add(picture, draw, scene, looks, part)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import abc
+import collections
 import contextlib
+import functools
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,9 @@ from tfpix2pix.data.source import PairSource, Progress
 from tfpix2pix.errors import DataError
 
 _LEAST_BUDGET = 256 << 20
+_BUFFER_BYTES = 256 << 20
+# Pairs stay in host memory: by default a large constant would move to the accelerator.
+_HOST = "/CPU:0"
 
 
 class PairStore(abc.ABC):
@@ -67,41 +73,70 @@ class PairStore(abc.ABC):
 
 
 class _MemoryStore(PairStore):
-    """All pairs in one flat uint8 buffer, which holds images of differing size as well."""
+    """All pairs as flat uint8 buffers, which hold images of differing size as well.
+
+    Several buffers rather than one: TensorFlow copies what it is given, and so the copy being
+    made never doubles the whole.
+    """
 
     in_memory = True
 
     def __init__(self, source: PairSource, split: str, progress: Progress | None):
         super().__init__(source, split)
-        buffer, starts, shapes = self._read_all(progress)
-        self._bytes = buffer.nbytes
-        # Pinned to host memory: by default a large constant would move to the accelerator.
-        with tf.device("/CPU:0"):
-            self._buffer = tf.convert_to_tensor(buffer)
-            self._starts = tf.convert_to_tensor(starts)
+        # Of each pair: which buffer it lies in, where it starts there, and its shape.
+        places = np.zeros((self.count, 2), np.int64)
+        shapes = np.zeros((self.count, 3), np.int64)
+        self._buffers: list[tf.Tensor] = []
+        gathered: list[np.ndarray] = []
+        size = 0
+        for index, pair in enumerate(self._read_ahead()):
+            if gathered and size + pair.size > _BUFFER_BYTES:
+                self._add_buffer(gathered)
+                gathered, size = [], 0
+            places[index], shapes[index] = (len(self._buffers), size), pair.shape
+            gathered.append(pair.ravel())
+            size += pair.size
+            if progress:
+                progress(index + 1, self.count)
+        self._add_buffer(gathered)
+        self._bytes = int(shapes.prod(axis=1).sum())
+        with tf.device(_HOST):
+            self._places = tf.convert_to_tensor(places)
             self._shapes = tf.convert_to_tensor(shapes)
         alike = (shapes == shapes[0]).all(axis=0)
         self._static_shape = np.where(alike, shapes[0], None).tolist()
 
-    def _read_all(self, progress: Progress | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        buffer = np.empty(self.source.decoded_bytes(self.split), np.uint8)
-        starts = np.zeros(self.count, np.int64)
-        shapes = np.zeros((self.count, 3), np.int64)
-        end = 0
-        with ThreadPoolExecutor(min(16, (os.cpu_count() or 1) + 4)) as pool:
-            for index, pair in enumerate(pool.map(self._load_joined, range(self.count))):
-                if end + pair.size > buffer.size:  # decoded_bytes is an estimate.
-                    buffer = np.resize(buffer, (end + pair.size) * 5 // 4)
-                starts[index], shapes[index] = end, pair.shape
-                buffer[end : end + pair.size] = pair.ravel()
-                end += pair.size
-                if progress:
-                    progress(index + 1, self.count)
-        return buffer[:end], starts, shapes
+    def _add_buffer(self, arrays: list[np.ndarray]) -> None:
+        with tf.device(_HOST):
+            self._buffers.append(tf.convert_to_tensor(np.concatenate(arrays)))
+
+    def _read_ahead(self) -> Iterator[np.ndarray]:
+        """All pairs in order, decoded by several threads, only a few of them waiting at a time."""
+        threads = min(16, (os.cpu_count() or 1) + 4)
+        with ThreadPoolExecutor(threads) as pool:
+            waiting: collections.deque[Future[np.ndarray]] = collections.deque()
+            try:
+                for index in range(self.count):
+                    waiting.append(pool.submit(self._load_joined, index))
+                    if len(waiting) > 2 * threads:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
 
     def joined(self, index: tf.Tensor) -> tf.Tensor:
-        shape = self._shapes[index]
-        pixels = tf.slice(self._buffer, [self._starts[index]], [tf.reduce_prod(shape)])
+        place, shape = self._places[index], self._shapes[index]
+
+        def cut(buffer: tf.Tensor) -> tf.Tensor:
+            return tf.slice(buffer, [place[1]], [tf.reduce_prod(shape)])
+
+        if len(self._buffers) == 1:
+            pixels = cut(self._buffers[0])
+        else:
+            cuts = [functools.partial(cut, buffer) for buffer in self._buffers]
+            pixels = tf.switch_case(tf.cast(place[0], tf.int32), cuts)
         return tf.ensure_shape(tf.reshape(pixels, shape), self._static_shape)
 
     def pair(self, index: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,1 +1,1 @@
-"""Handing a trained model to the world: SavedModel, TFLite and ONNX (see the project's plan)."""
+"""Handing a trained model to the world: SavedModel, TFLite and ONNX."""

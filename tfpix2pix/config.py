@@ -69,43 +69,63 @@ class Config:
         "first",
     )
     direction: str = option(
-        "AtoB", "which half is the input: AtoB left to right, BtoA right to left", "first",
+        "AtoB",
+        "which half is the input: AtoB left to right, BtoA right to left",
+        "first",
         choices=("AtoB", "BtoA"),
     )
     preset: str = option("paper", "named settings that the other flags override", "first")
     crop_size: int = option(
-        256, "side of the images that the networks see, pixels, a power of two from 32 to 1024",
-        "first", minimum=32, maximum=1024,
+        256,
+        "side of the images that the networks see, pixels, a power of two from 32 to 1024",
+        "first",
+        minimum=32,
+        maximum=1024,
     )
     epochs: int = option(
-        200, "passes over the train split, unless --steps is given", "first",
-        minimum=1, may_change=True,
+        200,
+        "passes over the train split, unless --steps is given",
+        "first",
+        minimum=1,
+        may_change=True,
     )
     steps: int = option(
-        0, "training steps in all, one batch each; 0 counts by --epochs instead", "first",
-        minimum=0, may_change=True,
+        0,
+        "training steps in all, one batch each; 0 counts by --epochs instead",
+        "first",
+        minimum=0,
+        may_change=True,
     )
-    batch_size: int = option(
-        1, "pairs per step, over all devices together", "first", minimum=1
-    )
+    batch_size: int = option(1, "pairs per step, over all devices together", "first", minimum=1)
     seed: int = option(
-        0, "every random draw (weights, order, jitter, noise) is a function of this and the step",
-        "first", minimum=0, maximum=2**31 - 1,
+        0,
+        "every random draw (weights, order, jitter, noise) is a function of this and the step",
+        "first",
+        minimum=0,
+        maximum=2**31 - 1,
     )
 
     # === Data ===
     load_size: int = option(
-        286, "side to which both images are resized before the random crop, pixels", "data",
-        minimum=32, maximum=4096,
+        286,
+        "side to which both images are resized before the random crop, pixels",
+        "data",
+        minimum=32,
+        maximum=4096,
     )
     flip: bool = option(True, "mirror half of the pairs left to right", "data")
-    input_channels: int = option(3, "channels of the input: 1 grey, 3 colour", "data",
-                                 choices=(1, 3))
-    target_channels: int = option(3, "channels of the target: 1 grey, 3 colour", "data",
-                                  choices=(1, 3))
+    input_channels: int = option(
+        3, "channels of the input: 1 grey, 3 colour", "data", choices=(1, 3)
+    )
+    target_channels: int = option(
+        3, "channels of the target: 1 grey, 3 colour", "data", choices=(1, 3)
+    )
     sample_pairs: int = option(
-        400, "training pairs of the embedded sample set; val and test get a quarter each", "data",
-        minimum=4, maximum=1_000_000,
+        400,
+        "training pairs of the embedded sample set; val and test get a quarter each",
+        "data",
+        minimum=4,
+        maximum=1_000_000,
     )
     allow_mixed_sizes: bool = option(
         False, "accept images of differing size (each is resized to --load_size)", "data"
@@ -113,7 +133,9 @@ class Config:
 
     # === Networks ===
     generator: str = option(
-        "unet", "U-Net with skips, or the same without them", "model",
+        "unet",
+        "U-Net with skips, or the same without them",
+        "model",
         choices=("unet", "encoder_decoder"),
     )
     ngf: int = option(64, "generator channels of the first layer", "model", minimum=1)
@@ -122,18 +144,25 @@ class Config:
     )
     ndf: int = option(64, "discriminator channels of the first layer", "model", minimum=1)
     norm: str = option(
-        "instance", "normalisation: 'instance' (per image, in training and after it), 'batch' "
-        "(batch statistics in training, moving averages after it) or 'none'", "model",
+        "instance",
+        "normalisation: 'instance' (per image, in training and after it), 'batch' "
+        "(batch statistics in training, moving averages after it) or 'none'",
+        "model",
         choices=("instance", "batch", "none"),
     )
     dropout: float = option(
-        0.5, "share of decoder features that the noise z drops, 0 to less than 1", "model",
-        minimum=0.0, maximum=0.95,
+        0.5,
+        "share of decoder features that the noise z drops, 0 to less than 1",
+        "model",
+        minimum=0.0,
+        maximum=0.95,
     )
 
     # === Objective ===
     loss: str = option(
-        "l1+cgan", "the paper's objectives", "loss",
+        "l1+cgan",
+        "the paper's objectives",
+        "loss",
         choices=("l1", "gan", "cgan", "l1+gan", "l1+cgan"),
     )
     lambda_l1: float = option(100.0, "weight of the L1 term", "loss", minimum=0.0)
@@ -148,30 +177,49 @@ class Config:
         100, "steps between points of the curves", "run", minimum=1, may_change=True
     )
     val_every: int = option(
-        2000, "steps between measurements (L1, PSNR, SSIM) on the val split, 0 for none but the "
-        "last", "run", minimum=0, may_change=True,
+        2000,
+        "steps between measurements (L1, PSNR, SSIM) on the val split, 0 for none but the last",
+        "run",
+        minimum=0,
+        may_change=True,
     )
     val_images: int = option(
         0, "val pairs to measure on, 0 for all", "run", minimum=0, may_change=True
     )
     sample_every: int = option(
-        2000, "steps between sample grids, 0 for none but the last", "run", minimum=0,
+        2000,
+        "steps between sample grids, 0 for none but the last",
+        "run",
+        minimum=0,
         may_change=True,
     )
     sample_images: int = option(
-        8, "fixed val pairs that the grids and the report show", "run", minimum=1, maximum=64,
+        8,
+        "fixed val pairs that the grids and the report show",
+        "run",
+        minimum=1,
+        maximum=64,
     )
     checkpoint_every: int = option(
-        2000, "steps between checkpoints, 0 for none but the last", "run", minimum=0,
+        2000,
+        "steps between checkpoints, 0 for none but the last",
+        "run",
+        minimum=0,
         may_change=True,
     )
     keep_checkpoints: int = option(
-        2, "newest checkpoints to keep; the best one is kept besides", "run", minimum=2,
+        2,
+        "newest checkpoints to keep; the best one is kept besides",
+        "run",
+        minimum=2,
         may_change=True,
     )
     best_metric: str = option(
-        "l1", "val measure by which the best checkpoint is chosen", "run",
-        choices=("l1", "psnr", "ssim"), may_change=True,
+        "l1",
+        "val measure by which the best checkpoint is chosen",
+        "run",
+        choices=("l1", "psnr", "ssim"),
+        may_change=True,
     )
 
     def __post_init__(self) -> None:
@@ -306,38 +354,54 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     "quick": Preset(
         "128 px, narrow networks, minutes on two CPU cores (the default)",
-        dict(
-            crop_size=128, load_size=143, ngf=32, ndf=32, steps=3000, val_every=500,
-            sample_every=250, checkpoint_every=500, log_every=25,
-        ),
+        {
+            "crop_size": 128,
+            "load_size": 143,
+            "ngf": 32,
+            "ndf": 32,
+            "steps": 3000,
+            "val_every": 500,
+            "sample_every": 250,
+            "checkpoint_every": 500,
+            "log_every": 25,
+        },
     ),
     "paper": Preset("256 px, full-size networks, batch 1, 200 epochs", {}),
     "facades": Preset(
         "labels to facades, as the paper: 200 epochs, batch 1",
-        dict(dataset="", direction="BtoA"),
+        {"dataset": "", "direction": "BtoA"},
     ),
     "facades_cpu": Preset(
         "labels to facades at 128 px, within an hour on two CPU cores",
-        dict(
-            dataset="", direction="BtoA", crop_size=128, load_size=143, ngf=32, ndf=32,
-            steps=16000, val_every=2000, sample_every=1000, checkpoint_every=1000, log_every=50,
-        ),
+        {
+            "dataset": "",
+            "direction": "BtoA",
+            "crop_size": 128,
+            "load_size": 143,
+            "ngf": 32,
+            "ndf": 32,
+            "steps": 16000,
+            "val_every": 2000,
+            "sample_every": 1000,
+            "checkpoint_every": 1000,
+            "log_every": 50,
+        },
     ),
     "maps": Preset(
-        "aerial photo to map (BtoA: map to photo): 200 epochs, batch 1", dict(dataset="")
+        "aerial photo to map (BtoA: map to photo): 200 epochs, batch 1", {"dataset": ""}
     ),
     "cityscapes": Preset(
-        "labels to street scenes: 200 epochs, batch 1", dict(dataset="", direction="BtoA")
+        "labels to street scenes: 200 epochs, batch 1", {"dataset": "", "direction": "BtoA"}
     ),
     "edges2shoes": Preset(
-        "edges to shoes: 15 epochs, batch 4", dict(dataset="", epochs=15, batch_size=4)
+        "edges to shoes: 15 epochs, batch 4", {"dataset": "", "epochs": 15, "batch_size": 4}
     ),
     "edges2handbags": Preset(
-        "edges to handbags: 15 epochs, batch 4", dict(dataset="", epochs=15, batch_size=4)
+        "edges to handbags: 15 epochs, batch 4", {"dataset": "", "epochs": 15, "batch_size": 4}
     ),
     "night2day": Preset(
         "day to night (BtoA: night to day): 17 epochs, batch 4",
-        dict(dataset="", epochs=17, batch_size=4),
+        {"dataset": "", "epochs": 17, "batch_size": 4},
     ),
 }
 DEFAULT_PRESET = "quick"
@@ -355,8 +419,7 @@ def resolve(flags: Mapping[str, Any]) -> Config:
     name = flags.get("preset", DEFAULT_PRESET)
     if name not in PRESETS:
         raise UserError(
-            f"--preset={name} is not known{nearest(name, PRESETS)}; "
-            f"there are {', '.join(PRESETS)}"
+            f"--preset={name} is not known{nearest(name, PRESETS)}; there are {', '.join(PRESETS)}"
         )
     values: dict[str, Any] = {**PRESETS[name].values, **flags, "preset": name}
     if "epochs" in flags and "steps" not in flags:

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import secrets
 from pathlib import Path
 from typing import Any
 
 
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Replaces a text file in one step. Raises OSError, and then the old file is untouched."""
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Replaces a file in one step, through a temporary one in the same folder.
+
+    A reader, a crash or a power cut meets the old file or the new one.
+
+    Raises:
+      OSError: the folder cannot be written or the disk is full; the old file is untouched and the
+        temporary one is gone.
+    """
     path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    # Not `tempfile`: its files are private to the user (mode 0600), a report is to be shown.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with open(unfinished, "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(temporary, "xb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(unfinished, path)
+        os.replace(temporary, path)
     except BaseException:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise
 
 
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Replaces a text file in one step; see ``write_bytes``."""
+    write_bytes(path, text.encode())
+
+
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Replaces a JSON file in one step."""
+    """Replaces a JSON file in one step; see ``write_bytes``."""
     write_text(path, json.dumps(value, indent=2) + "\n")

@@ -1,9 +1,9 @@
 """Loading a run and translating images with it.
 
-    import tfpix2pix
+import tfpix2pix
 
-    model = tfpix2pix.load("runs/sample")
-    picture = model.translate(image)  # uint8 [H, W, C] to uint8 [H, W, C_out]
+model = tfpix2pix.load("runs/sample")
+picture = model.translate(image)  # uint8 [H, W, C] to uint8 [H, W, C_out]
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tfpix2pix.data import explain, open_dataset, open_store, training_batches
+from tfpix2pix.data import store as store_module
 from tfpix2pix.errors import DataError
 
 
@@ -45,12 +46,22 @@ def test_progress_and_description(pairs_folder):
     assert "as they are needed" in open_store(source, "train", memory_budget=0).describe()
 
 
-def test_buffer_grows_when_the_estimate_was_low(pairs_folder, monkeypatch):
-    source = open_dataset(str(pairs_folder(train=4)))
-    monkeypatch.setattr(source, "decoded_bytes", lambda split: 10)
-    store = open_store(source, "train")
-    for index in range(4):
-        np.testing.assert_array_equal(store.pair(index)[1], source.load("train", index)[1])
+def test_pairs_spread_over_several_buffers(pairs_folder, monkeypatch):
+    source = open_dataset(str(pairs_folder(train=5)))
+    whole = open_store(source, "train")
+    # Two pairs of 12 x 16 x 6 bytes fit into each buffer.
+    monkeypatch.setattr(store_module, "_BUFFER_BYTES", 2 * 12 * 16 * 6 + 1)
+    spread = open_store(source, "train")
+    for index in range(5):
+        np.testing.assert_array_equal(spread.pair(index)[1], source.load("train", index)[1])
+    options = {"load_size": 14, "crop_size": 8, "flip": True, "batch_size": 2, "seed": 1}
+    for left, right in zip(
+        training_batches(whole, start_step=0, stop_step=5, **options),
+        training_batches(spread, start_step=0, stop_step=5, **options),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(left[0], right[0])
+        np.testing.assert_array_equal(left[1], right[1])
 
 
 def test_absent_split(pairs_folder):

@@ -66,13 +66,22 @@ class Adam:
         def update(weight: tf.Variable, *args: tf.Tensor) -> None:
             m, v, gradient, power1, power2 = args
             tf.raw_ops.ResourceApplyAdam(
-                var=weight.handle, m=m.handle, v=v.handle, beta1_power=power1,
-                beta2_power=power2, lr=self.learning_rate, beta1=self.beta1, beta2=self.beta2,
-                epsilon=self.epsilon, grad=gradient, use_locking=False, use_nesterov=False,
+                var=weight.handle,
+                m=m.handle,
+                v=v.handle,
+                beta1_power=power1,
+                beta2_power=power2,
+                lr=self.learning_rate,
+                beta1=self.beta1,
+                beta2=self.beta2,
+                epsilon=self.epsilon,
+                grad=gradient,
+                use_locking=False,
+                use_nesterov=False,
             )
 
-        slots = zip(self.first_moments.values(), self.second_moments.values())
-        for weight, (m, v), gradient in zip(self.weights, slots, gradients):
+        slots = zip(self.first_moments.values(), self.second_moments.values(), strict=True)
+        for weight, (m, v), gradient in zip(self.weights, slots, gradients, strict=True):
             strategy.extended.update(
                 weight, update, args=(m, v, gradient, beta1_power, beta2_power), group=False
             )

@@ -60,7 +60,10 @@ class Pix2Pix:
             )
         with self.strategy.scope():
             self.step = tf.Variable(
-                0, dtype=tf.int64, trainable=False, name="step",
+                0,
+                dtype=tf.int64,
+                trainable=False,
+                name="step",
                 aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
             )
             self.generator = generator_of(config)
@@ -83,7 +86,7 @@ class Pix2Pix:
         return {name: net for name, net in nets.items() if net is not None}
 
     def state(self) -> dict[str, object]:
-        """Every variable that a continued run needs, nested by name, for ``tf.train.Checkpoint``."""
+        """Every variable that a continued run needs, nested by name, for a checkpoint."""
         state: dict[str, object] = {
             "step": self.step,
             "generator": named_weights(self.generator),
@@ -163,9 +166,7 @@ class Pix2Pix:
     ) -> list[tf.Tensor]:
         model = self.networks()[network]
         weights = list(named_weights(model, trainable_only=True).values())
-        return tape.gradient(
-            objective, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO
-        )
+        return tape.gradient(objective, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
     def _mean(self, per_image: tf.Tensor) -> tf.Tensor:
         """This replica's share of the mean over the whole batch."""
@@ -187,9 +188,7 @@ def draw_noise(
 ) -> tf.Tensor:
     """Uniform z for the images ``x [B, H, W, C]``, a function of (config.seed, positions [B])."""
     size = tf.shape(x)
-    shape = noise.shape_for(
-        generator.inputs[1], size[1], size[2], noise_factor(config.crop_size)
-    )
+    shape = noise.shape_for(generator.inputs[1], size[1], size[2], noise_factor(config.crop_size))
     return noise.draw(config.seed, stream, positions, shape)
 
 

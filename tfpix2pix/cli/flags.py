@@ -75,7 +75,10 @@ class _SetBoolean(argparse.Action):
     """``--flip``, ``--noflip``, ``--no-flip``, ``--flip=true|false``."""
 
     def __call__(
-        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, value: Any,
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        value: Any,
         option: str | None = None,
     ) -> None:
         negated = str(option).startswith("--no")
@@ -93,8 +96,15 @@ def add_boolean(
 ) -> None:
     """A boolean flag in every spelling that absl and argparse users know."""
     group.add_argument(
-        f"--{name}", f"--no{name}", f"--no-{name}", dest=name, nargs="?", action=_SetBoolean,
-        default=default, help=help, metavar=metavar,
+        f"--{name}",
+        f"--no{name}",
+        f"--no-{name}",
+        dest=name,
+        nargs="?",
+        action=_SetBoolean,
+        default=default,
+        help=help,
+        metavar=metavar,
     )
 
 
@@ -134,8 +144,12 @@ def _add_field(group: Any, field: dataclasses.Field[Any]) -> None:
         choices = tuple(PRESETS)
     metavar = "|".join(map(str, choices)) if choices else kind.__name__.upper()
     group.add_argument(
-        f"--{field.name}", dest=field.name, type=number(kind, field.name), metavar=metavar,
-        default=argparse.SUPPRESS, help=text,
+        f"--{field.name}",
+        dest=field.name,
+        type=number(kind, field.name),
+        metavar=metavar,
+        default=argparse.SUPPRESS,
+        help=text,
     )
 
 

@@ -27,7 +27,9 @@ paper's settings, both."""
 
 def add_flags(parser: Parser) -> None:
     parser.add_argument(
-        "--workdir", metavar="RUN", default=None,
+        "--workdir",
+        metavar="RUN",
+        default=None,
         help="the run's folder [runs/NAME, from the data set and the preset]",
     )
     add_config_flags(parser)
@@ -86,8 +88,11 @@ def main(args: argparse.Namespace) -> int:
         )
     else:
         say(f"trained {outcome.steps_done:,} steps in {duration(outcome.seconds)}")
-        say(f"next: tfpix2pix translate --workdir={shlex.quote(str(workdir))} "
-            "--input=IMAGE_OR_FOLDER --output=IMAGE_OR_FOLDER")
+        run = shlex.quote(str(workdir))
+        say(
+            f"to use it: tfpix2pix translate --workdir={run} --input={run}/samples/inputs "
+            "--output=translated"
+        )
     say(f"report: {outcome.report}")
     return 0
 
@@ -97,7 +102,7 @@ def _workdir_and_config(workdir: str | None, given: dict[str, Any]) -> tuple[Pat
     if workdir is not None:
         path = Path(workdir)
         if path.exists() and not path.is_dir():
-            raise UserError(f"--workdir={workdir} is a file; give a folder, or a name for a new one")
+            raise UserError(f"--workdir={workdir} is a file; give a folder, or a new name")
         if not (path / "config.json").exists():
             if path.is_dir() and any(path.iterdir()):
                 raise UserError(

@@ -37,32 +37,41 @@ def add_flags(parser: Parser) -> None:
     group = parser.add_argument_group("What to translate")
     group.add_argument("--workdir", metavar="RUN", help="the run's folder (required)")
     group.add_argument(
-        "--input", metavar="PATH",
+        "--input",
+        metavar="PATH",
         help="an image, a folder of images, or a quoted pattern such as 'photos/**/*.jpg' "
         "(required)",
     )
     group.add_argument(
-        "--output", metavar="PATH",
+        "--output",
+        metavar="PATH",
         help="a file ending in .png or .jpg for one image, else a folder, made if it is missing "
         "(required)",
     )
     add_boolean(
-        group, "side_by_side",
+        group,
+        "side_by_side",
         "the images are pairs in the pix2pix layout: translate the half that the run takes as "
         "input [false]",
     )
     group = parser.add_argument_group("How")
     group.add_argument(
-        "--checkpoint", default="latest", metavar="latest|best|STEP",
+        "--checkpoint",
+        default="latest",
+        metavar="latest|best|STEP",
         help="which weights: the newest, the best by the run's val measure, or a step's [latest]",
     )
     group.add_argument(
-        "--seed", type=number(int, "seed"), default=0, metavar="INT",
+        "--seed",
+        type=number(int, "seed"),
+        default=0,
+        metavar="INT",
         help="seed of the noise z; the same seed gives the same pictures [0]",
     )
     add_boolean(group, "deterministic", "no dropout: leave the noise z out [false]")
     add_boolean(
-        group, "fit",
+        group,
+        "fit",
         "resize each image to the size that the run was trained at, and the result back; for "
         "images at another scale than the training's [false]",
     )
@@ -119,9 +128,7 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _translate(
-    translator: object, config: Config, job: Job, args: argparse.Namespace
-) -> list[str]:
+def _translate(translator: object, config: Config, job: Job, args: argparse.Namespace) -> list[str]:
     """Translates one file; returns what had to be done to it, in plain words."""
     import tensorflow as tf
 

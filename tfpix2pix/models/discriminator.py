@@ -59,7 +59,7 @@ def build_discriminator(
     else:
         raise ValueError(f"receptive_field must be 1, 16, 70 or 286, got {receptive_field}")
 
-    for number, (stride, width) in enumerate(zip(strides, widths), start=1):
+    for number, (stride, width) in enumerate(zip(strides, widths, strict=True), start=1):
         first = number == 1
         features = _convolution(features, ndf * width, kernel, stride, first, f"conv{number}")
         normalize = None if first else normalization(norm, f"conv{number}_norm")

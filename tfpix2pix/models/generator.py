@@ -97,7 +97,11 @@ def build_generator(
         if level > 1:
             features = tf.keras.layers.LeakyReLU(0.2, name=f"down{level}_relu")(features)
         features = tf.keras.layers.Conv2D(
-            _channels(level, ngf), 4, strides=2, padding="same", use_bias=False,
+            _channels(level, ngf),
+            4,
+            strides=2,
+            padding="same",
+            use_bias=False,
             name=f"down{level}",
         )(features)
         if 1 < level < depth:

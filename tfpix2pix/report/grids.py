@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from tfpix2pix.report.files import write_atomically
+from tfpix2pix.files import write_bytes
 
 _WHITE = 255
 _INK = (32, 32, 32)
@@ -85,7 +85,7 @@ def save_png(path: str | os.PathLike, image: np.ndarray) -> None:
       ValueError: `image` is not such a picture.
       OSError: the file cannot be written; an older one is then left as it was.
     """
-    write_atomically(path, encode_png(image))
+    write_bytes(path, encode_png(image))
 
 
 # === Grids ===

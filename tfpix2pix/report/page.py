@@ -25,9 +25,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from tfpix2pix import __version__
+from tfpix2pix.files import write_bytes
 from tfpix2pix.report import grids
 from tfpix2pix.report.curves import Chart, Line, draw
-from tfpix2pix.report.files import write_atomically
 from tfpix2pix.report.records import Record, RunRecords, number, read_records, series
 
 MAX_STEPS_SHOWN = 8
@@ -58,7 +58,7 @@ def write_report(workdir: str | os.PathLike) -> Path:
     if not workdir.is_dir():
         raise FileNotFoundError(f"There is no folder {workdir}.")
     path = workdir / "report.html"
-    write_atomically(path, _render(workdir).encode("utf-8", "replace"))
+    write_bytes(path, _render(workdir).encode("utf-8", "replace"))
     return path
 
 

@@ -124,7 +124,9 @@ class Checkpoints:
             try:
                 found = _fingerprint(folder / name)
             except OSError as error:
-                raise CheckpointError(f"{folder / name} cannot be read ({_reason(error)})") from None
+                raise CheckpointError(
+                    f"{folder / name} cannot be read ({_reason(error)})"
+                ) from None
             if found["bytes"] != expected["bytes"]:
                 raise CheckpointError(
                     f"{folder / name} has {found['bytes']} bytes where {expected['bytes']} were "

@@ -1,4 +1,4 @@
-"""What a run measured, as it goes: ``metrics.jsonl`` for the report, event files for TensorBoard."""
+"""What a run measured, as it goes: ``metrics.jsonl`` for the report, events for TensorBoard."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class History:
         self._path = Path(workdir) / "metrics.jsonl"
         kept = [record for record in read_history(workdir) if record["step"] <= step]
         write_text(self._path, "".join(json.dumps(record) + "\n" for record in kept))
-        self._file = open(self._path, "a")
+        self._file = open(self._path, "a")  # noqa: SIM115 (closed by close)
         self._events = tf.summary.create_file_writer(str(Path(workdir) / "events"))
 
     def train(self, step: int, record: Mapping[str, Any]) -> None:

@@ -22,8 +22,16 @@ from tfpix2pix import report
 from tfpix2pix.algorithms import Pix2Pix
 from tfpix2pix.algorithms.pix2pix import draw_noise
 from tfpix2pix.config import Config
-from tfpix2pix.data import PairSource, PairStore, evaluation_batches, explain, open_store
-from tfpix2pix.data import to_uint8, training_batches
+from tfpix2pix.data import (
+    PairSource,
+    PairStore,
+    evaluation_batches,
+    explain,
+    open_store,
+    to_uint8,
+    training_batches,
+    write_image,
+)
 from tfpix2pix.errors import UserError
 from tfpix2pix.evaluation import L1, PSNR, SSIM, evaluate
 from tfpix2pix.files import write_json, write_text
@@ -39,7 +47,7 @@ REPORT_INTERVAL = 60.0  # seconds; the page takes a moment to draw, so it is not
 
 
 class TrainingDiverged(Exception):
-    """The losses or weights became NaN or infinite; the message says what is left and what to do."""
+    """Losses or weights became NaN or infinite; the message says what is left and what to do."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +134,7 @@ class _Run:
         _make_workdir(self.workdir, self.config)
         start = self._restore()
         if start >= self.total:
-            return Outcome(start, self.total, self._draw_report(start), 0, self.seconds)
+            return Outcome(start, self.total, self._draw_report(), 0, self.seconds)
         if start:
             self.say(f"continuing from step {start:,} of {self.total:,} in {self.workdir}")
         return self._train_from(start)
@@ -160,11 +168,13 @@ class _Run:
         self._keep_fixed_pairs()
         self._write_facts(start)
         step = start
+        # Saving comes last, so that where a checkpoint exists everything else of its step does too.
         actions = [
             Every(config.log_every, self._log),
             Every(config.val_every, self._validate),
             Every(config.sample_every, self._sample),
             Every(config.checkpoint_every, self._save),
+            Every(1, self._save_if_best),
         ]
         batches = iter(self._batches(start))
         self.clock = time.monotonic()
@@ -213,7 +223,7 @@ class _Run:
 
     def _finish(self, step: int, trained_now: int) -> Outcome:
         self._write_facts(step)
-        page = self._draw_report(step)
+        page = self._draw_report()
         self.history.flush()
         outcome = Outcome(step, self.total, page, trained_now, self.seconds)
         if step == self.total or self.stop.signal is None:
@@ -262,25 +272,23 @@ class _Run:
                 [L1(), PSNR(), SSIM()],
                 batches,
                 self._generate,
-                on_batch=lambda done: self.line.show(
-                    step, f"measuring on val {done:,}/{total:,}"
-                ),
+                on_batch=lambda done: self.line.show(step, f"measuring on val {done:,}/{total:,}"),
             )
         except tf.errors.OpError as error:
             raise explain(error, self.val) from None
         self._exclude_from_speed(started)
         self.history.val(step, results)
-        self.last_val = results
         self.say(
             f"step {step:,}: val L1 {results['l1']:.4f}, PSNR {results['psnr']:.2f} dB, "
             f"SSIM {results['ssim']:.4f} on {results['images']:,} images"
         )
         metric = self.config.best_metric
-        if self.best is None or self.best["metric"] != metric or _better(
-            metric, results[metric], self.best["value"]
+        if (
+            self.best is None
+            or self.best["metric"] != metric
+            or _better(metric, results[metric], self.best["value"])
         ):
             self.best = {"metric": metric, "value": results[metric], "step": step}
-            self._save(step)
 
     def _sample(self, step: int) -> None:
         """The fixed pairs as G sees them now: on disk, for TensorBoard and for the report."""
@@ -288,22 +296,19 @@ class _Run:
         fake = np.concatenate(
             [
                 to_uint8(self._generate(x[None], tf.constant([index], tf.int64))).numpy()
-                for index, x in zip(self.fixed_indices, self.fixed_x)
+                for index, x in zip(self.fixed_indices, self.fixed_x, strict=True)
             ]
         )
         report.save_strip(report.strip_path(self.workdir, step), fake)
         report.write_sample_grid(self.workdir, step)
-        self.history.images(
-            step, {"x": self.fixed["x"], "y": self.fixed["y"], "generated": fake}
-        )
+        self.history.images(step, {"x": self.fixed["x"], "y": self.fixed["y"], "generated": fake})
         if step < self.total and time.monotonic() - self.report_drawn > REPORT_INTERVAL:
             self._write_facts(step)
-            self._draw_report(step)
+            self._draw_report()
         self._exclude_from_speed(started)
 
     def _save(self, step: int) -> None:
         if self.saved_step == step:
-            # Already saved by _validate because it is the best.
             return
         if self.pending:
             self._check_finite(step, _means(self.pending))
@@ -320,6 +325,10 @@ class _Run:
         self.checkpoints.save(self.algorithm.state(), step, facts)
         self.saved_step = step
         self._exclude_from_speed(started)
+
+    def _save_if_best(self, step: int) -> None:
+        if self.best is not None and self.best["step"] == step:
+            self._save(step)
 
     # === What they use ===
 
@@ -361,6 +370,10 @@ class _Run:
         unfinished = folder / ".fixed.npz"
         np.savez_compressed(unfinished, names=names, **self.fixed)
         os.replace(unfinished, folder / "fixed.npz")
+        # As single images too: something to try `tfpix2pix translate` on.
+        (folder / "inputs").mkdir(exist_ok=True)
+        for name, x in zip(names, self.fixed["x"], strict=True):
+            write_image(folder / "inputs" / f"{Path(str(name)).name}.png", x)
 
     def _show(self, step: int) -> None:
         if not self.line.due:
@@ -432,7 +445,7 @@ class _Run:
             },
         )
 
-    def _draw_report(self, step: int) -> Path:
+    def _draw_report(self) -> Path:
         path = report.write_report(self.workdir)
         self.report_drawn = time.monotonic()
         return path
@@ -481,4 +494,3 @@ def _versions() -> dict[str, str]:
         "keras": tf.keras.__version__ if hasattr(tf.keras, "__version__") else "2",
         "python": platform.python_version(),
     }
-
