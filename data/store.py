@@ -87,18 +87,18 @@ class _MemoryStore(PairStore):
         places = np.zeros((self.count, 2), np.int64)
         shapes = np.zeros((self.count, 3), np.int64)
         self._buffers: list[tf.Tensor] = []
-        gathered: list[np.ndarray] = []
+        buffer = np.empty(0, np.uint8)
         size = 0
         for index, pair in enumerate(self._read_ahead()):
-            if gathered and size + pair.size > _BUFFER_BYTES:
-                self._add_buffer(gathered)
-                gathered, size = [], 0
+            if size + pair.size > buffer.size:
+                self._add_buffer(buffer[:size])
+                buffer, size = np.empty(max(_BUFFER_BYTES, pair.size), np.uint8), 0
             places[index], shapes[index] = (len(self._buffers), size), pair.shape
-            gathered.append(pair.ravel())
+            buffer[size : size + pair.size] = pair.ravel()
             size += pair.size
             if progress:
                 progress(index + 1, self.count)
-        self._add_buffer(gathered)
+        self._add_buffer(buffer[:size])
         self._bytes = int(shapes.prod(axis=1).sum())
         with tf.device(_HOST):
             self._places = tf.convert_to_tensor(places)
@@ -106,9 +106,11 @@ class _MemoryStore(PairStore):
         alike = (shapes == shapes[0]).all(axis=0)
         self._static_shape = np.where(alike, shapes[0], None).tolist()
 
-    def _add_buffer(self, arrays: list[np.ndarray]) -> None:
-        with tf.device(_HOST):
-            self._buffers.append(tf.convert_to_tensor(np.concatenate(arrays)))
+    def _add_buffer(self, pixels: np.ndarray) -> None:
+        if pixels.size:
+            with tf.device(_HOST):
+                # TensorFlow lets go of NumPy arrays it has copied only when it next runs an op.
+                self._buffers.append(tf.identity(tf.convert_to_tensor(pixels)))
 
     def _read_ahead(self) -> Iterator[np.ndarray]:
         """All pairs in order, decoded by several threads, only a few of them waiting at a time."""
