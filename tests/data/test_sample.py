@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tfpix2pix.data import sample
 from tfpix2pix.data.sample import PALETTE, SPLITS, facade_pair, facade_pairs
+from tfpix2pix.data.sample.facade import draw_scene
+from tfpix2pix.data.sample.label import render_label
+from tfpix2pix.data.sample.pairs import random_stream
+from tfpix2pix.data.sample.photo import render_photo
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +62,8 @@ def test_another_seed_split_or_index_is_another_scene(other):
 
 
 def test_splits_share_no_scene():
-    streams = [sample._stream(0, split, index, 0) for split in SPLITS for index in range(60)]
-    seen = {sample._render_label(sample._draw_scene(stream), 64).tobytes() for stream in streams}
+    streams = [random_stream(0, split, index, 0) for split in SPLITS for index in range(60)]
+    seen = {render_label(draw_scene(stream), 64).tobytes() for stream in streams}
     assert len(seen) == len(streams)
 
 
@@ -122,10 +125,10 @@ def test_every_house_has_windows_and_a_door(hundred):
 def test_one_label_map_has_many_right_photos():
     """Eight looks of each of six houses: the wall's colour is not in the label."""
     for index in range(6):
-        scene = sample._draw_scene(sample._stream(0, "train", index, 0))
-        wall = _classes(sample._render_label(scene, 64)) == _of("facade")
+        scene = draw_scene(random_stream(0, "train", index, 0))
+        wall = _classes(render_label(scene, 64)) == _of("facade")
         photos = [
-            sample._render_photo(scene, sample._stream(0, "train", other, 1), 64)
+            render_photo(scene, random_stream(0, "train", other, 1), 64)
             for other in range(100, 108)
         ]
         colours = np.array([photo[wall].mean(0) for photo in photos])
@@ -176,9 +179,7 @@ def test_bad_arguments_are_told_in_one_sentence(arguments, message):
         facade_pair(**arguments)
 
 
-@pytest.mark.parametrize(
-    "arguments", [{"count": -1, "split": "val"}, {"count": 0, "split": "all"}]
-)
+@pytest.mark.parametrize("arguments", [{"count": -1, "split": "val"}, {"count": 0, "split": "all"}])
 def test_bad_batches_are_refused(arguments):
     with pytest.raises(ValueError, match="must be"):
         facade_pairs(**arguments)

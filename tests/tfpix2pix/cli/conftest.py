@@ -1,0 +1,197 @@
+"""The command as a user meets it: tiny runs, tiny data sets, and what a refusal has to look like."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfpix2pix.config import resolve
+
+# The smallest networks there are: a step takes some milliseconds.
+TINY = ("--crop_size=32", "--ngf=4", "--ndf=4")
+TRAINED = {
+    "crop_size": 32, "ngf": 4, "ndf": 4, "sample_pairs": 8, "steps": 6,
+    "checkpoint_every": 2, "val_every": 2, "sample_every": 3, "log_every": 2, "sample_images": 2,
+}
+_RUN = "import sys; sys.argv[0] = 'tfpix2pix'; from tfpix2pix.cli.main import run; run()"
+
+
+@pytest.fixture(scope="session")
+def tiny() -> tuple[str, ...]:
+    """Flags that make the networks tiny."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def start_cli() -> Callable[..., subprocess.Popen[str]]:
+    """Starts the command and does not wait for it: `start_cli(*args, prelude="", cwd=None)`.
+
+    `prelude` is Python to run in the new process before the command. What is still running when
+    the session ends is killed.
+    """
+    started: list[subprocess.Popen[str]] = []
+
+    def start(
+        *args: str | os.PathLike[str], prelude: str = "", cwd: Path | None = None
+    ) -> subprocess.Popen[str]:
+        env = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+        head = ["-c", f"{prelude}; {_RUN}"] if prelude else ["-m", "tfpix2pix"]
+        process = subprocess.Popen(
+            [sys.executable, *head, *map(os.fspath, args)],
+            cwd=cwd, env=env, text=True, encoding="utf-8",
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+@pytest.fixture(scope="session")
+def hashes() -> Callable[[Path], dict[str, str]]:
+    """What stands in a folder: each file's relative name with a hash of its content."""
+
+    def of(folder: Path) -> dict[str, str]:
+        return {
+            str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+
+    return of
+
+
+# === Runs ===
+
+
+@pytest.fixture(scope="session")
+def training(start_cli, tmp_path_factory) -> tuple[Path, int, str, str]:
+    """One tiny run on the sample set: its workdir, exit code, stdout and stderr. Do not write."""
+    workdir = tmp_path_factory.mktemp("trained") / "run"
+    flags = [f"--{name}={value}" for name, value in TRAINED.items()]
+    process = start_cli("train", f"--workdir={workdir}", *flags)
+    out, err = process.communicate(timeout=300)
+    return workdir, process.returncode, out, err
+
+
+@pytest.fixture(scope="session")
+def trained(training) -> Path:
+    """The workdir of the tiny run. Do not write to it: take `run_copy` for that."""
+    workdir, code, _, err = training
+    assert code == 0, err
+    return workdir
+
+
+@pytest.fixture
+def run_copy(trained, tmp_path) -> Path:
+    """A copy of the tiny run to do anything to."""
+    return Path(shutil.copytree(trained, tmp_path / "run"))
+
+
+@pytest.fixture(scope="session")
+def trained_config():
+    """The config that the flags of the tiny run make."""
+    return resolve(TRAINED)
+
+
+@pytest.fixture
+def untrained(tmp_path, trained_config) -> Path:
+    """A run without a checkpoint, as one killed early leaves it."""
+    workdir = tmp_path / "untrained"
+    workdir.mkdir()
+    (workdir / "config.json").write_text(trained_config.to_json())
+    return workdir
+
+
+@pytest.fixture(scope="session")
+def flip_a_byte() -> Callable[[Path], None]:
+    """Damages a file in its middle."""
+
+    def flip(path: Path) -> None:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 0xFF
+        path.write_bytes(content)
+
+    return flip
+
+
+# === Refusals ===
+
+
+@pytest.fixture
+def without_tensorflow(tmp_path_factory) -> dict[str, str]:
+    """Variables under which importing TensorFlow fails: what must answer at once may not need it."""
+    folder = tmp_path_factory.mktemp("shadow")
+    (folder / "tensorflow.py").write_text("raise RuntimeError('TensorFlow was imported')\n")
+    paths = [str(folder), os.environ.get("PYTHONPATH", "")]
+    return {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+@pytest.fixture
+def refused(run_cli, without_tensorflow) -> Callable[..., str]:
+    """Runs the command on bad input; returns what it said on standard error.
+
+    Asserts exit code 2, no traceback, nothing else than the refusal on standard error, one line
+    of it unless `lines` (None: any number) says otherwise, and all that before TensorFlow is
+    imported unless `early` is false.
+    """
+
+    def run(*args: str | os.PathLike[str], lines: int | None = 1, early: bool = True) -> str:
+        done = run_cli(*args, env=without_tensorflow if early else None)
+        assert done.returncode == 2, done.stdout + done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
+        assert done.stderr.startswith("tfpix2pix")
+        if lines is not None:
+            assert done.stderr.count("\n") == lines, done.stderr
+        return done.stderr
+
+    return run
+
+
+# === Pictures ===
+
+
+def pixels(seed: int, height: int, width: int, channels: int = 3) -> np.ndarray:
+    """Smooth random colours, so that JPEG keeps them."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (4, 4, channels), dtype=np.uint8)
+    layers = [
+        Image.fromarray(coarse[..., c]).resize((width, height), Image.BILINEAR)
+        for c in range(channels)
+    ]
+    return np.stack([np.asarray(layer) for layer in layers], axis=-1)
+
+
+@pytest.fixture(scope="session")
+def draw() -> Callable[..., Path]:
+    """`draw(path, height, width, channels=3, seed=0)` writes a picture; grey, RGB or RGBA."""
+
+    def write(path: Path, height: int, width: int, channels: int = 3, seed: int = 0) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        array = pixels(seed, height, width, channels)
+        Image.fromarray(array[..., 0] if channels == 1 else array).save(path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def pairs(tmp_path, draw) -> Path:
+    """A small data set of pairs side by side: four in train/, two in val/, 64x32 pixels each."""
+    folder = tmp_path / "pairs"
+    for split, count in (("train", 4), ("val", 2)):
+        for index in range(count):
+            draw(folder / split / f"{index}.png", 32, 64, seed=index)
+    return folder
