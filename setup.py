@@ -65,7 +65,7 @@ if tensorflow:
     addons.append(f"{tensorflow}==2.15.*; {OLD_PYTHON}")
 
 test = [
-    "hypothesis>=6.90",
+    "hypothesis>=6.100",
     "pytest>=8.0",
     "scikit-image>=0.22",
     # tests/test_packaging.py builds a wheel without network, so the build tools must be there;

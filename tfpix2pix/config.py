@@ -224,7 +224,11 @@ class Config:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            _check_field(field, getattr(self, field.name))
+            value = getattr(self, field.name)
+            if str(field.type) == "float" and type(value) is int and abs(value) < 2**53:
+                value = float(value)
+                object.__setattr__(self, field.name, value)  # frozen for others, not for us
+            _check_field(field, value)
         if self.crop_size & (self.crop_size - 1):
             lower = 2 ** int(math.log2(self.crop_size))
             raise UserError(
@@ -268,7 +272,7 @@ class Config:
         """
         path = Path(workdir) / "config.json"
         try:
-            text = path.read_text()
+            values = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise UserError(
                 f"--workdir={workdir}: no config.json there, so it is not a run; "
@@ -276,9 +280,7 @@ class Config:
             ) from None
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}") from None
-        try:
-            values = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(
                 f"{path} is not valid JSON ({error}); restore it, or train in a new --workdir"
             ) from None
@@ -296,13 +298,7 @@ class Config:
         for name in values:
             if name not in known:
                 raise UserError(f"unknown field {name!r}{nearest(name, known)}")
-        kinds = typing.get_type_hints(cls)
-        cast = {}
-        for name, value in values.items():
-            if kinds[name] is float and isinstance(value, int) and not isinstance(value, bool):
-                value = float(value)
-            cast[name] = value
-        return cls(**cast)
+        return cls(**values)
 
 
 def _usual_load_size(crop_size: int) -> int:

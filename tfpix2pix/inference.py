@@ -57,14 +57,14 @@ class Translator:
         Args:
           image: uint8 ``[H, W, C]`` or ``[H, W]`` of any size; C as the run was trained, or 1
             (grey, repeated), 3 (RGB, made grey for a grey run) or 4 (RGBA, placed on white).
-          seed: of the noise z; the same seed gives the same picture.
+          seed: of the noise z, any int of 64 bits; the same seed gives the same picture.
           deterministic: no dropout instead of z's.
 
         Returns:
           uint8 ``[H, W, C_out]``.
 
         Raises:
-          ValueError: another type or shape.
+          ValueError: another type or shape, or a seed that does not fit.
         """
         import tensorflow as tf
 
@@ -73,6 +73,8 @@ class Translator:
         from tfpix2pix.models import noise
         from tfpix2pix.models.generator import noise_factor
 
+        if not -(2**63) <= seed < 2**63:
+            raise ValueError(f"seed {seed} does not fit in 64 bits")
         image = np.asarray(image)
         if image.ndim == 2:
             image = image[..., None]
@@ -133,14 +135,14 @@ def _step_of(checkpoints: object, checkpoint: str | int, workdir: object) -> int
     if checkpoint == "latest":
         return None
     if checkpoint == "best":
-        best = checkpoints.meta(steps[-1]).get("best")
+        best = checkpoints.best()
         if not best:
             raise UserError(
                 f"--workdir={workdir} was never measured on a val split, so no checkpoint is the "
                 "best; use --checkpoint=latest"
             )
         return int(best["step"])
-    if not str(checkpoint).isdigit() or int(checkpoint) not in steps:
+    if str(checkpoint) not in map(str, steps):
         raise UserError(
             f"--checkpoint={checkpoint}: there is none; give latest, best or one of the steps "
             f"{', '.join(map(str, steps))}"

@@ -103,7 +103,7 @@ class ProgressLine:
 
 def duration(seconds: float) -> str:
     """``m:ss``, or ``h:mm:ss`` from an hour on."""
-    minutes, second = divmod(round(seconds), 60)
+    minutes, second = divmod(max(0, round(seconds)), 60)
     hour, minute = divmod(minutes, 60)
     return f"{hour}:{minute:02d}:{second:02d}" if hour else f"{minute}:{second:02d}"
 

@@ -15,10 +15,9 @@ WIDEST = 8  # channels never exceed 8 * ngf
 
 def depth_for(crop_size: int) -> int:
     """Levels of the generator: each halves the image, the last leaves one pixel (256 -> 8)."""
-    depth = int(math.log2(crop_size))
-    if 2**depth != crop_size or not 32 <= crop_size <= 1024:
+    if not 32 <= crop_size <= 1024 or crop_size & (crop_size - 1):
         raise ValueError(f"crop_size must be a power of two from 32 to 1024, got {crop_size}")
-    return depth
+    return int(math.log2(crop_size))
 
 
 def noise_factor(crop_size: int) -> int:

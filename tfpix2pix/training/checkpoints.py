@@ -136,6 +136,15 @@ class Checkpoints:
                 raise CheckpointError(f"{folder / name} was changed after it was written")
         return meta
 
+    def best(self) -> dict[str, Any] | None:
+        """Which checkpoint measured best (``metric``, ``value``, ``step``), as far as is known."""
+        for step in reversed(self.steps()):
+            try:
+                return self.meta(step).get("best")
+            except CheckpointError:
+                continue
+        return None
+
     def restore(
         self,
         state: Mapping[str, Any],

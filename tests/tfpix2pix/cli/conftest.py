@@ -1,4 +1,4 @@
-"""The command as a user meets it: tiny runs, tiny data sets, and what a refusal has to look like."""
+"""The command as a user meets it: tiny runs, tiny data sets, and what a refusal looks like."""
 
 from __future__ import annotations
 
@@ -19,8 +19,16 @@ from tfpix2pix.config import resolve
 # The smallest networks there are: a step takes some milliseconds.
 TINY = ("--crop_size=32", "--ngf=4", "--ndf=4")
 TRAINED = {
-    "crop_size": 32, "ngf": 4, "ndf": 4, "sample_pairs": 8, "steps": 6,
-    "checkpoint_every": 2, "val_every": 2, "sample_every": 3, "log_every": 2, "sample_images": 2,
+    "crop_size": 32,
+    "ngf": 4,
+    "ndf": 4,
+    "sample_pairs": 8,
+    "steps": 6,
+    "checkpoint_every": 2,
+    "val_every": 2,
+    "sample_every": 3,
+    "log_every": 2,
+    "sample_images": 2,
 }
 _RUN = "import sys; sys.argv[0] = 'tfpix2pix'; from tfpix2pix.cli.main import run; run()"
 
@@ -47,8 +55,13 @@ def start_cli() -> Callable[..., subprocess.Popen[str]]:
         head = ["-c", f"{prelude}; {_RUN}"] if prelude else ["-m", "tfpix2pix"]
         process = subprocess.Popen(
             [sys.executable, *head, *map(os.fspath, args)],
-            cwd=cwd, env=env, text=True, encoding="utf-8",
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            cwd=cwd,
+            env=env,
+            text=True,
+            encoding="utf-8",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         started.append(process)
         return process
@@ -133,7 +146,7 @@ def flip_a_byte() -> Callable[[Path], None]:
 
 @pytest.fixture
 def without_tensorflow(tmp_path_factory) -> dict[str, str]:
-    """Variables under which importing TensorFlow fails: what must answer at once may not need it."""
+    """Variables under which importing TensorFlow fails: what answers at once may not need it."""
     folder = tmp_path_factory.mktemp("shadow")
     (folder / "tensorflow.py").write_text("raise RuntimeError('TensorFlow was imported')\n")
     paths = [str(folder), os.environ.get("PYTHONPATH", "")]

@@ -13,8 +13,9 @@ def train_refused(refused, tmp_path, tiny):
     """`train` into a new workdir; asserts that none was made."""
 
     def run(*args: object, lines: int | None = 1) -> str:
-        said = refused("train", f"--workdir={tmp_path / 'new'}", *tiny, *map(str, args),
-                       lines=lines)
+        said = refused(
+            "train", f"--workdir={tmp_path / 'new'}", *tiny, *map(str, args), lines=lines
+        )
         assert not (tmp_path / "new").exists()
         return said
 
@@ -144,8 +145,9 @@ def test_a_workdir_that_is_no_run(refused, tmp_path, hashes):
 
 def test_flags_that_disagree_with_the_run_are_listed(refused, untrained, hashes):
     before = hashes(untrained)
-    said = refused("train", f"--workdir={untrained}", "--ngf=8", "--seed=3", "--steps=9",
-                   lines=None)
+    said = refused(
+        "train", f"--workdir={untrained}", "--ngf=8", "--seed=3", "--steps=9", lines=None
+    )
     listed = [line.strip() for line in said.splitlines() if line.startswith("  ")]
     assert listed == [
         "--seed: the run has 0, the command says 3",
@@ -180,8 +182,9 @@ def translate_refused(refused, untrained, tmp_path):
 
     def run(source: object, output: object = "out", *args: str) -> str:
         existed = sorted(tmp_path.rglob("*"))
-        said = refused("translate", f"--workdir={untrained}", f"--input={source}",
-                       f"--output={output}", *args)
+        said = refused(
+            "translate", f"--workdir={untrained}", f"--input={source}", f"--output={output}", *args
+        )
         assert sorted(tmp_path.rglob("*")) == existed
         return said
 
@@ -198,14 +201,16 @@ def test_translate_without_a_flag_it_needs(refused, missing):
 def test_translate_with_a_workdir_that_is_no_run(refused, photo, tmp_path, there):
     if there:
         (tmp_path / "other").mkdir()
-    said = refused("translate", f"--workdir={tmp_path / 'other'}", f"--input={photo}",
-                   "--output=out")
+    said = refused(
+        "translate", f"--workdir={tmp_path / 'other'}", f"--input={photo}", "--output=out"
+    )
     assert "not a run" in said
 
 
 def test_translate_with_a_run_that_has_no_checkpoint(refused, untrained, photo, tmp_path):
-    said = refused("translate", f"--workdir={untrained}", f"--input={photo}", "--output=out",
-                   early=False)
+    said = refused(
+        "translate", f"--workdir={untrained}", f"--input={photo}", "--output=out", early=False
+    )
     assert "no checkpoint" in said
     assert not (tmp_path / "out").exists()
 

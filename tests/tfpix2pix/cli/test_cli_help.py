@@ -56,14 +56,22 @@ def test_the_page_of_train_has_every_field_of_the_config_with_its_default(manual
 
 def test_the_page_of_train_starts_with_the_flags_that_matter(manual):
     page = manual("train", "--help")
-    places = [page.index(f"  --{name}") for name in ("workdir", "dataset", "lambda_l1", "log_every")]
+    names = ("workdir", "dataset", "lambda_l1", "log_every")
+    places = [page.index(f"  --{name}") for name in names]
     assert places == sorted(places)
 
 
 def test_the_page_of_translate_names_its_flags(manual):
     page = manual("translate", "--help")
-    for name in ("workdir", "input", "output", "checkpoint", "seed", "deterministic",
-                 "side_by_side"):
+    for name in (
+        "workdir",
+        "input",
+        "output",
+        "checkpoint",
+        "seed",
+        "deterministic",
+        "side_by_side",
+    ):
         assert f"  --{name}" in page
 
 

@@ -63,7 +63,12 @@ def test_on_a_pipe_there_are_only_plain_lines(training):
 
 def test_the_workdir_holds_the_parts_of_a_run_and_nothing_unfinished(trained):
     assert {path.name for path in trained.iterdir()} == {
-        "config.json", "checkpoints", "events", "metrics.jsonl", "report.html", "run.json",
+        "config.json",
+        "checkpoints",
+        "events",
+        "metrics.jsonl",
+        "report.html",
+        "run.json",
         "samples",
     }
     assert [path for path in trained.rglob("*") if path.name.startswith(".")] == []
@@ -92,7 +97,13 @@ def test_metrics_are_recorded_at_their_intervals(metrics):
 def test_a_record_of_training_has_its_fields(metrics):
     record = next(record for record in metrics if record["kind"] == "train")
     assert set(record) == {
-        "kind", "step", "epoch", "seconds", "images_per_second", "losses", "discriminator",
+        "kind",
+        "step",
+        "epoch",
+        "seconds",
+        "images_per_second",
+        "losses",
+        "discriminator",
     }
     assert record["epoch"] == 2 / 8
     assert set(record["losses"]) == {"generator", "gan", "l1", "discriminator"}
@@ -148,14 +159,20 @@ def test_a_finished_run_is_already_trained(run_cli, run_copy, hashes, trained_co
 
 
 def test_more_steps_continue_from_the_checkpoint(start_cli, run_copy):
-    process = start_cli("train", f"--workdir={run_copy}", "--steps=8", "--log_every=1",
-                        prelude="import tfpix2pix.progress as p; p.INTERVAL = 0")
+    process = start_cli(
+        "train",
+        f"--workdir={run_copy}",
+        "--steps=8",
+        "--log_every=1",
+        prelude="import tfpix2pix.progress as p; p.INTERVAL = 0",
+    )
     out, err = process.communicate(timeout=300)
     assert (process.returncode, err) == (0, "")
     assert "continuing from step 6 of 8" in out
     # Progress shows as plain lines (here after no interval at all).
-    assert re.search(r"^training: step 7/8  epoch 0\.9  L1 \S+  GAN \S+  D \S+ .*ETA ", out,
-                     re.MULTILINE)
+    assert re.search(
+        r"^training: step 7/8  epoch 0\.9  L1 \S+  GAN \S+  D \S+ .*ETA ", out, re.MULTILINE
+    )
     assert not re.search(r"[\r\x1b]", out)
     records = (run_copy / "metrics.jsonl").read_text().splitlines()
     steps = [json.loads(line)["step"] for line in records if '"train"' in line]
@@ -173,8 +190,15 @@ def test_an_own_folder_without_val_in_the_other_direction(run_cli, pairs, draw, 
     (pairs / "val").rmdir()
     draw(pairs / "train" / "mixed.JpG", 32, 64)
     draw(pairs / "train" / "LOUD.PNG", 32, 64)
-    done = run_cli("train", *tiny, "--dataset=pairs", "--direction=BtoA", "--loss=l1", "--steps=2",
-                   "--workdir=run")
+    done = run_cli(
+        "train",
+        *tiny,
+        "--dataset=pairs",
+        "--direction=BtoA",
+        "--loss=l1",
+        "--steps=2",
+        "--workdir=run",
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert "6 train pairs of 32x32 (side by side, BtoA: right to left)" in done.stdout
     assert "no val split" in done.stdout
@@ -187,8 +211,16 @@ def test_an_own_folder_without_val_in_the_other_direction(run_cli, pairs, draw, 
 
 
 def test_the_unconditional_objective_into_the_default_workdir(run_cli, tmp_path, tiny):
-    done = run_cli("train", *tiny, "--sample_pairs=4", "--loss=gan", "--steps=1",
-                   "--receptive_field=16", "--norm=batch", "--generator=encoder_decoder")
+    done = run_cli(
+        "train",
+        *tiny,
+        "--sample_pairs=4",
+        "--loss=gan",
+        "--steps=1",
+        "--receptive_field=16",
+        "--norm=batch",
+        "--generator=encoder_decoder",
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == "report: runs/sample/report.html"
     assert (tmp_path / "runs" / "sample" / "report.html").is_file()
@@ -198,8 +230,15 @@ def test_real_facades(run_cli, shared_data, tmp_path, tiny):
     folder = shared_data / "facades"
     if not (folder / "train").is_dir():
         pytest.skip("no facades among the shared data sets")
-    done = run_cli("train", *tiny, "--preset=facades", f"--dataset={folder}", "--steps=2",
-                   "--val_images=4", "--workdir=run")
+    done = run_cli(
+        "train",
+        *tiny,
+        "--preset=facades",
+        f"--dataset={folder}",
+        "--steps=2",
+        "--val_images=4",
+        "--workdir=run",
+    )
     assert (done.returncode, done.stderr) == (0, "")
     config = Config.load(tmp_path / "run")
     assert (config.direction, config.preset, config.steps) == ("BtoA", "facades", 2)

@@ -35,7 +35,7 @@ def scramble() -> Callable[..., dict[str, np.ndarray]]:
             shape = tuple(variable.shape)
             value = random.normal(size=shape)
             if name.endswith("kernel"):
-                # A transposed kernel is [h, w, out, in], and every output pixel gets 2 x 2 of 4 x 4.
+                # A transposed kernel is [h, w, out, in]; every output pixel gets 2 x 2 of 4 x 4.
                 transposed = name.startswith("up")
                 fan_in = shape[0] * shape[1] * (shape[3] / 4 if transposed else shape[2])
                 value *= np.sqrt(1.0 / fan_in)

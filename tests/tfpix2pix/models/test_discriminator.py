@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -37,7 +39,7 @@ def test_pixel_discriminator_has_the_papers_parameters():
 )
 def test_patch_discriminators_have_the_papers_parameters(receptive_field, widths, golden):
     expected = 16 * 6 * widths[0] + widths[0]  # the first layer has a bias and no normalisation
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in itertools.pairwise(widths):
         expected += 16 * before * after + 2 * after
     expected += 16 * widths[-1] + 1
     assert expected == golden

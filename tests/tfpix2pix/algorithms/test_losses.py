@@ -1,0 +1,73 @@
+"""The objectives against values worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfpix2pix.algorithms import losses
+
+LN2 = math.log(2)
+
+
+def logits(*per_image: float) -> tf.Tensor:
+    """One constant map ``[3, 2, 1]`` of logits per image."""
+    return tf.constant(np.array(per_image, np.float32)[:, None, None, None] * np.ones((1, 3, 2, 1)),
+                       tf.float32)
+
+
+def softplus(value: float) -> float:
+    return math.log1p(math.exp(value))
+
+
+def test_l1_is_the_mean_absolute_difference_of_every_image():
+    y = np.zeros((3, 2, 2, 1), np.float32)
+    fake = y.copy()
+    fake[1] = [[[1.0], [-1.0]], [[0.5], [0.0]]]
+    fake[2] = 2.0
+    np.testing.assert_allclose(losses.l1(y, fake).numpy(), [0, 2.5 / 4, 2], rtol=1e-6)
+
+
+def test_a_discriminator_that_cannot_tell_scores_ln_2():
+    # 0.5 * (ln 2 + ln 2): without the halving it would be 1.386.
+    found = losses.discriminator(logits(0, 0), logits(0, 0)).numpy()
+    np.testing.assert_allclose(found, [LN2, LN2], rtol=1e-6)
+
+
+def test_real_and_fake_each_count_half():
+    # Real at 2: -ln sigmoid(2) = softplus(-2). Fake at -1: -ln(1 - sigmoid(-1)) = softplus(-1).
+    found = losses.discriminator(logits(2.0), logits(-1.0)).numpy()
+    np.testing.assert_allclose(found, [0.5 * softplus(-2.0) + 0.5 * softplus(-1.0)], rtol=1e-6)
+
+
+def test_a_perfect_discriminator_scores_0_and_a_fooled_one_its_logit():
+    assert losses.discriminator(logits(60.0), logits(-60.0)).numpy()[0] < 1e-20
+    assert losses.discriminator(logits(-60.0), logits(60.0)).numpy()[0] == pytest.approx(60)
+
+
+def test_generators_loss_is_non_saturating():
+    # -ln sigmoid(D): at -60 it is 60, with a gradient of full size (ln(1 - D) would have none).
+    fake = logits(-60.0)
+    with tf.GradientTape() as tape:
+        tape.watch(fake)
+        loss = losses.generator_gan(fake)
+    assert loss.numpy()[0] == pytest.approx(60)
+    assert tape.gradient(loss, fake).numpy().sum() == pytest.approx(-1)
+
+
+def test_generators_loss_at_no_difference_is_ln_2():
+    np.testing.assert_allclose(losses.generator_gan(logits(0.0)).numpy(), [LN2], rtol=1e-6)
+
+
+def test_every_image_has_its_own_value_over_its_own_patches():
+    random = np.random.default_rng(0)
+    real, fake = random.normal(size=(2, 4, 5, 6, 1))
+    log_sigmoid = lambda v: -np.log1p(np.exp(-v))  # noqa: E731
+    d = -0.5 * (log_sigmoid(real) + log_sigmoid(-fake)).mean(axis=(1, 2, 3))
+    g = -log_sigmoid(fake).mean(axis=(1, 2, 3))
+    real, fake = tf.constant(real, tf.float32), tf.constant(fake, tf.float32)
+    np.testing.assert_allclose(losses.discriminator(real, fake).numpy(), d, rtol=1e-5)
+    np.testing.assert_allclose(losses.generator_gan(fake).numpy(), g, rtol=1e-5)

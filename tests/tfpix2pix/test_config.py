@@ -1,0 +1,352 @@
+"""The config: its rules, its presets, its file, and what a continued run may change."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+
+import pytest
+
+from tfpix2pix.config import PRESETS, Config, Preset, differences, nearest, resolve
+from tfpix2pix.errors import UserError
+
+# === Defaults ===
+
+
+def test_defaults_are_the_papers():
+    config = Config()
+    assert (config.crop_size, config.load_size, config.flip) == (256, 286, True)
+    assert (config.ngf, config.ndf, config.receptive_field) == (64, 64, 70)
+    assert (config.generator, config.norm, config.dropout) == ("unet", "instance", 0.5)
+    assert (config.loss, config.lambda_l1) == ("l1+cgan", 100.0)
+    assert (config.learning_rate, config.beta1, config.beta2) == (2e-4, 0.5, 0.999)
+    assert (config.batch_size, config.epochs) == (1, 200)
+
+
+def test_a_config_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().ngf = 3
+
+
+def test_replace_gives_a_changed_copy_and_checks_it():
+    config = Config()
+    assert config.replace(ngf=3).ngf == 3
+    assert config.ngf == 64
+    with pytest.raises(UserError, match="--ngf=0"):
+        config.replace(ngf=0)
+
+
+def test_only_l1_has_no_discriminator():
+    losses = ("l1", "gan", "cgan", "l1+gan", "l1+cgan")
+    found = [Config(loss=loss).has_discriminator for loss in losses]
+    assert found == [False, True, True, True, True]
+
+
+# === Every field is checked ===
+
+# One value of the wrong kind, and values of the right kind that lie outside, for each field.
+BAD = {
+    "dataset": (3, []),
+    "direction": (1, ["BtoB", "atob", ""]),
+    "preset": (None, []),
+    "crop_size": (256.0, [0, 16, 2048, -64, 100, 255, 257]),
+    "epochs": (1.5, [0, -1]),
+    "steps": ("10", [-1]),
+    "batch_size": (1.0, [0]),
+    "seed": (0.5, [-1, 2**31]),
+    "load_size": ("286", [31, 4097]),
+    "flip": (1, []),
+    "input_channels": (True, [0, 2, 4]),
+    "target_channels": ("3", [0, 2, 4]),
+    "sample_pairs": (4.0, [3, 1_000_001]),
+    "allow_mixed_sizes": ("true", []),
+    "generator": (None, ["resnet"]),
+    "ngf": (64.0, [0, -1]),
+    "receptive_field": ("70", [0, 34, 71]),
+    "ndf": (None, [0]),
+    "norm": (False, ["layer", "Instance"]),
+    "dropout": ("0.5", [-0.1, 0.96, 1.0, math.nan]),
+    "loss": (1, ["l2", "cgan+l1"]),
+    "lambda_l1": ("100", [-1.0, math.inf, math.nan]),
+    "learning_rate": (None, [-1e-9, math.nan, math.inf]),
+    "beta1": ("0.5", [-0.1, 1.0]),
+    "beta2": (True, [-0.1, 1.0, math.nan]),
+    "log_every": (1.0, [0]),
+    "val_every": (None, [-1]),
+    "val_images": ("all", [-1]),
+    "sample_every": (2.0, [-1]),
+    "sample_images": (True, [0, 65]),
+    "checkpoint_every": ("x", [-1]),
+    "keep_checkpoints": (2.5, [1, 0]),
+    "best_metric": (1, ["fid"]),
+}
+
+
+def test_the_table_of_bad_values_has_every_field():
+    assert list(BAD) == [field.name for field in dataclasses.fields(Config)]
+
+
+@pytest.mark.parametrize("field", BAD)
+def test_a_value_of_another_kind_is_refused(field):
+    with pytest.raises(UserError, match=f"--{field}=.*expected (a|text|true)"):
+        Config(**{field: BAD[field][0]})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [(field, value) for field, (_, values) in BAD.items() for value in values]
+)
+def test_a_value_out_of_range_is_refused(field, value):
+    with pytest.raises(UserError, match=f"^--{field}="):
+        Config(**{field: value})
+
+
+@pytest.mark.parametrize(
+    "edge",
+    [
+        {"crop_size": 32, "load_size": 32, "receptive_field": 70},
+        {"crop_size": 1024, "load_size": 4096},
+        {"seed": 2**31 - 1},
+        {"dropout": 0.0},
+        {"dropout": 0.95},
+        {"beta1": 0.0, "beta2": 0.0},
+        {"lambda_l1": 0.0},
+        {"keep_checkpoints": 2, "sample_images": 64, "val_every": 0},
+        {"crop_size": 128, "load_size": 128, "receptive_field": 286},
+        {"crop_size": 64, "load_size": 64, "receptive_field": 286, "loss": "l1"},
+    ],
+)
+def test_values_at_the_edge_are_accepted(edge):
+    assert dataclasses.asdict(Config(**edge)).items() >= edge.items()
+
+
+@pytest.mark.parametrize("size", [100, 127, 129, 513])
+def test_the_message_names_the_powers_of_two_on_both_sides(size):
+    lower = 1 << (size.bit_length() - 1)
+    with pytest.raises(UserError, match=f"--crop_size={lower} or --crop_size={2 * lower}$"):
+        Config(crop_size=size, load_size=1024)
+
+
+def test_a_crop_larger_than_the_image_is_refused_with_the_size_that_fits():
+    with pytest.raises(UserError, match=r"--crop_size=256 .*--load_size=200.*--load_size=286"):
+        Config(load_size=200)
+
+
+def test_a_patch_larger_than_the_image_is_refused():
+    with pytest.raises(UserError, match="--receptive_field=286"):
+        Config(crop_size=64, load_size=64, receptive_field=286)
+
+
+# === Nearest names ===
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [("facade", "facades"), ("facades_gpu", "facades_cpu"), ("papr", "paper"), ("quikc", "quick")],
+)
+def test_the_nearest_preset_is_suggested(word, expected):
+    with pytest.raises(UserError, match=f"--preset={word} .*did you mean '{expected}'"):
+        resolve({"preset": word})
+
+
+def test_the_nearest_choice_is_suggested():
+    with pytest.raises(UserError, match="did you mean 'instance'"):
+        Config(norm="instanc")
+
+
+def test_nothing_is_suggested_where_nothing_is_near():
+    assert nearest("zzzz", ["crop_size", "ngf"]) == ""
+
+
+# === Presets ===
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_resolves_to_its_values_on_top_of_the_defaults(name):
+    config = dataclasses.asdict(resolve({"preset": name, "dataset": "somewhere"}))
+    expected = {**dataclasses.asdict(Config()), **PRESETS[name].values}
+    assert config == {**expected, "dataset": "somewhere", "preset": name}
+    assert PRESETS[name].about
+
+
+def test_without_a_preset_it_is_quick_on_the_sample_set():
+    config = resolve({})
+    assert (config.preset, config.dataset, config.crop_size) == ("quick", "sample", 128)
+
+
+@pytest.mark.parametrize(
+    ("name", "epochs", "batch_size", "direction"),
+    [
+        ("facades", 200, 1, "BtoA"),
+        ("maps", 200, 1, "AtoB"),
+        ("cityscapes", 200, 1, "BtoA"),
+        ("edges2shoes", 15, 4, "AtoB"),
+        ("edges2handbags", 15, 4, "AtoB"),
+        ("night2day", 17, 4, "AtoB"),
+    ],
+)
+def test_the_papers_experiments_have_its_settings(name, epochs, batch_size, direction):
+    config = resolve({"preset": name, "dataset": "somewhere"})
+    assert (config.epochs, config.batch_size, config.steps) == (epochs, batch_size, 0)
+    assert config.direction == direction
+    assert (config.crop_size, config.load_size) == (256, 286)
+
+
+@pytest.mark.parametrize("name", ["facades", "facades_cpu", "maps", "night2day"])
+def test_a_preset_for_a_data_set_asks_for_it(name):
+    with pytest.raises(UserError, match=f"--preset={name} .*--dataset="):
+        resolve({"preset": name})
+
+
+def test_flags_win_over_the_preset():
+    config = resolve({"preset": "facades_cpu", "dataset": "d", "ngf": 7, "direction": "AtoB"})
+    assert (config.ngf, config.direction, config.ndf) == (7, "AtoB", 32)
+
+
+def test_epochs_win_over_the_presets_steps():
+    config = resolve({"epochs": 2})
+    assert (config.epochs, config.steps) == (2, 0)
+    config = resolve({"epochs": 2, "steps": 7})
+    assert (config.epochs, config.steps) == (2, 7)
+
+
+@pytest.mark.parametrize(
+    ("crop_size", "load_size"),
+    [(32, 36), (64, 72), (128, 143), (256, 286), (512, 572), (1024, 1144)],
+)
+def test_load_size_follows_crop_size_in_the_papers_ratio(crop_size, load_size):
+    assert resolve({"crop_size": crop_size}).load_size == load_size
+
+
+def test_load_size_stays_where_it_is_given():
+    assert resolve({"crop_size": 64, "load_size": 64}).load_size == 64
+    assert resolve({"load_size": 300}).load_size == 300
+
+
+def test_the_coupled_size_does_not_hide_a_bad_crop_size():
+    for crop_size in (100, 0, -5, "64", 8192):
+        with pytest.raises(UserError, match="--crop_size="):
+            resolve({"crop_size": crop_size})
+
+
+def test_an_unknown_flag_is_named():
+    with pytest.raises(UserError, match="'crop_siz'; did you mean 'crop_size'"):
+        resolve({"crop_siz": 64})
+
+
+def test_presets_are_only_data():
+    for preset in PRESETS.values():
+        assert isinstance(preset, Preset)
+        assert "preset" not in preset.values
+
+
+# === Steps ===
+
+
+def test_steps_are_whole_batches_of_all_epochs():
+    # 3 epochs of 10 pairs in batches of 4: 30 pairs are 7.5 batches.
+    assert Config(epochs=3, batch_size=4).total_steps(10) == 8
+    assert Config(epochs=200).total_steps(400) == 80_000
+
+
+def test_steps_win_over_epochs():
+    assert Config(epochs=3, steps=5).total_steps(10) == 5
+
+
+# === File ===
+
+
+def save(folder, text: str) -> None:
+    (folder / "config.json").write_text(text)
+
+
+def test_a_config_survives_its_file(tmp_path):
+    config = resolve({"crop_size": 64, "lambda_l1": 12.5, "flip": False, "dataset": "ä/🏠 x"})
+    save(tmp_path, config.to_json())
+    assert Config.load(tmp_path) == config
+
+
+def test_a_whole_number_in_the_file_does_for_a_fraction(tmp_path):
+    save(tmp_path, json.dumps({"lambda_l1": 10}))
+    found = Config.load(tmp_path).lambda_l1
+    assert found == 10.0
+    assert isinstance(found, float)
+
+
+def test_a_whole_number_does_for_a_fraction_in_python_too():
+    assert isinstance(Config(lambda_l1=100).lambda_l1, float)
+    assert Config().replace(dropout=0).dropout == 0.0
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "config.json").write_bytes(b'{"dataset": "\xff"}')
+    with pytest.raises(UserError, match="not valid JSON"):
+        Config.load(tmp_path)
+
+
+def test_fields_that_the_file_lacks_have_their_defaults(tmp_path):
+    save(tmp_path, json.dumps({"ngf": 5}))
+    assert Config.load(tmp_path) == Config(ngf=5)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"crop_sise": 64}', "unknown field 'crop_sise'; did you mean 'crop_size'"),
+        ('{"zzz": 64}', "unknown field 'zzz'$"),
+        ('{"ngf": 0}', "--ngf=0 is too small"),
+        ('{"ngf": true}', "--ngf=True: expected a whole number"),
+        ('{"lambda_l1": NaN}', "--lambda_l1=nan"),
+        ("{", "not valid JSON"),
+        ("", "not valid JSON"),
+        ("[1, 2]", "no JSON object"),
+        ("[" * 100_000, "not valid JSON"),
+        ('{"lambda_l1": 1' + "0" * 400 + "}", "expected a number"),
+    ],
+)
+def test_a_file_that_is_no_config_is_refused_in_a_sentence_that_names_it(tmp_path, text, said):
+    save(tmp_path, text)
+    with pytest.raises(UserError, match=said) as caught:
+        Config.load(tmp_path)
+    assert str(tmp_path / "config.json") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_config_is_no_run(tmp_path):
+    with pytest.raises(UserError, match=r"no config\.json"):
+        Config.load(tmp_path)
+
+
+# === What a continued run may change ===
+
+MAY_CHANGE = {
+    "epochs": 7, "steps": 7, "log_every": 7, "val_every": 7, "val_images": 7, "sample_every": 7,
+    "checkpoint_every": 7, "keep_checkpoints": 7, "best_metric": "ssim",
+}
+MAY_NOT = {
+    "dataset": "other", "direction": "BtoA", "crop_size": 128, "batch_size": 2, "seed": 1,
+    "load_size": 300, "flip": False, "input_channels": 1, "target_channels": 1,
+    "sample_pairs": 10, "allow_mixed_sizes": True, "generator": "encoder_decoder", "ngf": 7,
+    "receptive_field": 16, "ndf": 7, "norm": "batch", "dropout": 0.1, "loss": "gan",
+    "lambda_l1": 7.0, "learning_rate": 7.0, "beta1": 0.7, "beta2": 0.7, "sample_images": 7,
+}
+
+
+def test_both_lists_together_have_every_field():
+    fields = {field.name for field in dataclasses.fields(Config)}
+    assert fields == {*MAY_CHANGE, *MAY_NOT, "preset"}
+
+
+def test_what_may_change_makes_no_difference():
+    assert differences(Config(), {**MAY_CHANGE, "preset": "quick"}) == []
+
+
+@pytest.mark.parametrize("field", MAY_NOT)
+def test_every_other_field_makes_one(field):
+    old = getattr(Config(), field)
+    lines = differences(Config(), {field: MAY_NOT[field]})
+    assert lines == [f"--{field}: the run has {old}, the command says {MAY_NOT[field]}"]
+
+
+def test_the_same_value_makes_no_difference():
+    assert differences(Config(), dataclasses.asdict(Config())) == []

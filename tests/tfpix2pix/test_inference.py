@@ -1,0 +1,307 @@
+"""A run that was saved is loaded and translates pictures of any size."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfpix2pix
+from tfpix2pix.algorithms.pix2pix import Pix2Pix
+from tfpix2pix.config import Config
+from tfpix2pix.errors import UserError
+from tfpix2pix.models import noise
+from tfpix2pix.models.weights import named_weights
+from tfpix2pix.training.checkpoints import Checkpoints
+
+SIZE = 32
+
+
+def make_run(workdir: Path, steps=(5,), best=None, **changes) -> Pix2Pix:
+    """A workdir as training leaves it; the weights differ from step to step."""
+    values = {"crop_size": SIZE, "load_size": SIZE, "ngf": 4, "loss": "l1", "seed": 9, **changes}
+    config = Config(**values)
+    workdir.mkdir(parents=True, exist_ok=True)
+    (workdir / "config.json").write_text(config.to_json())
+    algorithm = Pix2Pix(config)
+    for step in steps:
+        random = np.random.default_rng(step)
+        for name, variable in named_weights(algorithm.generator).items():
+            value = random.normal(0, 0.2, tuple(variable.shape))
+            variable.assign((value + name.endswith("gamma")).astype(np.float32))
+        algorithm.step.assign(step)
+        Checkpoints(workdir, keep=9).save(algorithm.state(), step, {"best": best})
+    return algorithm
+
+
+@pytest.fixture(scope="module")
+def colour(tmp_path_factory):
+    """A colour run: its algorithm, as it was saved, and its workdir."""
+    workdir = tmp_path_factory.mktemp("runs") / "colour"
+    return make_run(workdir), workdir
+
+
+@pytest.fixture(scope="module")
+def model(colour):
+    return tfpix2pix.load(colour[1])
+
+
+@pytest.fixture(scope="module")
+def grey_model(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "grey"
+    make_run(workdir, input_channels=1, target_channels=1)
+    return tfpix2pix.load(workdir)
+
+
+def picture(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def gap(one: np.ndarray, other: np.ndarray) -> float:
+    return np.abs(one.astype(int) - other.astype(int)).mean()
+
+
+@pytest.mark.parametrize("seed", [2**63, -(2**63) - 1])
+def test_a_seed_beyond_64_bits_is_refused(model, seed):
+    with pytest.raises(ValueError, match="64 bits"):
+        model.translate(picture(8, 8, 3), seed=seed)
+
+
+# === Sizes ===
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(1, 1), (1, 40), (31, 57), (65, 40), (SIZE, SIZE), (2, 70), (64, 96)]
+)
+def test_the_result_is_the_padded_forward_cropped_back(colour, model, height, width):
+    image = picture(height, width, 3)
+    bottom, right = -height % SIZE, -width % SIZE
+    mode = "reflect" if min(height, width) > 1 else "edge"
+    padded = np.pad(image, [(0, bottom), (0, right), (0, 0)], mode)
+    x = tf.constant(padded[None] / 127.5 - 1, tf.float32)
+    generator = colour[0].generator
+    shape = [x.shape[1] // 16, x.shape[2] // 16, generator.inputs[1].shape[-1]]
+    z = noise.draw(9, noise.INFERENCE, tf.constant([4], tf.int64), shape)
+    y = generator([x, z], training=False).numpy()[0, :height, :width]
+    expected = np.rint((y + 1) * 127.5)
+
+    found = model.translate(image, seed=4)
+    assert found.dtype == np.uint8
+    assert found.shape == (height, width, 3)
+    # One level where the two sums, rounded in another order, fall on two sides of a half.
+    assert np.abs(found - expected).max() <= 1
+    assert np.mean(found != expected) < 0.01
+
+
+def test_the_picture_given_is_not_changed(model):
+    image = picture(40, 40, 4)
+    before = image.copy()
+    model.translate(image)
+    np.testing.assert_array_equal(image, before)
+
+
+def test_the_picture_decides_the_result(model):
+    assert gap(model.translate(picture(32, 32, 3)), model.translate(picture(32, 32, 3, seed=1))) > 1
+
+
+def test_a_view_of_an_array_is_translated_like_a_copy(model):
+    view = picture(64, 128, 3)[::2, ::-2]
+    np.testing.assert_array_equal(model.translate(view), model.translate(view.copy()))
+
+
+# === Noise ===
+
+
+def test_a_seed_gives_the_same_picture_again(colour, model):
+    image = picture(32, 40, 3)
+    first = model.translate(image, seed=3)
+    np.testing.assert_array_equal(model.translate(image, seed=3), first)
+    np.testing.assert_array_equal(tfpix2pix.load(colour[1]).translate(image, seed=3), first)
+
+
+def test_seeds_give_different_pictures_and_0_is_the_default(model):
+    image = picture(32, 32, 3)
+    pictures = [model.translate(image, seed=seed) for seed in (0, 1, 2**40)]
+    np.testing.assert_array_equal(model.translate(image), pictures[0])
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        assert gap(pictures[i], pictures[j]) > 0.5
+
+
+def test_deterministic_is_without_dropout(colour, model):
+    image = picture(32, 32, 3)
+    generator = colour[0].generator
+    x = tf.constant(image[None] / 127.5 - 1, tf.float32)
+    z = -tf.ones([1, 2, 2, generator.inputs[1].shape[-1]])
+    expected = np.rint((generator([x, z], training=False).numpy()[0] + 1) * 127.5)
+    found = model.translate(image, deterministic=True)
+    assert np.abs(found - expected).max() <= 1
+    assert gap(found, expected) < 0.01
+    np.testing.assert_array_equal(model.translate(image, seed=5, deterministic=True), found)
+    assert gap(found, model.translate(image)) > 0.5
+
+
+# === Channels ===
+
+
+def test_grey_is_taken_as_equal_colours(model):
+    grey = picture(20, 33)
+    expected = model.translate(np.stack([grey] * 3, axis=-1))
+    np.testing.assert_array_equal(model.translate(grey), expected)
+    np.testing.assert_array_equal(model.translate(grey[..., None]), expected)
+
+
+def test_transparency_lies_on_white(model):
+    colour = picture(20, 33, 3)
+    alpha = picture(20, 33, 1, seed=1)
+    alpha[0, 0], alpha[0, 1] = 0, 255
+    share = alpha / 255
+    on_white = np.rint(colour * share + 255 * (1 - share)).astype(np.uint8)
+    assert on_white[0, 0].tolist() == [255, 255, 255]
+    assert on_white[0, 1].tolist() == colour[0, 1].tolist()
+    found = model.translate(np.concatenate([colour, alpha], axis=-1))
+    assert gap(found, model.translate(on_white)) < 0.5
+    assert gap(found, model.translate(colour)) > 1
+
+
+def test_an_opaque_picture_is_its_colours(model):
+    colour = picture(20, 33, 3)
+    opaque = np.concatenate([colour, np.full((20, 33, 1), 255, np.uint8)], axis=-1)
+    np.testing.assert_array_equal(model.translate(opaque), model.translate(colour))
+
+
+def test_a_grey_run_makes_grey_pictures_of_anything(grey_model):
+    grey = picture(20, 33)
+    expected = grey_model.translate(grey)
+    assert expected.shape == (20, 33, 1)
+    np.testing.assert_array_equal(grey_model.translate(grey[..., None]), expected)
+    # Equal colours have the grey level that they are made of.
+    np.testing.assert_array_equal(grey_model.translate(np.stack([grey] * 3, axis=-1)), expected)
+    assert grey_model.translate(picture(20, 33, 4)).shape == (20, 33, 1)
+    # Red is not green: luma, not the first channel or the mean.
+    red, green = np.zeros((2, 32, 32, 3), np.uint8)
+    red[..., 0], green[..., 1] = 255, 255
+    np.testing.assert_array_equal(
+        grey_model.translate(red), grey_model.translate(np.full((32, 32), 76, np.uint8))
+    )
+    np.testing.assert_array_equal(
+        grey_model.translate(green), grey_model.translate(np.full((32, 32), 150, np.uint8))
+    )
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((8, 8, 3), np.float32),
+        np.zeros((8, 8, 3), np.int64),
+        np.zeros((8, 8, 3), bool),
+        np.zeros((8,), np.uint8),
+        np.zeros((1, 8, 8, 3), np.uint8),
+        np.zeros((0, 8, 3), np.uint8),
+        np.zeros((8, 0, 3), np.uint8),
+        np.zeros((8, 8, 0), np.uint8),
+        np.zeros((8, 8, 5), np.uint8),
+    ],
+    ids=lambda image: f"{image.dtype}{list(image.shape)}",
+)
+def test_what_is_no_8_bit_picture_is_refused(model, image):
+    with pytest.raises(ValueError, match=r"uint8 image|channels"):
+        model.translate(image)
+
+
+# === Loading ===
+
+
+@pytest.fixture(scope="module")
+def three_steps(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "three"
+    make_run(workdir, steps=(5, 10, 15), best={"metric": "l1", "value": 0.1, "step": 10})
+    return workdir
+
+
+def test_the_newest_checkpoint_is_the_default(three_steps):
+    assert tfpix2pix.load(three_steps).step == 15
+    assert tfpix2pix.load(str(three_steps), "latest").step == 15
+
+
+@pytest.mark.parametrize(("checkpoint", "step"), [("best", 10), (5, 5), ("10", 10)])
+def test_a_checkpoint_is_loaded_by_its_name(three_steps, checkpoint, step):
+    model = tfpix2pix.load(three_steps, checkpoint)
+    assert model.step == step
+    kernel = named_weights(model.generator)["down1/kernel"].numpy()
+    expected = np.random.default_rng(step).normal(0, 0.2, kernel.shape).astype(np.float32)
+    np.testing.assert_array_equal(kernel, expected)
+
+
+@pytest.mark.parametrize("checkpoint", [7, "7", "newest", "", -5, "²"])
+def test_a_checkpoint_that_is_not_there_is_refused_with_those_that_are(three_steps, checkpoint):
+    with pytest.raises(UserError, match="5, 10, 15"):
+        tfpix2pix.load(three_steps, checkpoint)
+
+
+def test_there_is_no_best_without_measures(colour):
+    with pytest.raises(UserError, match="never measured on a val split"):
+        tfpix2pix.load(colour[1], "best")
+
+
+def test_a_damaged_newest_checkpoint_is_passed_over_and_said(tmp_path):
+    make_run(tmp_path, steps=(5, 10))
+    data = next(Checkpoints(tmp_path).path(10).glob("*.data-*"))
+    data.write_bytes(data.read_bytes()[:-1])
+    said = []
+    assert tfpix2pix.load(tmp_path, say=said.append).step == 5
+    assert len(said) == 1
+    assert "step 5" in said[0]
+
+
+def test_the_best_is_found_though_the_newest_is_damaged(tmp_path):
+    make_run(tmp_path, steps=(5, 10), best={"metric": "l1", "value": 0.1, "step": 5})
+    data = next(Checkpoints(tmp_path).path(10).glob("*.data-*"))
+    data.write_bytes(data.read_bytes()[:-1])
+    assert tfpix2pix.load(tmp_path, "best").step == 5
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"no config\.json"):
+        tfpix2pix.load(tmp_path)
+    with pytest.raises(UserError, match=r"no config\.json"):
+        tfpix2pix.load(tmp_path / "none")
+
+
+def test_a_run_without_checkpoint_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text(Config().to_json())
+    with pytest.raises(UserError, match="no checkpoint yet"):
+        tfpix2pix.load(tmp_path)
+
+
+def test_a_checkpoint_of_other_networks_is_refused(tmp_path):
+    make_run(tmp_path)
+    (tmp_path / "config.json").write_text(
+        Config(crop_size=SIZE, load_size=SIZE, ngf=6, loss="l1").to_json()
+    )
+    with pytest.raises(UserError, match=r"config\.json"):
+        tfpix2pix.load(tmp_path)
+
+
+# === Import ===
+
+
+def test_importing_the_package_does_not_import_tensorflow(tmp_path):
+    code = (
+        "import sys, tfpix2pix; tfpix2pix.__version__; print('tensorflow' in sys.modules);"
+        "print(callable(tfpix2pix.load))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True,
+        timeout=60,
+    )
+    assert done.stdout.split() == ["False", "True"]
+
+
+def test_load_is_one_of_the_packages_names():
+    assert "load" in tfpix2pix.__all__
+    with pytest.raises(AttributeError, match="nothing_here"):
+        tfpix2pix.nothing_here  # noqa: B018

@@ -1,0 +1,68 @@
+"""The loop from Python; what it does through the command is tested in tests/tfpix2pix/cli."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+
+from tfpix2pix.config import Config, resolve
+from tfpix2pix.data import open_dataset
+from tfpix2pix.training.checkpoints import Checkpoints
+from tfpix2pix.training.history import read_history
+from tfpix2pix.training.loop import TrainingDiverged, train
+from tfpix2pix.training.stop import StopRequest
+
+TINY = {
+    "crop_size": 32,
+    "ngf": 4,
+    "ndf": 4,
+    "sample_pairs": 4,
+    "loss": "l1",
+    "steps": 4,
+    "checkpoint_every": 0,
+    "val_every": 0,
+    "sample_every": 0,
+    "log_every": 2,
+    "sample_images": 1,
+}
+
+
+def source_of(config: Config, pairs: int | None = None):
+    return open_dataset("sample", sample_pairs=pairs or config.sample_pairs, sample_size=36)
+
+
+def test_a_stop_before_the_first_step_saves_and_continues(tmp_path):
+    config, stop = resolve(TINY), StopRequest()
+    stop.signal = signal.SIGTERM
+    said: list[str] = []
+    stopped = train(config, tmp_path, source_of(config), stop=stop, say=said.append)
+    assert (stopped.steps_done, stopped.stopped_by, stopped.exit_code) == (0, "SIGTERM", 143)
+    outcome = train(config, tmp_path, source_of(config), say=said.append)
+    assert (outcome.steps_done, outcome.steps_total, outcome.exit_code) == (4, 4, 0)
+    assert outcome.report == tmp_path / "report.html"
+    assert json.loads((tmp_path / "run.json").read_text())["finished"] is True
+    assert Checkpoints(tmp_path).steps()[-1] == 4
+
+    # The finished run again: nothing to train, whatever asks it to stop.
+    again = train(config, tmp_path, source_of(config), stop=stop, say=said.append)
+    assert (again.trained_now, again.exit_code) == (0, 0)
+
+    # A data set that is no longer the one that it was trained on is said.
+    said.clear()
+    longer = config.replace(steps=5)
+    train(longer, tmp_path, source_of(config, pairs=8), say=said.append)
+    assert any("the data set has changed" in text for text in said)
+
+
+def test_numbers_that_run_away_before_any_checkpoint(tmp_path):
+    config = resolve({**TINY, "learning_rate": 1e30, "steps": 20})
+    with pytest.raises(TrainingDiverged) as caught:
+        train(config, tmp_path, source_of(config), say=lambda text: None)
+    assert "NaN or infinite" in str(caught.value)
+    assert "no checkpoint" in str(caught.value)
+    assert "smaller --learning_rate" in str(caught.value)
+    assert Checkpoints(tmp_path).steps() == []
+    note = read_history(tmp_path)[-1]
+    assert (note["kind"], note["text"]) == ("note", str(caught.value))

@@ -1,0 +1,75 @@
+"""A discriminator that has stopped to say anything is reported, once."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tfpix2pix.training.watch import DiscriminatorWatch, not_finite
+
+HEALTHY = {"real": 0.7, "fake": 0.3}
+WON = {"real": 0.999, "fake": 0.001}
+ONES = {"real": 0.999, "fake": 0.999}
+ZEROS = {"real": 0.001, "fake": 0.001}
+
+
+@pytest.fixture
+def watch() -> DiscriminatorWatch:
+    return DiscriminatorWatch(patience=100)
+
+
+def news(watch, means, steps) -> list[str]:
+    """What the watch says while the means stay the same."""
+    return [text for step in steps if (text := watch(step, means))]
+
+
+def test_a_healthy_one_is_not_reported(watch):
+    assert news(watch, HEALTHY, range(0, 1000, 10)) == []
+
+
+def test_one_that_has_won_is_reported_once(watch):
+    (said,) = news(watch, WON, range(0, 1000, 10))
+    assert "tells every generated patch from a real one" in said
+    assert "D(real) 0.999, D(fake) 0.001, for 100 steps" in said
+
+
+@pytest.mark.parametrize("means", [ONES, ZEROS], ids=["ones", "zeros"])
+def test_one_that_says_the_same_to_everything_is_reported_once(watch, means):
+    (said,) = news(watch, means, range(0, 1000, 10))
+    assert "same answer to everything" in said
+    assert "smaller --learning_rate" in said
+
+
+def test_it_waits_for_its_patience(watch):
+    assert news(watch, WON, range(0, 100, 10)) == []
+    assert watch(100, WON)
+
+
+def test_one_that_recovers_in_time_is_not_reported(watch):
+    assert news(watch, WON, range(0, 100, 10)) == []
+    assert watch(100, HEALTHY) is None
+    assert news(watch, WON, range(110, 210, 10)) == []
+
+
+def test_after_a_recovery_it_is_reported_anew(watch):
+    assert len(news(watch, WON, range(0, 300, 10))) == 1
+    assert watch(300, HEALTHY) is None
+    assert len(news(watch, WON, range(310, 600, 10))) == 1
+
+
+def test_another_state_is_reported_too(watch):
+    assert len(news(watch, WON, range(0, 300, 10))) == 1
+    assert len(news(watch, ZEROS, range(300, 600, 10))) == 1
+
+
+def test_the_margin_is_the_border():
+    watch = DiscriminatorWatch(patience=0, margin=0.1)
+    assert watch(1, {"real": 0.89, "fake": 0.05}) is None
+    assert watch(2, {"real": 0.91, "fake": 0.09})
+
+
+def test_losses_that_are_no_numbers_are_named():
+    losses = {"l1": 0.1, "gan": math.nan, "generator": math.inf, "discriminator": -math.inf}
+    assert not_finite(losses) == ["gan", "generator", "discriminator"]
+    assert not_finite({"l1": 0.0}) == []
