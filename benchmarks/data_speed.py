@@ -1,6 +1,6 @@
 """Prints how fast the data path is on this machine: making sample pairs, and batching them.
 
-    python benchmarks/data_speed.py [--size=256] [--pairs=100]
+python benchmarks/data_speed.py [--size=256] [--pairs=100]
 """
 
 from __future__ import annotations

@@ -118,13 +118,15 @@ def load(
     from tfpix2pix.training.checkpoints import Checkpoints
 
     checkpoints = Checkpoints(workdir)
-    step = _step_of(checkpoints, checkpoint, workdir)
+    step = _step_of(checkpoints, checkpoint, workdir, say)
     generator = generator_of(config)
     facts = checkpoints.restore({"generator": named_weights(generator)}, step, say)
     return Translator(config, generator, int(facts["step"]))
 
 
-def _step_of(checkpoints: object, checkpoint: str | int, workdir: object) -> int | None:
+def _step_of(
+    checkpoints: object, checkpoint: str | int, workdir: object, say: Callable[[str], None]
+) -> int | None:
     """The step of a checkpoint by its name; None for the newest that is whole."""
     steps = checkpoints.steps()
     if not steps:
@@ -135,7 +137,7 @@ def _step_of(checkpoints: object, checkpoint: str | int, workdir: object) -> int
     if checkpoint == "latest":
         return None
     if checkpoint == "best":
-        best = checkpoints.best()
+        best = checkpoints.best(say)
         if not best:
             raise UserError(
                 f"--workdir={workdir} was never measured on a val split, so no checkpoint is the "

@@ -97,7 +97,7 @@ def main(parsed: tuple[ModuleType, Any] | str) -> int:
     except UserError as error:
         return fail(program, str(error))
     except KeyboardInterrupt:
-        return fail(program, "stopped before there was anything to save", 130)
+        return fail(program, "stopped by Ctrl-C; what was saved before is whole", 130)
     except BrokenPipeError:
         # The reader of our output left (`tfpix2pix ... | head`): nothing to complain about.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -44,6 +45,7 @@ def main(args: argparse.Namespace) -> int:
     from tfpix2pix.data import open_dataset
     from tfpix2pix.progress import ProgressLine, duration, say
 
+    _check_writable(workdir)
     source = open_dataset(
         config.dataset,
         direction=config.direction,
@@ -139,6 +141,20 @@ def _continued(path: Path, wanted: dict[str, Any], given: dict[str, Any]) -> Con
     if "epochs" in given and "steps" not in given:
         changes["steps"] = 0
     return saved.replace(**changes)
+
+
+def _check_writable(workdir: Path) -> None:
+    """Refuses at once what would fail only after minutes of checking and importing."""
+    place = workdir.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise UserError(f"--workdir={workdir} cannot be written: {place} is a file; give another")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise UserError(
+            f"--workdir={workdir} cannot be written (no permission for {place}); give a folder that "
+            "you may write to"
+        )
 
 
 def _needed(path: Path) -> dict[str, Any]:

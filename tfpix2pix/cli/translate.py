@@ -15,9 +15,7 @@ from tfpix2pix.cli.flags import Parser, add_boolean, fail, number
 from tfpix2pix.config import Config
 from tfpix2pix.errors import UserError
 
-USAGE = (
-    "tfpix2pix translate --workdir=RUN --input=IMAGE|FOLDER|GLOB --output=IMAGE|FOLDER [--flag ...]"
-)
+USAGE = "tfpix2pix translate --workdir=RUN --input=IMAGE|FOLDER|GLOB --output=IMAGE|FOLDER"
 DESCRIPTION = """\
 Translates images with a trained run. They need no target and may have any size: each is padded to
 what the network needs and the result cropped back. Results are named after the input, as PNG.

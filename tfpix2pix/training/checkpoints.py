@@ -73,6 +73,7 @@ class Checkpoints:
             tf.train.Checkpoint(**state).write(str(unfinished / _STATE))
             files = {entry.name: _fingerprint(entry) for entry in sorted(unfinished.iterdir())}
             meta = {"step": step, "tensorflow": tf.__version__, **facts, "files": files}
+            meta["sha256"] = _digest_of(meta)
             (unfinished / _META).write_text(json.dumps(meta, indent=2) + "\n")
             for entry in unfinished.iterdir():
                 _to_disk(entry)
@@ -117,10 +118,12 @@ class Checkpoints:
         folder = self.path(step)
         try:
             meta = json.loads((folder / _META).read_text())
-            files = dict(meta["files"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            digest = meta.pop("sha256")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{folder / _META} cannot be read ({_reason(error)})") from None
-        for name, expected in files.items():
+        if digest != _digest_of(meta) or meta["step"] != step:
+            raise CheckpointError(f"{folder / _META} was changed after it was written")
+        for name, expected in meta["files"].items():
             try:
                 found = _fingerprint(folder / name)
             except OSError as error:
@@ -136,13 +139,16 @@ class Checkpoints:
                 raise CheckpointError(f"{folder / name} was changed after it was written")
         return meta
 
-    def best(self) -> dict[str, Any] | None:
-        """Which checkpoint measured best (``metric``, ``value``, ``step``), as far as is known."""
+    def best(self, say: Callable[[str], None] = lambda text: None) -> dict[str, Any] | None:
+        """Which checkpoint measured best (``metric``, ``value``, ``step``), as far as is known.
+
+        ``say`` is told in a sentence when a damaged checkpoint could not be asked.
+        """
         for step in reversed(self.steps()):
             try:
                 return self.meta(step).get("best")
-            except CheckpointError:
-                continue
+            except CheckpointError as error:
+                say(f"{error}; asking an older checkpoint which is the best")
         return None
 
     def restore(
@@ -202,6 +208,10 @@ def _fingerprint(path: Path) -> dict[str, Any]:
         while block := file.read(1 << 20):
             digest.update(block)
     return {"bytes": path.stat().st_size, "sha256": digest.hexdigest()}
+
+
+def _digest_of(meta: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
 
 
 def _to_disk(path: Path) -> None:

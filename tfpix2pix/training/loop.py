@@ -7,6 +7,7 @@ workdir.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import platform
 import time
@@ -38,7 +39,7 @@ from tfpix2pix.files import write_json, write_text
 from tfpix2pix.models import noise
 from tfpix2pix.progress import ProgressLine, say
 from tfpix2pix.training.checkpoints import Checkpoints
-from tfpix2pix.training.history import History
+from tfpix2pix.training.history import History, read_history
 from tfpix2pix.training.periodic import Every
 from tfpix2pix.training.stop import StopRequest
 from tfpix2pix.training.watch import DiscriminatorWatch, not_finite
@@ -131,13 +132,27 @@ class _Run:
         self.report_drawn = float("-inf")
 
     def run(self) -> Outcome:
-        _make_workdir(self.workdir, self.config)
+        # The config last: a run that cannot be continued keeps the one it has.
         start = self._restore()
+        _make_workdir(self.workdir, self.config)
         if start >= self.total:
             return Outcome(start, self.total, self._draw_report(), 0, self.seconds)
         if start:
             self.say(f"continuing from step {start:,} of {self.total:,} in {self.workdir}")
-        return self._train_from(start)
+        elif read_history(self.workdir):
+            self.say(f"note: {self.checkpoints.folder} holds no checkpoint, so starting again")
+        try:
+            return self._train_from(start)
+        except OSError as error:
+            raise UserError(self._unwritten(error.strerror or str(error))) from None
+        except tf.errors.OpError as error:
+            text = " ".join(error.message.split())[:200]
+            if "OOM" in text or "llocat" in text:
+                raise UserError(
+                    f"out of memory ({text}); use a smaller --batch_size, --crop_size or --ngf "
+                    f"in a new --workdir; {self._kept()}"
+                ) from None
+            raise UserError(self._unwritten(text)) from None
 
     def _restore(self) -> int:
         facts = self.checkpoints.restore(self.algorithm.state(), say=self.say)
@@ -412,14 +427,22 @@ class _Run:
             raise TrainingDiverged(self._diverged(step, " and ".join(broken) + " loss"))
 
     def _diverged(self, step: int, what: str) -> str:
-        kept = self.checkpoints.steps()
-        left = f"the checkpoint of step {kept[-1]:,} is kept" if kept else "no checkpoint was due"
         text = (
-            f"{what} became NaN or infinite by step {step:,}, so training stopped; {left}; "
+            f"{what} became NaN or infinite by step {step:,}, so training stopped; {self._kept()}; "
             "start a new --workdir with a smaller --learning_rate or another --seed"
         )
         self.history.note(step, text)
         return text
+
+    def _kept(self) -> str:
+        kept = self.checkpoints.steps()
+        return f"the checkpoint of step {kept[-1]:,} is intact" if kept else "no checkpoint was due"
+
+    def _unwritten(self, reason: str) -> str:
+        return (
+            f"--workdir={self.workdir}: a file could not be written or read ({reason}); "
+            f"{self._kept()}; free space or mend the folder, then run the same command again"
+        )
 
     # === Report ===
 
@@ -479,9 +502,10 @@ def _make_workdir(workdir: Path, config: Config) -> None:
         write_text(workdir / "config.json", config.to_json())
         (workdir / "samples").mkdir(exist_ok=True)
     except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "free some space" if full else "give a folder that you may write to"
         raise UserError(
-            f"--workdir={workdir} cannot be written ({error.strerror}); "
-            "give a folder that you may write to"
+            f"--workdir={workdir} cannot be written ({error.strerror}); {advice}"
         ) from None
 
 

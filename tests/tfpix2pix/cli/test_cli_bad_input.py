@@ -129,7 +129,7 @@ def test_a_workdir_that_is_a_file(refused, tmp_path):
 
 def test_a_workdir_below_a_file(refused, tmp_path, tiny):
     (tmp_path / "file").write_text("mine")
-    said = refused("train", *tiny, f"--workdir={tmp_path / 'file' / 'run'}", early=False)
+    said = refused("train", *tiny, f"--workdir={tmp_path / 'file' / 'run'}")
     assert "cannot be written" in said
     assert (tmp_path / "file").read_text() == "mine"
 
