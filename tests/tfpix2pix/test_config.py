@@ -320,15 +320,40 @@ def test_a_folder_without_config_is_no_run(tmp_path):
 # === What a continued run may change ===
 
 MAY_CHANGE = {
-    "epochs": 7, "steps": 7, "log_every": 7, "val_every": 7, "val_images": 7, "sample_every": 7,
-    "checkpoint_every": 7, "keep_checkpoints": 7, "best_metric": "ssim",
+    "epochs": 7,
+    "steps": 7,
+    "log_every": 7,
+    "val_every": 7,
+    "val_images": 7,
+    "sample_every": 7,
+    "checkpoint_every": 7,
+    "keep_checkpoints": 7,
+    "best_metric": "ssim",
 }
 MAY_NOT = {
-    "dataset": "other", "direction": "BtoA", "crop_size": 128, "batch_size": 2, "seed": 1,
-    "load_size": 300, "flip": False, "input_channels": 1, "target_channels": 1,
-    "sample_pairs": 10, "allow_mixed_sizes": True, "generator": "encoder_decoder", "ngf": 7,
-    "receptive_field": 16, "ndf": 7, "norm": "batch", "dropout": 0.1, "loss": "gan",
-    "lambda_l1": 7.0, "learning_rate": 7.0, "beta1": 0.7, "beta2": 0.7, "sample_images": 7,
+    "dataset": "other",
+    "direction": "BtoA",
+    "crop_size": 128,
+    "batch_size": 2,
+    "seed": 1,
+    "load_size": 300,
+    "flip": False,
+    "input_channels": 1,
+    "target_channels": 1,
+    "sample_pairs": 10,
+    "allow_mixed_sizes": True,
+    "generator": "encoder_decoder",
+    "ngf": 7,
+    "receptive_field": 16,
+    "ndf": 7,
+    "norm": "batch",
+    "dropout": 0.1,
+    "loss": "gan",
+    "lambda_l1": 7.0,
+    "learning_rate": 7.0,
+    "beta1": 0.7,
+    "beta2": 0.7,
+    "sample_images": 7,
 }
 
 

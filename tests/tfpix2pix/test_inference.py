@@ -295,7 +295,11 @@ def test_importing_the_package_does_not_import_tensorflow(tmp_path):
         "print(callable(tfpix2pix.load))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True,
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
         timeout=60,
     )
     assert done.stdout.split() == ["False", "True"]

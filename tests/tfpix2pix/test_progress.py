@@ -17,9 +17,7 @@ from tfpix2pix.progress import ProgressLine, duration
 def clock(monkeypatch):
     """`clock.now` is the time that the progress line sees, in seconds."""
     clock = types.SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(
-        progress, "time", types.SimpleNamespace(monotonic=lambda: clock.now)
-    )
+    monkeypatch.setattr(progress, "time", types.SimpleNamespace(monotonic=lambda: clock.now))
     return clock
 
 
@@ -187,8 +185,16 @@ def test_eta_is_unknown_before_the_first_step(clock, pipe):
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [
-        (0, "0:00"), (0.4, "0:00"), (9, "0:09"), (59.4, "0:59"), (59.6, "1:00"), (61, "1:01"),
-        (3599.4, "59:59"), (3599.6, "1:00:00"), (3661, "1:01:01"), (360_000, "100:00:00"),
+        (0, "0:00"),
+        (0.4, "0:00"),
+        (9, "0:09"),
+        (59.4, "0:59"),
+        (59.6, "1:00"),
+        (61, "1:01"),
+        (3599.4, "59:59"),
+        (3599.6, "1:00:00"),
+        (3661, "1:01:01"),
+        (360_000, "100:00:00"),
     ],
 )
 def test_durations(seconds, expected):

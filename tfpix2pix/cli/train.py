@@ -152,8 +152,8 @@ def _check_writable(workdir: Path) -> None:
         raise UserError(f"--workdir={workdir} cannot be written: {place} is a file; give another")
     if not os.access(place, os.W_OK | os.X_OK):
         raise UserError(
-            f"--workdir={workdir} cannot be written (no permission for {place}); give a folder that "
-            "you may write to"
+            f"--workdir={workdir} cannot be written (no permission for {place}); give a folder "
+            "that you may write to"
         )
 
 

@@ -12,7 +12,12 @@ from tfpix2pix.config import Config
 
 # The smallest networks that have every kind of layer.
 TINY = {
-    "crop_size": 32, "load_size": 32, "ngf": 4, "ndf": 4, "receptive_field": 16, "batch_size": 2,
+    "crop_size": 32,
+    "load_size": 32,
+    "ngf": 4,
+    "ndf": 4,
+    "receptive_field": 16,
+    "batch_size": 2,
     "seed": 3,
 }
 

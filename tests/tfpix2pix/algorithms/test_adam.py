@@ -13,8 +13,9 @@ RATE, BETA1, BETA2, EPSILON = 0.01, 0.5, 0.999, 1e-8
 
 def gradients(steps: int) -> list[list[np.ndarray]]:
     random = np.random.default_rng(1)
-    return [[random.normal(size=s).astype(np.float32) for s in ((3, 4), (5,))]
-            for _ in range(steps)]
+    return [
+        [random.normal(size=s).astype(np.float32) for s in ((3, 4), (5,))] for _ in range(steps)
+    ]
 
 
 def start() -> list[np.ndarray]:
@@ -82,7 +83,8 @@ def test_slots_have_the_weights_names_and_start_at_zero():
     assert set(slots) == {"m", "v"}
     for of_kind in slots.values():
         assert {name: tuple(slot.shape) for name, slot in of_kind.items()} == {
-            "a/kernel": (2, 3), "b/bias": (4,)
+            "a/kernel": (2, 3),
+            "b/bias": (4,),
         }
         assert all((slot.numpy() == 0).all() for slot in of_kind.values())
 

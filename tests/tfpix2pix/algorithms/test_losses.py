@@ -15,8 +15,9 @@ LN2 = math.log(2)
 
 def logits(*per_image: float) -> tf.Tensor:
     """One constant map ``[3, 2, 1]`` of logits per image."""
-    return tf.constant(np.array(per_image, np.float32)[:, None, None, None] * np.ones((1, 3, 2, 1)),
-                       tf.float32)
+    return tf.constant(
+        np.array(per_image, np.float32)[:, None, None, None] * np.ones((1, 3, 2, 1)), tf.float32
+    )
 
 
 def softplus(value: float) -> float:

@@ -54,9 +54,11 @@ def plain_step(config, generator, discriminator, x, y, z):
             if config.loss.startswith("l1"):
                 objective = gan + 100.0 * l1
     result = {"generator": objective, "l1": l1}
-    gradients = {"generator": dict(zip(
-        g_weights, tape.gradient(objective, list(g_weights.values())), strict=True
-    ))}
+    gradients = {
+        "generator": dict(
+            zip(g_weights, tape.gradient(objective, list(g_weights.values())), strict=True)
+        )
+    }
     if discriminator is None:
         return result, gradients
 
@@ -66,12 +68,14 @@ def plain_step(config, generator, discriminator, x, y, z):
         loss = 0.5 * (
             binary_cross_entropy(real_logits, True) + binary_cross_entropy(fake_logits, False)
         )
-    gradients["discriminator"] = dict(zip(
-        d_weights, tape.gradient(loss, list(d_weights.values())), strict=True
-    ))
+    gradients["discriminator"] = dict(
+        zip(d_weights, tape.gradient(loss, list(d_weights.values())), strict=True)
+    )
     rightly = 0.5 * (np.mean(real_logits > 0) + np.mean(fake_logits < 0))
     result |= {
-        "gan": gan, "discriminator": loss, "accuracy": rightly,
+        "gan": gan,
+        "discriminator": loss,
+        "accuracy": rightly,
         "real": tf.reduce_mean(tf.sigmoid(real_logits)),
         "fake": tf.reduce_mean(tf.sigmoid(fake_logits)),
     }
@@ -263,12 +267,22 @@ print(json.dumps({"gaps": gaps, "losses": [one_losses, two_losses]}))
 
 
 def test_two_devices_train_as_one_with_both_images(tmp_path):
-    config = {"crop_size": 32, "load_size": 32, "ngf": 4, "ndf": 4, "receptive_field": 16,
-              "batch_size": 2}
+    config = {
+        "crop_size": 32,
+        "load_size": 32,
+        "ngf": 4,
+        "ndf": 4,
+        "receptive_field": 16,
+        "batch_size": 2,
+    }
     done = subprocess.run(
-        [sys.executable, "-c", TWO_DEVICES, json.dumps(config)], cwd=tmp_path,
+        [sys.executable, "-c", TWO_DEVICES, json.dumps(config)],
+        cwd=tmp_path,
         env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])

@@ -42,7 +42,12 @@ def test_ssim_is_scikit_images(noise, channels):
     y, fake = pictures(3, noise, channels)
     expected = [
         structural_similarity(
-            a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255,
+            a,
+            b,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            data_range=255,
             channel_axis=-1,
         )
         for a, b in zip(y, fake, strict=True)
@@ -54,9 +59,7 @@ def test_ssim_is_scikit_images(noise, channels):
 @pytest.mark.parametrize("noise", [2.0, 30.0])
 def test_psnr_is_scikit_images(noise):
     y, fake = pictures(3, noise)
-    expected = [
-        peak_signal_noise_ratio(a, b, data_range=255) for a, b in zip(y, fake, strict=True)
-    ]
+    expected = [peak_signal_noise_ratio(a, b, data_range=255) for a, b in zip(y, fake, strict=True)]
     assert measure(PSNR(), y, fake) == pytest.approx(np.mean(expected), abs=1e-4)
 
 
@@ -116,9 +119,9 @@ def test_a_smaller_last_batch_changes_nothing(evaluator):
     assert parts.result() == pytest.approx(whole.result(), rel=1e-6)
     assert parts.result() == pytest.approx(np.mean(single), rel=1e-6)
     # The mean of the batches' means would be another number.
-    assert np.mean(
-        [np.mean(single[:2]), np.mean(single[2:4]), single[4]]
-    ) != pytest.approx(whole.result(), rel=1e-3)
+    assert np.mean([np.mean(single[:2]), np.mean(single[2:4]), single[4]]) != pytest.approx(
+        whole.result(), rel=1e-3
+    )
 
 
 @pytest.mark.parametrize("evaluator", [L1, PSNR, SSIM])

@@ -75,9 +75,7 @@ def test_70_pixel_patches_of_a_256_pixel_image_are_30_by_30():
     assert build_discriminator(ndf=1)(pair).shape == (1, 30, 30, 1)
 
 
-@pytest.mark.parametrize(
-    ("receptive_field", "size"), [(1, 33), (16, 64), (70, 160), (286, 416)]
-)
+@pytest.mark.parametrize(("receptive_field", "size"), [(1, 33), (16, 64), (70, 160), (286, 416)])
 def test_a_logit_sees_exactly_its_receptive_field(receptive_field, size):
     model = build_discriminator(receptive_field=receptive_field, ndf=1, norm="none")
     # Weights all positive, so that no two paths can cancel.
@@ -125,9 +123,7 @@ def test_a_verdict_does_not_change_with_its_batch_mates(norm, training, scramble
     scramble(model)
     x, y = (tf.random.stateless_uniform([5, 64, 64, 3], [0, i], -1, 1) for i in range(2))
     together = model([x, y], training=training).numpy()
-    alone = [
-        model([x[i : i + 1], y[i : i + 1]], training=training).numpy() for i in range(5)
-    ]
+    alone = [model([x[i : i + 1], y[i : i + 1]], training=training).numpy() for i in range(5)]
     np.testing.assert_allclose(together, np.concatenate(alone), rtol=0, atol=1e-6)
 
 

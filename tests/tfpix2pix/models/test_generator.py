@@ -36,10 +36,18 @@ DECODER_NORMS = 2 * (4 * 512 + 256 + 128 + 64)  # none on the last layer
 
 
 def test_unet_has_the_papers_parameters():
-    decoder = 16 * (
-        512 * 512 + 3 * (512 + 512) * 512 + (512 + 512) * 256 + (256 + 256) * 128
-        + (128 + 128) * 64 + (64 + 64) * 3
-    ) + 3
+    decoder = (
+        16
+        * (
+            512 * 512
+            + 3 * (512 + 512) * 512
+            + (512 + 512) * 256
+            + (256 + 256) * 128
+            + (128 + 128) * 64
+            + (64 + 64) * 3
+        )
+        + 3
+    )
     assert ENCODER + ENCODER_NORMS + decoder + DECODER_NORMS == 54_413_955
     assert build_generator().count_params() == 54_413_955
 
@@ -79,8 +87,10 @@ def test_levels_and_channels_follow_the_crop_size(crop_size, depth):
     assert f"down{depth + 1}" not in names
     assert f"up{depth + 1}" not in names
     for level in range(1, depth + 1):
-        for side, kind in (("down", tf.keras.layers.Conv2D),
-                           ("up", tf.keras.layers.Conv2DTranspose)):
+        for side, kind in (
+            ("down", tf.keras.layers.Conv2D),
+            ("up", tf.keras.layers.Conv2DTranspose),
+        ):
             layer = model.get_layer(f"{side}{level}")
             assert isinstance(layer, kind)
             assert tuple(layer.kernel_size) == (4, 4)
@@ -236,8 +246,10 @@ def test_batch_norm_uses_moving_averages_after_training(scramble):
     weights = scramble(model)
     x, z = inputs(model, 32, batch=4)
     before, after = output_of(model, "down2", "down2_norm")([x, z], training=False)
-    w = {name: weights[f"down2_norm/{name}"] for name in
-         ("gamma", "beta", "moving_mean", "moving_variance")}
+    w = {
+        name: weights[f"down2_norm/{name}"]
+        for name in ("gamma", "beta", "moving_mean", "moving_variance")
+    }
     expected = w["gamma"] * (before - w["moving_mean"]) / np.sqrt(w["moving_variance"] + 1e-5)
     np.testing.assert_allclose(after.numpy(), expected + w["beta"], atol=1e-4)
 

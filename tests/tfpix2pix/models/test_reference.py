@@ -109,9 +109,7 @@ def reference_discriminator(weights, pair, kernel_size, strides):
 
 @pytest.mark.parametrize("skips", [True, False], ids=["unet", "encoder_decoder"])
 @pytest.mark.parametrize("noise", ["uniform", "none"])
-@pytest.mark.parametrize(
-    ("crop_size", "noisy"), [(32, [5]), (64, [6, 5]), (128, [7, 6, 5])]
-)
+@pytest.mark.parametrize(("crop_size", "noisy"), [(32, [5]), (64, [6, 5]), (128, [7, 6, 5])])
 def test_generator_is_the_papers(crop_size, noisy, noise, skips, scramble):
     ngf, rate = 4, 0.4
     model = build_generator(
@@ -124,7 +122,13 @@ def test_generator_is_the_papers(crop_size, noisy, noise, skips, scramble):
     if noise == "none":
         z = np.full_like(z, -1.0)
     expected = reference_generator(
-        weights, x, z, levels=crop_size.bit_length() - 1, noisy=noisy, wide=8 * ngf, rate=rate,
+        weights,
+        x,
+        z,
+        levels=crop_size.bit_length() - 1,
+        noisy=noisy,
+        wide=8 * ngf,
+        rate=rate,
         skips=skips,
     )
     assert np.abs(expected).mean() > 0.1, "a picture of nothing would prove nothing"
@@ -158,7 +162,10 @@ def test_discriminator_is_the_papers(
     receptive_field, kernel_size, strides, size, conditional, scramble
 ):
     model = build_discriminator(
-        receptive_field=receptive_field, ndf=4, input_channels=2, output_channels=3,
+        receptive_field=receptive_field,
+        ndf=4,
+        input_channels=2,
+        output_channels=3,
         conditional=conditional,
     )
     weights = scramble(model)

@@ -97,9 +97,7 @@ def test_known_initial_weights():
 
 def test_names_are_ours_and_not_keras():
     names = list(named_weights(build_generator(crop_size=32, ngf=2)))
-    assert names[:4] == [
-        "down1/kernel", "down2/kernel", "down2_norm/gamma", "down2_norm/beta"
-    ]
+    assert names[:4] == ["down1/kernel", "down2/kernel", "down2_norm/gamma", "down2_norm/beta"]
     assert names[-2:] == ["up1/kernel", "up1/bias"]
     assert not [name for name in names if ":" in name or name.count("/") != 1]
 
