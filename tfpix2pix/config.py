@@ -376,7 +376,7 @@ PRESETS: dict[str, Preset] = {
             "load_size": 143,
             "ngf": 32,
             "ndf": 32,
-            "steps": 16000,
+            "steps": 24000,
             "val_every": 2000,
             "sample_every": 1000,
             "checkpoint_every": 1000,

@@ -224,6 +224,8 @@ def _to_disk(path: Path) -> None:
 
 
 def _reason(error: BaseException) -> str:
+    if isinstance(error, KeyError):
+        return f"it lacks {error}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     text = " ".join(str(getattr(error, "message", None) or error).split())

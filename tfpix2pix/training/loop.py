@@ -422,9 +422,10 @@ class _Run:
         self.say(f"step {step:,}: {text}")
 
     def _check_finite(self, step: int, means: Mapping[str, float]) -> None:
-        broken = not_finite(means)
+        broken = not_finite({k: v for k, v in means.items() if k not in _JUDGEMENTS})
         if broken:
-            raise TrainingDiverged(self._diverged(step, " and ".join(broken) + " loss"))
+            what = "the loss" if len(broken) == 1 else "the losses"
+            raise TrainingDiverged(self._diverged(step, f"{what} {', '.join(broken)}"))
 
     def _diverged(self, step: int, what: str) -> str:
         text = (

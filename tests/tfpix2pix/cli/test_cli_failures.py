@@ -134,4 +134,4 @@ def test_numbers_that_run_away_stop_the_run_in_plain_words(run_cli, tmp_path, ti
     assert "smaller --learning_rate" in done.stderr
     kept = [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()]
     assert kept
-    assert f"the checkpoint of step {int(max(kept)[5:])} is kept" in done.stderr
+    assert f"the checkpoint of step {int(max(kept)[5:])} is intact" in done.stderr
