@@ -85,8 +85,8 @@ def main(args: argparse.Namespace) -> int:
         return outcome.exit_code
     if not outcome.trained_now:
         say(
-            f"already trained: {workdir} has done {outcome.steps_done:,} of "
-            f"{outcome.steps_total:,} steps; give a larger --steps or --epochs to train on"
+            f"already trained: {workdir} has done {outcome.steps_done:,} steps, and "
+            f"{outcome.steps_total:,} are asked for; give a larger --steps or --epochs to train on"
         )
     else:
         say(f"trained {outcome.steps_done:,} steps in {duration(outcome.seconds)}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import json
 import os
 import platform
 import time
@@ -128,15 +129,16 @@ class _Run:
         self.saved_step = -1
         self.pending: list[dict[str, tf.Tensor]] = []  # losses since the last point of the curves
         self.watch = DiscriminatorWatch()
-        self.report_path: Path | None = None
         self.report_drawn = float("-inf")
 
     def run(self) -> Outcome:
-        # The config last: a run that cannot be continued keeps the one it has.
+        # The config after that: a run that is not continued keeps the one it has.
         start = self._restore()
-        _make_workdir(self.workdir, self.config)
         if start >= self.total:
+            if read_facts(self.workdir).get("steps_done") != start:
+                self._write_facts(start)  # killed between its last checkpoint and its last line
             return Outcome(start, self.total, self._draw_report(), 0, self.seconds)
+        _make_workdir(self.workdir, self.config)
         if start:
             self.say(f"continuing from step {start:,} of {self.total:,} in {self.workdir}")
         elif read_history(self.workdir):
@@ -476,6 +478,15 @@ class _Run:
 
 
 _JUDGEMENTS = ("real", "fake", "accuracy")
+
+
+def read_facts(workdir: str | os.PathLike[str]) -> dict[str, Any]:
+    """``run.json`` of a workdir; empty when it is missing or damaged."""
+    try:
+        facts = json.loads(Path(workdir, "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def _means(pending: list[dict[str, tf.Tensor]]) -> dict[str, float]:
