@@ -145,6 +145,8 @@ class _Run:
             self.say(f"note: {self.checkpoints.folder} holds no checkpoint, so starting again")
         try:
             return self._train_from(start)
+        except BrokenPipeError:  # whoever read our output left: nothing to mend
+            raise
         except OSError as error:
             raise UserError(self._unwritten(error.strerror or str(error))) from None
         except tf.errors.OpError as error:
