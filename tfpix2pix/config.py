@@ -415,7 +415,7 @@ def resolve(flags: Mapping[str, Any]) -> Config:
     name = flags.get("preset", DEFAULT_PRESET)
     if name not in PRESETS:
         raise UserError(
-            f"--preset={name} is not known{nearest(name, PRESETS)}; there are {', '.join(PRESETS)}"
+            f"--preset={name} is not known{nearest(name, PRESETS)} (there are {', '.join(PRESETS)})"
         )
     values: dict[str, Any] = {**PRESETS[name].values, **flags, "preset": name}
     if "epochs" in flags and "steps" not in flags:

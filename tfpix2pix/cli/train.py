@@ -169,6 +169,8 @@ def _preset_fields(name: str) -> list[str]:
 
 def _absolute(dataset: str) -> str:
     """A folder by its absolute path, so that the run can be continued from anywhere."""
+    if dataset == "sample":  # the embedded set, whatever stands in this folder
+        return dataset
     path = Path(dataset).expanduser()
     return str(path.absolute()) if path.exists() or "/" in dataset else dataset
 

@@ -40,6 +40,15 @@ def test_a_data_set_that_is_a_file(train_refused, pairs):
     assert "a file" in said
 
 
+def test_sample_is_the_embedded_set_beside_a_folder_of_that_name(
+    run_cli, without_tensorflow, tiny, tmp_path
+):
+    (tmp_path / "sample").mkdir()
+    # Far enough to see which data set it is: TensorFlow cannot be imported here.
+    done = run_cli("train", "--dataset=sample", *tiny, "--sample_pairs=4", env=without_tensorflow)
+    assert "embedded sample" in done.stdout
+
+
 def test_a_folder_without_train(train_refused, pairs):
     (pairs / "train").rename(pairs / "training")
     said = train_refused(f"--dataset={pairs}")
