@@ -355,7 +355,7 @@ PRESETS: dict[str, Preset] = {
             "load_size": 143,
             "ngf": 32,
             "ndf": 32,
-            "steps": 3000,
+            "steps": 4000,
             "val_every": 500,
             "sample_every": 250,
             "checkpoint_every": 500,
