@@ -172,7 +172,8 @@ def _absolute(dataset: str) -> str:
     if dataset == "sample":  # the embedded set, whatever stands in this folder
         return dataset
     path = Path(dataset).expanduser()
-    return str(path.absolute()) if path.exists() or "/" in dataset else dataset
+    # abspath takes ".." out too: the same folder from elsewhere must compare equal.
+    return os.path.abspath(path) if path.exists() or os.sep in dataset else dataset
 
 
 def _default_workdir(config: Config) -> Path:
