@@ -11,6 +11,8 @@ Jitter as in the paper (arXiv 1611.07004, section 6.2): resize to ``load_size``,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -74,7 +76,12 @@ def training_batches(
 
 
 def evaluation_batches(
-    store: PairStore, *, size: int, batch_size: int = 1, limit: int | None = None
+    store: PairStore,
+    *,
+    size: int,
+    batch_size: int = 1,
+    limit: int | None = None,
+    indices: Sequence[int] | None = None,
 ) -> tf.data.Dataset:
     """Every pair once, in the store's order, resized and otherwise untouched.
 
@@ -83,6 +90,7 @@ def evaluation_batches(
       size: height and width of the result.
       batch_size: pairs per batch; the last batch holds what is left.
       limit: only the first `limit` pairs; None for all.
+      indices: these pairs in this order instead of all; `limit` does not apply.
 
     Returns:
       A dataset of ``(x, y)``: float32 ``[B, size, size, C]`` in [-1, 1].
@@ -93,8 +101,11 @@ def evaluation_batches(
         resized = _resize_and_crop(store.joined(index), size, size, tf.zeros([2], tf.int32))
         return _split(resized, store)
 
-    indices = tf.data.Dataset.range(count)
-    return _finish(indices.map(example, tf.data.AUTOTUNE, True), batch_size, partial=True)
+    if indices is None:
+        chosen = tf.data.Dataset.range(count)
+    else:
+        chosen = tf.data.Dataset.from_tensor_slices(tf.constant(indices, tf.int64))
+    return _finish(chosen.map(example, tf.data.AUTOTUNE, True), batch_size, partial=True)
 
 
 def _finish(examples: tf.data.Dataset, batch_size: int, partial: bool) -> tf.data.Dataset:

@@ -254,6 +254,8 @@ def test_evaluation_keeps_order_and_the_partial_batch(store):
         np.testing.assert_allclose(image, to_float(expected), atol=1e-3)
     assert len(collect(evaluation_batches(store, size=12, limit=3))) == 3
     assert len(collect(evaluation_batches(store, size=12, limit=30))) == 5
+    chosen = collect(evaluation_batches(store, size=12, indices=[4, 1]))
+    np.testing.assert_array_equal(np.concatenate([x for x, _ in chosen]), images[[4, 1]])
 
 
 # === Pixels ===

@@ -372,12 +372,10 @@ class _Run:
         store = self.val or self.store
         count = min(self.config.sample_images, store.count)
         self.fixed_indices = [index * store.count // count for index in range(count)]
-        wanted = set(self.fixed_indices)
         # Through the same pipeline as validation, so that the grids show what is measured.
-        batches = evaluation_batches(
-            store, size=self.config.crop_size, limit=self.fixed_indices[-1] + 1
+        pairs = list(
+            evaluation_batches(store, size=self.config.crop_size, indices=self.fixed_indices)
         )
-        pairs = [pair for index, pair in enumerate(batches) if index in wanted]
         self.fixed_x = [x[0] for x, _ in pairs]
         self.fixed = {
             "x": to_uint8(np.stack([x[0].numpy() for x, _ in pairs])),
