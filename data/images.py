@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
 import threading
 import warnings
 from pathlib import Path
@@ -28,6 +27,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tfpix2pix.errors import DataError
+from tfpix2pix.files import write_bytes
 
 EXTENSIONS = (".jpg", ".jpeg", ".png")
 JPEG_QUALITY = 95
@@ -286,15 +286,12 @@ def write_image(path: str | os.PathLike, array: np.ndarray) -> None:
     if array.ndim == 3 and array.shape[-1] == 1:
         array = array[..., 0]
     options = {"quality": JPEG_QUALITY, "subsampling": 0} if extension != ".png" else {}
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    content = io.BytesIO()
+    image_format = "PNG" if extension == ".png" else "JPEG"
     try:
-        try:
-            with open(temporary, "wb") as file:
-                image_format = "PNG" if extension == ".png" else "JPEG"
-                Image.fromarray(np.ascontiguousarray(array)).save(file, image_format, **options)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        Image.fromarray(np.ascontiguousarray(array)).save(content, image_format, **options)
+        # Not synced: ten thousand translations would wait for the disk ten thousand times.
+        write_bytes(path, content.getvalue(), sync=False)
     except OSError as error:
         raise DataError(
             f"{path}: it cannot be written ({error.strerror or error}); choose a folder that "

@@ -38,6 +38,17 @@ def shared_data() -> Path:
 
 
 @pytest.fixture
+def full_float32():
+    """An accelerator's shortened products (TF32) would hide what numerical tests look for."""
+    import tensorflow as tf
+
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    yield
+    tf.config.experimental.enable_tensor_float_32_execution(before)
+
+
+@pytest.fixture
 def run_cli(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """The real command line in a process of its own, as a user would start it.
 

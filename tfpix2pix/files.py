@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 
-def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+def write_bytes(path: str | os.PathLike[str], content: bytes, sync: bool = True) -> None:
     """Replaces a file in one step, through a temporary one in the same folder.
 
-    A reader, a crash or a power cut meets the old file or the new one.
+    A reader or a crash meets the old file or the new one; with ``sync`` a power cut does too, at
+    the price of waiting for the disk.
 
     Raises:
       OSError: the folder cannot be written or the disk is full; the old file is untouched and the
@@ -25,8 +26,9 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     try:
         with open(temporary, "xb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):

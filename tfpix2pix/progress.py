@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console
@@ -111,6 +110,3 @@ def duration(seconds: float) -> str:
 def say(text: str) -> None:
     """Prints a plain line on standard output at once."""
     print(text, flush=True)
-
-
-Say = Callable[[str], None]

@@ -11,7 +11,7 @@ import dataclasses
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from absl.flags import argparse_flags
@@ -91,9 +91,7 @@ class _SetBoolean(argparse.Action):
         setattr(namespace, self.dest, chosen != negated)
 
 
-def add_boolean(
-    group: Any, name: str, help: str, default: Any = False, metavar: str | None = None
-) -> None:
+def add_boolean(group: Any, name: str, help: str, default: Any = False) -> None:
     """A boolean flag in every spelling that absl and argparse users know."""
     group.add_argument(
         f"--{name}",
@@ -104,12 +102,11 @@ def add_boolean(
         action=_SetBoolean,
         default=default,
         help=help,
-        metavar=metavar,
     )
 
 
-def number(kind: type, flag: str) -> Callable[[str], Any]:
-    """A converter for argparse whose complaint names the flag and what was expected."""
+def number(kind: type) -> Callable[[str], Any]:
+    """A converter for argparse whose complaint says what was expected (argparse adds the flag)."""
 
     def convert(text: str) -> Any:
         try:
@@ -119,7 +116,6 @@ def number(kind: type, flag: str) -> Callable[[str], Any]:
                 f"expected {KIND_NAMES[kind]}, found {text!r}"
             ) from None
 
-    convert.__name__ = flag
     return convert
 
 
@@ -146,7 +142,7 @@ def _add_field(group: Any, field: dataclasses.Field[Any]) -> None:
     group.add_argument(
         f"--{field.name}",
         dest=field.name,
-        type=number(kind, field.name),
+        type=number(kind),
         metavar=metavar,
         default=argparse.SUPPRESS,
         help=text,
@@ -154,7 +150,7 @@ def _add_field(group: Any, field: dataclasses.Field[Any]) -> None:
 
 
 def _default_text(field: dataclasses.Field[Any]) -> str:
-    """``[286; quick 143]``: the paper's default, and the default preset's where it differs."""
+    """``[286]``, or ``[quick 143, paper 286]`` where the default preset differs."""
     if field.name == "preset":
         return f"[{DEFAULT_PRESET}]"
 
@@ -179,7 +175,3 @@ def fail(program: str, message: str, code: int = 2) -> int:
     text = message.strip()
     print(f"{program}: {text}", file=sys.stderr, flush=True)
     return code
-
-
-def words(sequence: Sequence[str]) -> str:
-    return ", ".join(sequence)

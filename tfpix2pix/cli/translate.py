@@ -61,7 +61,7 @@ def add_flags(parser: Parser) -> None:
     )
     group.add_argument(
         "--seed",
-        type=number(int, "seed"),
+        type=number(int),
         default=0,
         metavar="INT",
         help="seed of the noise z; the same seed gives the same pictures [0]",

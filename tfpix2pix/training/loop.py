@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import json
+import io
 import os
 import platform
 import time
@@ -36,9 +36,10 @@ from tfpix2pix.data import (
 )
 from tfpix2pix.errors import UserError
 from tfpix2pix.evaluation import L1, PSNR, SSIM, evaluate
-from tfpix2pix.files import write_json, write_text
+from tfpix2pix.files import write_bytes, write_json, write_text
 from tfpix2pix.models import noise
 from tfpix2pix.progress import ProgressLine, say
+from tfpix2pix.report.records import read_records
 from tfpix2pix.training.checkpoints import Checkpoints
 from tfpix2pix.training.history import History, read_history
 from tfpix2pix.training.periodic import Every
@@ -121,6 +122,7 @@ class _Run:
     ) -> None:
         self.config, self.workdir, self.source = config, workdir, source
         self.command, self.stop, self.say = command, stop, say
+        self.identity = source.identity()  # looks at every file, so once and not per checkpoint
         self.total = config.total_steps(source.count("train"))
         self.algorithm = Pix2Pix(config, strategy)
         self.checkpoints = Checkpoints(workdir, config.keep_checkpoints)
@@ -135,7 +137,7 @@ class _Run:
         # The config after that: a run that is not continued keeps the one it has.
         start = self._restore()
         if start >= self.total:
-            if read_facts(self.workdir).get("steps_done") != start:
+            if read_records(self.workdir).run.get("steps_done") != start:
                 self._write_facts(start)  # killed between its last checkpoint and its last line
             return Outcome(start, self.total, self._draw_report(), 0, self.seconds)
         _make_workdir(self.workdir, self.config)
@@ -164,7 +166,7 @@ class _Run:
             return 0
         self.best, self.seconds = facts.get("best"), float(facts.get("seconds", 0.0))
         self.saved_step = int(facts["step"])
-        changed = _changes(facts.get("dataset", {}), self.source.identity())
+        changed = _changes(facts.get("dataset", {}), self.identity)
         if changed:
             self.say(
                 f"note: the data set has changed since this run was last saved ({changed}); the "
@@ -339,7 +341,7 @@ class _Run:
         facts = {
             "best": self.best,
             "seconds": self._training_seconds(),
-            "dataset": self.source.identity(),
+            "dataset": self.identity,
         }
         self.checkpoints.save(self.algorithm.state(), step, facts)
         self.saved_step = step
@@ -384,9 +386,9 @@ class _Run:
         names = np.array([store.pair_name(index) for index in self.fixed_indices])
         folder = self.workdir / "samples"
         folder.mkdir(exist_ok=True)
-        unfinished = folder / ".fixed.npz"
-        np.savez_compressed(unfinished, names=names, **self.fixed)
-        os.replace(unfinished, folder / "fixed.npz")
+        content = io.BytesIO()
+        np.savez_compressed(content, names=names, **self.fixed)
+        write_bytes(folder / "fixed.npz", content.getvalue())
         # As single images too: something to try `tfpix2pix translate` on.
         (folder / "inputs").mkdir(exist_ok=True)
         for name, x in zip(names, self.fixed["x"], strict=True):
@@ -478,15 +480,6 @@ class _Run:
 
 
 _JUDGEMENTS = ("real", "fake", "accuracy")
-
-
-def read_facts(workdir: str | os.PathLike[str]) -> dict[str, Any]:
-    """``run.json`` of a workdir; empty when it is missing or damaged."""
-    try:
-        facts = json.loads(Path(workdir, "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return facts if isinstance(facts, dict) else {}
 
 
 def _means(pending: list[dict[str, tf.Tensor]]) -> dict[str, float]:

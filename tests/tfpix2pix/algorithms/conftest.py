@@ -23,12 +23,8 @@ TINY = {
 
 
 @pytest.fixture(autouse=True)
-def full_float32():
-    """An accelerator's shortened products (TF32) would hide what these tests look for."""
-    before = tf.config.experimental.tensor_float_32_execution_enabled()
-    tf.config.experimental.enable_tensor_float_32_execution(False)
-    yield
-    tf.config.experimental.enable_tensor_float_32_execution(before)
+def exact_products(full_float32):
+    """Every test of this folder computes in full float32."""
 
 
 @pytest.fixture
