@@ -1,16 +1,12 @@
-"""Image files to uint8 arrays and back: the one place that knows decoding and conversion rules.
+"""Image files to arrays and back: the front door of decoding, and the conversion rules.
 
-Training and translation read through the same rules:
+`formats` decodes each format as it is (`decode`, `read_header`). Here are the rules by which
+training and translation bring pictures into the form they ask for:
 
-* EXIF orientation is applied, always (for a side-by-side pair too: what a viewer shows as left
-  and right is left and right).
-* Transparency (an alpha channel, or a palette or colour marked transparent) is composited onto
-  white.
-* CMYK, YCCK and palette images become RGB; 1-bit images become grey.
-* 16-bit grey is rounded to 8 bits, ``round(v / 257)``. For 16-bit *colour* PNG, Pillow hands
-  out the high byte only; that differs from rounding by at most one level.
+* Transparency is composited onto white: the full scale of a type, 1.0 for floats.
 * Grey is repeated into three channels where colour is asked for; colour becomes grey by the
-  ITU-R 601 luma where one channel is asked for.
+  ITU-R 601 luma where one channel is asked for. Data of other channel counts stay as they are.
+* 8 and 16 bits turn into each other by their full scales, ``v * 257`` and ``round(v / 257)``.
 
 A damaged file is an error, never a half-grey picture.
 """
@@ -19,51 +15,74 @@ from __future__ import annotations
 
 import io
 import os
-import threading
-import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
+from tfpix2pix.data.formats import (
+    EXTENSIONS,
+    Decoded,
+    Header,
+    ImageLike,
+    UnreadableImage,
+    decode,
+    format_of,
+    name_of,
+    read_header,
+)
 from tfpix2pix.errors import DataError
 from tfpix2pix.files import write_bytes
 
-EXTENSIONS = (".jpg", ".jpeg", ".png")
+__all__ = [
+    "EXTENSIONS",
+    "JPEG_QUALITY",
+    "WRITABLE",
+    "Decoded",
+    "Header",
+    "ImageLike",
+    "UnreadableImage",
+    "check_channels",
+    "convert_channels",
+    "decode",
+    "fit_channels",
+    "fit_depth",
+    "has_end_marker",
+    "image_size",
+    "is_image_name",
+    "read_header",
+    "read_image",
+    "read_image_with_notes",
+    "write_image",
+]
+
+WRITABLE = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy", ".webp", ".bmp")
 JPEG_QUALITY = 95
 
-# Only these decoders are tried, whatever else Pillow could open. JPEG takes in the multi-picture
-# files of some cameras, of which the first picture is read.
-_FORMATS = ("JPEG", "PNG")
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_TRANSPOSING_ORIENTATIONS = (5, 6, 7, 8)
-_ORIENTATION_TAG = 0x0112
-# warnings.catch_warnings() swaps state of the whole process.
-_OPEN_LOCK = threading.Lock()
-
-ImageLike = str | os.PathLike | bytes
-
-
-class UnreadableImage(DataError):
-    """An image file cannot be used.
-
-    Attributes:
-      reason: why, in a few words and without the file's name.
-    """
-
-    def __init__(self, name: str, reason: str):
-        super().__init__(f"{name}: {reason}; expected a complete JPEG or PNG image.")
-        self.reason = reason
+# What a kind of file holds: its name, types, and channel counts (None: any).
+_EIGHT, _DEEP, _ALL = ("uint8",), ("uint8", "uint16"), ("uint8", "uint16", "float32")
+_HOLDS: dict[str, tuple[str, tuple[str, ...], tuple[int, ...] | None]] = {
+    ".png": ("PNG", _DEEP, (1, 2, 3, 4)),
+    ".jpg": ("JPEG", _EIGHT, (1, 3)),
+    ".jpeg": ("JPEG", _EIGHT, (1, 3)),
+    ".tif": ("TIFF", _ALL, None),
+    ".tiff": ("TIFF", _ALL, None),
+    ".npy": ("NumPy's format", _ALL, None),
+    ".webp": ("WebP", _EIGHT, (1, 2, 3, 4)),
+    ".bmp": ("BMP", _EIGHT, (1, 3)),
+}
+# Pixels that libjpeg and libwebp write in one direction.
+_LONGEST_SIDE = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 
 
 def is_image_name(name: str | os.PathLike) -> bool:
-    """True for visible files whose extension, in any case, is .jpg, .jpeg or .png."""
+    """True for visible files whose extension, in any case, is one of `EXTENSIONS`."""
     base = os.path.basename(os.fspath(name))
     return not base.startswith(".") and os.path.splitext(base)[1].lower() in EXTENSIONS
 
 
 def check_channels(flag: str, channels: int) -> int:
-    """Returns `channels` if images can be read into that many: 1 (grey) or 3 (RGB).
+    """Returns `channels` if any image can be read into that many: 1 (grey) or 3 (RGB).
 
     Raises:
       DataError: any other number; the message names `flag`.
@@ -80,7 +99,7 @@ def check_channels(flag: str, channels: int) -> int:
 
 
 def read_image(source: ImageLike, channels: int = 3) -> np.ndarray:
-    """Reads a JPEG or PNG image.
+    """Reads an image as 8-bit grey or colour, whatever its depth and form.
 
     Args:
       source: a path, or the bytes of a file.
@@ -90,8 +109,8 @@ def read_image(source: ImageLike, channels: int = 3) -> np.ndarray:
       uint8 ``[H, W, channels]``, upright, on white where the file is transparent.
 
     Raises:
-      DataError: `channels` is neither 1 nor 3; or (`UnreadableImage`) the file is missing,
-        empty, damaged, too large to be honest, or no JPEG or PNG image.
+      DataError: `channels` is neither 1 nor 3; or (`UnreadableImage`) `decode` refuses the file,
+        it holds floats, or its channels are neither grey nor RGB.
     """
     return read_image_with_notes(source, channels)[0]
 
@@ -104,20 +123,18 @@ def read_image_with_notes(source: ImageLike, channels: int = 3) -> tuple[np.ndar
       already has the form asked for.
     """
     check_channels("channels", channels)
-    name, data = _bytes_of(source)
+    image = decode(source)
+    notes = list(image.notes)
+    if image.array.dtype == np.float32:
+        reason = "it holds floating-point values, which have no 8-bit form"
+        raise UnreadableImage(name_of(source), reason, "8 or 16 bits per channel")
     try:
-        with _open(io.BytesIO(data)) as image:
-            image.load()
-            array, notes = _decode(image, data)
-    except UnreadableImage:
-        raise
-    except Exception as error:  # Pillow's decoders raise nearly anything on damaged data.
-        raise UnreadableImage(name, _reason(error, data)) from None
-    if array.shape[-1] == 1 and channels == 3:
-        notes.append("grey image repeated into 3 channels")
-    elif array.shape[-1] == 3 and channels == 1:
-        notes.append("colour image reduced to grey")
-    return convert_channels(array, channels), notes
+        array = fit_channels(image.array, image.has_alpha, channels, notes)
+    except ValueError as error:
+        raise UnreadableImage(name_of(source), str(error), "a grey or RGB image") from None
+    if array.dtype == np.uint16:
+        notes.insert(0, "16 bits reduced to 8")
+    return fit_depth(array, np.uint8), notes
 
 
 def image_size(path: str | os.PathLike) -> tuple[int, int]:
@@ -127,173 +144,283 @@ def image_size(path: str | os.PathLike) -> tuple[int, int]:
       ``(height, width)``.
 
     Raises:
-      UnreadableImage: as `read_image`, as far as the header tells.
+      UnreadableImage: as `read_header`.
     """
-    try:
-        if os.path.getsize(path) == 0:
-            raise UnreadableImage(os.fspath(path), "an empty file (0 bytes)")
-        with open(path, "rb") as file, _open(file) as image:
-            width, height = image.size
-            # For a PNG without early EXIF data Pillow would decode everything to look for more.
-            has_header_exif = image.format != "PNG" or "exif" in image.info
-            orientation = _orientation(image) if has_header_exif else 1
-    except UnreadableImage:
-        raise
-    except Exception as error:
-        raise UnreadableImage(os.fspath(path), _reason(error)) from None
-    return (width, height) if orientation in _TRANSPOSING_ORIENTATIONS else (height, width)
+    header = read_header(path)
+    return header.height, header.width
 
 
 def has_end_marker(path: str | os.PathLike, tail: int = 4096) -> bool:
-    """True if the file's last `tail` bytes hold the end marker of a JPEG or PNG.
+    """True if the file reaches the end that its format marks; a file cut short does not.
 
-    A file cut short lacks it. Some cameras append data of their own behind it, so that its
-    absence is a suspicion and only decoding proves it.
+    JPEG and PNG need their end marker in the last `tail` bytes, GIF at the very end, BMP and WebP
+    the length that their headers state. TIFF and .npy have no such thing (`read_header` finds
+    them cut short), so that they, as files of no known format, pass.
+
+    Some programs append data of their own, or state no good length, so that False is a suspicion
+    and only decoding proves it.
     """
     with open(path, "rb") as file:
-        head = file.read(len(_PNG_SIGNATURE))
-        file.seek(max(0, os.path.getsize(path) - tail))
+        head = file.read(16)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - tail))
         end = file.read()
-    return (b"IEND\xaeB`\x82" if head == _PNG_SIGNATURE else b"\xff\xd9") in end
+    image_format = format_of(head)
+    if image_format == "PNG":
+        return b"IEND\xaeB`\x82" in end
+    if image_format == "JPEG":
+        return b"\xff\xd9" in end
+    if image_format == "GIF":
+        return end.rstrip(b"\0").endswith(b";")
+    if image_format == "BMP":
+        return int.from_bytes(head[2:6], "little") <= size
+    if image_format == "WEBP":
+        return int.from_bytes(head[4:8], "little") + 8 <= size
+    return True
+
+
+# === Conversion ===
+
+
+def fit_channels(
+    array: np.ndarray, has_alpha: bool, channels: int, notes: list[str] | None = None
+) -> np.ndarray:
+    """Brings a decoded image to the number of channels asked for.
+
+    Args:
+      array: uint8, uint16 or float32 ``[H, W, C]``, as `Decoded.array`.
+      has_alpha: whether its last channel is alpha; alpha of floats is in [0, 1].
+      channels: 0 for the image's own colours: alpha is composited onto white and dropped.
+        1 grey and 3 RGB, from each other, alpha likewise. 2 grey with alpha and 4 RGBA, from any
+        of the four; alpha is opaque where there was none. Any number that an image without alpha
+        already has leaves it as it is.
+      notes: what was changed is appended here, in plain words.
+
+    Returns:
+      ``[H, W, channels]`` of the same type; `array` itself where nothing changes.
+
+    Raises:
+      ValueError: there is no such conversion, as from 5 channels to 3; the message says so.
+    """
+    notes = [] if notes is None else notes
+    found = array.shape[-1]
+    if channels == found or (channels == 0 and not has_alpha):
+        return array
+    colours = found - has_alpha
+    keeps_alpha = channels in (2, 4)
+    wanted = channels - keeps_alpha or colours
+    if wanted != colours and not (colours in (1, 3) and wanted in (1, 3)):
+        raise ValueError(
+            f"an image of {found} channels does not turn into one of {channels}: only grey, RGB "
+            "and the two with alpha turn into each other"
+        )
+    if keeps_alpha:
+        if has_alpha:
+            array, alpha = array[..., :-1], array[..., -1:]
+        else:
+            alpha = np.full_like(array[..., :1], _full_scale(array.dtype))
+            notes.append("opaque alpha added")
+    elif has_alpha:
+        array = _on_white(array, notes)
+    if colours == 1 and wanted == 3:
+        notes.append(f"grey image repeated into {wanted} channels")
+    elif colours == 3 and wanted == 1:
+        notes.append("colour image reduced to grey")
+    array = convert_channels(array, wanted)
+    return np.concatenate([array, alpha], axis=-1) if keeps_alpha else array
 
 
 def convert_channels(array: np.ndarray, channels: int) -> np.ndarray:
-    """Grey to RGB by repetition, RGB to grey by ITU-R 601 luma (to the bit as Pillow does).
+    """Grey to RGB by repetition, RGB to grey by ITU-R 601 luma (8 bits: to the bit as Pillow does).
 
     Args:
-      array: uint8 ``[H, W, 1]`` or ``[H, W, 3]``.
-      channels: 1 or 3.
+      array: uint8, uint16 or float32 ``[H, W, C]`` without alpha.
+      channels: C, or 1 or 3 where C is the other of the two.
 
     Returns:
-      uint8 ``[H, W, channels]``; `array` itself where nothing changes.
+      ``[H, W, channels]`` of the same type; `array` itself where nothing changes.
+
+    Raises:
+      ValueError: other channels than these.
     """
     if array.shape[-1] == channels:
         return array
     if array.shape[-1] == 1 and channels == 3:
         return np.repeat(array, 3, axis=-1)
     if array.shape[-1] == 3 and channels == 1:
+        if array.dtype.kind == "f":
+            return array @ np.array([[0.299], [0.587], [0.114]], array.dtype)
+        # The weights in 65536ths. Their sum is 65536, so that 16 bits just fit, rounding included.
         luma = array.astype(np.uint32) @ np.array([19595, 38470, 7471], np.uint32)
-        return ((luma + 0x8000) >> 16).astype(np.uint8)[..., None]
+        return ((luma + 0x8000) >> 16).astype(array.dtype)[..., None]
     raise ValueError(f"cannot convert {array.shape[-1]} channels to {channels}")
 
 
-def _bytes_of(source: ImageLike) -> tuple[str, bytes]:
-    if isinstance(source, bytes):
-        name, data = "image data", source
-    else:
-        name = os.fspath(source)
-        try:
-            data = Path(source).read_bytes()
-        except OSError as error:
-            raise UnreadableImage(name, _reason(error)) from None
-    if not data:
-        raise UnreadableImage(name, "an empty file (0 bytes)")
-    return name, data
+def fit_depth(array: np.ndarray, dtype: np.typing.DTypeLike) -> np.ndarray:
+    """Brings 8 and 16 bits to each other by their full scales: 255 and 65535 are both white.
+
+    Args:
+      array: uint8, uint16 or float32, any shape.
+      dtype: the type wanted, one of the three.
+
+    Returns:
+      ``v * 257`` for uint8 to uint16, ``round(v / 257)`` for the way back; `array` itself where
+      its type is the one wanted.
+
+    Raises:
+      ValueError: from or to float32: floats have no scale of their own.
+    """
+    dtype = np.dtype(dtype)
+    if array.dtype == dtype:
+        return array
+    if array.dtype == np.uint8 and dtype == np.uint16:
+        return array * np.uint16(257)
+    if array.dtype == np.uint16 and dtype == np.uint8:
+        # 257 = 65535 / 255 is odd, so adding its half rounds.
+        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    raise ValueError(
+        f"{array.dtype} values do not turn into {dtype}: only uint8 and uint16 turn into each other"
+    )
 
 
-def _open(file) -> Image.Image:
-    # A size that Pillow merely warns about is refused as well: no photograph has it.
-    with _OPEN_LOCK, warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        return Image.open(file, formats=_FORMATS)
+def _full_scale(dtype: np.dtype) -> int:
+    return 1 if dtype.kind == "f" else int(np.iinfo(dtype).max)
 
 
-def _decode(image: Image.Image, data: bytes) -> tuple[np.ndarray, list[str]]:
-    """A loaded image as uint8 [H, W, 1 or 3], whichever it naturally is."""
-    notes = []
-    if data.startswith(_PNG_SIGNATURE) and data[24] == 16:
-        notes.append("16 bits reduced to 8")
-    if _orientation(image) != 1:
-        image = ImageOps.exif_transpose(image)
-        notes.append("turned upright as its EXIF orientation says")
-
-    if image.mode.startswith("I"):  # 16-bit grey; some Pillow versions open it as 32-bit "I".
-        deep = np.asarray(image).astype(np.uint32)
-        # 257 = 65535 / 255 is odd, so adding its half rounds; Pillow's own convert("L") clips.
-        return ((np.minimum(deep, 65535) + 128) // 257).astype(np.uint8)[..., None], notes
-
-    is_grey = image.mode in ("1", "L", "LA")
-    if image.mode in ("LA", "RGBA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        if image.getextrema()[3][0] < 255:
-            white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-            image = Image.alpha_composite(white, image)
-            notes.append("transparency placed on white")
-    elif image.mode == "CMYK":
-        notes.append("CMYK converted to RGB")
-    if image.mode == "RGBA":
-        image = image.convert("RGB")
-    image = image.convert("L" if is_grey else "RGB")
-    array = np.asarray(image)
-    return (array[..., None] if is_grey else array), notes
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        orientation = image.getexif().get(_ORIENTATION_TAG, 1)
-    except Exception:  # Malformed metadata says nothing against the picture itself.
-        return 1
-    return orientation if orientation in range(2, 9) else 1
-
-
-def _reason(error: Exception, data: bytes | None = None) -> str:
-    """Why reading failed, in a few words of our own where Pillow's would puzzle."""
-    if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
-        return f"an image of more than {Image.MAX_IMAGE_PIXELS:,} pixels"
-    if isinstance(error, UnidentifiedImageError):
-        return "not a JPEG or PNG image"
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    if isinstance(error, IsADirectoryError):
-        return "a folder, not a file"
-    if isinstance(error, OSError) and error.strerror:
-        return f"it cannot be opened ({error.strerror})"
-    text = str(error).strip().rstrip(".") or type(error).__name__
-    if "truncated" in text.lower() or isinstance(error, EOFError):
-        return "cut short (truncated)"
-    return f"damaged ({text})"
+def _on_white(array: np.ndarray, notes: list[str]) -> np.ndarray:
+    """Composites ``[H, W, C + 1]`` with alpha onto white; 8 bits to the bit as Pillow does."""
+    colours, alpha, white = array[..., :-1], array[..., -1:], _full_scale(array.dtype)
+    if alpha.min() >= white:
+        return np.ascontiguousarray(colours)
+    notes.append("transparency placed on white")
+    if array.dtype.kind == "f":
+        return colours * alpha + (1 - alpha)
+    # With white = 65535 the largest sum, white^2 + white // 2, just fits into 32 bits.
+    alpha = alpha.astype(np.uint32)
+    total = colours * alpha + white * (white - alpha) + white // 2
+    return (total // white).astype(array.dtype)
 
 
 # === Writing ===
 
 
 def write_image(path: str | os.PathLike, array: np.ndarray) -> None:
-    """Writes a PNG, or a JPEG of quality 95, whole or not at all.
+    """Writes an image at full depth, whole or not at all.
 
     The picture is written beside its destination and then moved there, so that a reader, a
     crash or a full disk never meets half an image.
 
     Args:
-      path: the destination; its extension (.png, .jpg, .jpeg) chooses the format.
-      array: uint8 ``[H, W]``, ``[H, W, 1]`` or ``[H, W, 3]``.
+      path: the destination; its extension, one of `WRITABLE`, chooses the format. PNG, TIFF, .npy,
+        BMP and WebP (lossless; grey as RGB) keep every value, JPEG is of quality 95, without
+        chroma subsampling. TIFFs are compressed by Deflate.
+      array: uint8, uint16 or float32 ``[H, W]`` or ``[H, W, C]``. Outside .npy, 2 channels are
+        grey with alpha and 4 are RGBA.
 
     Raises:
-      DataError: another extension, or the file cannot be written.
+      DataError: another extension, a format that cannot hold `array` (the message names some
+        that can), or the file cannot be written.
       ValueError: `array` is no such array.
     """
     path = Path(path)
     extension = path.suffix.lower()
-    if extension not in EXTENSIONS:
+    if extension not in WRITABLE:
         raise DataError(
-            f"{path}: images are written as .png, .jpg or .jpeg, not "
+            f"{path}: images are written as {_listed(WRITABLE)}, not "
             f"{repr(path.suffix) if path.suffix else 'without an extension'}; name it so."
         )
     array = np.asarray(array)
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or 0 in array.shape:
-        raise ValueError(f"expected uint8 [H, W, C], got {array.dtype} {array.shape}")
-    if array.ndim == 3 and array.shape[-1] not in (1, 3):
-        raise ValueError(f"expected 1 or 3 channels, got {array.shape[-1]}")
-    if array.ndim == 3 and array.shape[-1] == 1:
-        array = array[..., 0]
-    options = {"quality": JPEG_QUALITY, "subsampling": 0} if extension != ".png" else {}
-    content = io.BytesIO()
-    image_format = "PNG" if extension == ".png" else "JPEG"
+    if array.dtype.name not in _ALL or array.ndim not in (2, 3) or 0 in array.shape:
+        raise ValueError(
+            f"expected uint8, uint16 or float32 [H, W, C], got {array.dtype} {array.shape}"
+        )
+    if not _can_hold(extension, array):
+        raise DataError(_cannot_hold(path, extension, array))
     try:
-        Image.fromarray(np.ascontiguousarray(array)).save(content, image_format, **options)
+        content = _encode(extension, array)
         # Not synced: ten thousand translations would wait for the disk ten thousand times.
-        write_bytes(path, content.getvalue(), sync=False)
+        write_bytes(path, content, sync=False)
     except OSError as error:
         raise DataError(
             f"{path}: it cannot be written ({error.strerror or error}); choose a folder that "
             "exists, with room and write permission."
         ) from None
+
+
+def _channels(array: np.ndarray) -> int:
+    return array.shape[2] if array.ndim == 3 else 1
+
+
+def _can_hold(extension: str, array: np.ndarray) -> bool:
+    _, dtypes, channels = _HOLDS[extension]
+    if max(array.shape[:2]) > _LONGEST_SIDE.get(extension, max(array.shape[:2])):
+        return False
+    return array.dtype.name in dtypes and (channels is None or _channels(array) in channels)
+
+
+def _cannot_hold(path: Path, extension: str, array: np.ndarray) -> str:
+    name, dtypes, channels = _HOLDS[extension]
+    others = [other for other in WRITABLE if _can_hold(other, array)]
+    side = _LONGEST_SIDE.get(extension)
+    if side is not None and max(array.shape[:2]) > side:
+        return (
+            f"{path}: {name} holds at most {side} pixels a side, not {array.shape[1]}x"
+            f"{array.shape[0]} (width x height); name it {_listed(others)}."
+        )
+    depth = "8 or 16 bits" if "uint16" in dtypes else "8 bits"
+    kind = {"uint8": "8 bits", "uint16": "16 bits", "float32": "32-bit floats"}[array.dtype.name]
+    return (
+        f"{path}: {name} holds {depth} in {_listed(channels)} channels, not {kind} in "
+        f"{_channels(array)}; name it {_listed(others)}."
+    )
+
+
+def _listed(items: tuple | list) -> str:
+    *most, last = map(str, items)
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _encode(extension: str, array: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    if extension == ".npy":
+        np.save(content, np.ascontiguousarray(array), allow_pickle=False)
+        return content.getvalue()
+    if array.ndim == 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    array = np.ascontiguousarray(array)
+    if extension in (".tif", ".tiff"):
+        _save_tiff(content, array)
+    elif array.dtype == np.uint16:
+        import imagecodecs
+
+        return imagecodecs.png_encode(array)
+    elif extension == ".png":
+        Image.fromarray(array).save(content, "PNG")
+    elif extension == ".webp":
+        # WebP knows RGB and RGBA only. `exact` keeps the colours behind full transparency.
+        image = Image.fromarray(array)
+        image = image.convert("RGBA" if _channels(array) in (2, 4) else "RGB")
+        image.save(content, "WEBP", lossless=True, exact=True)
+    elif extension == ".bmp":
+        Image.fromarray(array).save(content, "BMP")
+    else:
+        Image.fromarray(array).save(content, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return content.getvalue()
+
+
+def _save_tiff(content: io.BytesIO, array: np.ndarray) -> None:
+    import tifffile
+
+    channels = _channels(array)
+    extra = channels - (3 if channels in (3, 4) else 1)
+    kind = "unassalpha" if channels in (2, 4) else "unspecified"
+    tifffile.imwrite(
+        content,
+        array,
+        photometric="rgb" if channels in (3, 4) else "minisblack",
+        planarconfig="contig" if array.ndim == 3 else None,
+        extrasamples=[kind] * extra if extra else None,
+        compression="zlib",
+        predictor=True,
+        metadata=None,  # Or it would note the day and its own name.
+    )

@@ -6,6 +6,7 @@ import io
 import os
 import warnings
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,6 +15,8 @@ from tfpix2pix.data import images
 from tfpix2pix.data.images import (
     UnreadableImage,
     convert_channels,
+    fit_channels,
+    fit_depth,
     image_size,
     is_image_name,
     read_image,
@@ -147,8 +150,150 @@ def test_image_names():
     assert is_image_name("a.JPG")
     assert is_image_name("b/c.Jpeg")
     assert is_image_name("d.PnG")
-    for name in (".hidden.png", "a.txt", "png", "a.webp"):
+    for extension in ("webp", "tif", "TIFF", "bmp", "gif", "npy"):
+        assert is_image_name(f"e.{extension}")
+    for name in (".hidden.png", "a.txt", "png", "a.svg", "a.npz"):
         assert not is_image_name(name)
+
+
+# === Conversion ===
+
+
+def noise_of(dtype: str, channels: int) -> np.ndarray:
+    dice = np.random.default_rng(channels)
+    if dtype == "float32":
+        return dice.random((9, 14, channels), np.float32)
+    return dice.integers(0, np.iinfo(dtype).max, (9, 14, channels), dtype, endpoint=True)
+
+
+FULL = {"uint8": 255, "uint16": 65535, "float32": 1.0}
+
+
+@pytest.mark.parametrize("dtype", FULL)
+def test_grey_and_colour_at_every_depth(dtype):
+    rgb, full = noise_of(dtype, 3), FULL[dtype]
+    rgb[0, 0] = full
+    luma = rgb.astype(np.float64) @ [0.299, 0.587, 0.114]
+    notes = []
+    grey = fit_channels(rgb, False, 1, notes)
+    assert grey.dtype == dtype
+    assert grey.shape == (9, 14, 1)
+    # Weights in 65536ths, and rounding.
+    np.testing.assert_allclose(grey[..., 0], luma, atol=1e-6 if dtype == "float32" else 1.01)
+    assert grey[0, 0, 0] == pytest.approx(full, abs=1e-6)
+    assert notes == ["colour image reduced to grey"]
+    notes = []
+    np.testing.assert_array_equal(fit_channels(grey, False, 3, notes), np.repeat(grey, 3, -1))
+    assert notes == ["grey image repeated into 3 channels"]
+
+
+def test_sixteen_bit_luma_to_the_bit():
+    rgb = noise_of("uint16", 3)
+    rgb[0, 0] = 65535
+    exact = [[(19595 * r + 38470 * g + 7471 * b + 32768) // 65536 for r, g, b in row]
+             for row in rgb.tolist()]  # fmt: skip
+    np.testing.assert_array_equal(fit_channels(rgb, False, 1)[..., 0], exact)
+
+
+def test_eight_bits_on_white_are_what_pillow_makes_of_them():
+    colour, alpha = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
+    rgba = np.dstack([colour, colour, colour, alpha])
+    white = Image.new("RGBA", (256, 256), "white")
+    expected = np.asarray(Image.alpha_composite(white, Image.fromarray(rgba)).convert("RGB"))
+    np.testing.assert_array_equal(fit_channels(rgba, True, 3), expected)
+    np.testing.assert_array_equal(fit_channels(rgba[..., 2:], True, 1), expected[..., :1])
+
+
+@pytest.mark.parametrize("dtype", FULL)
+@pytest.mark.parametrize("channels", [2, 4])
+def test_transparency_on_white_at_every_depth(dtype, channels):
+    array, full = noise_of(dtype, channels), FULL[dtype]
+    array[0, 0], array[0, 1, -1], array[0, 2, -1] = full, 0, full
+    parts = array.astype(np.float64) / full
+    expected = (parts[..., :-1] * parts[..., -1:] + 1 - parts[..., -1:]) * full
+    notes = []
+    natural = fit_channels(array, True, 0, notes)
+    assert natural.dtype == dtype
+    tolerance = 1e-6 if dtype == "float32" else 0.5001
+    np.testing.assert_allclose(natural, expected, atol=tolerance)
+    assert notes == ["transparency placed on white"]
+    np.testing.assert_array_equal(fit_channels(array, True, channels - 1), natural)
+
+    array[..., -1] = full
+    notes = []
+    np.testing.assert_array_equal(fit_channels(array, True, 0, notes), array[..., :-1])
+    assert notes == []
+
+
+@pytest.mark.parametrize("dtype", FULL)
+def test_alpha_is_kept_or_appended_where_it_is_asked_for(dtype):
+    full = FULL[dtype]
+    la, rgba, grey, rgb = (noise_of(dtype, channels) for channels in (2, 4, 1, 3))
+    assert fit_channels(la, True, 2) is la
+    assert fit_channels(rgba, True, 4) is rgba
+    wide = fit_channels(la, True, 4)
+    np.testing.assert_array_equal(wide, la[..., [0, 0, 0, 1]])
+    narrow = fit_channels(rgba, True, 2)
+    np.testing.assert_array_equal(narrow[..., :1], fit_channels(rgba[..., :3], False, 1))
+    np.testing.assert_array_equal(narrow[..., 1], rgba[..., 3])
+    for array in (grey, rgb):
+        for channels in (2, 4):
+            notes = []
+            result = fit_channels(array, False, channels, notes)
+            assert (result[..., -1] == full).all()
+            assert "opaque alpha added" in notes
+            assert result.dtype == dtype
+            colours = fit_channels(array, False, channels - 1)
+            np.testing.assert_array_equal(result[..., :-1], colours)
+
+
+def test_data_of_many_channels_stay_as_they_are_or_are_refused():
+    for channels in (2, 4, 5, 200):
+        array = noise_of("uint16", channels)
+        assert fit_channels(array, False, 0) is array
+        assert fit_channels(array, False, channels) is array
+        for wanted in {1, 2, 3, 4, 7} - {channels}:
+            with pytest.raises(ValueError, match=f"{channels} channels .* one of {wanted}"):
+                fit_channels(array, False, wanted)
+    for found, has_alpha in ((1, False), (2, True), (3, False), (4, True)):
+        with pytest.raises(ValueError, match=f"{found} channels"):
+            fit_channels(noise_of("uint8", found), has_alpha, 5)
+
+
+def test_depths():
+    eight = np.arange(256, dtype=np.uint8)
+    deep = np.arange(65536, dtype=np.uint16)
+    np.testing.assert_array_equal(fit_depth(eight, "uint16"), np.arange(256) * 257)
+    np.testing.assert_array_equal(fit_depth(deep, np.uint8), np.rint(np.arange(65536) / 257))
+    np.testing.assert_array_equal(fit_depth(fit_depth(eight, "uint16"), "uint8"), eight)
+    floats = np.zeros(3, np.float32)
+    for same in (eight, deep, floats):
+        assert fit_depth(same, same.dtype) is same
+    for array, dtype in ((floats, "uint8"), (floats, "uint16"), (eight, "float32")):
+        with pytest.raises(ValueError, match=f"{array.dtype} values do not turn into {dtype}"):
+            fit_depth(array, dtype)
+
+
+def test_notes_name_every_change(colour):
+    deep = Image.fromarray(colour[..., 0].astype(np.uint16) * 256)
+    notes = read_image_with_notes(encode(deep), 3)[1]
+    assert notes == ["16 bits reduced to 8", "grey image repeated into 3 channels"]
+
+
+def test_deep_colour_is_rounded_to_eight_bits():
+    deep = noise_of("uint16", 3)
+    array, notes = read_image_with_notes(imagecodecs.png_encode(deep))
+    np.testing.assert_array_equal(array, np.rint(deep / 257))
+    assert notes == ["16 bits reduced to 8"]
+
+
+def test_what_has_no_eight_bit_form(tmp_path):
+    np.save(tmp_path / "f.npy", noise_of("float32", 3))
+    with pytest.raises(UnreadableImage, match=r"f\.npy: .*floating-point.*; expected 8 or 16 bits"):
+        read_image(tmp_path / "f.npy")
+    np.save(tmp_path / "five.npy", noise_of("uint8", 5))
+    with pytest.raises(UnreadableImage, match=r"five\.npy: .*5 channels.*; expected a grey or RGB"):
+        read_image(tmp_path / "five.npy")
 
 
 # === Files that cannot be read ===
@@ -163,8 +308,8 @@ def damaged_files(colour):
         "short.jpg": (jpeg[: len(jpeg) // 2], "truncated"),
         "short.png": (png[: len(png) // 2], "truncated"),
         "head.jpg": (jpeg[:20], "."),
-        "text.png": (b"hello, this is no picture", "not a JPEG or PNG image"),
-        "gif.png": (encode(Image.fromarray(noise), "GIF"), "not a JPEG or PNG image"),
+        "text.png": (b"hello, this is no picture", "not an image of a known format"),
+        "other.png": (encode(Image.fromarray(noise), "PPM"), "not an image of a known format"),
         "zero.jpg": (b"", "empty file"),
         "bits.png": (bytes(broken), "."),
     }
@@ -230,11 +375,11 @@ def test_jpeg_is_close(tmp_path):
 
 
 def test_write_refuses_other_extensions_and_arrays(tmp_path, colour):
-    with pytest.raises(DataError, match=r"a\.webp.*\.png"):
-        write_image(tmp_path / "a.webp", colour)
+    with pytest.raises(DataError, match=r"a\.gif.*\.png"):
+        write_image(tmp_path / "a.gif", colour)
     with pytest.raises(DataError, match="without an extension"):
         write_image(tmp_path / "a", colour)
-    for wrong in (colour.astype(np.float32), colour[..., :2], colour[:0]):
+    for wrong in (colour.astype(np.float64), colour[0, 0], colour[None], colour[:0]):
         with pytest.raises(ValueError, match="expected"):
             write_image(tmp_path / "a.png", wrong)
     assert list(tmp_path.iterdir()) == []
@@ -259,3 +404,63 @@ def test_write_is_atomic(tmp_path, colour, monkeypatch):
 def test_write_into_missing_folder(tmp_path, colour):
     with pytest.raises(DataError, match=r"none.*cannot be written"):
         write_image(tmp_path / "none" / "a.png", colour)
+
+
+WRITTEN = [
+    *[(e, "uint8", c) for e in (".png", ".webp") for c in (1, 2, 3, 4)],
+    *[(".bmp", "uint8", c) for c in (1, 3)],
+    *[(".PNG", "uint16", c) for c in (1, 2, 3, 4)],
+    *[
+        (e, dtype, c)
+        for e in (".tif", ".TIFF", ".npy")
+        for dtype in ("uint8", "uint16", "float32")
+        for c in (1, 2, 3, 4, 7)
+    ],
+]
+
+
+@pytest.mark.parametrize(("extension", "dtype", "channels"), WRITTEN)
+def test_what_is_written_is_read_again(tmp_path, extension, dtype, channels):
+    array = noise_of(dtype, channels)
+    path = tmp_path / f"a{extension}"
+    write_image(path, array)
+    image = images.decode(path)
+    has_alpha = channels in (2, 4) and extension != ".npy"
+    expected = array
+    if extension == ".webp" and channels < 3:  # WebP has no grey.
+        expected = np.concatenate([np.repeat(array[..., :1], 3, -1), array[..., 1:]], axis=-1)
+    np.testing.assert_array_equal(image.array, expected)
+    assert image.array.dtype == dtype
+    assert image.has_alpha == has_alpha
+    assert image.notes == ()
+    if channels == 1:
+        write_image(path, array[..., 0])
+        np.testing.assert_array_equal(images.decode(path).array, expected)
+
+
+@pytest.mark.parametrize(
+    ("extension", "dtype", "channels", "said"),
+    [
+        (".jpg", "uint16", 3, r"JPEG holds 8 bits .* not 16 bits in 3; name it \.png, \.tif"),
+        (".jpeg", "uint8", 4, r"JPEG holds .* 1 or 3 channels, not 8 bits in 4; .*\.webp"),
+        (".png", "float32", 3, r"PNG holds 8 or 16 bits .* name it \.tif, \.tiff or \.npy"),
+        (".png", "uint8", 5, r"in 1, 2, 3 or 4 channels, not 8 bits in 5; .*\.npy"),
+        (".webp", "uint16", 1, r"WebP holds 8 bits"),
+        (".bmp", "uint8", 2, r"BMP holds 8 bits"),
+    ],
+)
+def test_what_a_format_cannot_hold_is_refused_with_one_that_can(
+    tmp_path, extension, dtype, channels, said
+):
+    with pytest.raises(DataError, match=rf"a\{extension}: .*{said}"):
+        write_image(tmp_path / f"a{extension}", noise_of(dtype, channels))
+    assert os.listdir(tmp_path) == []
+
+
+def test_images_too_long_for_a_format(tmp_path):
+    long = np.zeros((1, 70000), np.uint8)
+    for name, limit in (("a.jpg", 65500), ("a.webp", 16383)):
+        with pytest.raises(DataError, match=rf"{name}: .* at most {limit} pixels .*70000x1.*\.png"):
+            write_image(tmp_path / name, long)
+    write_image(tmp_path / "a.png", long)
+    assert image_size(tmp_path / "a.png") == (1, 70000)
