@@ -40,12 +40,16 @@ tensorflow = tensorflow_distribution()
 
 install_requires = [
     "absl-py>=1.4",
+    "imagecodecs>=2023.1.23",
     "jinja2>=3.1",
     "matplotlib>=3.8",
     "numpy>=1.23.5",
     "pillow>=10.1",
+    "requests>=2.28",
     "rich>=13.0",
+    "scikit-image>=0.22",
     "tensorboard>=2.15",
+    "tifffile>=2023.1.23",
 ]
 if tensorflow:
     install_requires.append(tensorflow + TENSORFLOW_RANGE)
@@ -67,7 +71,6 @@ if tensorflow:
 test = [
     "hypothesis>=6.100",
     "pytest>=8.0",
-    "scikit-image>=0.22",
     # tests/test_packaging.py builds a wheel without network, so the build tools must be there;
     # a virtual environment has no setuptools of its own from Python 3.12 on.
     "setuptools>=70.1",
@@ -106,7 +109,10 @@ setup(
     + ["tfpix2pix.data", "tfpix2pix.export"]
     + ["tfpix2pix.data." + p for p in find_packages("data")]
     + ["tfpix2pix.export." + p for p in find_packages("export")],
-    package_data={"tfpix2pix": ["report/templates/*"]},
+    package_data={
+        "tfpix2pix": ["report/templates/*"],
+        "tfpix2pix.data": ["palettes/*.json"],
+    },
     python_requires=">=3.10",
     install_requires=install_requires,
     extras_require=extras_require,

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.data.forms import PairForm
 from tfpix2pix.data.store import PairStore
 
 # One stream of random numbers per purpose, so that no two purposes ever share a draw.
@@ -66,10 +67,12 @@ def training_batches(
     if batch_size < 1 or not 0 <= start_step <= stop_step:
         raise ValueError(f"{batch_size=}, {start_step=}, {stop_step=} describe no batches")
 
+    parts = _parts_of(store.form)
+
     def example(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         joined = store.joined(epoch_position(position, store.count, seed))
-        jittered = _jitter(joined, seed, position, load_size, crop_size, flip)
-        return _split(jittered, store)
+        jittered = _jitter(joined, parts, seed, position, load_size, crop_size, flip)
+        return _split(jittered, store.form)
 
     positions = tf.data.Dataset.range(start_step * batch_size, stop_step * batch_size)
     return _finish(positions.map(example, tf.data.AUTOTUNE, True), batch_size, partial=False)
@@ -96,10 +99,12 @@ def evaluation_batches(
       A dataset of ``(x, y)``: float32 ``[B, size, size, C]`` in [-1, 1].
     """
     count = store.count if limit is None else min(limit, store.count)
+    parts = _parts_of(store.form)
 
     def example(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        resized = _resize_and_crop(store.joined(index), size, size, tf.zeros([2], tf.int32))
-        return _split(resized, store)
+        corner = tf.zeros([2], tf.int32)
+        resized = _resize_and_crop(store.joined(index), parts, size, size, corner)
+        return _split(resized, store.form)
 
     if indices is None:
         chosen = tf.data.Dataset.range(count)
@@ -118,14 +123,15 @@ def _finish(examples: tf.data.Dataset, batch_size: int, partial: bool) -> tf.dat
     return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
-def _split(joined: tf.Tensor, store: PairStore) -> tuple[tf.Tensor, tf.Tensor]:
-    """Joined float pixels 0..255 to ``(x, y)`` in [-1, 1]."""
+def _split(joined: tf.Tensor, form: PairForm) -> tuple[tf.Tensor, tf.Tensor]:
+    """Joined stored values, as float32, to ``(x, y)`` as networks see them."""
     # As rows of pixels: slicing two dimensions is markedly faster than slicing three.
     height, width, channels = joined.shape
     pixels = tf.reshape(joined, [-1, channels])
-    x = tf.reshape(pixels[:, : store.input_channels], [height, width, store.input_channels])
-    y = tf.reshape(pixels[:, store.input_channels :], [height, width, store.target_channels])
-    return to_float(x), to_float(y)
+    cut = form.x.stored_channels
+    x = tf.reshape(pixels[:, :cut], [height, width, cut])
+    y = tf.reshape(pixels[:, cut:], [height, width, channels - cut])
+    return form.x.to_network(x), form.y.to_network(y)
 
 
 # === Random draws ===
@@ -158,17 +164,20 @@ def augment(
     load_size: int,
     crop_size: int,
     flip: bool,
+    nearest: tuple[bool, bool] = (False, False),
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Jitters a pair with one draw: resize to `load_size`, random crop, random mirror.
 
     Args:
-      x: uint8 or float32 ``[H, W, C_in]``, any value range.
+      x: a number type ``[H, W, C_in]``, any value range.
       y: the same type, height and width, ``[H, W, C_out]``.
       seed: of all draws.
       position: int64 scalar; the draw is a function of (seed, position) alone.
       load_size: resize to this height and width, bilinear, antialiased.
       crop_size: then crop to this height and width, at most `load_size`.
       flip: then mirror left-right with probability one half.
+      nearest: of x and y, whether to resize by nearest neighbour instead, as class numbers must
+        be: every value of the result is one that came in.
 
     Returns:
       ``(x, y)``: float32 ``[crop_size, crop_size, C]`` in the value range that came in.
@@ -179,12 +188,32 @@ def augment(
     _check_sizes(load_size, crop_size)
     x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
     position = tf.cast(position, tf.int64)
-    joined = _jitter(tf.concat([x, y], axis=-1), seed, position, load_size, crop_size, flip)
+    parts = _parts(x.shape[-1], y.shape[-1], nearest)
+    joined = tf.concat([x, y], axis=-1)
+    joined = _jitter(joined, parts, seed, position, load_size, crop_size, flip)
     return joined[..., : x.shape[-1]], joined[..., x.shape[-1] :]
 
 
+def _parts(x_channels: int, y_channels: int, nearest: tuple[bool, bool]) -> list[tuple[int, bool]]:
+    """Runs of channels of a joined pair that are resized alike: how many, and if by nearest."""
+    if nearest[0] == nearest[1]:
+        return [(x_channels + y_channels, nearest[0])]
+    return [(x_channels, nearest[0]), (y_channels, nearest[1])]
+
+
+def _parts_of(form: PairForm) -> list[tuple[int, bool]]:
+    x, y = form.x, form.y
+    return _parts(x.stored_channels, y.stored_channels, (x.is_classes, y.is_classes))
+
+
 def _jitter(
-    image: tf.Tensor, seed: int, position: tf.Tensor, load_size: int, crop_size: int, flip: bool
+    image: tf.Tensor,
+    parts: list[tuple[int, bool]],
+    seed: int,
+    position: tf.Tensor,
+    load_size: int,
+    crop_size: int,
+    flip: bool,
 ) -> tf.Tensor:
     corner = tf.random.stateless_uniform(
         [2],
@@ -193,7 +222,7 @@ def _jitter(
         dtype=tf.int32,
         alg=_ALGORITHM,
     )
-    image = _resize_and_crop(image, load_size, crop_size, corner)
+    image = _resize_and_crop(image, parts, load_size, crop_size, corner)
     if not flip:
         return image
     mirrored = tf.random.stateless_uniform([], _draw_seed(seed, _MIRROR, position), alg=_ALGORITHM)
@@ -214,15 +243,17 @@ def _check_sizes(load_size: int, crop_size: int) -> None:
 
 
 def _resize_and_crop(
-    image: tf.Tensor, load_size: int, crop_size: int, corner: tf.Tensor
+    image: tf.Tensor,
+    parts: list[tuple[int, bool]],
+    load_size: int,
+    crop_size: int,
+    corner: tf.Tensor,
 ) -> tf.Tensor:
-    """Resizes to load_size x load_size (bilinear, antialiased) and cuts crop_size from `corner`.
-
-    It is the op behind ``tf.image.resize(..., antialias=True)``, asked for the crop's pixels
-    only; cropping afterwards gives the same and takes half as long again.
+    """Resizes to load_size x load_size and cuts crop_size from `corner`.
 
     Args:
       image: ``[H, W, C]``.
+      parts: as `_parts` gives them; together C channels.
       corner: int32 ``[2]``: row and column of the crop in the resized image.
 
     Returns:
@@ -231,6 +262,23 @@ def _resize_and_crop(
     if image.shape[:2] == [load_size, load_size]:  # Nothing to resize: cut out exactly.
         cut = tf.slice(image, tf.concat([corner, [0]], 0), [crop_size, crop_size, image.shape[-1]])
         return tf.cast(cut, tf.float32)
+    resized, first = [], 0
+    for channels, nearest in parts:
+        part = image if len(parts) == 1 else image[..., first : first + channels]
+        resize = _resize_nearest if nearest else _resize_bilinear
+        resized.append(resize(part, load_size, crop_size, corner))
+        first += channels
+    return resized[0] if len(parts) == 1 else tf.concat(resized, axis=-1)
+
+
+def _resize_bilinear(
+    image: tf.Tensor, load_size: int, crop_size: int, corner: tf.Tensor
+) -> tf.Tensor:
+    """Bilinear, antialiased.
+
+    It is the op behind ``tf.image.resize(..., antialias=True)``, asked for the crop's pixels
+    only; cropping afterwards gives the same and takes half as long again.
+    """
     size = tf.cast(tf.shape(image)[:2], tf.float32)
     resized = tf.raw_ops.ScaleAndTranslate(
         images=image[None],
@@ -241,6 +289,18 @@ def _resize_and_crop(
         antialias=True,
     )
     return tf.ensure_shape(resized[0], [crop_size, crop_size, image.shape[-1]])
+
+
+def _resize_nearest(
+    image: tf.Tensor, load_size: int, crop_size: int, corner: tf.Tensor
+) -> tf.Tensor:
+    """The pixel whose area holds the centre of the new one, as ``tf.image.resize(..., "nearest")``
+    has it; in whole numbers, so that no rounding decides."""
+    size = tf.shape(image)[:2]
+    centres = 2 * (corner[:, None] + tf.range(crop_size)[None]) + 1  # in halves of a new pixel
+    rows, columns = tf.unstack(centres * size[:, None] // (2 * load_size))
+    chosen = tf.gather(tf.gather(image, rows), columns, axis=1)
+    return tf.ensure_shape(tf.cast(chosen, tf.float32), [crop_size, crop_size, image.shape[-1]])
 
 
 def to_float(image: tf.Tensor | np.ndarray) -> tf.Tensor | np.ndarray:

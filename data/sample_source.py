@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 
-from tfpix2pix.data.images import check_channels, convert_channels
+from tfpix2pix.data.forms import FULL_SCALE, FormWish, PairForm, SideWish
+from tfpix2pix.data.images import Decoded
 from tfpix2pix.data.source import PairSource, check_direction
 from tfpix2pix.errors import DataError
 
@@ -21,8 +23,7 @@ class SampleSource(PairSource):
       pairs: training pairs; val and test hold a quarter as many each, at least one.
       size: height and width in pixels.
       direction: ``AtoB`` (label map in, photograph out) or ``BtoA``.
-      input_channels: 1 or 3.
-      target_channels: 1 or 3.
+      wish: of channels, depth, labels; label maps are of the palette ``facades``.
 
     Raises:
       DataError: a value out of range; the message names its flag.
@@ -35,21 +36,41 @@ class SampleSource(PairSource):
         size: int = 256,
         *,
         direction: str = "AtoB",
-        input_channels: int = 3,
-        target_channels: int = 3,
+        wish: FormWish = FormWish(),  # noqa: B008 (frozen)
     ):
         if pairs < 1:
             raise DataError(f"--sample_pairs={pairs}: expected at least 1 pair.")
         if size < 16:
             raise DataError(f"--sample_size={size}: expected at least 16 pixels.")
-        self.name = "sample"
-        self.input_channels = check_channels("input_channels", input_channels)
-        self.target_channels = check_channels("target_channels", target_channels)
+        self.name = "--dataset=sample"
         self._direction = check_direction(direction)
         self._seed = seed
         self._size = size
         evaluation_pairs = max(1, pairs // 4)
         self._pairs = {"train": pairs, "val": evaluation_pairs, "test": evaluation_pairs}
+        labels = "input" if self._direction == "AtoB" else "target"
+        if wish.palette is not None and wish.label_side not in ("", labels):
+            raise DataError(
+                f"--label_side={wish.label_side}: the labels of the sample set are the {labels} "
+                f"with --direction={direction}."
+            )
+        if wish.encoding == "onehot" and labels != "input":
+            raise DataError(
+                "--input_encoding=onehot: the labels of the sample set are the target with "
+                "--direction=BtoA; use AtoB."
+            )
+        # The pictures are 8-bit RGB whatever is wished; what is not wished is so.
+        shows_labels = labels if wish.palette is not None else ""
+        self._form = dataclasses.replace(
+            wish,
+            x=wish.x if shows_labels == "input" else _as_drawn(wish.x),
+            y=wish.y if shows_labels == "target" else _as_drawn(wish.y),
+            label_side=shows_labels,
+        ).form()
+
+    @property
+    def form(self) -> PairForm:
+        return self._form
 
     def count(self, split: str) -> int:
         return self._pairs.get(split, 0)
@@ -62,14 +83,13 @@ class SampleSource(PairSource):
         x, y = facade_pair(self._seed, self._size, split, index)
         if self._direction == "BtoA":
             x, y = y, x
-        return convert_channels(x, self.input_channels), convert_channels(y, self.target_channels)
+        return self._form.store(Decoded(x, False, None, ()), Decoded(y, False, None, ()))
 
     def pair_name(self, split: str, index: int) -> str:
         return f"{split}_{index:04d}"
 
     def decoded_bytes(self, split: str) -> int:
-        channels = self.input_channels + self.target_channels
-        return self.count(split) * self._size * self._size * channels
+        return self.count(split) * self._size * self._size * self._form.stored_bytes
 
     def describe(self) -> str:
         counts = ", ".join(f"{n} {split}" for split, n in self._pairs.items())
@@ -83,3 +103,14 @@ class SampleSource(PairSource):
             "size": self._size,
             "counts": self._counts(),
         }
+
+
+def _as_drawn(wish: SideWish) -> SideWish:
+    dtype = wish.dtype or "uint8"
+    if dtype == "float32":
+        raise DataError(
+            f"--{wish.flag}_dtype=float32: the sample set is drawn in 8 bits; expected uint8 or "
+            "uint16."
+        )
+    limits = wish.value_range or "{:.0f}:{:.0f}".format(*FULL_SCALE[dtype])
+    return dataclasses.replace(wish, channels=wish.channels or 3, dtype=dtype, value_range=limits)

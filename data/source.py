@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import abc
+import hashlib
+import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tfpix2pix.errors import DataError
+
+if TYPE_CHECKING:
+    from tfpix2pix.data.forms import PairForm
 
 SPLITS = ("train", "val", "test")
 DIRECTIONS = ("AtoB", "BtoA")
@@ -24,14 +29,21 @@ class PairSource(abc.ABC):
     may be called from several threads at once.
 
     Attributes:
-      name: the data set as the user named it, for messages.
-      input_channels: channels of every x.
-      target_channels: channels of every y.
+      name: the data set as the user named it, with the flag, for messages: ``--dataset=pairs``.
     """
 
     name: str
-    input_channels: int
-    target_channels: int
+
+    @property
+    @abc.abstractmethod
+    def form(self) -> PairForm:
+        """What both images of every pair are: channels, depth, value range, classes.
+
+        Where the user left it open it is settled by looking at the files, once.
+
+        Raises:
+          DataError: as `check`.
+        """
 
     @abc.abstractmethod
     def count(self, split: str) -> int:
@@ -42,7 +54,8 @@ class PairSource(abc.ABC):
         """Decodes one pair.
 
         Returns:
-          ``(x, y)``: uint8 ``[H, W, input_channels]`` and ``[H, W, target_channels]``.
+          ``(x, y)``: stored arrays of one height and width, ``[H, W, form.x.stored_channels]``
+          of type ``form.x.dtype`` and the same for y; see `tfpix2pix.data.forms`.
 
         Raises:
           DataError: the pair cannot be read; the message names the file.
@@ -55,7 +68,7 @@ class PairSource(abc.ABC):
 
     @abc.abstractmethod
     def decoded_bytes(self, split: str) -> int:
-        """Memory that all pairs of `split` take decoded, estimated without decoding them."""
+        """Memory that the stored arrays of `split` take, told without decoding them."""
 
     @abc.abstractmethod
     def describe(self) -> str:
@@ -67,6 +80,11 @@ class PairSource(abc.ABC):
 
         They say what the data are, not where they lie: a moved folder keeps its identity.
         """
+
+    def cache_key(self, split: str) -> str:
+        """A name for the decoded pairs of `split` that another state of the data has not."""
+        facts = [self.identity(), split, repr(self.form)]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
 
     def check(self, progress: Progress | None = None) -> None:  # noqa: B027
         """Looks at everything once, quickly, before training.

@@ -6,7 +6,10 @@ import abc
 import collections
 import contextlib
 import functools
+import io
 import os
+import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,8 +18,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.data.forms import PairForm
 from tfpix2pix.data.source import PairSource, Progress
 from tfpix2pix.errors import DataError
+from tfpix2pix.files import write_bytes
 
 _LEAST_BUDGET = 256 << 20
 _BUFFER_BYTES = 256 << 20
@@ -32,7 +37,7 @@ class PairStore(abc.ABC):
       split: which split of it.
       count: number of pairs, at least 1.
       in_memory: whether they are held decoded in memory.
-      input_channels: channels of x; `target_channels`: of y.
+      form: what both images of a pair are.
       failure: the first `DataError` that reading met inside a tf.data pipeline; see `explain`.
     """
 
@@ -42,8 +47,7 @@ class PairStore(abc.ABC):
         self.source = source
         self.split = split
         self.count = source.count(split)
-        self.input_channels = source.input_channels
-        self.target_channels = source.target_channels
+        self.form: PairForm = source.form
         self.failure: DataError | None = None
 
     @abc.abstractmethod
@@ -53,7 +57,8 @@ class PairStore(abc.ABC):
         One tensor, so that whatever is done to it is done to both images alike.
 
         Returns:
-          uint8 ``[H, W, input_channels + target_channels]``.
+          Stored values ``[H, W, form.x.stored_channels + form.y.stored_channels]`` of type
+          ``form.stored_dtype``.
         """
 
     @abc.abstractmethod
@@ -61,7 +66,7 @@ class PairStore(abc.ABC):
         """A few words on how the pairs are kept: ``400 train pairs in memory (150 MiB)``."""
 
     def pair(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Pair number `index` as `PairSource.load` gives it: uint8 NumPy ``[H, W, C]`` each."""
+        """Pair number `index` as `PairSource.load` gives it: NumPy ``[H, W, C]`` each."""
         return self.source.load(self.split, index)
 
     def pair_name(self, index: int) -> str:
@@ -69,48 +74,8 @@ class PairStore(abc.ABC):
         return self.source.pair_name(self.split, index)
 
     def _load_joined(self, index: int) -> np.ndarray:
-        return np.concatenate(self.source.load(self.split, int(index)), axis=-1)
-
-
-class _MemoryStore(PairStore):
-    """All pairs as flat uint8 buffers, which hold images of differing size as well.
-
-    Several buffers rather than one: TensorFlow copies what it is given, and so the copy being
-    made never doubles the whole.
-    """
-
-    in_memory = True
-
-    def __init__(self, source: PairSource, split: str, progress: Progress | None):
-        super().__init__(source, split)
-        # Of each pair: which buffer it lies in, where it starts there, and its shape.
-        places = np.zeros((self.count, 2), np.int64)
-        shapes = np.zeros((self.count, 3), np.int64)
-        self._buffers: list[tf.Tensor] = []
-        buffer = np.empty(0, np.uint8)
-        size = 0
-        for index, pair in enumerate(self._read_ahead()):
-            if size + pair.size > buffer.size:
-                self._add_buffer(buffer[:size])
-                buffer, size = np.empty(max(_BUFFER_BYTES, pair.size), np.uint8), 0
-            places[index], shapes[index] = (len(self._buffers), size), pair.shape
-            buffer[size : size + pair.size] = pair.ravel()
-            size += pair.size
-            if progress:
-                progress(index + 1, self.count)
-        self._add_buffer(buffer[:size])
-        self._bytes = int(shapes.prod(axis=1).sum())
-        with tf.device(_HOST):
-            self._places = tf.convert_to_tensor(places)
-            self._shapes = tf.convert_to_tensor(shapes)
-        alike = (shapes == shapes[0]).all(axis=0)
-        self._static_shape = np.where(alike, shapes[0], None).tolist()
-
-    def _add_buffer(self, pixels: np.ndarray) -> None:
-        if pixels.size:
-            with tf.device(_HOST):
-                # TensorFlow lets go of NumPy arrays it has copied only when it next runs an op.
-                self._buffers.append(tf.identity(tf.convert_to_tensor(pixels)))
+        x, y = self.source.load(self.split, int(index))
+        return np.concatenate([x, y], axis=-1, dtype=self.form.stored_dtype)
 
     def _read_ahead(self) -> Iterator[np.ndarray]:
         """All pairs in order, decoded by several threads, only a few of them waiting at a time."""
@@ -128,6 +93,52 @@ class _MemoryStore(PairStore):
                 for future in waiting:
                     future.cancel()
 
+    @property
+    def _joined_channels(self) -> int:
+        return self.form.x.stored_channels + self.form.y.stored_channels
+
+
+class _MemoryStore(PairStore):
+    """All pairs as flat buffers, which hold images of differing size as well.
+
+    Several buffers rather than one: TensorFlow copies what it is given, and so the copy being
+    made never doubles the whole.
+    """
+
+    in_memory = True
+
+    def __init__(self, source: PairSource, split: str, progress: Progress | None):
+        super().__init__(source, split)
+        # Of each pair: which buffer it lies in, where it starts there, and its shape.
+        places = np.zeros((self.count, 2), np.int64)
+        shapes = np.zeros((self.count, 3), np.int64)
+        self._buffers: list[tf.Tensor] = []
+        dtype = np.dtype(self.form.stored_dtype)
+        buffer = np.empty(0, dtype)
+        size = 0
+        for index, pair in enumerate(self._read_ahead()):
+            if size + pair.size > buffer.size:
+                self._add_buffer(buffer[:size])
+                buffer, size = np.empty(max(_BUFFER_BYTES // dtype.itemsize, pair.size), dtype), 0
+            places[index], shapes[index] = (len(self._buffers), size), pair.shape
+            buffer[size : size + pair.size] = pair.ravel()
+            size += pair.size
+            if progress:
+                progress(index + 1, self.count)
+        self._add_buffer(buffer[:size])
+        self._bytes = int(shapes.prod(axis=1).sum()) * dtype.itemsize
+        with tf.device(_HOST):
+            self._places = tf.convert_to_tensor(places)
+            self._shapes = tf.convert_to_tensor(shapes)
+        alike = (shapes == shapes[0]).all(axis=0)
+        self._static_shape = np.where(alike, shapes[0], None).tolist()
+
+    def _add_buffer(self, pixels: np.ndarray) -> None:
+        if pixels.size:
+            with tf.device(_HOST):
+                # TensorFlow lets go of NumPy arrays it has copied only when it next runs an op.
+                self._buffers.append(tf.identity(tf.convert_to_tensor(pixels)))
+
     def joined(self, index: tf.Tensor) -> tf.Tensor:
         place, shape = self._places[index], self._shapes[index]
 
@@ -143,7 +154,9 @@ class _MemoryStore(PairStore):
 
     def pair(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         joined = self.joined(tf.constant(index, tf.int64)).numpy()
-        return joined[..., : self.input_channels], joined[..., self.input_channels :]
+        cut = self.form.x.stored_channels
+        x, y = joined[..., :cut], joined[..., cut:]
+        return x.astype(self.form.x.dtype), y.astype(self.form.y.dtype)
 
     def describe(self) -> str:
         return f"{self.count} {self.split} pairs in memory ({_mebibytes(self._bytes)})"
@@ -154,16 +167,17 @@ class _StreamingStore(PairStore):
 
     in_memory = False
 
-    def __init__(self, source: PairSource, split: str, decoded_bytes: int):
+    def __init__(self, source: PairSource, split: str, why: str):
         super().__init__(source, split)
-        self._bytes = decoded_bytes
+        self._why = why
         self._lock = threading.Lock()
 
     def joined(self, index: tf.Tensor) -> tf.Tensor:
         # Declared stateless: a stateful op would make tf.data map serially under op determinism,
         # and reading a file that does not change is a function of its number.
-        joined = tf.numpy_function(self._load_or_note, [index], tf.uint8, stateful=False)
-        return tf.ensure_shape(joined, [None, None, self.input_channels + self.target_channels])
+        dtype = tf.as_dtype(self.form.stored_dtype)
+        joined = tf.numpy_function(self._load_or_note, [index], dtype, stateful=False)
+        return tf.ensure_shape(joined, [None, None, self._joined_channels])
 
     def _load_or_note(self, index: np.ndarray) -> np.ndarray:
         try:
@@ -175,38 +189,134 @@ class _StreamingStore(PairStore):
 
     def describe(self) -> str:
         return (
-            f"{self.count} {self.split} pairs read as they are needed ({_mebibytes(self._bytes)} "
-            "decoded, more than the memory budget)"
+            f"{self.count} {self.split} pairs read and decoded each time they are needed "
+            f"({self._why})"
         )
+
+
+class _FileStore(_StreamingStore):
+    """Pairs are decoded once into one large file, and read from there.
+
+    The file is named by the data's state, so that another run of the same data finds it, and
+    changed data never do. It is whole or not there: written under another name, then moved.
+    """
+
+    def __init__(self, source: PairSource, split: str, folder: Path, progress: Progress | None):
+        super().__init__(source, split, why="")
+        stem = folder / source.cache_key(split)
+        self._path = stem.with_suffix(".pairs")
+        index_path = stem.with_suffix(".npz")
+        if not (self._path.exists() and index_path.exists()):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                self._write(index_path, progress)
+            except OSError as error:
+                raise DataError(
+                    f"--data_dir: {folder} cannot take the decoded pairs "
+                    f"({error.strerror or error}); free some space there, give another --data_dir, "
+                    "or --cache=none."
+                ) from None
+        with np.load(index_path) as index:
+            self._starts, self._shapes = index["starts"], index["shapes"]
+        self._values = np.memmap(self._path, np.dtype(self.form.stored_dtype), mode="r")
+
+    def _write(self, index_path: Path, progress: Progress | None) -> None:
+        starts = np.zeros(self.count, np.int64)
+        shapes = np.zeros((self.count, 3), np.int64)
+        handle, name = tempfile.mkstemp(dir=self._path.parent, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                size = 0
+                for index, pair in enumerate(self._read_ahead()):
+                    starts[index], shapes[index] = size, pair.shape
+                    file.write(np.ascontiguousarray(pair).data)
+                    size += pair.size
+                    if progress:
+                        progress(index + 1, self.count)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, self._path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+            raise
+        content = io.BytesIO()
+        np.savez(content, starts=starts, shapes=shapes)
+        write_bytes(index_path, content.getvalue())
+
+    def _load_joined(self, index: int) -> np.ndarray:
+        if not hasattr(self, "_values"):  # the file is just being written
+            return super()._load_joined(index)
+        start, shape = self._starts[index], self._shapes[index]
+        return np.array(self._values[start : start + shape.prod()]).reshape(shape)
+
+    def describe(self) -> str:
+        size = _mebibytes(self._values.nbytes)
+        return f"{self.count} {self.split} pairs decoded once into {self._path} ({size})"
+
+
+CACHES = ("auto", "memory", "file", "none")
 
 
 def open_store(
     source: PairSource,
     split: str,
     *,
+    cache: str = "auto",
     memory_budget: int | None = None,
+    cache_dir: str | os.PathLike | None = None,
     progress: Progress | None = None,
 ) -> PairStore:
-    """Decodes a split into memory if it fits, or arranges to stream it.
+    """Decodes a split once, into memory or a file, or arranges to stream it.
 
     Args:
       source: the data set.
       split: train, val or test.
-      memory_budget: bytes that decoded pairs may take; None for a quarter of the memory
-        available now, at least 256 MiB.
-      progress: called as ``progress(done, total)`` while pairs are decoded into memory.
+      cache: ``memory``, ``file`` (in `cache_dir`), ``none`` (decode whenever a pair is needed), or
+        ``auto``: the first of them that the decoded pairs fit, by size.
+      memory_budget: bytes that decoded pairs may take in memory by ``auto``; None for a quarter of
+        what is available now, at least 256 MiB.
+      cache_dir: folder of the files; ``auto`` uses up to half of the space that is free there,
+        and no file when it is None.
+      progress: called as ``progress(done, total)`` while pairs are decoded.
 
     Raises:
-      DataError: the split has no pairs, or a pair cannot be read.
+      DataError: the split has no pairs, a pair cannot be read, the file cannot be written.
     """
     if not source.count(split):
-        raise DataError(f"--dataset={source.name}: it has no {split} pairs; add {split}/.")
-    decoded_bytes = source.decoded_bytes(split)
+        raise DataError(f"{source.name}: it has no {split} pairs; add {split}/.")
+    if cache not in CACHES:
+        raise DataError(f"--cache={cache}: expected one of {', '.join(CACHES)}.")
+    needed = source.decoded_bytes(split)
     if memory_budget is None:
         memory_budget = max(_LEAST_BUDGET, _available_memory() // 4)
-    if decoded_bytes > memory_budget:
-        return _StreamingStore(source, split, decoded_bytes)
-    return _MemoryStore(source, split, progress)
+    why = f"{_mebibytes(needed)} decoded, the memory spared for it is {_mebibytes(memory_budget)}"
+    if cache == "auto":
+        if needed <= memory_budget:
+            cache = "memory"
+        elif cache_dir is None:
+            cache = "none"
+        elif needed <= _free_space(Path(cache_dir)) // 2:
+            cache = "file"
+        else:
+            cache, why = "none", f"{why}, and no twice that is free in {cache_dir}"
+    elif cache == "none":
+        why = "--cache=none"
+    if cache == "memory":
+        return _MemoryStore(source, split, progress)
+    if cache == "file":
+        if cache_dir is None:
+            raise ValueError("cache='file' needs cache_dir")
+        return _FileStore(source, split, Path(cache_dir), progress)
+    return _StreamingStore(source, split, why)
+
+
+def cache_dir(data_dir: str = "") -> Path:
+    """The folder of decoded pairs below `data_dir` (empty: the default one); all of it may be
+    deleted at any time."""
+    from tfpix2pix.data.paper_sets import default_data_dir
+
+    return (Path(data_dir).expanduser() if data_dir else default_data_dir()) / "decoded"
 
 
 def explain(error: BaseException, store: PairStore) -> BaseException:
@@ -239,6 +349,14 @@ def _available_memory() -> int:
         limit = int((group / "memory.max").read_text())
         available = min(available, limit - int((group / "memory.current").read_text()))
     return max(0, available)
+
+
+def _free_space(folder: Path) -> int:
+    """Bytes free where `folder` is, or will be."""
+    folder = folder.absolute()
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
 
 
 def _mebibytes(size: int) -> str:

@@ -38,11 +38,13 @@ def option(
     minimum: float | None = None,
     maximum: float | None = None,
     may_change: bool = False,
+    settles: bool = False,
 ) -> Any:
     """A config field: its default, its manual text (with the unit), and what it may hold.
 
     ``may_change`` marks fields that a continued run may be given anew because no weight of the
-    finished run depends on when they change.
+    finished run depends on when they change. ``settles`` marks fields whose default leaves the
+    matter open: it is settled when the data are looked at, and the run's config holds the result.
     """
     return dataclasses.field(
         default=default,
@@ -53,6 +55,7 @@ def option(
             "minimum": minimum,
             "maximum": maximum,
             "may_change": may_change,
+            "settles": settles,
         },
     )
 
@@ -64,13 +67,14 @@ class Config:
     # === First ===
     dataset: str = option(
         "sample",
-        "a folder with train/, val/, test/ of side-by-side images (A left, B right), or 'sample', "
-        "the embedded house fronts",
+        "a folder of pairs (side by side, or in A/ and B/), a manifest (.csv, .tsv, .jsonl), "
+        "'sample', the embedded house fronts, one of the paper's sets by name (facades, maps, "
+        "edges2shoes, edges2handbags, night2day, cityscapes: downloaded once), or tfds:NAME",
         "first",
     )
     direction: str = option(
         "AtoB",
-        "which half is the input: AtoB left to right, BtoA right to left",
+        "which image is the input: AtoB left to right, BtoA right to left",
         "first",
         choices=("AtoB", "BtoA"),
     )
@@ -114,11 +118,115 @@ class Config:
         maximum=4096,
     )
     flip: bool = option(True, "mirror half of the pairs left to right", "data")
+    layout: str = option(
+        "auto",
+        "how the folder keeps the pairs: side_by_side, two_folders (A/ and B/, trainA/ and "
+        "trainB/), single (photographs, for --color_space=lab), or look",
+        "data",
+        choices=("auto", "side_by_side", "two_folders", "single"),
+    )
+    input_dir: str = option(
+        "",
+        "folder of the inputs, with --target_dir instead of --dataset: images of one stem are a "
+        "pair; train/, val/, test/ in both or the images themselves",
+        "data",
+    )
+    target_dir: str = option("", "folder of the targets, see --input_dir", "data")
+    val_fraction: float = option(
+        0.1,
+        "share of the pairs held out as val, by a hash of their names, where the data have no "
+        "splits of their own",
+        "data",
+        minimum=0.0,
+        maximum=0.9,
+    )
+    input_key: str = option(
+        "",
+        "the input's column of a manifest (default 'input') or feature of a TFDS set (default "
+        "'input_image')",
+        "data",
+    )
+    target_key: str = option("", "the target's column ('target') or feature ('real_image')", "data")
     input_channels: int = option(
-        3, "channels of the input: 1 grey, 3 colour", "data", choices=(1, 3)
+        0,
+        "channels of the input: 1 grey, 3 colour, 2 and 4 with alpha, 0 as the images are",
+        "data",
+        minimum=0,
+        maximum=1024,
+        settles=True,
     )
     target_channels: int = option(
-        3, "channels of the target: 1 grey, 3 colour", "data", choices=(1, 3)
+        0,
+        "channels of the target, as --input_channels",
+        "data",
+        minimum=0,
+        maximum=1024,
+        settles=True,
+    )
+    input_dtype: str = option(
+        "",
+        "depth of the input, to which 8- and 16-bit images are brought; empty: as the images are",
+        "data",
+        choices=("", "uint8", "uint16", "float32"),
+        settles=True,
+    )
+    target_dtype: str = option(
+        "",
+        "depth of the target and of results, as --input_dtype",
+        "data",
+        choices=("", "uint8", "uint16", "float32"),
+        settles=True,
+    )
+    input_range: str = option(
+        "",
+        "LOW:HIGH, the input's values that the networks see as -1 and 1, such as 0:4095 for 12 "
+        "bits; empty: the whole scale of 8 or 16 bits, of floats what the train split shows",
+        "data",
+        settles=True,
+    )
+    target_range: str = option(
+        "", "LOW:HIGH of the target, as --input_range; results have it again", "data", settles=True
+    )
+    label_palette: str = option(
+        "",
+        "one of the two images shows labels in these colours (facades, camvid, cityscapes or a "
+        "JSON file); it is snapped to them, and index PNGs are read as they are",
+        "data",
+    )
+    label_side: str = option(
+        "",
+        "which image shows the labels; empty: found by the palette",
+        "data",
+        choices=("", "input", "target"),
+        settles=True,
+    )
+    input_encoding: str = option(
+        "color",
+        "what the networks see of input labels: their colours, or one channel for each class",
+        "data",
+        choices=("color", "onehot"),
+    )
+    color_space: str = option(
+        "rgb",
+        "rgb, or lab: colourization as the paper's, lightness L in, colours a and b out, of "
+        "photographs or of pairs with a grey half",
+        "data",
+        choices=("rgb", "lab"),
+    )
+    cache: str = option(
+        "auto",
+        "where decoded pairs are kept: memory, file (in --data_dir), none (decoded whenever they "
+        "are needed), or the first of these that fits",
+        "data",
+        choices=("auto", "memory", "file", "none"),
+        may_change=True,
+    )
+    data_dir: str = option(
+        "",
+        "folder of downloads and of decoded pairs; empty: $TFPIX2PIX_DATA_DIR, or "
+        "~/.cache/tfpix2pix",
+        "data",
+        may_change=True,
     )
     sample_pairs: int = option(
         400,
@@ -248,6 +356,16 @@ class Config:
             )
 
     @property
+    def x_channels(self) -> int:
+        """Channels of x; RGB as long as nothing else was settled."""
+        return self.input_channels or 3
+
+    @property
+    def y_channels(self) -> int:
+        """Channels of y; RGB as long as nothing else was settled."""
+        return self.target_channels or 3
+
+    @property
     def has_discriminator(self) -> bool:
         return self.loss != "l1"
 
@@ -315,7 +433,7 @@ def _check_field(field: dataclasses.Field[Any], value: Any) -> None:
         raise UserError(f"{flag} is not a finite number; give one")
     if rules["choices"] and value not in rules["choices"]:
         raise UserError(
-            f"{flag} is not one of {', '.join(map(str, rules['choices']))}"
+            f"{flag} is not one of {', '.join(str(c) for c in rules['choices'] if c != '')}"
             f"{nearest(str(value), map(str, rules['choices']))}"
         )
     low, high = rules["minimum"], rules["maximum"]
@@ -345,8 +463,8 @@ class Preset:
     values: Mapping[str, Any]
 
 
-# The paper's appendix 6.2 lists epochs, batch size and jitter of each data set. dataset="" means
-# that the preset fits a set which the user has to name.
+# The paper's appendix 6.2 lists epochs, batch size and jitter of each data set. The sets go by
+# their names, which download them; --dataset=FOLDER takes another copy.
 PRESETS: dict[str, Preset] = {
     "quick": Preset(
         "128 px, narrow networks, minutes on two CPU cores (the default)",
@@ -365,12 +483,12 @@ PRESETS: dict[str, Preset] = {
     "paper": Preset("256 px, full-size networks, batch 1, 200 epochs", {}),
     "facades": Preset(
         "labels to facades, as the paper: 200 epochs, batch 1",
-        {"dataset": "", "direction": "BtoA"},
+        {"dataset": "facades", "direction": "BtoA"},
     ),
     "facades_cpu": Preset(
         "labels to facades at 128 px, within an hour on two CPU cores",
         {
-            "dataset": "",
+            "dataset": "facades",
             "direction": "BtoA",
             "crop_size": 128,
             "load_size": 143,
@@ -384,20 +502,23 @@ PRESETS: dict[str, Preset] = {
         },
     ),
     "maps": Preset(
-        "aerial photo to map (BtoA: map to photo): 200 epochs, batch 1", {"dataset": ""}
+        "aerial photo to map (BtoA: map to photo): 200 epochs, batch 1", {"dataset": "maps"}
     ),
     "cityscapes": Preset(
-        "labels to street scenes: 200 epochs, batch 1", {"dataset": "", "direction": "BtoA"}
+        "labels to street scenes: 200 epochs, batch 1",
+        {"dataset": "cityscapes", "direction": "BtoA"},
     ),
     "edges2shoes": Preset(
-        "edges to shoes: 15 epochs, batch 4", {"dataset": "", "epochs": 15, "batch_size": 4}
+        "edges to shoes: 15 epochs, batch 4",
+        {"dataset": "edges2shoes", "epochs": 15, "batch_size": 4},
     ),
     "edges2handbags": Preset(
-        "edges to handbags: 15 epochs, batch 4", {"dataset": "", "epochs": 15, "batch_size": 4}
+        "edges to handbags: 15 epochs, batch 4",
+        {"dataset": "edges2handbags", "epochs": 15, "batch_size": 4},
     ),
     "night2day": Preset(
-        "day to night (BtoA: night to day): 17 epochs, batch 4",
-        {"dataset": "", "epochs": 17, "batch_size": 4},
+        "day to night (AtoB: night to day): 17 epochs, batch 4",
+        {"dataset": "night2day", "direction": "BtoA", "epochs": 17, "batch_size": 4},
     ),
 }
 DEFAULT_PRESET = "quick"
@@ -410,7 +531,7 @@ def resolve(flags: Mapping[str, Any]) -> Config:
       flags: fields that the user gave, ``preset`` among them or not (then ``quick``).
 
     Raises:
-      UserError: unknown preset or field, a value out of range, a preset that needs a data set.
+      UserError: unknown preset or field, a value out of range, flags that contradict each other.
     """
     name = flags.get("preset", DEFAULT_PRESET)
     if name not in PRESETS:
@@ -425,12 +546,25 @@ def resolve(flags: Mapping[str, Any]) -> Config:
         crop_size = flags["crop_size"]
         if isinstance(crop_size, int) and crop_size > 0:
             values["load_size"] = max(crop_size, _usual_load_size(crop_size))
-    if values.get("dataset") == "":
-        raise UserError(
-            f"--preset={name} needs its images: give --dataset=FOLDER, a folder with train/ and "
-            "val/ of side-by-side images"
-        )
+    if values.get("input_dir") or values.get("target_dir"):
+        _settle_folders(values, flags)
+    elif "direction" not in flags and "direction" not in PRESETS[name].values:
+        # One of the paper's sets by its name is learned in the paper's direction.
+        known = PRESETS.get(values.get("dataset", ""))
+        if known is not None and known.values.get("dataset") == values["dataset"]:
+            values["direction"] = known.values.get("direction", "AtoB")
     return Config.from_values(values)
+
+
+def _settle_folders(values: dict[str, Any], flags: Mapping[str, Any]) -> None:
+    """--input_dir and --target_dir say by their names what --dataset and --direction would."""
+    for flag in ("dataset", "direction"):
+        if flag in flags and flags[flag] != getattr(Config, flag):
+            advice = "drop it" if flag == "dataset" else "drop it, or exchange the two folders"
+            raise UserError(
+                f"--{flag}={flags[flag]} does not go with --input_dir and --target_dir; {advice}"
+            )
+    values.update(dataset="", direction="AtoB")
 
 
 def differences(saved: Config, wanted: Mapping[str, Any]) -> list[str]:
@@ -442,6 +576,8 @@ def differences(saved: Config, wanted: Mapping[str, Any]) -> list[str]:
         if field.name not in wanted or field.metadata["may_change"] or field.name == "preset":
             continue
         old, new = getattr(saved, field.name), wanted[field.name]
+        if field.metadata["settles"] and new == field.default:
+            continue  # nothing was asked for
         if old != new:
             lines.append(f"--{field.name}: the run has {old}, the command says {new}")
     return lines

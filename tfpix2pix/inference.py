@@ -3,18 +3,23 @@
 import tfpix2pix
 
 model = tfpix2pix.load("runs/sample")
-picture = model.translate(image)  # uint8 [H, W, C] to uint8 [H, W, C_out]
+picture = model.translate(image)  # [H, W, C] to [H, W, C_out], uint8 for a run on 8-bit images
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfpix2pix.config import Config
 from tfpix2pix.errors import UserError
+from tfpix2pix.pair_form import form_of
+
+if TYPE_CHECKING:
+    from tfpix2pix.data import Decoded, PairForm
 
 
 class Translator:
@@ -24,12 +29,13 @@ class Translator:
       config: the run's config.
       generator: its generator, a Keras model ``[x, z] -> y``.
       step: the training step that its weights come from.
+      form: of the run's pairs: channels, depth, value range, labels.
     """
 
-    def __init__(self, config: Config, generator: object, step: int) -> None:
+    def __init__(self, config: Config, generator: object, step: int, form: PairForm) -> None:
         import tensorflow as tf
 
-        self.config, self.generator, self.step = config, generator, step
+        self.config, self.generator, self.step, self.form = config, generator, step, form
         channels = generator.inputs[0].shape[-1]
         noise_channels = generator.inputs[1].shape[-1]
         # One trace for every size: a folder of differing sizes must not compile for each.
@@ -47,7 +53,13 @@ class Translator:
         return self.config.crop_size
 
     def translate(
-        self, image: np.ndarray, *, seed: int = 0, deterministic: bool = False
+        self,
+        image: np.ndarray | Decoded,
+        *,
+        seed: int = 0,
+        deterministic: bool = False,
+        fit: bool = False,
+        notes: list[str] | None = None,
     ) -> np.ndarray:
         """Translates one picture.
 
@@ -55,36 +67,59 @@ class Translator:
         and the result is cropped back, so it has the picture's own size.
 
         Args:
-          image: uint8 ``[H, W, C]`` or ``[H, W]`` of any size; C as the run was trained, or 1
-            (grey, repeated), 3 (RGB, made grey for a grey run) or 4 (RGBA, placed on white).
+          image: uint8, uint16 or float32 ``[H, W, C]`` or ``[H, W]`` of any size, or an image as
+            `tfpix2pix.data.decode` gives it. C as the run was trained, or 1 (grey), 3 (RGB), 2
+            or 4 (the same with alpha, placed on white), which turn into each other; 8 and 16
+            bits do as well. For a run of labels: RGB, or class indices ``[H, W]``.
           seed: of the noise z, any int of 64 bits; the same seed gives the same picture.
           deterministic: no dropout instead of z's.
+          fit: resize the picture to the size that the run was trained at, and the result back.
+          notes: told in plain words what was changed in the picture to make it an input.
 
         Returns:
-          uint8 ``[H, W, C_out]``.
+          ``[H, W, C_out]`` in the depth and value range of the run's targets: uint8, uint16 or
+          float32; RGB for a run of ``color_space="lab"``.
 
         Raises:
-          ValueError: another type or shape, or a seed that does not fit.
+          ValueError: a picture that cannot become an input, or a seed that does not fit.
         """
-        import tensorflow as tf
-
-        from tfpix2pix.algorithms.pix2pix import draw_noise
-        from tfpix2pix.data import convert_channels, to_float, to_uint8
-        from tfpix2pix.models import noise
-        from tfpix2pix.models.generator import noise_factor
-
         if not -(2**63) <= seed < 2**63:
             raise ValueError(f"seed {seed} does not fit in 64 bits")
+        x = self.form.read_input(self._decoded(image), notes)
+        height, width = x.shape[:2]
+        size = self.config.crop_size
+        if fit:
+            seen = _resized(x, size, size, nearest=self.form.x.is_classes)
+            y = _resized(self._generate(seen, seed, deterministic), height, width)
+        else:
+            y = self._generate(_pad(x, self.stride), seed, deterministic)[:height, :width]
+        return self.form.result(x, y)
+
+    def _decoded(self, image: np.ndarray | Decoded) -> Decoded:
+        from tfpix2pix.data import Decoded
+
+        if isinstance(image, Decoded):
+            return image
         image = np.asarray(image)
         if image.ndim == 2:
             image = image[..., None]
-        if image.dtype != np.uint8 or image.ndim != 3 or 0 in image.shape:
-            raise ValueError(
-                f"expected a uint8 image [H, W, C], got {image.dtype} {list(image.shape)}"
-            )
-        image = convert_channels(_on_white(image), self.config.input_channels)
-        height, width = image.shape[:2]
-        x = tf.constant(to_float(_pad(image, self.stride))[None])
+        if image.dtype.name not in ("uint8", "uint16", "float32"):
+            raise ValueError(f"expected uint8, uint16 or float32, got {image.dtype}")
+        if image.ndim != 3 or 0 in image.shape:
+            raise ValueError(f"expected an image [H, W, C], got {list(image.shape)}")
+        channels = image.shape[-1]
+        has_alpha = channels in (2, 4) and channels != self.form.x.channels
+        return Decoded(image, has_alpha, None, ())
+
+    def _generate(self, x: np.ndarray, seed: int, deterministic: bool) -> np.ndarray:
+        """G of one x ``[H, W, C]`` whose sides are multiples of the stride."""
+        import tensorflow as tf
+
+        from tfpix2pix.algorithms.pix2pix import draw_noise
+        from tfpix2pix.models import noise
+        from tfpix2pix.models.generator import noise_factor
+
+        x = tf.constant(x[None])
         if deterministic:
             size = noise.shape_for(
                 self.generator.inputs[1], *x.shape[1:3], noise_factor(self.config.crop_size)
@@ -93,8 +128,7 @@ class Translator:
         else:
             position = tf.constant([seed], tf.int64)
             z = draw_noise(self.generator, self.config, x, noise.INFERENCE, position)
-        y = self._forward(x, z)
-        return to_uint8(y[0].numpy()[:height, :width])
+        return self._forward(x, z)[0].numpy()
 
 
 def load(
@@ -113,6 +147,7 @@ def load(
       UserError: it is no run, has no checkpoint (that is whole), or not the one asked for.
     """
     config = Config.load(workdir)
+    form = form_of(config, workdir)
     from tfpix2pix.algorithms.pix2pix import generator_of
     from tfpix2pix.models.weights import named_weights
     from tfpix2pix.training.checkpoints import Checkpoints
@@ -121,7 +156,7 @@ def load(
     step = _step_of(checkpoints, checkpoint, workdir, say)
     generator = generator_of(config)
     facts = checkpoints.restore({"generator": named_weights(generator)}, step, say)
-    return Translator(config, generator, int(facts["step"]))
+    return Translator(config, generator, int(facts["step"]), form)
 
 
 def _step_of(
@@ -152,14 +187,6 @@ def _step_of(
     return int(checkpoint)
 
 
-def _on_white(image: np.ndarray) -> np.ndarray:
-    """uint8 ``[H, W, 2 or 4]`` without its alpha channel, on white; others as they are."""
-    if image.shape[-1] not in (2, 4):
-        return image
-    colour, alpha = image[..., :-1].astype(np.float32), image[..., -1:] / np.float32(255)
-    return np.rint(colour * alpha + 255 * (1 - alpha)).astype(np.uint8)
-
-
 def _pad(image: np.ndarray, multiple: int) -> np.ndarray:
     """``[H, W, C]`` padded by reflection, at the bottom and right, to multiples of a number."""
     height, width = image.shape[:2]
@@ -169,3 +196,11 @@ def _pad(image: np.ndarray, multiple: int) -> np.ndarray:
     # A single row or column has nothing to reflect, so it is repeated.
     mode = "reflect" if min(height, width) > 1 else "edge"
     return np.pad(image, [(0, bottom), (0, right), (0, 0)], mode=mode)
+
+
+def _resized(image: np.ndarray, height: int, width: int, nearest: bool = False) -> np.ndarray:
+    import tensorflow as tf
+
+    if nearest:
+        return tf.image.resize(image, [height, width], "nearest").numpy()
+    return tf.image.resize(image, [height, width], antialias=True).numpy()

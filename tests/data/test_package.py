@@ -20,7 +20,7 @@ def test_importing_pulls_in_neither_tensorflow_nor_pillow():
 
 def test_reading_folders_needs_no_tensorflow():
     program = (
-        "import sys; from tfpix2pix.data import open_dataset, read_image, SideBySideSource;"
+        "import sys; from tfpix2pix.data import open_dataset, read_image, FileSource;"
         "open_dataset('sample').describe(); print('tensorflow' in sys.modules)"
     )
     result = subprocess.run(

@@ -9,6 +9,7 @@ import math
 import pytest
 
 from tfpix2pix.config import PRESETS, Config, Preset, differences, nearest, resolve
+from tfpix2pix.data.paper_sets import PAPER_SETS
 from tfpix2pix.errors import UserError
 
 # === Defaults ===
@@ -57,8 +58,24 @@ BAD = {
     "seed": (0.5, [-1, 2**31]),
     "load_size": ("286", [31, 4097]),
     "flip": (1, []),
-    "input_channels": (True, [0, 2, 4]),
-    "target_channels": ("3", [0, 2, 4]),
+    "layout": (1, ["sidebyside", ""]),
+    "input_dir": (None, []),
+    "target_dir": (3, []),
+    "val_fraction": ("0.1", [-0.1, 0.95, math.nan]),
+    "input_key": (0, []),
+    "target_key": (None, []),
+    "input_channels": (True, [-1, 1025]),
+    "target_channels": ("3", [-1, 1025]),
+    "input_dtype": (8, ["uint32", "16"]),
+    "target_dtype": (None, ["int16"]),
+    "input_range": (255, []),
+    "target_range": (None, []),
+    "label_palette": (True, []),
+    "label_side": (0, ["left", "A"]),
+    "input_encoding": (1, ["one_hot", "colour"]),
+    "color_space": (None, ["hsv", "Lab"]),
+    "cache": (True, ["disk", ""]),
+    "data_dir": (None, []),
     "sample_pairs": (4.0, [3, 1_000_001]),
     "allow_mixed_sizes": ("true", []),
     "generator": (None, ["resnet"]),
@@ -182,7 +199,7 @@ def test_without_a_preset_it_is_quick_on_the_sample_set():
         ("cityscapes", 200, 1, "BtoA"),
         ("edges2shoes", 15, 4, "AtoB"),
         ("edges2handbags", 15, 4, "AtoB"),
-        ("night2day", 17, 4, "AtoB"),
+        ("night2day", 17, 4, "BtoA"),
     ],
 )
 def test_the_papers_experiments_have_its_settings(name, epochs, batch_size, direction):
@@ -192,10 +209,30 @@ def test_the_papers_experiments_have_its_settings(name, epochs, batch_size, dire
     assert (config.crop_size, config.load_size) == (256, 286)
 
 
-@pytest.mark.parametrize("name", ["facades", "facades_cpu", "maps", "night2day"])
-def test_a_preset_for_a_data_set_asks_for_it(name):
-    with pytest.raises(UserError, match=f"--preset={name} .*--dataset="):
-        resolve({"preset": name})
+@pytest.mark.parametrize(
+    ("name", "dataset"),
+    [("facades", "facades"), ("facades_cpu", "facades"), ("maps", "maps"), ("quick", "sample")],
+)
+def test_a_preset_names_its_data_set(name, dataset):
+    assert resolve({"preset": name}).dataset == dataset
+    assert resolve({"preset": name, "dataset": "/mine"}).dataset == "/mine"
+
+
+@pytest.mark.parametrize("name", PAPER_SETS)
+def test_a_set_of_the_paper_is_learned_in_its_direction(name):
+    assert resolve({"dataset": name}).direction == PAPER_SETS[name].direction
+    assert resolve({"preset": name}).direction == PAPER_SETS[name].direction
+    assert resolve({"dataset": name, "direction": "BtoA"}).direction == "BtoA"
+    assert resolve({"dataset": name, "direction": "AtoB"}).direction == "AtoB"
+    assert resolve({"dataset": f"/somewhere/{name}"}).direction == "AtoB"
+
+
+def test_two_folders_stand_for_data_set_and_direction():
+    config = resolve({"preset": "facades", "input_dir": "/a", "target_dir": "/b"})
+    assert (config.dataset, config.direction) == ("", "AtoB")
+    for flag, value in (("dataset", "/c"), ("direction", "BtoA")):
+        with pytest.raises(UserError, match=f"--{flag}={value} does not go with --input_dir"):
+            resolve({"input_dir": "/a", "target_dir": "/b", flag: value})
 
 
 def test_flags_win_over_the_preset():
@@ -329,8 +366,24 @@ MAY_CHANGE = {
     "checkpoint_every": 7,
     "keep_checkpoints": 7,
     "best_metric": "ssim",
+    "cache": "none",
+    "data_dir": "/elsewhere",
 }
 MAY_NOT = {
+    "layout": "two_folders",
+    "input_dir": "/a",
+    "target_dir": "/b",
+    "val_fraction": 0.2,
+    "input_key": "x",
+    "target_key": "y",
+    "input_dtype": "uint16",
+    "target_dtype": "uint16",
+    "input_range": "0:4095",
+    "target_range": "0:4095",
+    "label_palette": "facades",
+    "label_side": "input",
+    "input_encoding": "onehot",
+    "color_space": "lab",
     "dataset": "other",
     "direction": "BtoA",
     "crop_size": 128,
@@ -371,6 +424,20 @@ def test_every_other_field_makes_one(field):
     old = getattr(Config(), field)
     lines = differences(Config(), {field: MAY_NOT[field]})
     assert lines == [f"--{field}: the run has {old}, the command says {MAY_NOT[field]}"]
+
+
+@pytest.mark.parametrize(
+    ("field", "settled", "other"),
+    [
+        ("input_channels", 1, 3),
+        ("target_dtype", "uint16", "uint8"),
+        ("label_side", "input", "target"),
+    ],
+)
+def test_what_the_data_settled_is_no_difference_to_what_was_left_open(field, settled, other):
+    saved = Config(**{field: settled})
+    assert differences(saved, dataclasses.asdict(Config())) == []
+    assert len(differences(saved, {field: other})) == 1
 
 
 def test_the_same_value_makes_no_difference():

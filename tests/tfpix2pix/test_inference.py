@@ -195,7 +195,7 @@ def test_a_grey_run_makes_grey_pictures_of_anything(grey_model):
 @pytest.mark.parametrize(
     "image",
     [
-        np.zeros((8, 8, 3), np.float32),
+        np.zeros((8, 8, 3), np.float32),  # floats have no scale that an 8-bit run knows
         np.zeros((8, 8, 3), np.int64),
         np.zeros((8, 8, 3), bool),
         np.zeros((8,), np.uint8),
@@ -207,9 +207,26 @@ def test_a_grey_run_makes_grey_pictures_of_anything(grey_model):
     ],
     ids=lambda image: f"{image.dtype}{list(image.shape)}",
 )
-def test_what_is_no_8_bit_picture_is_refused(model, image):
-    with pytest.raises(ValueError, match=r"uint8 image|channels"):
+def test_what_is_no_picture_is_refused(model, image):
+    with pytest.raises(ValueError, match=r"expected|channels|float32 values"):
         model.translate(image)
+
+
+def test_16_bits_are_brought_to_the_runs_depth(model):
+    eight = picture(20, 33, 3)
+    notes = []
+    found = model.translate(eight * np.uint16(257), notes=notes)
+    np.testing.assert_array_equal(found, model.translate(eight))
+    assert notes == ["uint16 values brought to uint8"]
+
+
+def test_a_fitted_picture_keeps_its_size_and_is_what_the_network_made_of_the_small_one(model):
+    flat = np.full((SIZE * 3, SIZE * 2, 3), (10, 200, 90), np.uint8)
+    small = model.translate(flat[:SIZE, :SIZE], seed=3)
+    found = model.translate(flat, seed=3, fit=True)
+    assert found.shape == flat.shape
+    # Enlarging keeps the mean, up to the weight of border pixels and rounding.
+    assert abs(found.astype(float).mean() - small.astype(float).mean()) < 3
 
 
 # === Loading ===

@@ -16,8 +16,8 @@ def generator_of(config: Config) -> tf.keras.Model:
     """The generator that a config describes, with Keras's initial weights."""
     return build_generator(
         crop_size=config.crop_size,
-        input_channels=config.input_channels,
-        output_channels=config.target_channels,
+        input_channels=config.x_channels,
+        output_channels=config.y_channels,
         ngf=config.ngf,
         norm=config.norm,
         dropout=config.dropout,
@@ -29,8 +29,8 @@ def discriminator_of(config: Config) -> tf.keras.Model:
     """The discriminator that a config describes, with Keras's initial weights."""
     return build_discriminator(
         receptive_field=config.receptive_field,
-        input_channels=config.input_channels,
-        output_channels=config.target_channels,
+        input_channels=config.x_channels,
+        output_channels=config.y_channels,
         ndf=config.ndf,
         norm=config.norm,
         conditional=config.loss in ("cgan", "l1+cgan"),

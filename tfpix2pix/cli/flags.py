@@ -138,7 +138,8 @@ def _add_field(group: Any, field: dataclasses.Field[Any]) -> None:
     choices = field.metadata["choices"]
     if field.name == "preset":
         choices = tuple(PRESETS)
-    metavar = "|".join(map(str, choices)) if choices else kind.__name__.upper()
+    named = [str(choice) for choice in choices if choice != ""]
+    metavar = "|".join(named) if named else kind.__name__.upper()
     group.add_argument(
         f"--{field.name}",
         dest=field.name,
@@ -160,7 +161,7 @@ def _default_text(field: dataclasses.Field[Any]) -> str:
     quick = PRESETS[DEFAULT_PRESET].values
     if field.name in quick:
         return f"[{DEFAULT_PRESET} {show(quick[field.name])}, paper {show(field.default)}]"
-    return f"[{show(field.default)}]"
+    return f"[{show(field.default)}]" if field.default != "" else ""
 
 
 def given_config(args: argparse.Namespace) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -38,24 +39,16 @@ def add_flags(parser: Parser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     given = given_config(args)
-    if "dataset" in given:
-        given["dataset"] = _absolute(given["dataset"])
+    for name in ("dataset", "input_dir", "target_dir", "label_palette"):
+        if given.get(name):
+            given[name] = _absolute(given[name])
     workdir, config = _workdir_and_config(args.workdir, given)
 
-    from tfpix2pix.data import open_dataset
+    from tfpix2pix.pair_form import open_source
     from tfpix2pix.progress import ProgressLine, duration, say
 
     _check_writable(workdir)
-    source = open_dataset(
-        config.dataset,
-        direction=config.direction,
-        input_channels=config.input_channels,
-        target_channels=config.target_channels,
-        sample_pairs=config.sample_pairs,
-        sample_size=max(config.load_size, config.crop_size),
-        seed=config.seed,
-        allow_mixed_sizes=config.allow_mixed_sizes,
-    )
+    source = open_source(config, workdir)
     total_files = sum(source.count(split) for split in ("train", "val", "test"))
     with ProgressLine("checking", total_files, "pair") as line:
         source.check(lambda done, total: line.show(done))
@@ -169,7 +162,8 @@ def _preset_fields(name: str) -> list[str]:
 
 def _absolute(dataset: str) -> str:
     """A folder by its absolute path, so that the run can be continued from anywhere."""
-    if dataset == "sample":  # the embedded set, whatever stands in this folder
+    # The embedded set, whatever stands in this folder; a TFDS name is no path.
+    if dataset == "sample" or dataset.startswith("tfds:"):
         return dataset
     path = Path(dataset).expanduser()
     # abspath takes ".." out too: the same folder from elsewhere must compare equal.
@@ -178,12 +172,22 @@ def _absolute(dataset: str) -> str:
 
 def _default_workdir(config: Config) -> Path:
     """``runs/sample``, ``runs/FOLDER``, ``runs/PRESET-FOLDER`` or, where it says it all, PRESET."""
-    name = Path(config.dataset).name or "data"
+    name = _short_name(config)
     if config.preset == DEFAULT_PRESET:
         return Path("runs", name)
     if config.preset.startswith(name):
         return Path("runs", config.preset)
     return Path("runs", f"{config.preset}-{name}")
+
+
+def _short_name(config: Config) -> str:
+    """What the data set is called, fit for a folder's name."""
+    if config.input_dir:
+        return f"{Path(config.input_dir).name}-to-{Path(config.target_dir).name}"
+    if config.dataset.startswith("tfds:"):
+        return re.sub(r"[^\w.-]+", "-", config.dataset[len("tfds:") :])
+    path = Path(config.dataset)
+    return (path.stem if path.is_file() else path.name) or "data"
 
 
 def _summary(config: Config, workdir: Path) -> str:

@@ -10,15 +10,23 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tfpix2pix.cli.flags import Parser, add_boolean, fail, number
 from tfpix2pix.config import Config
 from tfpix2pix.errors import UserError
+from tfpix2pix.pair_form import form_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tfpix2pix.inference import Translator
 
 USAGE = "tfpix2pix translate --workdir=RUN --input=IMAGE|FOLDER|GLOB --output=IMAGE|FOLDER"
 DESCRIPTION = """\
 Translates images with a trained run. They need no target and may have any size: each is padded to
-what the network needs and the result cropped back. Results are named after the input, as PNG.
+what the network needs and the result cropped back. Results are named after the input, and have the
+depth of the run's targets: PNG of 8 or 16 bits, TIFF for floats and more than four channels.
 
 A file that cannot be read is reported and skipped, the rest is done, and the exit code is 1."""
 
@@ -43,14 +51,21 @@ def add_flags(parser: Parser) -> None:
     group.add_argument(
         "--output",
         metavar="PATH",
-        help="a file ending in .png or .jpg for one image, else a folder, made if it is missing "
-        "(required)",
+        help="a file for one image (.png, .jpg, .tif, .webp, .bmp or .npy), else a folder, made if "
+        "it is missing (required)",
     )
     add_boolean(
         group,
         "side_by_side",
         "the images are pairs in the pix2pix layout: translate the half that the run takes as "
         "input [false]",
+    )
+    group.add_argument(
+        "--labels",
+        default="raw",
+        metavar="raw|color|index",
+        help="for a run that makes label images: as the network painted them, snapped to the "
+        "palette's colours, or index maps [raw]",
     )
     group = parser.add_argument_group("How")
     group.add_argument(
@@ -82,7 +97,15 @@ def main(args: argparse.Namespace) -> int:
     if not -(2**63) <= args.seed < 2**63:
         raise UserError(f"--seed={args.seed} does not fit in 64 bits; give a smaller number")
     config = Config.load(args.workdir)
-    jobs = _jobs(args.input, args.output)
+    form = form_of(config, args.workdir)
+    if args.labels not in ("raw", "color", "index"):
+        raise UserError(f"--labels={args.labels}: expected raw, color or index")
+    if args.labels != "raw" and not form.y.is_classes:
+        raise UserError(
+            f"--labels={args.labels} is for runs whose target shows labels (--label_palette), and "
+            "this one's does not; drop it"
+        )
+    jobs = _jobs(args.input, args.output, form.suffix)
 
     from tfpix2pix.quiet import import_tensorflow
 
@@ -110,7 +133,7 @@ def main(args: argparse.Namespace) -> int:
     with ProgressLine("translating", len(jobs), "image") as line:
         for done, job in enumerate(jobs, start=1):
             try:
-                notes.update(_translate(translator, config, job, args))
+                notes.update(_translate(translator, job, args))
             except UserError as error:
                 failed += 1
                 sys.stdout.flush()
@@ -126,59 +149,66 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _translate(translator: object, config: Config, job: Job, args: argparse.Namespace) -> list[str]:
+def _translate(translator: Translator, job: Job, args: argparse.Namespace) -> list[str]:
     """Translates one file; returns what had to be done to it, in plain words."""
     import tensorflow as tf
 
-    from tfpix2pix.data import read_image_with_notes, split_pair, write_image
+    from tfpix2pix.data import decode, split_decoded, write_image
 
-    image, notes = read_image_with_notes(job.source, config.input_channels)
+    config = translator.config
+    image = decode(job.source)
+    notes = list(image.notes)
     if args.side_by_side:
         try:
-            image, _ = split_pair(image, config.direction)
+            image, _ = split_decoded(image, config.direction)
         except ValueError as error:
             raise UserError(f"{job.source}: {error}; --side_by_side expects pairs") from None
-    height, width = image.shape[:2]
+    height, width = image.array.shape[:2]
     size = config.crop_size
-    if args.fit:
-        image = _resize(image, size, size)
-    elif min(height, width) >= 2 * size or max(height, width) <= size // 2:
+    if not args.fit and (min(height, width) >= 2 * size or max(height, width) <= size // 2):
         notes.append(
             f"far from the {size} pixels that the run was trained at; --fit resizes them to that"
         )
     try:
-        picture = translator.translate(image, seed=args.seed, deterministic=args.deterministic)
+        picture = translator.translate(
+            image, seed=args.seed, deterministic=args.deterministic, fit=args.fit, notes=notes
+        )
+    except ValueError as error:
+        raise UserError(
+            f"{job.source}: {error}; expected an input as the run was trained on "
+            f"({translator.form.x.describe()})"
+        ) from None
     except (tf.errors.ResourceExhaustedError, MemoryError):
         raise UserError(
             f"{job.source}: {width}x{height} pixels do not fit into memory; use --fit, or cut it"
         ) from None
-    if args.fit:
-        picture = _resize(picture, height, width)
-    write_image(job.target, picture)
+    write_image(job.target, _labelled(picture, translator, args.labels))
     return notes
 
 
-def _resize(image: object, height: int, width: int) -> object:
-    import tensorflow as tf
-
-    from tfpix2pix.data import to_uint8
-
-    resized = tf.image.resize(image, [height, width], antialias=True)
-    return to_uint8(resized.numpy() / 127.5 - 1)
+def _labelled(picture: np.ndarray, translator: Translator, labels: str) -> np.ndarray:
+    """The picture, or what ``--labels`` makes of it."""
+    if labels == "raw":
+        return picture
+    palette = translator.form.y.palette
+    classes = palette.to_classes(picture)
+    return palette.to_colors(classes) if labels == "color" else palette.to_indices(classes)
 
 
 # === What goes where ===
 
 
-def _jobs(source: str, output: str) -> list[Job]:
+def _jobs(source: str, output: str, suffix: str) -> list[Job]:
     """The images that ``--input`` names, each with the file it becomes.
 
     Raises:
       UserError: nothing there, no images, or an output that cannot be meant.
     """
+    from tfpix2pix.data.images import WRITABLE
+
     base, names = _inputs(source)
     target = Path(output).expanduser()
-    is_file_name = target.suffix.lower() in (".png", ".jpg", ".jpeg") and not target.is_dir()
+    is_file_name = target.suffix.lower() in WRITABLE and not target.is_dir()
     single = base / names[0] if len(names) == 1 else None
     if is_file_name:
         if single is None:
@@ -190,10 +220,10 @@ def _jobs(source: str, output: str) -> list[Job]:
     else:
         if target.exists() and not target.is_dir():
             raise UserError(
-                f"--output={output} is a file that is no PNG or JPEG; give a folder or a name that "
-                "ends in .png or .jpg"
+                f"--output={output} is a file of no image format; give a folder or a name that "
+                "ends in .png, .jpg, .tif or the like"
             )
-        jobs = [Job(base / name, target / result) for name, result in _result_names(names)]
+        jobs = [Job(base / name, target / result) for name, result in _result_names(names, suffix)]
     for job in jobs:
         if job.target.exists() and os.path.samefile(job.source, job.target):
             raise UserError(
@@ -213,7 +243,7 @@ def _inputs(source: str) -> tuple[Path, list[str]]:
         names = sorted(entry.name for entry in _files(path) if is_image_name(entry.name))
         if not names:
             raise UserError(
-                f"--input={source} holds no .jpg, .jpeg or .png image; for images in its "
+                f"--input={source} holds no image (.jpg, .png, .tif, ...); for images in its "
                 f"subfolders give --input='{source.rstrip('/')}/**/*.png'"
             )
         return path, names
@@ -222,8 +252,8 @@ def _inputs(source: str) -> tuple[Path, list[str]]:
         files = sorted(m for m in matches if is_image_name(m) and os.path.isfile(m))
         if not files:
             raise UserError(
-                f"--input={source} matches no .jpg, .jpeg or .png image; check the pattern, and "
-                "quote it"
+                f"--input={source} matches no image (.jpg, .png, .tif, ...); check the pattern, "
+                "and quote it"
             )
         base = os.path.commonpath([os.path.dirname(os.path.abspath(f)) for f in files])
         return Path(base), [os.path.relpath(os.path.abspath(f), base) for f in files]
@@ -237,12 +267,12 @@ def _files(folder: Path) -> Iterator[os.DirEntry[str]]:
         yield from (entry for entry in entries if entry.is_file())
 
 
-def _result_names(names: list[str]) -> list[tuple[str, str]]:
-    """Each name with that of its PNG; where two would meet, the old extension stays in it."""
+def _result_names(names: list[str], suffix: str) -> list[tuple[str, str]]:
+    """Each name with that of its result; where two would meet, the old extension stays in it."""
     stems = Counter(os.path.splitext(name)[0].casefold() for name in names)
 
     def result(name: str) -> str:
         stem = os.path.splitext(name)[0]
-        return (stem if stems[stem.casefold()] == 1 else name) + ".png"
+        return (stem if stems[stem.casefold()] == 1 else name) + suffix
 
     return [(name, result(name)) for name in names]

@@ -8,6 +8,10 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.data import PairForm, Side
+
+RGB = PairForm(Side(3), Side(3))
+
 
 class Evaluator(Protocol):
     """One measure over any number of images, fed batch by batch."""
@@ -15,7 +19,8 @@ class Evaluator(Protocol):
     name: str
 
     def update(self, y: np.ndarray, fake: np.ndarray) -> None:
-        """Takes in a batch: targets and generated images, uint8 ``[B, H, W, C]``."""
+        """Takes in a batch: targets and generated images ``[B, H, W, C]``, values 0 to 255 (uint8,
+        or float64 with finer steps)."""
 
     def result(self) -> float:
         """The measure over all images so far; NaN before the first."""
@@ -49,6 +54,7 @@ def evaluate(
     batches: Iterable[tuple[tf.Tensor, tf.Tensor]],
     generate: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
     on_batch: Callable[[int], None] = lambda images: None,
+    form: PairForm = RGB,
 ) -> dict[str, float]:
     """Feeds a split to evaluators.
 
@@ -58,18 +64,20 @@ def evaluate(
       generate: makes float32 images in [-1, 1] of ``(x, positions)``, where positions, int64
         ``[B]``, are the images' places in the split.
       on_batch: told the number of images done.
+      form: of the pairs; it says what the pictures are that the measures see.
 
     Returns:
       The results by evaluator name, and ``images``, how many there were. Measures are taken on
-      8-bit pictures, which is what a person gets.
+      the pictures as their files would hold them, which is what a person gets: with the target's
+      depth, on the scale 0 to 255.
     """
-    from tfpix2pix.data import to_uint8
-
     done = 0
     for x, y in batches:
         positions = tf.range(done, done + x.shape[0], dtype=tf.int64)
-        fake = to_uint8(generate(x, positions)).numpy()
-        target = to_uint8(y).numpy()
+        generated = generate(x, positions)
+        x = x.numpy()
+        fake = form.levels(x, generated.numpy())
+        target = form.levels(x, y.numpy())
         for evaluator in evaluators:
             evaluator.update(target, fake)
         done += len(target)

@@ -25,12 +25,13 @@ from tfpix2pix.algorithms import Pix2Pix
 from tfpix2pix.algorithms.pix2pix import draw_noise
 from tfpix2pix.config import Config
 from tfpix2pix.data import (
+    PairForm,
     PairSource,
     PairStore,
+    cache_dir,
     evaluation_batches,
     explain,
     open_store,
-    to_uint8,
     training_batches,
     write_image,
 )
@@ -38,6 +39,7 @@ from tfpix2pix.errors import UserError
 from tfpix2pix.evaluation import L1, PSNR, SSIM, evaluate
 from tfpix2pix.files import write_bytes, write_json, write_text
 from tfpix2pix.models import noise
+from tfpix2pix.pair_form import save_palette, settled
 from tfpix2pix.progress import ProgressLine, say
 from tfpix2pix.report.records import read_records
 from tfpix2pix.training.checkpoints import Checkpoints
@@ -120,8 +122,10 @@ class _Run:
         stop: StopRequest,
         say: Callable[[str], None],
     ) -> None:
+        config = settled(config, source.form)
         self.config, self.workdir, self.source = config, workdir, source
         self.command, self.stop, self.say = command, stop, say
+        self.form = source.form
         self.identity = source.identity()  # looks at every file, so once and not per checkpoint
         self.total = config.total_steps(source.count("train"))
         self.algorithm = Pix2Pix(config, strategy)
@@ -140,7 +144,7 @@ class _Run:
             if read_records(self.workdir).run.get("steps_done") != start:
                 self._write_facts(start)  # killed between its last checkpoint and its last line
             return Outcome(start, self.total, self._draw_report(), 0, self.seconds)
-        _make_workdir(self.workdir, self.config)
+        _make_workdir(self.workdir, self.config, self.form)
         if start:
             self.say(f"continuing from step {start:,} of {self.total:,} in {self.workdir}")
         elif read_history(self.workdir):
@@ -294,6 +298,7 @@ class _Run:
                 batches,
                 self._generate,
                 on_batch=lambda done: self.line.show(step, f"measuring on val {done:,}/{total:,}"),
+                form=self.form,
             )
         except tf.errors.OpError as error:
             raise explain(error, self.val) from None
@@ -316,7 +321,10 @@ class _Run:
         started = time.monotonic()
         fake = np.concatenate(
             [
-                to_uint8(self._generate(x[None], tf.constant([index], tf.int64))).numpy()
+                self.form.picture_of_y(
+                    x[None].numpy(),
+                    self._generate(x[None], tf.constant([index], tf.int64)).numpy(),
+                )
                 for index, x in zip(self.fixed_indices, self.fixed_x, strict=True)
             ]
         )
@@ -364,9 +372,15 @@ class _Run:
     def _open_store(self, split: str) -> PairStore:
         total = self.source.count(split)
         with ProgressLine(f"reading {split}", total, "pair") as line:
-            store = open_store(self.source, split, progress=lambda done, _: line.show(done))
-        if not store.in_memory:
-            self.say(store.describe())
+            store = open_store(
+                self.source,
+                split,
+                cache=self.config.cache,
+                cache_dir=cache_dir(self.config.data_dir),
+                progress=lambda done, _: line.show(done),
+            )
+        if split == "train" or not store.in_memory:
+            self.say(f"pairs: {store.describe()}")
         return store
 
     def _keep_fixed_pairs(self) -> None:
@@ -379,10 +393,8 @@ class _Run:
             evaluation_batches(store, size=self.config.crop_size, indices=self.fixed_indices)
         )
         self.fixed_x = [x[0] for x, _ in pairs]
-        self.fixed = {
-            "x": to_uint8(np.stack([x[0].numpy() for x, _ in pairs])),
-            "y": to_uint8(np.stack([y[0].numpy() for _, y in pairs])),
-        }
+        x, y = (np.stack([pair[side][0].numpy() for pair in pairs]) for side in (0, 1))
+        self.fixed = {"x": self.form.picture_of_x(x), "y": self.form.picture_of_y(x, y)}
         names = np.array([store.pair_name(index) for index in self.fixed_indices])
         folder = self.workdir / "samples"
         folder.mkdir(exist_ok=True)
@@ -391,8 +403,9 @@ class _Run:
         write_bytes(folder / "fixed.npz", content.getvalue())
         # As single images too: something to try `tfpix2pix translate` on.
         (folder / "inputs").mkdir(exist_ok=True)
-        for name, x in zip(names, self.fixed["x"], strict=True):
-            write_image(folder / "inputs" / f"{Path(str(name)).name}.png", x)
+        for name, image in zip(names, self.form.input_file(x), strict=True):
+            suffix = ".png" if image.dtype != np.float32 and image.shape[-1] <= 4 else ".tif"
+            write_image(folder / "inputs" / f"{Path(str(name)).name}{suffix}", image)
 
     def _show(self, step: int) -> None:
         if not self.line.due:
@@ -501,9 +514,10 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     )
 
 
-def _make_workdir(workdir: Path, config: Config) -> None:
+def _make_workdir(workdir: Path, config: Config, form: PairForm) -> None:
     try:
         workdir.mkdir(parents=True, exist_ok=True)
+        save_palette(form, workdir)
         write_text(workdir / "config.json", config.to_json())
         (workdir / "samples").mkdir(exist_ok=True)
     except OSError as error:

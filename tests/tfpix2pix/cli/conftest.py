@@ -30,6 +30,14 @@ TRAINED = {
     "log_every": 2,
     "sample_images": 2,
 }
+AS_DRAWN = {
+    "input_channels": 3,
+    "target_channels": 3,
+    "input_dtype": "uint8",
+    "target_dtype": "uint8",
+    "input_range": "0:255",
+    "target_range": "0:255",
+}
 _RUN = "import sys; sys.argv[0] = 'tfpix2pix'; from tfpix2pix.cli.main import run; run()"
 
 
@@ -116,8 +124,8 @@ def run_copy(trained, tmp_path) -> Path:
 
 @pytest.fixture(scope="session")
 def trained_config():
-    """The config that the flags of the tiny run make."""
-    return resolve(TRAINED)
+    """The config that the flags of the tiny run make, with what the data settled."""
+    return resolve({**TRAINED, **AS_DRAWN})
 
 
 @pytest.fixture

@@ -250,7 +250,7 @@ def test_translate_many_images_to_one_file(translate_refused, photo, draw):
 
 def test_translate_to_a_file_that_is_no_image(translate_refused, photo, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    assert "no PNG or JPEG" in translate_refused(photo, tmp_path / "notes.txt")
+    assert "no image format" in translate_refused(photo, tmp_path / "notes.txt")
 
 
 def test_translate_with_a_seed_that_is_no_number(translate_refused, photo):

@@ -46,6 +46,8 @@ def test_the_page_of_train_has_every_field_of_the_config_with_its_default(manual
         match = re.search(rf"^  --{field.name}[,= \n].*\n((?:      .*\n)*)", page, re.MULTILINE)
         assert match, field.name
         text = " ".join(match[1].split())
+        if field.default == "":  # what is left empty has its meaning in the text
+            continue
         shown = text[text.rindex("[") :]
         default = "quick" if field.name == "preset" else field.default
         expected = str(default).lower() if isinstance(default, bool) else str(default)

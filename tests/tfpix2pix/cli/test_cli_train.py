@@ -202,7 +202,7 @@ def test_an_own_folder_without_val_in_the_other_direction(run_cli, pairs, draw, 
         "--workdir=run",
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "6 train pairs of 32x32 (side by side, BtoA: right to left)" in done.stdout
+    assert "6 train pairs of 32x32 (side by side, BtoA: right to left; RGB, 8 bit)" in done.stdout
     assert "no val split" in done.stdout
     assert (tmp_path / "run" / "report.html").is_file()
     config = Config.load(tmp_path / "run")

@@ -1,0 +1,468 @@
+"""What the two images of a pair are: their stored arrays, what networks see, what people see.
+
+Sources load *stored* arrays: pixels at the depth of their files, or class numbers where a label
+palette is given. `Side.to_network` turns them into what a network sees in [-1, 1];
+`PairForm.picture_of_y` and `PairForm.result` turn a network's picture back, at that depth.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfpix2pix.data import images
+from tfpix2pix.errors import DataError
+
+if TYPE_CHECKING:
+    from tfpix2pix.data.palette import Palette
+
+DTYPES = ("uint8", "uint16", "float32")
+FULL_SCALE = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}
+ENCODINGS = ("color", "onehot")
+COLOR_SPACES = ("rgb", "lab")
+
+# The paper colours photographs in CIELAB (section 4, "L in, ab out") and names no scale. L has
+# 0..100 by definition; no colour of sRGB has |a| or |b| above 108.
+L_RANGE = (0.0, 100.0)
+AB_RANGE = (-110.0, 110.0)
+
+# A label image is one if the palette explains at least this share of its pixels.
+LEAST_COVERED = 0.9
+
+
+# === Wishes ===
+
+
+@dataclasses.dataclass(frozen=True)
+class SideWish:
+    """What the user asked of one image of the pair; empty means as the files are.
+
+    Attributes:
+      flag: ``input`` or ``target``, for messages.
+      channels: 0, or the number to convert to.
+      dtype: empty, or one of `DTYPES` to convert to.
+      value_range: empty, or ``LOW:HIGH``, the values that become -1 and 1.
+    """
+
+    flag: str
+    channels: int = 0
+    dtype: str = ""
+    value_range: str = ""
+
+    def __post_init__(self) -> None:
+        if self.channels < 0:
+            raise DataError(f"--{self.flag}_channels={self.channels}: expected 0 or more.")
+        if self.dtype and self.dtype not in DTYPES:
+            raise DataError(
+                f"--{self.flag}_dtype={self.dtype}: expected one of {', '.join(DTYPES)}."
+            )
+        self.limits()
+
+    def limits(self) -> tuple[float, float] | None:
+        """``(low, high)`` of `value_range`; None where it is empty.
+
+        Raises:
+          DataError: it is not of the form LOW:HIGH, or LOW is not below HIGH.
+        """
+        if not self.value_range:
+            return None
+        low, colon, high = self.value_range.partition(":")
+        try:
+            limits = (float(low), float(high))
+        except ValueError:
+            colon = ""
+        if not colon or not np.isfinite(limits).all() or limits[0] >= limits[1]:
+            raise DataError(
+                f"--{self.flag}_range={self.value_range}: expected LOW:HIGH, two numbers with LOW "
+                "below HIGH, such as 0:4095."
+            )
+        return limits
+
+
+@dataclasses.dataclass(frozen=True)
+class FormWish:
+    """What the user asked of both images; see `SideWish` and `PairForm`.
+
+    Attributes:
+      x, y: of each image.
+      palette: of the label images, or None.
+      label_side: which image shows labels: ``input``, ``target``, or empty to find out.
+      encoding: how a network sees input labels: ``color`` or ``onehot``.
+      color_space: ``rgb``, or ``lab`` (L in, ab out).
+    """
+
+    x: SideWish = SideWish("input")
+    y: SideWish = SideWish("target")
+    palette: Palette | None = None
+    label_side: str = ""
+    encoding: str = "color"
+    color_space: str = "rgb"
+
+    def __post_init__(self) -> None:
+        if self.encoding == "onehot" and self.palette is None:
+            raise DataError(
+                "--input_encoding=onehot needs to know the classes; give --label_palette=facades, "
+                "camvid, cityscapes or a JSON file."
+            )
+        if self.encoding == "onehot" and self.label_side == "target":
+            raise DataError(
+                "--input_encoding=onehot needs labels as the input, --label_side=target says that "
+                "they are the target; drop one of the two, or turn --direction round."
+            )
+        if self.color_space == "lab" and self.palette is not None:
+            raise DataError(
+                "--color_space=lab is for photographs, --label_palette for label images; drop one "
+                "of the two."
+            )
+
+    @property
+    def settled(self) -> bool:
+        """True if the wish alone says what the form is, without looking at any file."""
+        if self.color_space == "lab":
+            return True
+        labels = {"input": self.x, "target": self.y}
+        if self.palette is not None:
+            if not self.label_side:
+                return False
+            del labels[self.label_side]
+        return all(w.channels and w.dtype and w.value_range for w in labels.values())
+
+    def form(self) -> PairForm:
+        """The form that a settled wish describes."""
+        if self.color_space == "lab":
+            return PairForm(
+                Side(1, "float32", *L_RANGE), Side(2, "float32", *AB_RANGE), color_space="lab"
+            )
+        sides = {}
+        for wish in (self.x, self.y):
+            if self.palette is not None and self.label_side == wish.flag:
+                encoding = self.encoding if wish.flag == "input" else "color"
+                sides[wish.flag] = label_side(self.palette, encoding, wish)
+            else:
+                sides[wish.flag] = Side(wish.channels, wish.dtype, *wish.limits())
+        return PairForm(sides["input"], sides["target"])
+
+
+def label_side(palette: Palette, encoding: str, wish: SideWish) -> Side:
+    """The side that shows labels of `palette`.
+
+    Raises:
+      DataError: another number of channels is wished than labels have.
+    """
+    channels = len(palette) if encoding == "onehot" else 3
+    if wish.channels not in (0, channels):
+        raise DataError(
+            f"--{wish.flag}_channels={wish.channels}: labels of {len(palette)} classes have "
+            f"{channels} channels ({encoding}); drop --{wish.flag}_channels."
+        )
+    return Side(channels, "uint8", *FULL_SCALE["uint8"], palette=palette, encoding=encoding)
+
+
+# === Sides ===
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """One image of a pair.
+
+    Attributes:
+      channels: of x (or y) as networks see it.
+      dtype: of the stored array, and of results: ``uint8``, ``uint16`` or ``float32``.
+      low, high: the stored values that become -1 and 1.
+      palette: if given, stored arrays hold class numbers, uint8 ``[H, W, 1]``.
+      encoding: how networks see classes: ``color``, the palette's colours, or ``onehot``, one
+        channel for each class with 1 where it is and 0 elsewhere.
+    """
+
+    channels: int
+    dtype: str = "uint8"
+    low: float = 0.0
+    high: float = 255.0
+    palette: Palette | None = None
+    encoding: str = "color"
+
+    @property
+    def is_classes(self) -> bool:
+        return self.palette is not None
+
+    @property
+    def stored_channels(self) -> int:
+        return 1 if self.is_classes else self.channels
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of one pixel's stored values."""
+        return self.stored_channels * np.dtype(self.dtype).itemsize
+
+    @property
+    def value_range(self) -> str:
+        """``LOW:HIGH``, as the config records it."""
+        return f"{self.low:.9g}:{self.high:.9g}"
+
+    @property
+    def whole_scale(self) -> bool:
+        """True if no value of the type lies outside low..high."""
+        return FULL_SCALE.get(self.dtype) == (self.low, self.high)
+
+    def describe(self) -> str:
+        """A few words: ``RGB, 8 bit``."""
+        if self.is_classes:
+            return f"{len(self.palette)} classes of '{self.palette.name}' ({self.encoding})"
+        names = {1: "grey", 2: "2 channels", 3: "RGB", 4: "RGBA"}
+        name = names.get(self.channels, f"{self.channels} channels")
+        depth = {"uint8": "8 bit", "uint16": "16 bit", "float32": "32-bit float"}[self.dtype]
+        return f"{name}, {depth}" + ("" if self.whole_scale else f", {self.value_range}")
+
+    # === Stored arrays ===
+
+    def store(self, picture: images.Decoded, notes: list[str] | None = None) -> np.ndarray:
+        """A decoded file as a stored array, ``[H, W, stored_channels]`` of type `dtype`.
+
+        Args:
+          picture: the file.
+          notes: told in plain words what was changed on the way.
+
+        Raises:
+          ValueError: it cannot be made one; a sentence without the file's name.
+        """
+        if self.is_classes:
+            return classes_of(picture, self.palette)[..., None]
+        array = images.fit_channels(picture.array, picture.has_alpha, self.channels, notes)
+        if notes is not None and array.dtype != self.dtype:
+            notes.append(f"{array.dtype} values brought to {self.dtype}")
+        return images.fit_depth(array, self.dtype)
+
+    def to_network(self, values):
+        """Stored values, as float32, to what networks see.
+
+        Args:
+          values: float32 tensor ``[..., stored_channels]``; class numbers are whole.
+
+        Returns:
+          float32 tensor ``[..., channels]`` in [-1, 1].
+        """
+        import tensorflow as tf
+
+        if self.is_classes:
+            classes = tf.cast(values[..., 0], tf.int32)
+            if self.encoding == "onehot":
+                return tf.one_hot(classes, self.channels)
+            values = tf.gather(tf.constant(self.palette.colors, tf.float32), classes)
+            return values / 127.5 - 1.0
+        if self.low:
+            values = values - self.low
+        scaled = values / ((self.high - self.low) / 2) - 1.0
+        return scaled if self.whole_scale else tf.clip_by_value(scaled, -1.0, 1.0)
+
+    def from_network(self, image: np.ndarray) -> np.ndarray:
+        """What `to_network` undoes: ``[..., channels]`` in [-1, 1] to values of type `dtype`.
+
+        Whole-number types are rounded and clipped to low..high. Labels become their colours as
+        the network painted them, not snapped to the palette; see `picture`.
+        """
+        image = np.asarray(image)
+        if self.encoding == "onehot" and self.is_classes:
+            return self.palette.to_colors(image.argmax(axis=-1).astype(np.uint8))
+        if self.dtype == "float32":
+            half = np.float32((self.high - self.low) / 2)
+            return (image.astype(np.float32) + np.float32(1)) * half + np.float32(self.low)
+        # float32 has digits enough for 8 bits; 16 bits would lose some of theirs.
+        kind = np.float32 if self.dtype == "uint8" else np.float64
+        half = kind((self.high - self.low) / 2)
+        values = np.rint((image.astype(kind) + kind(1)) * half + kind(self.low))
+        return np.clip(values, np.ceil(self.low), np.floor(self.high)).astype(self.dtype)
+
+    def picture(self, image: np.ndarray) -> np.ndarray:
+        """What a person sees: ``[..., channels]`` in [-1, 1] to uint8 ``[..., 1 or 3]``.
+
+        The value range low..high spans black to white. Of two channels the first is shown, of
+        more than three the first three; one-hot classes are painted in their colours.
+        """
+        image = np.asarray(image)
+        if self.is_classes and self.encoding == "onehot":
+            return self.from_network(image)
+        shown = image[..., :3] if image.shape[-1] >= 3 else image[..., :1]
+        return np.clip(np.rint((shown + 1.0) * 127.5), 0, 255).astype(np.uint8)
+
+    def levels(self, image: np.ndarray) -> np.ndarray:
+        """An image as its file will hold it, on the scale 0 (low) to 255 (high), for measures.
+
+        Args:
+          image: ``[..., channels]`` in [-1, 1].
+
+        Returns:
+          uint8 for 8-bit sides of the whole scale, else float64 with the depth's own steps.
+        """
+        if self.dtype == "uint8" and self.whole_scale:
+            return self.from_network(image)
+        return (self.from_network(image).astype(np.float64) - self.low) * (
+            255.0 / (self.high - self.low)
+        )
+
+
+def classes_of(picture: images.Decoded, palette: Palette) -> np.ndarray:
+    """The class of every pixel of a label image: uint8 ``[H, W]``.
+
+    Colour images are snapped to the palette's nearest colours. Grey ones are index maps, read as
+    they are. An image with a colour table of its own (an indexed PNG) goes by its colours if
+    they are the palette's, else by its index values.
+
+    Raises:
+      ValueError: a grey image with values that stand for no class; a float or 16-bit image.
+    """
+    if picture.indices is not None:
+        rgb = images.fit_channels(picture.array, picture.has_alpha, 3)
+        known = palette.knows_indices(picture.indices)
+        if known and palette.covered(rgb) < LEAST_COVERED:
+            return palette.from_indices(picture.indices)
+        return palette.to_classes(rgb)
+    colour = picture.array[..., :-1] if picture.has_alpha else picture.array
+    if colour.shape[-1] == 1:
+        return palette.from_indices(colour[..., 0])
+    rgb = images.fit_channels(picture.array, picture.has_alpha, 3)
+    return palette.to_classes(images.fit_depth(rgb, "uint8"))
+
+
+# === Pairs ===
+
+
+@dataclasses.dataclass(frozen=True)
+class PairForm:
+    """The two images of every pair of a data set.
+
+    Attributes:
+      x, y: input and target.
+      color_space: ``rgb``: pixels as the files have them; ``lab``: x is the lightness L of a
+        colour photograph and y its a and b (CIELAB, D65 white).
+    """
+
+    x: Side
+    y: Side
+    color_space: str = "rgb"
+
+    @property
+    def label_side(self) -> str:
+        """Which image shows labels: ``input``, ``target``, or empty for none."""
+        return "input" if self.x.is_classes else "target" if self.y.is_classes else ""
+
+    @property
+    def stored_dtype(self) -> str:
+        """The narrowest type that holds the stored values of both images exactly."""
+        return max(self.x.dtype, self.y.dtype, key=DTYPES.index)
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of one pixel of a stored pair."""
+        channels = self.x.stored_channels + self.y.stored_channels
+        return channels * np.dtype(self.stored_dtype).itemsize
+
+    def describe(self) -> str:
+        """A few words on both images: ``RGB, 8 bit`` or ``grey, 8 bit to RGB, 16 bit``."""
+        if self.color_space == "lab":
+            return "L to ab of CIELAB"
+        x, y = self.x.describe(), self.y.describe()
+        return x if x == y else f"{x} to {y}"
+
+    def store(self, x: images.Decoded, y: images.Decoded) -> tuple[np.ndarray, np.ndarray]:
+        """Two decoded images of one size as stored arrays; for Lab both from the colours of y.
+
+        Raises:
+          ValueError: an image has not the form's channels or depth, or two sizes.
+        """
+        if self.color_space == "lab":
+            lab = lab_of(y)
+            return lab[..., :1], lab[..., 1:]
+        stored = self.x.store(x), self.y.store(y)
+        if stored[0].shape[:2] != stored[1].shape[:2]:
+            sizes = " and ".join(f"{a.shape[1]}x{a.shape[0]}" for a in stored)
+            raise ValueError(f"images of {sizes} (width x height), where a pair has one size")
+        return stored
+
+    # === Pictures ===
+
+    def picture_of_x(self, x: np.ndarray) -> np.ndarray:
+        """x as a person sees it: float ``[..., C_in]`` in [-1, 1] to uint8 ``[..., 1 or 3]``."""
+        if self.color_space == "lab":
+            return self._rgb(x, np.zeros((*x.shape[:-1], 2), np.float32))
+        return self.x.picture(x)
+
+    def picture_of_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """y, or G(x, z), as a person sees it: uint8 ``[..., 1 or 3]``. Only Lab needs x."""
+        if self.color_space == "lab":
+            return self._rgb(x, y)
+        return self.y.picture(y)
+
+    def levels(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """y, or G(x, z), as `Side.levels` has it for measures; for Lab the RGB picture, 8 bit."""
+        return self._rgb(x, y) if self.color_space == "lab" else self.y.levels(y)
+
+    # === Files ===
+
+    def read_input(self, picture: images.Decoded, notes: list[str] | None = None) -> np.ndarray:
+        """A decoded image as x: float32 ``[H, W, C_in]`` in [-1, 1].
+
+        Args:
+          picture: the image.
+          notes: told in plain words what was changed on the way.
+
+        Raises:
+          ValueError: it has not the form of an input; a sentence without the file's name.
+        """
+        if self.color_space == "lab":
+            stored = lab_of(picture)[..., :1]
+        else:
+            stored = self.x.store(picture, notes)
+        return np.asarray(self.x.to_network(stored.astype(np.float32)))
+
+    def input_file(self, x: np.ndarray) -> np.ndarray:
+        """x as an image that `read_input` reads back: uint8, uint16 or float32 ``[H, W, C]``."""
+        return self.picture_of_x(x) if self.color_space == "lab" else self.x.from_network(x)
+
+    @property
+    def suffix(self) -> str:
+        """Extension of result files: PNG where it holds them, else TIFF."""
+        png = self.y.dtype != "float32" and self.y.channels <= 4
+        return ".png" if png or self.color_space == "lab" else ".tif"
+
+    def result(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """G(x, z) as its file holds it, in the target's own depth and range.
+
+        Returns:
+          uint8, uint16 or float32 ``[H, W, C_out]``; for Lab uint8 RGB.
+        """
+        return self._rgb(x, y) if self.color_space == "lab" else self.y.from_network(y)
+
+    def _rgb(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        lab = np.concatenate([self.x.from_network(x), self.y.from_network(y)], axis=-1)
+        return rgb_of(lab)
+
+
+# === CIELAB ===
+
+
+def lab_of(picture: images.Decoded) -> np.ndarray:
+    """CIELAB (D65) of a decoded image: float32 ``[H, W, 3]``; L 0..100, a and b about +-110.
+
+    Raises:
+      ValueError: it is no picture of 8 or 16 bits with 1 or 3 channels.
+    """
+    from skimage.color import rgb2lab
+
+    rgb = images.fit_channels(picture.array, picture.has_alpha, 3)
+    if rgb.dtype == np.float32:
+        raise ValueError("a float image, where --color_space=lab expects 8 or 16 bits")
+    return rgb2lab(rgb.astype(np.float32) / np.float32(np.iinfo(rgb.dtype).max))
+
+
+def rgb_of(lab: np.ndarray) -> np.ndarray:
+    """CIELAB ``[..., 3]`` to uint8 sRGB; what no screen can show is clipped."""
+    import warnings
+
+    from skimage.color import lab2rgb
+
+    with warnings.catch_warnings():  # it says how many pixels it clipped, every time
+        warnings.simplefilter("ignore")
+        rgb = lab2rgb(lab.astype(np.float32))
+    return np.clip(np.rint(rgb * 255.0), 0, 255).astype(np.uint8)

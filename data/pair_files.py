@@ -1,0 +1,158 @@
+"""Where the two images of a pair lie, and reading them; what a layout finds in a folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import numpy as np
+
+from tfpix2pix.data import images
+from tfpix2pix.errors import DataError
+
+
+@dataclasses.dataclass(frozen=True)
+class PairFiles:
+    """The files of one pair.
+
+    Attributes:
+      name: for captions, a stem.
+      a: the file of A; without `b` it holds both images side by side, A left, B right.
+      b: the file of B.
+      whole: without `b`: the one image of `a` is A and B at once (for ``--color_space=lab``).
+      labels: an index map that stands for the label image, whichever of the two that is.
+    """
+
+    name: str
+    a: Path
+    b: Path | None = None
+    whole: bool = False
+    labels: Path | None = None
+
+    def paths(self) -> list[Path]:
+        """All files of the pair."""
+        return [path for path in (self.a, self.b, self.labels) if path is not None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """Something that keeps a data set from being used.
+
+    Attributes:
+      what: of the entries, in a few words with the remedy; without entries a whole sentence.
+      entries: the files concerned, each with what was found.
+    """
+
+    what: str
+    entries: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass
+class Listing:
+    """What a layout found, by names alone.
+
+    Attributes:
+      layout: its name, for messages and the data set's identity.
+      root: the folder that messages name files from.
+      splits: pairs by split, in the order of their names.
+      faults: found while listing, such as files without a partner.
+      ignored: other files that were passed over.
+      notes: remarks worth telling.
+    """
+
+    layout: str
+    root: Path
+    splits: dict[str, list[PairFiles]]
+    faults: list[Fault] = dataclasses.field(default_factory=list)
+    ignored: list[str] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+    def label(self, path: Path) -> str:
+        """A file as messages call it: relative to the root where it lies below it."""
+        try:
+            return path.relative_to(self.root).as_posix()
+        except ValueError:
+            return os.fspath(path)
+
+
+def list_images(folder: Path) -> tuple[list[Path], list[str]]:
+    """The images directly in a folder, sorted by name, and the names of its other files."""
+    found, others = [], []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or entry.is_dir():
+                continue
+            (found if images.is_image_name(entry.name) else others).append(entry.name)
+    return [folder / name for name in sorted(found)], sorted(others)
+
+
+# === Reading ===
+
+
+def split_pair(image: np.ndarray, direction: str) -> tuple[np.ndarray, np.ndarray]:
+    """Cuts a side-by-side image in two.
+
+    Args:
+      image: ``[H, 2 W, C]`` or ``[H, 2 W]``, A on the left, B on the right.
+      direction: ``AtoB`` or ``BtoA``.
+
+    Returns:
+      ``(x, y)``, both ``[H, W, ...]`` views: (A, B) for AtoB, (B, A) for BtoA.
+
+    Raises:
+      ValueError: the width is odd.
+    """
+    width = image.shape[1]
+    if width % 2:
+        raise ValueError(f"an odd width ({width}) has no two equal halves")
+    a, b = image[:, : width // 2], image[:, width // 2 :]
+    return (a, b) if direction == "AtoB" else (b, a)
+
+
+def split_decoded(
+    picture: images.Decoded, direction: str = "AtoB"
+) -> tuple[images.Decoded, images.Decoded]:
+    """As `split_pair`, for a decoded file."""
+    arrays = split_pair(picture.array, direction)
+    indices = (None, None)
+    if picture.indices is not None:
+        indices = split_pair(picture.indices, direction)
+    first, second = (
+        dataclasses.replace(picture, array=array, indices=index)
+        for array, index in zip(arrays, indices, strict=True)
+    )
+    return first, second
+
+
+def read_pair(files: PairFiles) -> tuple[images.Decoded, images.Decoded]:
+    """Decodes A and B.
+
+    Raises:
+      DataError: a file cannot be read, or has no two halves; the message names it.
+    """
+    picture = images.decode(files.a)
+    if files.b is not None:
+        return picture, images.decode(files.b)
+    if files.whole:
+        return picture, picture
+    try:
+        return split_decoded(picture)
+    except ValueError:
+        raise DataError(
+            f"{files.a}: {size_text(picture.array.shape)}, an odd width; expected two halves of "
+            "equal width side by side: mend or remove it."
+        ) from None
+
+
+# === Words ===
+
+
+def size_text(shape: tuple[int, ...]) -> str:
+    """``(height, width, ...)`` in words."""
+    return f"{shape[1]}x{shape[0]} (width x height)"
+
+
+def count_text(number: int, noun: str) -> str:
+    """``1 image``, ``3 images``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

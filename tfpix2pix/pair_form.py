@@ -1,0 +1,125 @@
+"""Between a run's config and the data: what to open, and what its pairs turned out to be."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfpix2pix.config import Config
+from tfpix2pix.errors import UserError
+from tfpix2pix.files import write_text
+
+if TYPE_CHECKING:
+    from tfpix2pix.data import PairForm, PairSource
+
+PALETTE_FILE = "palette.json"
+
+_SAME_NAME = (
+    "direction",
+    "layout",
+    "input_dir",
+    "target_dir",
+    "val_fraction",
+    "input_key",
+    "target_key",
+    "input_channels",
+    "target_channels",
+    "input_dtype",
+    "target_dtype",
+    "input_range",
+    "target_range",
+    "label_palette",
+    "label_side",
+    "input_encoding",
+    "color_space",
+    "data_dir",
+    "sample_pairs",
+    "seed",
+    "allow_mixed_sizes",
+)
+
+
+def open_source(config: Config, workdir: str | os.PathLike[str] | None = None) -> PairSource:
+    """Opens the data set that a config names; see `tfpix2pix.data.open_dataset`.
+
+    Args:
+      config: the run's config.
+      workdir: the run's folder; if it holds a palette of its own, that one is used.
+
+    Raises:
+      DataError: as `open_dataset`.
+    """
+    from tfpix2pix.data import open_dataset
+
+    options: dict[str, Any] = {name: getattr(config, name) for name in _SAME_NAME}
+    saved = _saved_palette(workdir)
+    if config.label_palette and saved is not None:
+        options["label_palette"] = saved
+    # Drawn no smaller than the networks need it.
+    size = max(config.load_size, config.crop_size)
+    return open_dataset(config.dataset, sample_size=size, **options)
+
+
+def settled(config: Config, form: PairForm) -> Config:
+    """The config with what was found out about the pairs in the fields that left it open."""
+    return config.replace(
+        input_channels=form.x.channels,
+        target_channels=form.y.channels,
+        input_dtype=form.x.dtype,
+        target_dtype=form.y.dtype,
+        input_range=form.x.value_range,
+        target_range=form.y.value_range,
+        label_side=form.label_side,
+    )
+
+
+def form_of(config: Config, workdir: str | os.PathLike[str]) -> PairForm:
+    """The form of a run's pairs, from its folder alone.
+
+    Raises:
+      UserError: the run's palette is missing or damaged.
+    """
+    from tfpix2pix.data.forms import FULL_SCALE, FormWish, SideWish
+    from tfpix2pix.data.palette import load_palette
+
+    def side(flag: str, channels: int) -> SideWish:
+        # Runs of earlier versions do not say; they are of 8 bits.
+        dtype = getattr(config, f"{flag}_dtype") or "uint8"
+        limits = getattr(config, f"{flag}_range")
+        if not limits:
+            limits = "{:g}:{:g}".format(*FULL_SCALE.get(dtype, (0, 1)))
+        return SideWish(flag, channels, dtype, limits)
+
+    palette = None
+    if config.label_palette:
+        saved = _saved_palette(workdir)
+        if saved is None:
+            raise UserError(
+                f"--workdir={workdir}: its {PALETTE_FILE} is missing, so its labels cannot be "
+                "read; put it back, or train in a new --workdir"
+            )
+        palette = load_palette(saved)
+    wish = FormWish(
+        side("input", config.x_channels),
+        side("target", config.y_channels),
+        palette,
+        config.label_side,
+        config.input_encoding,
+        config.color_space,
+    )
+    return wish.form()
+
+
+def save_palette(form: PairForm, workdir: str | os.PathLike[str]) -> None:
+    """Keeps the palette with the run, which then does not depend on the user's file."""
+    palette = form.x.palette or form.y.palette
+    if palette is not None:
+        write_text(Path(workdir, PALETTE_FILE), palette.to_json())
+
+
+def _saved_palette(workdir: str | os.PathLike[str] | None) -> Path | None:
+    if workdir is None:
+        return None
+    path = Path(workdir, PALETTE_FILE)
+    return path if path.is_file() else None
