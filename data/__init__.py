@@ -44,8 +44,6 @@ _HOME = {
     "augment": "pipeline",
     "epoch_position": "pipeline",
     "evaluation_batches": "pipeline",
-    "to_float": "pipeline",
-    "to_uint8": "pipeline",
     "training_batches": "pipeline",
 }
 __all__ = sorted(_HOME)

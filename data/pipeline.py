@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.data.forms import PairForm
@@ -301,23 +300,3 @@ def _resize_nearest(
     rows, columns = tf.unstack(centres * size[:, None] // (2 * load_size))
     chosen = tf.gather(tf.gather(image, rows), columns, axis=1)
     return tf.ensure_shape(tf.cast(chosen, tf.float32), [crop_size, crop_size, image.shape[-1]])
-
-
-def to_float(image: tf.Tensor | np.ndarray) -> tf.Tensor | np.ndarray:
-    """Values 0..255 (uint8, or float in between) to float32 in [-1, 1], any shape.
-
-    NumPy in, NumPy out; tensor in, tensor out.
-    """
-    if isinstance(image, np.ndarray):
-        return image.astype(np.float32) / np.float32(127.5) - np.float32(1)
-    return tf.cast(image, tf.float32) / 127.5 - 1.0
-
-
-def to_uint8(image: tf.Tensor | np.ndarray) -> tf.Tensor | np.ndarray:
-    """Floats in [-1, 1] to uint8, any shape: rounded to the nearest level, clipped outside.
-
-    NumPy in, NumPy out; tensor in, tensor out.
-    """
-    if isinstance(image, np.ndarray):
-        return np.clip(np.rint((image + 1.0) * 127.5), 0, 255).astype(np.uint8)
-    return tf.cast(tf.clip_by_value(tf.round((image + 1.0) * 127.5), 0.0, 255.0), tf.uint8)

@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tfpix2pix.data import (
+    Side,
     augment,
     epoch_position,
     evaluation_batches,
     open_dataset,
     open_store,
-    to_float,
-    to_uint8,
     training_batches,
 )
 
@@ -206,8 +205,8 @@ def test_a_training_batch_is_the_augmented_pair(store):
     ((x, y),) = collect(training_batches(store, **options))
     pair = store.pair(int(epoch_position(9, store.count, 5)))
     expected_x, expected_y = augment(*pair, 5, 9, load_size=14, crop_size=12, flip=True)
-    np.testing.assert_allclose(x[0], to_float(expected_x), atol=1e-6)
-    np.testing.assert_allclose(y[0], to_float(expected_y), atol=1e-6)
+    np.testing.assert_allclose(x[0], expected_x / 127.5 - 1, atol=1e-6)
+    np.testing.assert_allclose(y[0], expected_y / 127.5 - 1, atol=1e-6)
 
 
 def test_each_epoch_shows_every_pair(store):
@@ -251,7 +250,7 @@ def test_evaluation_keeps_order_and_the_partial_batch(store):
     images = np.concatenate([x for x, _ in batches])
     for index, image in enumerate(images):
         expected = tf.image.resize(store.pair(index)[0], [12, 12], antialias=True)
-        np.testing.assert_allclose(image, to_float(expected), atol=1e-3)
+        np.testing.assert_allclose(image, expected / 127.5 - 1, atol=1e-3)
     assert len(collect(evaluation_batches(store, size=12, limit=3))) == 3
     assert len(collect(evaluation_batches(store, size=12, limit=30))) == 5
     chosen = collect(evaluation_batches(store, size=12, indices=[4, 1]))
@@ -261,12 +260,11 @@ def test_evaluation_keeps_order_and_the_partial_batch(store):
 # === Pixels ===
 
 
-@pytest.mark.parametrize("convert", [np.asarray, tf.constant])
-def test_pixel_range_round_trip(convert):
-    levels = np.arange(256, dtype=np.uint8)
-    floats = to_float(convert(levels))
+def test_8_bit_range_and_its_round_trip():
+    levels = np.arange(256, dtype=np.uint8)[:, None]
+    floats = Side(1).to_network(tf.cast(levels, tf.float32)).numpy()
     assert floats.dtype == np.float32
-    np.testing.assert_allclose(np.asarray(floats)[[0, 255]], [-1, 1])
-    np.testing.assert_array_equal(np.asarray(to_uint8(floats)), levels)
-    outside = convert(np.array([-1.5, 1.5, 0.0031, 0.0], np.float32))
-    np.testing.assert_array_equal(np.asarray(to_uint8(outside)), [0, 255, 128, 128])
+    np.testing.assert_array_equal(floats[[0, 255], 0], [-1, 1])
+    np.testing.assert_array_equal(Side(1).from_network(floats), levels)
+    outside = np.array([[-1.5], [1.5], [0.0031], [0.0]], np.float32)
+    assert Side(1).from_network(outside)[:, 0].tolist() == [0, 255, 128, 128]
