@@ -12,12 +12,16 @@ import difflib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tfpix2pix.data.forms import FormWish, SideWish
 from tfpix2pix.data.pair_files import Listing
 from tfpix2pix.data.source import SPLITS, PairSource, check_direction
 from tfpix2pix.data.splits import DEFAULT_VAL_FRACTION, check_val_fraction
 from tfpix2pix.errors import DataError
+
+if TYPE_CHECKING:
+    from tfpix2pix.data.paper_sets import StageProgress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +122,7 @@ def open_dataset(
     sample_size: int = 256,
     seed: int = 0,
     allow_mixed_sizes: bool = False,
+    stages: StageProgress | None = None,
 ) -> PairSource:
     """Opens a data set by name or path. Lists names, decodes nothing; see `PairSource.check`.
 
@@ -146,6 +151,7 @@ def open_dataset(
       sample_size: for ``sample``: height and width in pixels.
       seed: for ``sample``: which pairs are drawn.
       allow_mixed_sizes: accept pairs of differing size.
+      stages: told how a download goes on; `tfpix2pix.data.paper_sets.stage_lines` prints it.
 
     Raises:
       DataError: the data set is not there, not recognised or empty, or an option is out of
@@ -180,7 +186,7 @@ def open_dataset(
         listing = _list_named_folders(name, input_dir, target_dir, val_fraction)
     else:
         name = f"--dataset={dataset}"
-        folder, layout = _folder_of(dataset, layout, input_key, target_key, data_dir)
+        folder, layout = _folder_of(dataset, layout, input_key, target_key, data_dir, stages)
         try:
             if folder.is_file():
                 listing = _list_manifest(dataset, folder, input_key, target_key, val_fraction)
@@ -207,7 +213,12 @@ def open_dataset(
 
 
 def _folder_of(
-    dataset: str, layout: str, input_key: str, target_key: str, data_dir: str
+    dataset: str,
+    layout: str,
+    input_key: str,
+    target_key: str,
+    data_dir: str,
+    stages: StageProgress | None,
 ) -> tuple[Path, str]:
     """The folder (or manifest) that a name or path stands for, and the layout it has there."""
     if not dataset:
@@ -223,12 +234,13 @@ def _folder_of(
             input_key=input_key or "input_image",
             target_key=target_key or "real_image",
             data_dir=place,
+            progress=stages,
         )
     # Shells leave the tilde of --dataset=~/pairs alone.
     path = Path(dataset).expanduser()
     if not path.exists():
         if dataset in PAPER_SETS:
-            return paper_set(dataset, place), "side_by_side"
+            return paper_set(dataset, place, progress=stages), "side_by_side"
         raise DataError(f"--dataset={dataset}: {_no_such(dataset, path, list(PAPER_SETS))}")
     return path, layout
 
@@ -255,6 +267,11 @@ def _no_such(dataset: str, folder: Path, paper_sets: list[str]) -> str:
 def _list_folder(
     dataset: str, folder: Path, layout: str, options: ListingOptions, color_space: str
 ) -> Listing:
+    if layout == "single" and color_space != "lab":
+        raise DataError(
+            f"--dataset={dataset}: single pictures are no pairs; give --color_space=lab to learn "
+            "their colours, or make pairs of them with `tfpix2pix pairs`."
+        )
     for known in LAYOUTS:
         if layout == known.name or (layout == "auto" and known.recognises(folder)):
             listing = known.list(dataset, folder, options)

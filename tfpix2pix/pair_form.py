@@ -41,7 +41,8 @@ _SAME_NAME = (
 
 
 def open_source(config: Config, workdir: str | os.PathLike[str] | None = None) -> PairSource:
-    """Opens the data set that a config names; see `tfpix2pix.data.open_dataset`.
+    """Opens the data set that a config names, downloading it where need be, with its progress
+    on the terminal; see `tfpix2pix.data.open_dataset`.
 
     Args:
       config: the run's config.
@@ -51,6 +52,7 @@ def open_source(config: Config, workdir: str | os.PathLike[str] | None = None) -
       DataError: as `open_dataset`.
     """
     from tfpix2pix.data import open_dataset
+    from tfpix2pix.data.paper_sets import stage_lines
 
     options: dict[str, Any] = {name: getattr(config, name) for name in _SAME_NAME}
     saved = _saved_palette(workdir)
@@ -58,7 +60,8 @@ def open_source(config: Config, workdir: str | os.PathLike[str] | None = None) -
         options["label_palette"] = saved
     # Drawn no smaller than the networks need it.
     size = max(config.load_size, config.crop_size)
-    return open_dataset(config.dataset, sample_size=size, **options)
+    with stage_lines() as stages:
+        return open_dataset(config.dataset, sample_size=size, stages=stages, **options)
 
 
 def settled(config: Config, form: PairForm) -> Config:

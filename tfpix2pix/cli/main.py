@@ -41,7 +41,8 @@ First steps
       learns from the embedded house fronts for some minutes and ends with the path of a page of
       pictures, runs/sample/report.html
   tfpix2pix train --dataset=FOLDER
-      the same with your pairs: FOLDER/train/ (and val/, test/) of side-by-side JPEG or PNG images
+      the same with your pairs: FOLDER/train/ (and val/, test/) of side-by-side images, or A/ and
+      B/ with images of one name; `tfpix2pix inspect --dataset=FOLDER` looks at them first
   tfpix2pix translate --workdir=runs/sample --input=IMAGE_OR_FOLDER --output=IMAGE_OR_FOLDER
       translates new images; no flag of the training is repeated
 
