@@ -40,7 +40,7 @@ tensorflow = tensorflow_distribution()
 
 install_requires = [
     "absl-py>=1.4",
-    "imagecodecs>=2023.1.23",
+    "imagecodecs>=2023.9.18",
     "jinja2>=3.1",
     "matplotlib>=3.8",
     "numpy>=1.23.5",
@@ -49,7 +49,7 @@ install_requires = [
     "rich>=13.0",
     "scikit-image>=0.22",
     "tensorboard>=2.15",
-    "tifffile>=2023.1.23",
+    "tifffile>=2023.9.18",
 ]
 if tensorflow:
     install_requires.append(tensorflow + TENSORFLOW_RANGE)
@@ -68,7 +68,18 @@ addons = [
 if tensorflow:
     addons.append(f"{tensorflow}==2.15.*; {OLD_PYTHON}")
 
+tfds = [
+    "tensorflow-datasets>=4.9.8",
+    # It imports this on every Python, and asks for it on old ones only.
+    "importlib_resources>=5.0",
+    # On Python 3.10, pip looks through every newer etils before it settles on one of these.
+    'etils<1.14; python_version < "3.11"',
+]
+
 test = [
+    *tfds,
+    # tfds.testing imports it and does not ask for it.
+    "dill>=0.3",
     "hypothesis>=6.100",
     "pytest>=8.0",
     # tests/test_packaging.py builds a wheel without network, so the build tools must be there;
@@ -80,6 +91,7 @@ extras_require = {
     "test": test,
     "dev": [*test, "build>=1.0", "ruff>=0.6"],
     "addons": addons,
+    "tfds": tfds,
 }
 # NVIDIA's libraries come as an extra of `tensorflow` only; asked for together with
 # `tensorflow-cpu` they would bring in `tensorflow` beside it, so there is no such extra then.
@@ -111,7 +123,11 @@ setup(
     + ["tfpix2pix.export." + p for p in find_packages("export")],
     package_data={
         "tfpix2pix": ["report/templates/*"],
-        "tfpix2pix.data": ["palettes/*.json"],
+        # The dummy data of the builders are for their tests, and stay out of the wheel.
+        "tfpix2pix.data": [
+            "palettes/*.json",
+            *(f"*/{name}" for name in ("README.md", "CITATIONS.bib", "TAGS.txt", "checksums.tsv")),
+        ],
     },
     python_requires=">=3.10",
     install_requires=install_requires,

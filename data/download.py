@@ -303,7 +303,7 @@ def cannot_write(folder: Path, error: OSError) -> str:
     """The sentence for a disk that is full or closed."""
     return (
         f"{error.filename or folder}: it cannot be written ({error.strerror or error}); make room "
-        "or choose another data folder (environment variable TFPIX2PIX_DATA_DIR)."
+        "or choose another data folder (--data_dir, or environment variable TFPIX2PIX_DATA_DIR)."
     )
 
 

@@ -143,6 +143,16 @@ def test_the_wheel_holds_the_templates_and_the_licence(tree, names):
 
 
 @needs_new_setuptools
+def test_the_wheel_holds_what_the_data_sets_need_and_no_dummy_data(tree, names):
+    data = tree / "data"
+    patterns = ("palettes/*.json", "*/CITATIONS.bib", "*/TAGS.txt")
+    needed = [path for pattern in patterns for path in data.glob(pattern)]
+    assert len(needed) >= 3 + 2 * 6
+    assert {f"tfpix2pix/data/{path.relative_to(data).as_posix()}" for path in needed} <= set(names)
+    assert not [name for name in names if "dummy_data" in name]
+
+
+@needs_new_setuptools
 def test_the_source_distribution_builds_the_same_wheel(tree, names, tmp_path):
     sdist = build("build_sdist", tree, tmp_path / "sdist")
     shutil.unpack_archive(sdist, tmp_path / "unpacked", **_tar_filter())
@@ -194,14 +204,16 @@ def test_metadata(metadata):
     assert meta["Version"] == __version__
     assert meta["Requires-Python"] == ">=3.10"
     assert "Apache-2.0" in (meta["License-Expression"], meta["License"])
-    assert set(meta.get_all("Provides-Extra")) == {"test", "dev", "addons", "cuda"}
+    assert set(meta.get_all("Provides-Extra")) == {"test", "dev", "addons", "cuda", "tfds"}
     runtime = requirements(meta, "3.13")
     assert set(runtime) == {
-        *("absl-py", "jinja2", "matplotlib", "numpy", "pillow", "rich", "tensorboard"),
-        "tensorflow",
+        *("absl-py", "imagecodecs", "jinja2", "matplotlib", "numpy", "pillow", "requests"),
+        *("rich", "scikit-image", "tensorboard", "tensorflow", "tifffile"),
     }
     assert runtime["tensorflow"] == "<2.22,>=2.15"
-    assert {"pytest", "hypothesis", "scikit-image"} <= set(requirements(meta, "3.13", "test"))
+    tfds = requirements(meta, "3.13", "tfds")
+    assert set(tfds) == {"tensorflow-datasets", "importlib_resources"}
+    assert {"pytest", "hypothesis", *tfds} <= set(requirements(meta, "3.13", "test"))
     dev = requirements(meta, "3.13", "dev")
     assert {"ruff", "build", *requirements(meta, "3.13", "test")} == set(dev)
     assert set(requirements(meta, "3.13", "cuda")) == {"tensorflow[and-cuda]"}
