@@ -44,7 +44,7 @@ class FileSource(PairSource):
     ):
         self.name = name
         self.listing = listing
-        self._direction = check_direction(direction)
+        self.direction = check_direction(direction)
         self._wish = wish
         self._allow_mixed_sizes = allow_mixed_sizes
         self._splits = {split: listing.splits.get(split, []) for split in SPLITS}
@@ -77,7 +77,7 @@ class FileSource(PairSource):
         form = self.form
         files = self._splits[split][index]
         x, y = read_pair(files)
-        if self._direction == "BtoA":
+        if self.direction == "BtoA":
             x, y = y, x
         if files.labels is not None:
             labels = images.decode(files.labels)
@@ -90,10 +90,6 @@ class FileSource(PairSource):
                 f"{form.describe()}: mend or remove it."
             ) from None
 
-    def decoded_bytes(self, split: str) -> int:
-        sizes = self._pair_sizes(self._splits.get(split, []))
-        return sum(height * width for height, width in sizes) * self.form.stored_bytes
-
     def describe(self) -> str:
         counts = ", ".join(f"{n:,} {split}" for split, n in self._counts().items())
         sizes = set(self._pair_sizes(self._all_pairs()))
@@ -102,11 +98,11 @@ class FileSource(PairSource):
             size = f"{width}x{height}"
         else:
             size = f"{len(sizes)} sizes"
-        how = f"{self.listing.layout}, {self._direction}"
+        how = f"{self.listing.layout}, {self.direction}"
         if self.form.color_space == "lab":
             how = self.listing.layout
         elif self.listing.layout.startswith("side by side"):
-            how += ": left to right" if self._direction == "AtoB" else ": right to left"
+            how += ": left to right" if self.direction == "AtoB" else ": right to left"
         return f"{counts} pairs of {size} ({how}; {self.form.describe()})"
 
     def identity(self) -> dict[str, Any]:
@@ -174,7 +170,7 @@ class FileSource(PairSource):
         settled = settle(
             looks,
             self._wish,
-            direction=self._direction,
+            direction=self.direction,
             label=self.listing.label,
             allow_mixed_sizes=self._allow_mixed_sizes,
         )

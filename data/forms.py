@@ -111,11 +111,14 @@ class FormWish:
                 "--input_encoding=onehot needs labels as the input, --label_side=target says that "
                 "they are the target; drop one of the two, or turn --direction round."
             )
-        if self.color_space == "lab" and self.palette is not None:
-            raise DataError(
-                "--color_space=lab is for photographs, --label_palette for label images; drop one "
-                "of the two."
-            )
+        if self.color_space == "lab":
+            if self.palette is not None:
+                raise DataError(
+                    "--color_space=lab is for photographs, --label_palette for label images; drop "
+                    "one of the two."
+                )
+            for wish, side in ((self.x, LAB_X), (self.y, LAB_Y)):
+                _refuse_other(wish, side, "--color_space=lab")
 
     @property
     def settled(self) -> bool:
@@ -132,9 +135,7 @@ class FormWish:
     def form(self) -> PairForm:
         """The form that a settled wish describes."""
         if self.color_space == "lab":
-            return PairForm(
-                Side(1, "float32", *L_RANGE), Side(2, "float32", *AB_RANGE), color_space="lab"
-            )
+            return PairForm(LAB_X, LAB_Y, color_space="lab")
         sides = {}
         for wish in (self.x, self.y):
             if self.palette is not None and self.label_side == wish.flag:
@@ -149,15 +150,28 @@ def label_side(palette: Palette, encoding: str, wish: SideWish) -> Side:
     """The side that shows labels of `palette`.
 
     Raises:
-      DataError: another number of channels is wished than labels have.
+      DataError: other channels, depth or range are wished than labels have.
     """
     channels = len(palette) if encoding == "onehot" else 3
-    if wish.channels not in (0, channels):
-        raise DataError(
-            f"--{wish.flag}_channels={wish.channels}: labels of {len(palette)} classes have "
-            f"{channels} channels ({encoding}); drop --{wish.flag}_channels."
-        )
-    return Side(channels, "uint8", *FULL_SCALE["uint8"], palette=palette, encoding=encoding)
+    side = Side(channels, "uint8", *FULL_SCALE["uint8"], palette=palette, encoding=encoding)
+    _refuse_other(wish, side, f"--label_palette={palette.name} ({encoding})")
+    return side
+
+
+def _refuse_other(wish: SideWish, side: Side, because: str) -> None:
+    """Refuses a wish that contradicts what another flag makes of a side."""
+    for name, asked, fixed in (
+        ("channels", wish.channels, side.channels),
+        ("dtype", wish.dtype, side.dtype),
+        ("range", wish.limits(), (side.low, side.high)),
+    ):
+        if asked and asked != fixed:
+            value = wish.value_range if name == "range" else asked
+            settled = side.value_range if name == "range" else fixed
+            raise DataError(
+                f"--{wish.flag}_{name}={value}: {because} makes that {settled}; drop "
+                f"--{wish.flag}_{name}."
+            )
 
 
 # === Sides ===
@@ -325,6 +339,10 @@ def classes_of(picture: images.Decoded, palette: Palette) -> np.ndarray:
     return palette.to_classes(images.fit_depth(rgb, "uint8"))
 
 
+LAB_X = Side(1, "float32", *L_RANGE)
+LAB_Y = Side(2, "float32", *AB_RANGE)
+
+
 # === Pairs ===
 
 
@@ -348,15 +366,9 @@ class PairForm:
         return "input" if self.x.is_classes else "target" if self.y.is_classes else ""
 
     @property
-    def stored_dtype(self) -> str:
-        """The narrowest type that holds the stored values of both images exactly."""
-        return max(self.x.dtype, self.y.dtype, key=DTYPES.index)
-
-    @property
     def stored_bytes(self) -> int:
         """Bytes of one pixel of a stored pair."""
-        channels = self.x.stored_channels + self.y.stored_channels
-        return channels * np.dtype(self.stored_dtype).itemsize
+        return self.x.stored_bytes + self.y.stored_bytes
 
     def describe(self) -> str:
         """A few words on both images: ``RGB, 8 bit`` or ``grey, 8 bit to RGB, 16 bit``."""

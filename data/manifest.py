@@ -42,16 +42,16 @@ def list_manifest(
     for line, row in _rows(dataset, path):
         rows += 1
         for flag, key in (("input_key", input_key), ("target_key", target_key)):
-            if row.get(key) in (None, ""):
+            if key not in row:
                 found = ", ".join(k for k in row if k) or "none"
                 raise DataError(
                     f"--dataset={dataset}: line {line} has no column '{key}' (found: {found}); "
                     f"name the column with --{flag}."
                 )
-            if not isinstance(row[key], str):
+            if not isinstance(row[key], str) or not row[key].strip():
                 raise DataError(
-                    f"--dataset={dataset}: line {line} has {row[key]!r} in '{key}'; expected the "
-                    "path of an image."
+                    f"--dataset={dataset}: line {line} has {_shown(row[key])} in '{key}'; "
+                    "expected the path of an image."
                 )
         a, b = (_resolve(path.parent, row[key]) for key in (input_key, target_key))
         gone = [f"line {line}: {listing.label(file)}" for file in (a, b) if not file.is_file()]
@@ -97,6 +97,11 @@ def _rows(dataset: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise DataError(
             f"--dataset={dataset}: it cannot be read as UTF-8 text ({reason}); mend the file."
         ) from None
+
+
+def _shown(value: Any) -> str:
+    empty = value is None or not str(value).strip()
+    return "nothing" if empty else repr(value)
 
 
 def _resolve(folder: Path, name: str) -> Path:

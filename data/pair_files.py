@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -70,10 +71,9 @@ class Listing:
 
     def label(self, path: Path) -> str:
         """A file as messages call it: relative to the root where it lies below it."""
-        try:
+        if self.root != Path(self.root.anchor) and path.is_relative_to(self.root):
             return path.relative_to(self.root).as_posix()
-        except ValueError:
-            return os.fspath(path)
+        return os.fspath(path)
 
 
 def list_images(folder: Path) -> tuple[list[Path], list[str]]:
@@ -125,15 +125,21 @@ def split_decoded(
     return first, second
 
 
-def read_pair(files: PairFiles) -> tuple[images.Decoded, images.Decoded]:
+def read_pair(
+    files: PairFiles, decode: Callable[[Path], images.Decoded] = images.decode
+) -> tuple[images.Decoded, images.Decoded]:
     """Decodes A and B.
+
+    Args:
+      files: where they lie.
+      decode: gives the decoded file of a path.
 
     Raises:
       DataError: a file cannot be read, or has no two halves; the message names it.
     """
-    picture = images.decode(files.a)
+    picture = decode(files.a)
     if files.b is not None:
-        return picture, images.decode(files.b)
+        return picture, decode(files.b)
     if files.whole:
         return picture, picture
     try:

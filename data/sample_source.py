@@ -43,12 +43,12 @@ class SampleSource(PairSource):
         if size < 16:
             raise DataError(f"--sample_size={size}: expected at least 16 pixels.")
         self.name = "--dataset=sample"
-        self._direction = check_direction(direction)
+        self.direction = check_direction(direction)
         self._seed = seed
         self._size = size
         evaluation_pairs = max(1, pairs // 4)
         self._pairs = {"train": pairs, "val": evaluation_pairs, "test": evaluation_pairs}
-        labels = "input" if self._direction == "AtoB" else "target"
+        labels = "input" if self.direction == "AtoB" else "target"
         if wish.palette is not None and wish.label_side not in ("", labels):
             raise DataError(
                 f"--label_side={wish.label_side}: the labels of the sample set are the {labels} "
@@ -81,19 +81,16 @@ class SampleSource(PairSource):
         if not 0 <= index < self.count(split):
             raise IndexError(f"the sample set has no pair {index} in {split!r}")
         x, y = facade_pair(self._seed, self._size, split, index)
-        if self._direction == "BtoA":
+        if self.direction == "BtoA":
             x, y = y, x
         return self._form.store(Decoded(x, False, None, ()), Decoded(y, False, None, ()))
 
     def pair_name(self, split: str, index: int) -> str:
         return f"{split}_{index:04d}"
 
-    def decoded_bytes(self, split: str) -> int:
-        return self.count(split) * self._size * self._size * self._form.stored_bytes
-
     def describe(self) -> str:
         counts = ", ".join(f"{n} {split}" for split, n in self._pairs.items())
-        direction = "labels to photos" if self._direction == "AtoB" else "photos to labels"
+        direction = "labels to photos" if self.direction == "AtoB" else "photos to labels"
         return f"{counts} pairs of {self._size}x{self._size} (embedded sample: {direction})"
 
     def identity(self) -> dict[str, Any]:

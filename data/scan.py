@@ -55,6 +55,7 @@ class SideLook:
       dtype: of its values.
       low, high: its lowest and highest value; None where it was not decoded.
       covered: share of its pixels that the palette explains; None without palette or decoding.
+      no_classes: why it cannot show labels, whatever the palette explains elsewhere, or empty.
       notes: what reading changed, in plain words.
       digest: hash of its pixels, where asked for.
     """
@@ -68,6 +69,7 @@ class SideLook:
     low: float | None = None
     high: float | None = None
     covered: float | None = None
+    no_classes: str = ""
     notes: tuple[str, ...] = ()
     digest: str = ""
 
@@ -165,19 +167,21 @@ def _look(split: str, files: PairFiles, wish: FormWish, budget: _Budget, digests
         b = a if files.b is None else _from_header(files.b, headers[files.b], 1)
         return PairLook(split, files, a, b)
 
-    for path in files.paths():  # each alone, so that a damaged one is known by name
+    decoded = {}
+    for path in files.paths():  # each alone, so that all damaged ones are known by name
         try:
-            images.decode(path)
+            decoded[path] = images.decode(path)
         except images.UnreadableImage as error:
             unreadable.append((path, error.reason))
     if unreadable:
         return PairLook(split, files, unreadable=tuple(unreadable))
-    pictures = read_pair(files)
+    pictures = read_pair(files, decoded.__getitem__)
     a, b = (
         _from_picture(path, picture, wish, digests)
         for path, picture in zip((files.a, files.b or files.a), pictures, strict=True)
     )
-    return PairLook(split, files, a, b, labels_reason=_labels_reason(files, pictures[0], wish))
+    reason = _labels_reason(decoded[files.labels], pictures[0], wish) if files.labels else ""
+    return PairLook(split, files, a, b, labels_reason=reason)
 
 
 def _must_decode(headers: dict[Path, images.Header], budget: _Budget) -> bool:
@@ -207,9 +211,12 @@ def _from_picture(path: Path, picture: images.Decoded, wish: FormWish, digests: 
     opaque = 1.0 if array.dtype == np.float32 else np.iinfo(array.dtype).max
     if picture.has_alpha and array[..., -1].min() < opaque:
         notes.append("transparency")
-    covered = None
+    covered, no_classes = None, ""
     if wish.palette is not None:
         covered = _covered(picture, wish)
+        # Colours always snap to some class; numbers have to be those of classes.
+        if not covered and (channels != 3 or array.dtype == np.float32):
+            no_classes = _no_classes(picture, wish)
     digest = hashlib.sha256(np.ascontiguousarray(array)).hexdigest() if digests else ""
     colours = array[..., :channels]
     return SideLook(
@@ -221,6 +228,7 @@ def _from_picture(path: Path, picture: images.Decoded, wish: FormWish, digests: 
         float(colours.min()),
         float(colours.max()),
         covered,
+        no_classes,
         tuple(notes),
         digest,
     )
@@ -240,11 +248,17 @@ def _covered(picture: images.Decoded, wish: FormWish) -> float:
     return palette.covered(images.fit_channels(picture.array, picture.has_alpha, 3))
 
 
-def _labels_reason(files: PairFiles, a: images.Decoded, wish: FormWish) -> str:
-    if files.labels is None:
-        return ""
+def _no_classes(picture: images.Decoded, wish: FormWish) -> str:
     try:
-        classes = classes_of(images.decode(files.labels), wish.palette)
+        classes_of(picture, wish.palette)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _labels_reason(labels: images.Decoded, a: images.Decoded, wish: FormWish) -> str:
+    try:
+        classes = classes_of(labels, wish.palette)
     except ValueError as error:
         return str(error)
     if classes.shape != a.array.shape[:2]:
@@ -305,7 +319,8 @@ def settle(
         settled.form = wish.form()
         return settled
     if wish.palette is not None:
-        wish = _settle_labels(wish, x, y, label, settled)
+        own_labels = [look.files.labels is None for look in good]
+        wish = _settle_labels(wish, x, y, own_labels, label, settled)
         settled.label_side = wish.label_side
     sides = {}
     for side_wish, side in ((wish.x, x), (wish.y, y)):
@@ -386,6 +401,7 @@ def _settle_labels(
     wish: FormWish,
     x: Sequence[SideLook],
     y: Sequence[SideLook],
+    own_labels: Sequence[bool],
     label: Callable[[Path], str],
     settled: Settled,
 ) -> FormWish:
@@ -409,6 +425,13 @@ def _settle_labels(
             )
         )
     else:
+        wrong = [
+            f"{label(look.path)}: {look.no_classes}"
+            for look, own in zip(looks, own_labels, strict=True)
+            if own and look.no_classes
+        ]
+        if wrong:
+            settled.faults.append(Fault("label images that show no classes", tuple(wrong)))
         poor = [k for k in looks if k.covered is not None and k.covered < LEAST_COVERED]
         if poor:
             worst = min(poor, key=lambda k: k.covered)
@@ -578,3 +601,5 @@ def _changes(look: SideLook, side: Side | None) -> Iterator[str]:
         yield "colour image reduced to grey"
     if look.dtype == "uint16" and side.dtype == "uint8":
         yield "16 bits reduced to 8"
+    elif look.dtype == "uint8" and side.dtype == "uint16":
+        yield "8 bits brought to 16"

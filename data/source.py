@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfpix2pix import __version__
 from tfpix2pix.errors import DataError
 
 if TYPE_CHECKING:
@@ -30,9 +31,11 @@ class PairSource(abc.ABC):
 
     Attributes:
       name: the data set as the user named it, with the flag, for messages: ``--dataset=pairs``.
+      direction: ``AtoB`` or ``BtoA``: which image is the input.
     """
 
     name: str
+    direction: str
 
     @property
     @abc.abstractmethod
@@ -67,10 +70,6 @@ class PairSource(abc.ABC):
         """A short name of the pair for captions (a file's stem)."""
 
     @abc.abstractmethod
-    def decoded_bytes(self, split: str) -> int:
-        """Memory that the stored arrays of `split` take, told without decoding them."""
-
-    @abc.abstractmethod
     def describe(self) -> str:
         """One line on counts, sizes and form: ``400 train, 100 val pairs of 256x256 (...)``."""
 
@@ -83,7 +82,8 @@ class PairSource(abc.ABC):
 
     def cache_key(self, split: str) -> str:
         """A name for the decoded pairs of `split` that another state of the data has not."""
-        facts = [self.identity(), split, repr(self.form)]
+        # Direction is no part of what the data are; the version, for another may read otherwise.
+        facts = [self.identity(), split, self.direction, repr(self.form), __version__]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
 
     def check(self, progress: Progress | None = None) -> None:  # noqa: B027

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 from tfpix2pix.data.pair_files import Fault, Listing, PairFiles, count_text, list_images
@@ -55,8 +56,8 @@ def named_folders(input_dir: str, target_dir: str) -> Folders:
             what = "a file" if path.exists() else "no such folder"
             raise DataError(f"--{flag}={name}: {what}; expected a folder of images.")
         found.append(path.absolute())
-    root = found[0].parent if found[0].parent == found[1].parent else Path("/")
-    return _below(root, *found)
+    root = os.path.commonpath([folder.parent for folder in found])
+    return _below(Path(root), *found)
 
 
 def _below(root: Path, a: Path, b: Path) -> Folders:

@@ -71,8 +71,9 @@ def settled(config: Config, form: PairForm) -> Config:
         target_channels=form.y.channels,
         input_dtype=form.x.dtype,
         target_dtype=form.y.dtype,
-        input_range=form.x.value_range,
-        target_range=form.y.value_range,
+        # As it was typed, where it was: the same command has to continue the run.
+        input_range=config.input_range or form.x.value_range,
+        target_range=config.target_range or form.y.value_range,
         label_side=form.label_side,
     )
 

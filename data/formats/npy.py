@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import threading
 from typing import BinaryIO
 
 import numpy as np
@@ -20,6 +21,11 @@ from tfpix2pix.data.formats.common import (
     kept,
     kept_dtype,
 )
+
+# NumPy reads headers by Python's own parser, and CPython up to 3.11 counts that parser's depth for
+# all threads together: two at once, with any callback of the garbage collector between them, and
+# a good file fails with "AST constructor recursion depth mismatch" (gh-106905).
+_PARSER_LOCK = threading.Lock()
 
 SIGNATURE = b"\x93NUMPY"
 _HEADER_READERS = {
@@ -35,7 +41,8 @@ def read_header(file: BinaryIO) -> Header:
     if version not in _HEADER_READERS:
         raise Refused(f".npy of version {version[0]}.{version[1]}, where 1.0 or 2.0 was expected")
     try:
-        shape, _, dtype = _HEADER_READERS[version](file)
+        with _PARSER_LOCK:
+            shape, _, dtype = _HEADER_READERS[version](file)
     except Exception:  # NumPy reads it as Python's own syntax.
         raise Refused("damaged (its .npy header cannot be read)") from None
     if len(shape) not in (2, 3) or min(shape) < 1:
@@ -50,6 +57,8 @@ def read_header(file: BinaryIO) -> Header:
 
 def decode(data: bytes) -> Decoded:
     header = read_header(io.BytesIO(data))
-    array, notes = kept(np.load(io.BytesIO(data), allow_pickle=False))
+    with _PARSER_LOCK:
+        loaded = np.load(io.BytesIO(data), allow_pickle=False)
+    array, notes = kept(loaded)
     array = np.ascontiguousarray(array).reshape(header.height, header.width, header.channels)
     return Decoded(array, False, None, tuple(notes))

@@ -126,10 +126,11 @@ def add_config_flags(parser: Parser) -> None:
     """One flag per field of ``Config``, grouped; a flag that is not given sets nothing."""
     groups = {key: parser.add_argument_group(title) for key, title in GROUPS.items()}
     for field in dataclasses.fields(Config):
-        _add_field(groups[field.metadata["group"]], field)
+        add_field(groups[field.metadata["group"]], field)
 
 
-def _add_field(group: Any, field: dataclasses.Field[Any]) -> None:
+def add_field(group: Any, field: dataclasses.Field[Any]) -> None:
+    """The flag of one field of ``Config``."""
     text = f"{field.metadata['help']} {_default_text(field)}".replace("%", "%%")
     if str(field.type) == "bool":
         add_boolean(group, field.name, text, default=argparse.SUPPRESS)

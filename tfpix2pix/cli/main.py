@@ -20,6 +20,7 @@ COMMANDS = {
     "train": ("tfpix2pix.cli.train", "learn from pairs of images; continues where it stopped"),
     "translate": ("tfpix2pix.cli.translate", "use what a run learned on your images"),
     "pairs": ("tfpix2pix.cli.pairs", "make pairs from single images: edges, grey, holes, ..."),
+    "inspect": ("tfpix2pix.cli.inspect", "look at a data set: would training accept it?"),
 }
 
 

@@ -41,7 +41,7 @@ def main(args: argparse.Namespace) -> int:
     given = given_config(args)
     for name in ("dataset", "input_dir", "target_dir", "label_palette"):
         if given.get(name):
-            given[name] = _absolute(given[name])
+            given[name] = absolute_dataset(given[name])
     workdir, config = _workdir_and_config(args.workdir, given)
 
     from tfpix2pix.pair_form import open_source
@@ -160,7 +160,7 @@ def _preset_fields(name: str) -> list[str]:
     return [field for field in PRESETS[name].values if field != "dataset"]
 
 
-def _absolute(dataset: str) -> str:
+def absolute_dataset(dataset: str) -> str:
     """A folder by its absolute path, so that the run can be continued from anywhere."""
     # The embedded set, whatever stands in this folder; a TFDS name is no path.
     if dataset == "sample" or dataset.startswith("tfds:"):
@@ -172,7 +172,7 @@ def _absolute(dataset: str) -> str:
 
 def _default_workdir(config: Config) -> Path:
     """``runs/sample``, ``runs/FOLDER``, ``runs/PRESET-FOLDER`` or, where it says it all, PRESET."""
-    name = _short_name(config)
+    name = short_name(config)
     if config.preset == DEFAULT_PRESET:
         return Path("runs", name)
     if config.preset.startswith(name):
@@ -180,7 +180,7 @@ def _default_workdir(config: Config) -> Path:
     return Path("runs", f"{config.preset}-{name}")
 
 
-def _short_name(config: Config) -> str:
+def short_name(config: Config) -> str:
     """What the data set is called, fit for a folder's name."""
     if config.input_dir:
         return f"{Path(config.input_dir).name}-to-{Path(config.target_dir).name}"

@@ -182,8 +182,9 @@ class _Run:
 
     def _train_from(self, start: int) -> Outcome:
         config = self.config
-        self.store = self._open_store("train")
-        self.val = self._open_store("val") if self.source.count("val") else None
+        self.store = self._open_store("train", config.load_size)
+        has_val = bool(self.source.count("val"))
+        self.val = self._open_store("val", config.crop_size) if has_val else None
         if self.val is None:
             self.say(
                 "note: the data set has no val split, so nothing is measured, the newest "
@@ -228,7 +229,6 @@ class _Run:
         config = self.config
         batches = training_batches(
             self.store,
-            load_size=config.load_size,
             crop_size=config.crop_size,
             flip=config.flip,
             batch_size=config.batch_size,
@@ -369,12 +369,13 @@ class _Run:
     def _forward(self, x: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
         return self.algorithm.generator([x, z], training=False)
 
-    def _open_store(self, split: str) -> PairStore:
+    def _open_store(self, split: str, size: int) -> PairStore:
         total = self.source.count(split)
         with ProgressLine(f"reading {split}", total, "pair") as line:
             store = open_store(
                 self.source,
                 split,
+                size=size,
                 cache=self.config.cache,
                 cache_dir=cache_dir(self.config.data_dir),
                 progress=lambda done, _: line.show(done),
