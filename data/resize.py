@@ -22,14 +22,22 @@ def resize(image: tf.Tensor, size: int, nearest: bool = False) -> tf.Tensor:
     image = tf.convert_to_tensor(image)
     if image.shape[:2] == [size, size]:
         return image
-    channels = image.shape[-1]
-    if nearest:
-        # In whole numbers, so that no rounding decides.
-        centres = 2 * tf.range(size) + 1  # in halves of a new pixel
-        rows, columns = (centres * tf.shape(image)[axis] // (2 * size) for axis in (0, 1))
-        return tf.ensure_shape(
-            tf.gather(tf.gather(image, rows), columns, axis=1), [size, size, channels]
-        )
+    resized = tf.cond(
+        tf.reduce_all(tf.shape(image)[:2] == size),
+        lambda: image,
+        lambda: (_nearest if nearest else _bilinear)(image, size),
+    )
+    return tf.ensure_shape(resized, [size, size, image.shape[-1]])
+
+
+def _nearest(image: tf.Tensor, size: int) -> tf.Tensor:
+    # In whole numbers, so that no rounding decides.
+    centres = 2 * tf.range(size) + 1  # in halves of a new pixel
+    rows, columns = (centres * tf.shape(image)[axis] // (2 * size) for axis in (0, 1))
+    return tf.gather(tf.gather(image, rows), columns, axis=1)
+
+
+def _bilinear(image: tf.Tensor, size: int) -> tf.Tensor:
     resized = tf.raw_ops.ScaleAndTranslate(
         images=image[None],
         size=[size, size],
@@ -38,7 +46,6 @@ def resize(image: tf.Tensor, size: int, nearest: bool = False) -> tf.Tensor:
         kernel_type="triangle",
         antialias=True,
     )[0]
-    resized = tf.ensure_shape(resized, [size, size, channels])
     if image.dtype.is_integer:
         # Weights are positive and add up to one, so that nothing leaves the type's range.
         resized = tf.round(resized)

@@ -4,14 +4,14 @@ read as needed."""
 from __future__ import annotations
 
 import abc
-import collections
+import atexit
 import contextlib
 import functools
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +54,7 @@ class PairStore(abc.ABC):
         self.count = source.count(split)
         self.form: PairForm = source.form
         self.failure: DataError | None = None
+        self._calls = _Calls()
 
     @abc.abstractmethod
     def cut(self, index: tf.Tensor, corner: tf.Tensor, crop_size: int) -> Tensors:
@@ -90,31 +91,86 @@ class PairStore(abc.ABC):
         x, y = self.form.x, self.form.y
         return (np.dtype(x.dtype), x.stored_channels), (np.dtype(y.dtype), y.stored_channels)
 
-    def _load(self, index: int) -> Arrays:
-        """Decodes a pair and resizes it."""
-        images = self.source.load(self.split, int(index))
-        with tf.device(_HOST):
-            x, y = (
-                resize(image, self.size, nearest=side.is_classes).numpy()
-                for image, side in zip(images, (self.form.x, self.form.y), strict=True)
+    def _decoded(self, index: tf.Tensor) -> Tensors:
+        """A pair decoded and resized: stored tensors ``[size, size, C]``."""
+        sides = (self.form.x, self.form.y)
+        # Declared stateless: a stateful op would make tf.data map serially under op determinism,
+        # and reading a file that does not change is a function of its number.
+        types = [tf.as_dtype(side.dtype) for side in sides]
+        load = self._calls.counted(self._load_or_note)
+        images = tf.numpy_function(load, [index], types, stateful=False)
+        x, y = (
+            resize(
+                tf.ensure_shape(image, [None, None, side.stored_channels]),
+                self.size,
+                nearest=side.is_classes,
             )
+            for image, side in zip(images, sides, strict=True)
+        )
         return x, y
 
-    def _read_ahead(self) -> Iterator[Arrays]:
-        """All pairs in order, decoded by several threads, only a few of them waiting at a time."""
-        threads = min(16, (os.cpu_count() or 1) + 4)
-        with ThreadPoolExecutor(threads) as pool:
-            waiting: collections.deque[Future[Arrays]] = collections.deque()
+    def _load_or_note(self, index: np.ndarray) -> Arrays:
+        try:
+            return self.source.load(self.split, int(index))
+        except DataError as error:
+            self.failure = self.failure or error
+            raise
+
+    def _all_decoded(self) -> Iterator[Arrays]:
+        """All pairs in order, several decoded at a time."""
+        options = tf.data.Options()
+        options.deterministic = True
+        pairs = tf.data.Dataset.range(self.count).map(self._decoded, tf.data.AUTOTUNE, True)
+        try:
+            yield from pairs.prefetch(1).with_options(options).as_numpy_iterator()
+        except tf.errors.OpError as error:
+            raise explain(error, self) from None
+
+
+class _Calls:
+    """Calls from tf.data's threads into Python, which must have ended before the interpreter does.
+
+    tf.data reads ahead, so that calls are on their way when a program has had its last batch, and
+    a thread that asks for the interpreter's lock while the interpreter ends waits for ever, and
+    the program with it. So at exit calls are answered with an error at once, until tf.data's
+    buffers are full of that and no further call comes.
+    """
+
+    _QUIET, _LONGEST = 0.1, 5.0  # seconds
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running = 0
+        self._last = 0.0
+        self._closed = False
+
+    def counted(self, function: Callable[..., Arrays]) -> Callable[..., Arrays]:
+        """The function, known to this object while it runs."""
+        atexit.register(self._drain)
+
+        def call(*args: np.ndarray) -> Arrays:
+            with self._lock:
+                self._running += 1
             try:
-                for index in range(self.count):
-                    waiting.append(pool.submit(self._load, index))
-                    if len(waiting) > 2 * threads:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
+                if self._closed:
+                    raise RuntimeError("the program is ending")
+                return function(*args)
             finally:
-                for future in waiting:
-                    future.cancel()
+                with self._lock:
+                    self._running -= 1
+                    self._last = time.monotonic()
+
+        return call
+
+    def _drain(self) -> None:
+        self._closed = True
+        started = time.monotonic()
+        while time.monotonic() - started < self._LONGEST:
+            with self._lock:
+                idle = not self._running and time.monotonic() - self._last > self._QUIET
+            if idle:
+                return
+            time.sleep(0.01)
 
 
 class _MemoryStore(PairStore):
@@ -133,7 +189,7 @@ class _MemoryStore(PairStore):
         self._bytes = self.count * bytes_of_pair
         self._buffers: list[Tensors] = []
         pairs: Arrays | None = None
-        for index, pair in enumerate(self._read_ahead()):
+        for index, pair in enumerate(self._all_decoded()):
             place = index % self._per_buffer
             if pairs is None:
                 number = min(self._per_buffer, self.count - index)
@@ -179,34 +235,9 @@ class _StreamingStore(PairStore):
     def __init__(self, source: PairSource, split: str, size: int, why: str):
         super().__init__(source, split, size)
         self._why = why
-        self._lock = threading.Lock()
 
     def cut(self, index: tf.Tensor, corner: tf.Tensor, crop_size: int) -> Tensors:
-        # Declared stateless: a stateful op would make tf.data map serially under op determinism,
-        # and reading a file that does not change is a function of its number.
-        sides = self._sides()
-        types = [tf.as_dtype(dtype) for dtype, _ in sides]
-        images = tf.numpy_function(self._read_or_note, [index], types, stateful=False)
-        x, y = (
-            tf.slice(
-                tf.ensure_shape(image, self._shape(channels)),
-                tf.concat([corner, [0]], 0),
-                [crop_size, crop_size, channels],
-            )
-            for image, (_, channels) in zip(images, sides, strict=True)
-        )
-        return x, y
-
-    def _read_or_note(self, index: np.ndarray) -> Arrays:
-        try:
-            return self._read(int(index))
-        except DataError as error:
-            with self._lock:
-                self.failure = self.failure or error
-            raise
-
-    def _read(self, index: int) -> Arrays:
-        return self._load(index)
+        return _cut(self._decoded(index), corner, crop_size)
 
     def describe(self) -> str:
         return (
@@ -215,17 +246,19 @@ class _StreamingStore(PairStore):
         )
 
 
-class _FileStore(_StreamingStore):
+class _FileStore(PairStore):
     """Pairs are decoded once into two large .npy files, one for x and one for y, and read there.
 
     The files are named by the data's state, so that another run of the same data finds them, and
     changed data never do. They are whole or not there: written under other names, then moved.
     """
 
+    in_memory = False
+
     def __init__(
         self, source: PairSource, split: str, size: int, folder: Path, progress: Progress | None
     ):
-        super().__init__(source, split, size, why="")
+        super().__init__(source, split, size)
         stem = f"{source.cache_key(split)}-{size}"
         self._paths = [folder / f"{stem}.{side}.npy" for side in "xy"]
         if not self._open():
@@ -266,7 +299,7 @@ class _FileStore(_StreamingStore):
                     shape = (self.count, *self._shape(channels))
                     header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
                     np.lib.format.write_array_header_1_0(file, header)
-                for index, pair in enumerate(self._read_ahead()):
+                for index, pair in enumerate(self._all_decoded()):
                     for file, image in zip(opened, pair, strict=True):
                         file.write(np.ascontiguousarray(image).data)
                     if progress:
@@ -281,14 +314,29 @@ class _FileStore(_StreamingStore):
                 with contextlib.suppress(OSError):
                     os.unlink(name)
 
-    def _read(self, index: int) -> Arrays:
-        x, y = (np.array(images[index]) for images in self._images)
+    def cut(self, index: tf.Tensor, corner: tf.Tensor, crop_size: int) -> Tensors:
+        types = [tf.as_dtype(dtype) for dtype, _ in self._sides()]
+        images = tf.numpy_function(self._calls.counted(self._read), [index], types, stateful=False)
+        x, y = (
+            tf.ensure_shape(image, self._shape(channels))
+            for image, (_, channels) in zip(images, self._sides(), strict=True)
+        )
+        return _cut((x, y), corner, crop_size)
+
+    def _read(self, index: np.ndarray) -> Arrays:
+        x, y = (np.array(images[int(index)]) for images in self._images)
         return x, y
 
     def describe(self) -> str:
         size = _mebibytes(sum(images.nbytes for images in self._images))
         folder = self._paths[0].parent
         return f"{self.count:,} {self.split} pairs decoded once into files in {folder} ({size})"
+
+
+def _cut(images: Tensors, corner: tf.Tensor, crop_size: int) -> Tensors:
+    begin = tf.concat([corner, [0]], 0)
+    x, y = (tf.slice(i, begin, [crop_size, crop_size, i.shape[-1]]) for i in images)
+    return x, y
 
 
 def open_store(
