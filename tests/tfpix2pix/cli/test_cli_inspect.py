@@ -107,7 +107,7 @@ def test_a_good_set_is_described_and_accepted(inspect, good, tmp_path):
     size = sum(path.stat().st_size for path in good.rglob("*.png"))
     assert facts["files"] == {"count": 6, "bytes": size, "extensions": {".png": 6}}
     assert facts["duplicates"] == {"groups": 0, "leaks": 0, "listed": []}
-    assert facts["decoded"]["train"] == {"bytes": 4 * 256 * 6, "cache": "memory"}
+    assert facts["decoded"]["train"] == {"bytes": 4 * 143**2 * 6, "cache": "memory"}
     assert facts["faults"] == facts["warnings"] == []
     assert "pairs       4 train, 2 val" in out
     with Image.open(tmp_path / "report" / "contact_sheet.png") as sheet:
@@ -189,7 +189,8 @@ def test_onehot_flags_are_those_of_training(inspect, tmp_path):
     assert code == 0
     assert facts["form"] == "12 classes of 'facades' (onehot) to RGB, 8 bit"
     assert facts["input"]["covered"] == 1.0
-    assert facts["decoded"]["train"]["bytes"] == 8 * 48 * 48 * 4  # a class and three colours
+    # A class and three colours, at the load size of the preset.
+    assert facts["decoded"]["train"]["bytes"] == 8 * 143**2 * 4
     assert "100.0% of the input" in out
 
 
