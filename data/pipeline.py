@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from tfpix2pix.data.forms import PairForm
 from tfpix2pix.data.resize import resize
-from tfpix2pix.data.store import PairStore
+from tfpix2pix.data.store import PairStore, parallel_calls
 
 # One stream of random numbers per purpose, so that no two purposes ever share a draw.
 _ORDER, _CROP, _MIRROR = 1, 2, 3
@@ -71,7 +71,7 @@ def training_batches(
         return _mirror(store.cut(index, corner, crop_size), seed, position, flip)
 
     positions = tf.data.Dataset.range(start_step * batch_size, stop_step * batch_size)
-    examples = positions.map(example, tf.data.AUTOTUNE, True)
+    examples = positions.map(example, parallel_calls(), True)
     return _finish(examples, store.form, batch_size, partial=False)
 
 
@@ -106,7 +106,7 @@ def evaluation_batches(
         chosen = tf.data.Dataset.range(count)
     else:
         chosen = tf.data.Dataset.from_tensor_slices(tf.constant(indices, tf.int64))
-    return _finish(chosen.map(example, tf.data.AUTOTUNE, True), form, batch_size, partial=True)
+    return _finish(chosen.map(example, parallel_calls(), True), form, batch_size, partial=True)
 
 
 def _finish(
@@ -118,6 +118,8 @@ def _finish(
     # The default graph rewrites have nothing to gain here, and copy the store's buffers to do so:
     # a second copy of the whole data set, and seconds before the first batch.
     options.experimental_optimization.apply_default_optimizations = False
+    # Nor has autotuning; its thread sleeps for up to a minute, and the iterator's end waits for it.
+    options.autotune.enabled = False
 
     def networks_see(x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return (
@@ -127,8 +129,8 @@ def _finish(
 
     # Converted as a batch: bytes are batched with a quarter of the copying that floats take.
     batches = examples.batch(batch_size, drop_remainder=not partial)
-    batches = batches.map(networks_see, tf.data.AUTOTUNE, True)
-    return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
+    batches = batches.map(networks_see, parallel_calls(), True)
+    return batches.prefetch(2).with_options(options)
 
 
 # === Random draws ===

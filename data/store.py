@@ -120,7 +120,8 @@ class PairStore(abc.ABC):
         """All pairs in order, several decoded at a time."""
         options = tf.data.Options()
         options.deterministic = True
-        pairs = tf.data.Dataset.range(self.count).map(self._decoded, tf.data.AUTOTUNE, True)
+        options.autotune.enabled = False
+        pairs = tf.data.Dataset.range(self.count).map(self._decoded, parallel_calls(), True)
         try:
             yield from pairs.prefetch(1).with_options(options).as_numpy_iterator()
         except tf.errors.OpError as error:
@@ -331,6 +332,11 @@ class _FileStore(PairStore):
         size = _mebibytes(sum(images.nbytes for images in self._images))
         folder = self._paths[0].parent
         return f"{self.count:,} {self.split} pairs decoded once into files in {folder} ({size})"
+
+
+def parallel_calls() -> int:
+    """Images that are worked on at a time: as many as there are cores, and some that wait."""
+    return min(16, (os.cpu_count() or 1) + 2)
 
 
 def _cut(images: Tensors, corner: tf.Tensor, crop_size: int) -> Tensors:
