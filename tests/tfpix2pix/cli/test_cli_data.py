@@ -399,7 +399,7 @@ def test_every_cache_and_every_sitting_trains_the_same(label_run, train_labels, 
     assert weights(run, 2) != weights(label_run, 4)
     cache = ("--cache=file", f"--data_dir={tmp_path / 'data'}")
     out = finished(train_labels(run, *flags, "--steps=4", *cache))
-    assert f"train pairs decoded once into {tmp_path / 'data' / 'decoded'}" in out
+    assert f"train pairs decoded once into files in {tmp_path / 'data' / 'decoded'}" in out
     assert weights(run, 4) == weights(label_run, 4)
 
 

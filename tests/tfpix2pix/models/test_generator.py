@@ -237,7 +237,8 @@ def test_a_result_does_not_change_with_its_batch_mates(norm, training, scramble)
     x, z = inputs(model, 64, batch=5)
     together = model([x, z], training=training).numpy()
     alone = [model([x[i : i + 1], z[i : i + 1]], training=training).numpy() for i in range(5)]
-    np.testing.assert_allclose(together, np.concatenate(alone), rtol=0, atol=1e-6)
+    # Convolutions sum in another order at another batch size; how, depends on the machine.
+    np.testing.assert_allclose(together, np.concatenate(alone), rtol=0, atol=5e-6)
     assert np.abs(together[0] - together[1]).mean() > 0.01
 
 
