@@ -51,6 +51,7 @@ def build_generator(
     norm: str = "instance",
     dropout: float = 0.5,
     skips: bool = True,
+    noise: bool = True,
     name: str = "generator",
 ) -> tf.keras.Model:
     """G(x, z): the U-Net (``skips=True``) or the encoder-decoder, as a Keras functional model.
@@ -78,10 +79,12 @@ def build_generator(
       norm: ``instance``, ``batch`` or ``none``.
       dropout: rate in [0, 1).
       skips: False for the encoder-decoder.
+      noise: False for G(x), the same network without dropout and without the input z.
 
     Returns:
       A model ``[x, z] -> y``: x float32 ``[B, H, W, input_channels]`` in [-1, 1], z as above, y
       float32 ``[B, H, W, output_channels]`` in [-1, 1]. 54,413,955 parameters at the defaults.
+      With ``noise=False`` a model ``x -> y``.
 
     Raises:
       ValueError: a size, norm or rate out of range.
@@ -122,7 +125,7 @@ def build_generator(
         if last:
             break
         features = _normalize(features, norm, f"up{level}_norm")
-        if level in noisy:
+        if noise and level in noisy:
             block = 2 ** noisy.index(level)
             features = NoiseDropout(dropout, offset, block, name=f"up{level}_dropout")(
                 [features, z]
@@ -130,7 +133,7 @@ def build_generator(
             offset += channels * block**2
     # float32 whatever the layers compute in: the result is a picture, not a feature.
     y = tf.keras.layers.Activation("tanh", dtype="float32", name="y")(features)
-    return tf.keras.Model([x, z], y, name=name)
+    return tf.keras.Model([x, z] if noise else x, y, name=name)
 
 
 def _normalize(features: tf.Tensor, norm: str, name: str) -> tf.Tensor:
