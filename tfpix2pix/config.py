@@ -265,6 +265,13 @@ class Config:
         minimum=0.0,
         maximum=0.95,
     )
+    dropout_layers: str = option(
+        "paper",
+        "decoder layers with dropout: 'paper' (the first three full-width ones) or 'pytorch' (all "
+        "full-width ones but the innermost, as the authors' PyTorch code; imported runs have it)",
+        "model",
+        choices=("paper", "pytorch"),
+    )
 
     # === Objective ===
     loss: str = option(
@@ -348,6 +355,11 @@ class Config:
                 f"--crop_size={self.crop_size} is larger than --load_size={self.load_size}, from "
                 f"which it is cut; use --load_size={_usual_load_size(self.crop_size)} (the paper's "
                 "ratio) or a smaller --crop_size"
+            )
+        if self.dropout_layers == "pytorch" and self.crop_size < 64:
+            raise UserError(
+                f"--dropout_layers=pytorch leaves no dropout layer at --crop_size={self.crop_size};"
+                " use --crop_size=64 or more, or --dropout_layers=paper"
             )
         if self.receptive_field == 286 and self.crop_size < 128 and self.loss != "l1":
             raise UserError(

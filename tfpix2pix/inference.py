@@ -9,8 +9,8 @@ picture = model.translate(image)  # [H, W, C] to [H, W, C_out], uint8 for a run 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -22,30 +22,63 @@ if TYPE_CHECKING:
     from tfpix2pix.data import Decoded, PairForm
 
 
+class Network(Protocol):
+    """A generator that something runs: Keras here, other engines in `tfpix2pix.export`."""
+
+    takes_noise: bool
+    """Whether it is G(x, z); False for G(x)."""
+
+    image_size: tuple[int, int] | None
+    """Height and width that x must have; None for any multiples of the crop size."""
+
+    def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
+        """y, float32 ``[B, H, W, C_out]``, of x ``[B, H, W, C_in]`` and z (None where not taken)."""
+
+
+class KerasNetwork:
+    """A Keras generator, ``[x, z] -> y`` (or ``x -> y``: no noise), as a `Network`."""
+
+    image_size = None
+
+    def __init__(self, generator: object) -> None:
+        import tensorflow as tf
+
+        self.generator = generator
+        self.takes_noise = len(generator.inputs) > 1
+        # One trace for every size: a folder of differing sizes must not compile for each.
+        signature = [tf.TensorSpec([None, None, None, i.shape[-1]]) for i in generator.inputs]
+        self._forward = tf.function(
+            lambda *inputs: generator(
+                list(inputs) if self.takes_noise else inputs[0], training=False
+            ),
+            input_signature=signature,
+        )
+
+    def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
+        return self._forward(*([x, z] if self.takes_noise else [x])).numpy()
+
+
 class Translator:
-    """G(x, z) of a trained run, for pictures of any size.
+    """G(x, z) of a trained run or of an export, for pictures of any size.
 
     Args:
       config: the run's config.
-      generator: its generator, a Keras model ``[x, z] -> y``.
+      network: what runs the generator.
       step: the training step that its weights come from.
       form: of the run's pairs: channels, depth, value range, labels.
+      checkpoint: SHA-256 of the checkpoint that the weights come from.
     """
 
-    def __init__(self, config: Config, generator: object, step: int, form: PairForm) -> None:
-        import tensorflow as tf
+    def __init__(
+        self, config: Config, network: Network, step: int, form: PairForm, checkpoint: str = ""
+    ) -> None:
+        self.config, self.network, self.step, self.form = config, network, step, form
+        self.checkpoint = checkpoint
 
-        self.config, self.generator, self.step, self.form = config, generator, step, form
-        channels = generator.inputs[0].shape[-1]
-        noise_channels = generator.inputs[1].shape[-1]
-        # One trace for every size: a folder of differing sizes must not compile for each.
-        self._forward = tf.function(
-            lambda x, z: generator([x, z], training=False),
-            input_signature=[
-                tf.TensorSpec([None, None, None, channels], tf.float32),
-                tf.TensorSpec([None, None, None, noise_channels], tf.float32),
-            ],
-        )
+    @property
+    def generator(self) -> object:
+        """The Keras generator; only where Keras runs it."""
+        return self.network.generator
 
     @property
     def stride(self) -> int:
@@ -72,7 +105,7 @@ class Translator:
             or 4 (the same with alpha, placed on white), which turn into each other; 8 and 16
             bits do as well. For a run of labels: RGB, or class indices ``[H, W]``.
           seed: of the noise z, any int of 64 bits; the same seed gives the same picture.
-          deterministic: no dropout instead of z's.
+          deterministic: no dropout instead of z's (an export made without noise has none anyway).
           fit: resize the picture to the size that the run was trained at, and the result back.
           notes: told in plain words what was changed in the picture to make it an input.
 
@@ -81,18 +114,21 @@ class Translator:
           float32; RGB for a run of ``color_space="lab"``.
 
         Raises:
-          ValueError: a picture that cannot become an input, or a seed that does not fit.
+          ValueError: a picture that cannot become an input, one of another size than an export
+            of fixed size takes, or a seed that does not fit.
         """
         if not -(2**63) <= seed < 2**63:
             raise ValueError(f"seed {seed} does not fit in 64 bits")
         x = self.form.read_input(self._decoded(image), notes)
         height, width = x.shape[:2]
-        size = self.config.crop_size
         if fit:
-            seen = _resized(x, size, size, nearest=self.form.x.is_classes)
+            size = self.network.image_size or (self.stride, self.stride)
+            seen = _resized(x, *size, nearest=self.form.x.is_classes)
             y = _resized(self._generate(seen, seed, deterministic), height, width)
         else:
-            y = self._generate(_pad(x, self.stride), seed, deterministic)[:height, :width]
+            padded = pad(x, self.stride)
+            self._check_size(*padded.shape[:2])
+            y = self._generate(padded, seed, deterministic)[:height, :width]
         return self.form.result(x, y)
 
     def _decoded(self, image: np.ndarray | Decoded) -> Decoded:
@@ -111,24 +147,44 @@ class Translator:
         has_alpha = channels in (2, 4) and channels != self.form.x.channels
         return Decoded(image, has_alpha, None, ())
 
-    def _generate(self, x: np.ndarray, seed: int, deterministic: bool) -> np.ndarray:
-        """G of one x ``[H, W, C]`` whose sides are multiples of the stride."""
+    def noise(self, x: np.ndarray, seeds: Sequence[int], deterministic: bool = False) -> np.ndarray:
+        """The z that `translate` hands to the network beside x.
+
+        Args:
+          x: ``[B, H, W, C]``, H and W multiples of the stride.
+          seeds: one for each image, whose z is a function of it alone.
+          deterministic: the z that switches dropout off instead.
+
+        Returns:
+          float32 ``[B, h, w, Z]``.
+        """
         import tensorflow as tf
 
-        from tfpix2pix.algorithms.pix2pix import draw_noise
         from tfpix2pix.models import noise
-        from tfpix2pix.models.generator import noise_factor
+        from tfpix2pix.models.generator import noise_channels, noise_factor
 
-        x = tf.constant(x[None])
+        config = self.config
+        factor = noise_factor(config.crop_size, config.dropout_layers)
+        channels = noise_channels(config.crop_size, config.ngf, config.dropout_layers)
+        shape = (x.shape[1] // factor, x.shape[2] // factor, channels)
         if deterministic:
-            size = noise.shape_for(
-                self.generator.inputs[1], *x.shape[1:3], noise_factor(self.config.crop_size)
+            return noise.no_noise(len(seeds), shape).numpy()
+        positions = tf.constant(list(seeds), tf.int64)
+        return noise.draw(config.seed, noise.INFERENCE, positions, shape).numpy()
+
+    def _generate(self, x: np.ndarray, seed: int, deterministic: bool) -> np.ndarray:
+        """G of one x ``[H, W, C]`` whose sides are multiples of the stride."""
+        x = np.ascontiguousarray(x[None], np.float32)
+        z = self.noise(x, [seed], deterministic) if self.network.takes_noise else None
+        return self.network(x, z)[0]
+
+    def _check_size(self, height: int, width: int) -> None:
+        fixed = self.network.image_size
+        if fixed is not None and fixed != (height, width):
+            raise ValueError(
+                f"{width}x{height} pixels (width x height, padded), and this export takes "
+                f"{fixed[1]}x{fixed[0]} only; use --fit, or export with --image_size=any"
             )
-            z = noise.no_noise(1, size)
-        else:
-            position = tf.constant([seed], tf.int64)
-            z = draw_noise(self.generator, self.config, x, noise.INFERENCE, position)
-        return self._forward(x, z)[0].numpy()
 
 
 def load(
@@ -156,7 +212,8 @@ def load(
     step = _step_of(checkpoints, checkpoint, workdir, say)
     generator = generator_of(config)
     facts = checkpoints.restore({"generator": named_weights(generator)}, step, say)
-    return Translator(config, generator, int(facts["step"]), form)
+    network = KerasNetwork(generator)
+    return Translator(config, network, int(facts["step"]), form, facts["sha256"])
 
 
 def _step_of(
@@ -187,7 +244,7 @@ def _step_of(
     return int(checkpoint)
 
 
-def _pad(image: np.ndarray, multiple: int) -> np.ndarray:
+def pad(image: np.ndarray, multiple: int) -> np.ndarray:
     """``[H, W, C]`` padded by reflection, at the bottom and right, to multiples of a number."""
     height, width = image.shape[:2]
     bottom, right = -height % multiple, -width % multiple

@@ -21,6 +21,7 @@ def generator_of(config: Config) -> tf.keras.Model:
         ngf=config.ngf,
         norm=config.norm,
         dropout=config.dropout,
+        dropout_layers=config.dropout_layers,
         skips=config.generator == "unet",
     )
 
@@ -188,7 +189,8 @@ def draw_noise(
 ) -> tf.Tensor:
     """Uniform z for the images ``x [B, H, W, C]``, a function of (config.seed, positions [B])."""
     size = tf.shape(x)
-    shape = noise.shape_for(generator.inputs[1], size[1], size[2], noise_factor(config.crop_size))
+    factor = noise_factor(config.crop_size, config.dropout_layers)
+    shape = noise.shape_for(generator.inputs[1], size[1], size[2], factor)
     return noise.draw(config.seed, stream, positions, shape)
 
 

@@ -20,9 +20,9 @@ def depth_for(crop_size: int) -> int:
     return int(math.log2(crop_size))
 
 
-def noise_factor(crop_size: int) -> int:
+def noise_factor(crop_size: int, dropout_layers: str = "paper") -> int:
     """Input pixels per pixel of z, along each axis."""
-    return 2 ** (depth_for(crop_size) - 1)
+    return 2 ** (_dropout_levels(depth_for(crop_size), dropout_layers)[0] - 1)
 
 
 def _channels(level: int, ngf: int) -> int:
@@ -30,15 +30,25 @@ def _channels(level: int, ngf: int) -> int:
     return ngf * min(2 ** (level - 1), WIDEST)
 
 
-def _dropout_levels(depth: int) -> list[int]:
-    """Decoder levels with dropout, coarsest first: full-width ones, three at most."""
+def _dropout_levels(depth: int, dropout_layers: str) -> list[int]:
+    """Decoder levels with dropout, coarsest first, all of them full-width.
+
+    ``"paper"``: the first three, as the paper's Torch code. ``"pytorch"``: every one but the
+    innermost, as the authors' PyTorch code (8 levels: 7, 6, 5 where the paper has 8, 7, 6).
+    """
     full_width = [up for up in range(depth, 1, -1) if _channels(up - 1, 1) == WIDEST]
-    return full_width[:DROPOUT_LAYERS]
+    if dropout_layers == "paper":
+        return full_width[:DROPOUT_LAYERS]
+    if dropout_layers != "pytorch":
+        raise ValueError(f"dropout_layers must be 'paper' or 'pytorch', got {dropout_layers!r}")
+    if not full_width[1:]:
+        raise ValueError("a crop_size of 32 has no layer for dropout_layers='pytorch'")
+    return full_width[1:]
 
 
-def noise_channels(crop_size: int, ngf: int) -> int:
+def noise_channels(crop_size: int, ngf: int, dropout_layers: str = "paper") -> int:
     """Channels Z of the generator's z input."""
-    layers = len(_dropout_levels(depth_for(crop_size)))
+    layers = len(_dropout_levels(depth_for(crop_size), dropout_layers))
     return WIDEST * ngf * sum(4**i for i in range(layers))
 
 
@@ -50,6 +60,7 @@ def build_generator(
     ngf: int = 64,
     norm: str = "instance",
     dropout: float = 0.5,
+    dropout_layers: str = "paper",
     skips: bool = True,
     noise: bool = True,
     name: str = "generator",
@@ -59,17 +70,18 @@ def build_generator(
     Encoder ``down1 .. downD``: LeakyReLU 0.2, then a 4x4 stride-2 convolution, then normalisation
     (none at ``down1``, which also has no activation before it, and none at the bottleneck
     ``downD``). Decoder ``upD .. up1``: ReLU, then a 4x4 stride-2 transposed convolution, then
-    normalisation, then dropout in the first three full-width layers; tanh after ``up1``. The skip
+    normalisation, then dropout in some of the full-width layers; tanh after ``up1``. The skip
     into ``up{i}`` is the output of ``down{i}`` *before* any activation. D follows ``crop_size``.
 
-    **z** is one input tensor ``[B, H / f, W / f, Z]`` with ``f = 2**(D - 1)``: the resolution of
-    the coarsest dropout layer (2 x 2 for an image of the crop size). Its channels hold the noise
-    of the dropout layers one after the other, coarsest first: ``8 ngf`` channels for the first
-    layer, ``4 * 8 ngf`` for the second and ``16 * 8 ngf`` for the third, whose features are two
-    and four times finer; ``tf.nn.depth_to_space`` with block 2 and 4 unfolds those to
-    ``[B, 2 H / f, 2 W / f, 8 ngf]`` and ``[B, 4 H / f, 4 W / f, 8 ngf]``. So every feature of every
-    dropout layer has exactly one number of z: uniform in [0, 1) for the paper's dropout, negative
-    for none (see ``NoiseDropout``).
+    **z** is one input tensor ``[B, H / f, W / f, Z]`` with ``f = noise_factor(...)``: the
+    resolution of the coarsest dropout layer (for an image of the crop size 2 x 2 in the paper's
+    network, where ``f = 2**(D - 1)``, and 4 x 4 with ``dropout_layers="pytorch"``). Its channels
+    hold the noise of the dropout layers one after the other, coarsest first: ``8 ngf`` channels for
+    the first layer, ``4 * 8 ngf`` for the second, ``16 * 8 ngf`` for the third and so on, whose
+    features are two and four times finer; ``tf.nn.depth_to_space`` with block 2 and 4 unfolds those
+    to ``[B, 2 H / f, 2 W / f, 8 ngf]`` and ``[B, 4 H / f, 4 W / f, 8 ngf]``. So every feature of
+    every dropout layer has exactly one number of z: uniform in [0, 1) for the paper's dropout,
+    negative for none (see ``NoiseDropout``).
 
     Args:
       crop_size: power of two from 32 to 1024; decides the depth. The model itself takes any height
@@ -78,6 +90,9 @@ def build_generator(
       ngf: channels of the first layer.
       norm: ``instance``, ``batch`` or ``none``.
       dropout: rate in [0, 1).
+      dropout_layers: ``paper``: the first three full-width layers, ``upD`` among them; ``pytorch``:
+        every full-width layer but ``upD`` (``up{D-1} .. up5``), as the authors' PyTorch code has
+        it; not for a crop size of 32, which has none then.
       skips: False for the encoder-decoder.
       noise: False for G(x), the same network without dropout and without the input z.
 
@@ -87,11 +102,12 @@ def build_generator(
       With ``noise=False`` a model ``x -> y``.
 
     Raises:
-      ValueError: a size, norm or rate out of range.
+      ValueError: a size, norm, rate or place of dropout out of range.
     """
     depth = depth_for(crop_size)
+    noisy = _dropout_levels(depth, dropout_layers)
     x = tf.keras.Input((None, None, input_channels), name="x")
-    z = tf.keras.Input((None, None, noise_channels(crop_size, ngf)), name="z")
+    z = tf.keras.Input((None, None, noise_channels(crop_size, ngf, dropout_layers)), name="z")
 
     # === Encoder ===
     features, skip = x, {}
@@ -111,7 +127,6 @@ def build_generator(
         skip[level] = features
 
     # === Decoder ===
-    noisy = _dropout_levels(depth)
     offset = 0
     for level in range(depth, 0, -1):
         if skips and level < depth:

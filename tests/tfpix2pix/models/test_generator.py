@@ -111,10 +111,22 @@ def test_dropout_stands_in_the_first_three_full_width_decoder_layers(crop_size, 
     assert found == [f"up{level}_dropout" for level in noisy]
 
 
-@pytest.mark.parametrize("crop_size", SIZES)
-def test_z_has_a_number_for_every_feature_that_dropout_touches(crop_size):
-    model = build_generator(crop_size=crop_size, ngf=1)
-    coarsest = noise_factor(crop_size)
+@pytest.mark.parametrize(
+    ("crop_size", "noisy"), [(64, [5]), (128, [6, 5]), (256, [7, 6, 5]), (512, [8, 7, 6, 5])]
+)
+def test_dropout_of_the_pytorch_code_leaves_the_innermost_out(crop_size, noisy):
+    model = build_generator(crop_size=crop_size, ngf=1, dropout_layers="pytorch")
+    found = [layer.name for layer in model.layers if layer.name.endswith("_dropout")]
+    assert found == [f"up{level}_dropout" for level in noisy]
+
+
+@pytest.mark.parametrize(
+    ("crop_size", "places"),
+    [*((size, "paper") for size in SIZES), *((size, "pytorch") for size in SIZES[1:])],
+)
+def test_z_has_a_number_for_every_feature_that_dropout_touches(crop_size, places):
+    model = build_generator(crop_size=crop_size, ngf=1, dropout_layers=places)
+    coarsest = noise_factor(crop_size, places)
     touched = 0
     for layer in model.layers:
         if layer.name.endswith("_dropout"):
@@ -122,7 +134,7 @@ def test_z_has_a_number_for_every_feature_that_dropout_touches(crop_size):
             scale = 2 ** (level - 1)  # after up{level}, a feature stands for this many pixels
             touched += (crop_size // scale) ** 2 * layer.output.shape[-1]
     channels = model.inputs[1].shape[-1]
-    assert channels == noise_channels(crop_size, 1)
+    assert channels == noise_channels(crop_size, 1, places)
     assert (crop_size // coarsest) ** 2 * channels == touched
 
 
@@ -151,7 +163,13 @@ def test_crop_sizes_other_than_powers_of_two_are_refused(crop_size):
 
 
 @pytest.mark.parametrize(
-    ("argument", "named"), [({"norm": "group"}, "group"), ({"dropout": 1.0}, "rate")]
+    ("argument", "named"),
+    [
+        ({"norm": "group"}, "group"),
+        ({"dropout": 1.0}, "rate"),
+        ({"dropout_layers": "torch"}, "torch"),
+        ({"dropout_layers": "pytorch"}, "32"),
+    ],
 )
 def test_bad_arguments_are_refused(argument, named):
     with pytest.raises(ValueError, match=named):
