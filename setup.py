@@ -92,6 +92,8 @@ extras_require = {
     "dev": [*test, "build>=1.0", "ruff>=0.6"],
     "addons": addons,
     "tfds": tfds,
+    # Weights of PyTorch code: files ending .pth, and .safetensors (which need no torch).
+    "torch": ["torch>=2.0", "safetensors>=0.4"],
 }
 # NVIDIA's libraries come as an extra of `tensorflow` only; asked for together with
 # `tensorflow-cpu` they would bring in `tensorflow` beside it, so there is no such extra then.
