@@ -11,7 +11,7 @@ from tfpix2pix.errors import UserError
 from tfpix2pix.files import write_text
 
 if TYPE_CHECKING:
-    from tfpix2pix.data import PairForm, PairSource
+    from tfpix2pix.data import PairForm, PairSource, Palette
 
 PALETTE_FILE = "palette.json"
 
@@ -84,8 +84,37 @@ def form_of(config: Config, workdir: str | os.PathLike[str]) -> PairForm:
     Raises:
       UserError: the run's palette is missing or damaged.
     """
-    from tfpix2pix.data.forms import FULL_SCALE, FormWish, SideWish
+    if not config.label_palette:
+        return form_with(config, None)
+    saved = _saved_palette(workdir)
+    if saved is None:
+        raise UserError(
+            f"--workdir={workdir}: its {PALETTE_FILE} is missing, so its labels cannot be "
+            "read; put it back, or train in a new --workdir"
+        )
     from tfpix2pix.data.palette import load_palette
+
+    return _form(config, load_palette(saved))
+
+
+def form_with(config: Config, palette: str | None) -> PairForm:
+    """The form of the pairs of a run whose palette (None: it has none) is at hand as JSON text.
+
+    Raises:
+      UserError: the palette is none, or does not fit the config.
+    """
+    if palette is None:
+        return _form(config, None)
+    from tfpix2pix.data.palette import parse_palette
+
+    try:
+        return _form(config, parse_palette(palette))
+    except ValueError as error:
+        raise UserError(f"the label palette cannot be used: {error}") from None
+
+
+def _form(config: Config, palette: Palette | None) -> PairForm:
+    from tfpix2pix.data.forms import FULL_SCALE, FormWish, SideWish
 
     def side(flag: str, channels: int) -> SideWish:
         # Runs of earlier versions do not say; they are of 8 bits.
@@ -95,15 +124,6 @@ def form_of(config: Config, workdir: str | os.PathLike[str]) -> PairForm:
             limits = "{:g}:{:g}".format(*FULL_SCALE.get(dtype, (0, 1)))
         return SideWish(flag, channels, dtype, limits)
 
-    palette = None
-    if config.label_palette:
-        saved = _saved_palette(workdir)
-        if saved is None:
-            raise UserError(
-                f"--workdir={workdir}: its {PALETTE_FILE} is missing, so its labels cannot be "
-                "read; put it back, or train in a new --workdir"
-            )
-        palette = load_palette(saved)
     wish = FormWish(
         side("input", config.x_channels),
         side("target", config.y_channels),

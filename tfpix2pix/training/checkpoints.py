@@ -123,6 +123,7 @@ class Checkpoints:
             raise CheckpointError(f"{folder / _META} cannot be read ({_reason(error)})") from None
         if digest != _digest_of(meta) or meta["step"] != step:
             raise CheckpointError(f"{folder / _META} was changed after it was written")
+        meta["sha256"] = digest
         for name, expected in meta["files"].items():
             try:
                 found = _fingerprint(folder / name)

@@ -1,0 +1,228 @@
+"""What an exported model promises, in words that every format carries.
+
+A `Contract` goes into each artefact (an asset of the SavedModel, metadata of TFLite and ONNX) and
+into ``export.json``. It says how to use the artefact without this package, and holds what this
+package needs to use it like the run that it came from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tfpix2pix import __version__
+from tfpix2pix.config import Config
+from tfpix2pix.errors import UserError
+
+if TYPE_CHECKING:
+    from tfpix2pix.data import PairForm
+    from tfpix2pix.data.forms import Side
+    from tfpix2pix.inference import Translator
+
+KIND = "tfpix2pix export"
+VERSION = 1
+INFERENCES = ("paper", "deterministic")
+_STATISTICS = {
+    "instance": "of each image itself",
+    "batch": "moving averages of the training",
+    "none": "none, the network has no normalisation",
+}
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What an export is.
+
+    Attributes:
+      config: of the run.
+      palette: the run's label palette as JSON text, or empty.
+      step: training step of the weights.
+      checkpoint: SHA-256 of the checkpoint that they come from, as hexadecimal digits.
+      inference: ``paper``: G(x, z), dropout by the noise z; ``deterministic``: G(x), no dropout.
+      image_size: ``(height, width)`` that x has, or None for any multiples of ``size_multiple``.
+    """
+
+    config: Config
+    palette: str
+    step: int
+    checkpoint: str
+    inference: str = "paper"
+    image_size: tuple[int, int] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        translator: Translator,
+        inference: str = "paper",
+        image_size: tuple[int, int] | None = None,
+    ) -> Contract:
+        """The contract of an export of a run's generator."""
+        form = translator.form
+        palette = form.x.palette or form.y.palette
+        return cls(
+            translator.config,
+            "" if palette is None else palette.to_json(),
+            translator.step,
+            translator.checkpoint,
+            inference,
+            image_size,
+        )
+
+    @property
+    def noise(self) -> bool:
+        """Whether the network has the input z."""
+        return self.inference == "paper"
+
+    @property
+    def size_multiple(self) -> int:
+        """Height and width of x are multiples of this, pixels."""
+        return self.config.crop_size
+
+    @property
+    def noise_factor(self) -> int:
+        """Pixels of x per cell of z, along each axis."""
+        from tfpix2pix.models.generator import noise_factor
+
+        return noise_factor(self.config.crop_size, self.config.dropout_layers)
+
+    @property
+    def noise_channels(self) -> int:
+        """Channels Z of z."""
+        from tfpix2pix.models.generator import noise_channels
+
+        return noise_channels(self.config.crop_size, self.config.ngf, self.config.dropout_layers)
+
+    @property
+    def form(self) -> PairForm:
+        """Channels, depth, value range and labels of inputs and results."""
+        from tfpix2pix.pair_form import form_with
+
+        return form_with(self.config, self.palette or None)
+
+    def noise_shape(self, height: int, width: int) -> tuple[int, int, int]:
+        """``[h, w, Z]`` of the z that goes with an x of that height and width."""
+        return height // self.noise_factor, width // self.noise_factor, self.noise_channels
+
+    # === JSON ===
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as JSON: first what a person reads, last what this package reads back."""
+        form = self.form
+        height, width = self.image_size or ("H", "W")
+        x, y = self.config.x_channels, self.config.y_channels
+        noise: dict[str, Any] = {
+            "dropout": "off: the network has no z, equal inputs give equal results"
+        }
+        if self.noise:
+            noise = {
+                "dropout": "by z: a feature is dropped where its number of z is in [0, rate)",
+                "rate": self.config.dropout,
+                "z": f"float32 [B, H / {self.noise_factor}, W / {self.noise_factor}, "
+                f"{self.noise_channels}]",
+                "pixels_per_cell": self.noise_factor,
+                "channels": self.noise_channels,
+                "distribution": "uniform in [0, 1), independent",
+                "off": "-1 everywhere: no dropout",
+            }
+        return {
+            "kind": KIND,
+            "version": VERSION,
+            "tfpix2pix": __version__,
+            "inference": self.inference,
+            "statistics": _STATISTICS[self.config.norm],
+            "noise": noise,
+            "x": {
+                "tensor": f"float32 [B, {height}, {width}, {x}] in [-1, 1]",
+                "channels": _channels(form, "x"),
+                "files": _side(form.x),
+            },
+            "y": {
+                "tensor": f"float32 [B, {height}, {width}, {y}] in [-1, 1]",
+                "channels": _channels(form, "y"),
+                "files": _side(form.y),
+            },
+            "image_size": "any" if self.image_size is None else list(self.image_size),
+            "size_multiple": self.size_multiple,
+            "padding": "at the bottom and right by reflection to the multiple, result cropped back",
+            "direction": self.config.direction,
+            "color_space": self.config.color_space,
+            "label_side": form.label_side,
+            "palette": json.loads(self.palette) if self.palette else None,
+            "checkpoint": {"step": self.step, "sha256": self.checkpoint},
+            "config": dataclasses.asdict(self.config),
+        }
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict(), indent=2) + "\n"
+
+    @classmethod
+    def parse(cls, text: str | bytes, where: str) -> Contract:
+        """Reads what `to_json` wrote.
+
+        Args:
+          text: the JSON.
+          where: the file it comes from, for the message.
+
+        Raises:
+          UserError: it is no contract of an export, or one of a later version.
+        """
+        try:
+            values = json.loads(text)
+            if values["kind"] != KIND:
+                raise ValueError("another kind")
+            if values["version"] > VERSION:
+                raise UserError(
+                    f"{where} was exported by tfpix2pix {values['tfpix2pix']}, which is newer "
+                    f"than this one ({__version__}); upgrade this one"
+                )
+            size = values["image_size"]
+            palette = values["palette"]
+            contract = cls(
+                Config.from_values(values["config"]),
+                "" if palette is None else json.dumps(palette, indent=2) + "\n",
+                int(values["checkpoint"]["step"]),
+                str(values["checkpoint"]["sha256"]),
+                values["inference"],
+                None if size == "any" else (int(size[0]), int(size[1])),
+            )
+            if contract.inference not in INFERENCES:
+                raise ValueError("unknown inference")
+            contract.form  # noqa: B018 - raises where palette and config do not fit
+        except UserError as error:
+            if str(error).startswith(where):
+                raise
+            raise UserError(f"{where}: its contract cannot be used ({error})") from None
+        except (ValueError, KeyError, TypeError, IndexError, RecursionError, AttributeError):
+            raise UserError(
+                f"{where} does not carry the contract of a tfpix2pix export, so how to use it is "
+                "not known; give what `tfpix2pix export` wrote"
+            ) from None
+        return contract
+
+
+def _side(side: Side) -> dict[str, Any]:
+    return {
+        "dtype": side.dtype,
+        "low": side.low,
+        "high": side.high,
+        "what": side.describe(),
+        "scaling": f"-1 is {side.low:g}, 1 is {side.high:g}",
+    }
+
+
+def _channels(form: PairForm, which: str) -> list[str]:
+    """What each channel of x or y means."""
+    side = getattr(form, which)
+    if form.color_space == "lab":
+        return ["L"] if which == "x" else ["a", "b"]
+    if side.is_classes and side.encoding == "onehot":
+        return [label.name for label in side.palette.classes]
+    names = {
+        1: ["grey"],
+        2: ["grey", "alpha"],
+        3: ["red", "green", "blue"],
+        4: ["red", "green", "blue", "alpha"],
+    }
+    return names.get(side.channels, [str(i) for i in range(side.channels)])
