@@ -12,8 +12,13 @@ from tfpix2pix.models.generator import noise_factor
 from tfpix2pix.models.weights import initialize, named_weights
 
 
-def generator_of(config: Config) -> tf.keras.Model:
-    """The generator that a config describes, with Keras's initial weights."""
+def generator_of(config: Config, *, noise: bool = True) -> tf.keras.Model:
+    """The generator that a config describes, with Keras's initial weights.
+
+    Args:
+      config: the config.
+      noise: False for G(x), without dropout and without the input z.
+    """
     return build_generator(
         crop_size=config.crop_size,
         input_channels=config.x_channels,
@@ -23,6 +28,7 @@ def generator_of(config: Config) -> tf.keras.Model:
         dropout=config.dropout,
         dropout_layers=config.dropout_layers,
         skips=config.generator == "unet",
+        noise=noise,
     )
 
 

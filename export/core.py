@@ -1,0 +1,99 @@
+"""The generator as plain TensorFlow: what every format is made from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tensorflow as tf
+
+from tfpix2pix.algorithms.pix2pix import generator_of
+from tfpix2pix.models.weights import named_weights
+
+if TYPE_CHECKING:
+    from tfpix2pix.config import Config
+    from tfpix2pix.export.contract import Contract
+
+
+def export_generator(
+    config: Config, weights: dict[str, np.ndarray], *, noise: bool
+) -> tf.keras.Model:
+    """A float32 generator with given weights, whatever precision the run trained in.
+
+    Args:
+      config: the run's config.
+      weights: by the names of `named_weights`.
+      noise: G(x, z), or G(x) without dropout.
+
+    Raises:
+      ValueError: the weights are not those of the config's generator.
+    """
+    policy = tf.keras.mixed_precision.global_policy()
+    tf.keras.mixed_precision.set_global_policy("float32")
+    try:
+        generator = generator_of(config, noise=noise)
+    finally:
+        tf.keras.mixed_precision.set_global_policy(policy)
+    variables = named_weights(generator)
+    if set(variables) != set(weights):
+        odd = sorted(set(variables) ^ set(weights))
+        raise ValueError(f"weights of another generator: {', '.join(odd[:3])} and others")
+    for name, variable in variables.items():
+        variable.assign(tf.cast(weights[name], variable.dtype))
+    return generator
+
+
+def weights_of(generator: tf.keras.Model) -> dict[str, np.ndarray]:
+    """The weights by name, as float32 arrays."""
+    return {
+        name: np.asarray(variable, np.float32) for name, variable in named_weights(generator).items()
+    }
+
+
+class Core(tf.Module):
+    """G(x, z), or G(x), as one function of float32 tensors, the variables by their names.
+
+    Args:
+      generator: from `export_generator`.
+      contract: whether there is z, and the size.
+      batch: images of a batch, None for any.
+    """
+
+    def __init__(
+        self, generator: tf.keras.Model, contract: Contract, batch: int | None = None
+    ) -> None:
+        super().__init__(name="core")
+        # The names as keys, so that the weights can be read back from the SavedModel.
+        self.weights = named_weights(generator)
+        self.signature = signature(contract, batch)
+        height, width = contract.image_size or (None, None)
+        result = [batch, height, width, contract.config.y_channels]
+        noise = contract.noise
+
+        def run(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+            y = generator(list(inputs) if noise else inputs[0], training=False)
+            # Transposed convolutions of unknown size lose what is known of the shape.
+            return {"y": tf.ensure_shape(y, result)}
+
+        self.run = tf.function(run, input_signature=self.signature)
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Writes a SavedModel whose only signature, ``serving_default``, is this function."""
+        function = self.run.get_concrete_function()
+        tf.saved_model.save(self, os.fspath(folder), signatures={"serving_default": function})
+        return Path(folder)
+
+
+def signature(contract: Contract, batch: int | None = None) -> list[tf.TensorSpec]:
+    """The inputs of an export's network: x, and z where the contract has it."""
+    height, width = contract.image_size or (None, None)
+    channels = contract.config.x_channels
+    specs = [tf.TensorSpec([batch, height, width, channels], tf.float32, name="x")]
+    if contract.noise:
+        shape = (None, None, contract.noise_channels)
+        if contract.image_size:
+            shape = contract.noise_shape(*contract.image_size)
+        specs.append(tf.TensorSpec([batch, *shape], tf.float32, name="z"))
+    return specs

@@ -1,0 +1,136 @@
+"""The formats of an export, one module each, behind one small interface."""
+
+from __future__ import annotations
+
+import abc
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from tfpix2pix.errors import UserError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from tfpix2pix.export.contract import Contract
+    from tfpix2pix.export.engine import Engine
+    from tfpix2pix.inference import Translator
+
+QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
+# Name -> module; each has a `FORMAT`. None imports its optional package before it is used.
+_MODULES = {
+    "savedmodel": "tfpix2pix.export.saved_model",
+    "tflite": "tfpix2pix.export.tflite",
+    "onnx": "tfpix2pix.export.onnx",
+}
+FORMATS = tuple(_MODULES)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be exported.
+
+    Attributes:
+      contract: what the artefacts promise.
+      translator: the run, in Keras: what the artefacts must equal.
+      generator: its generator in float32, with z as the contract says (`core.export_generator`).
+      quantize: the quantisations asked for, of `QUANTIZATIONS`.
+      output: the folder that the export will stand in (only to see which versions are taken).
+      name: what the model is called in server configurations: letters, digits, ``_`` and ``-``.
+      training_inputs: gives up to so many inputs of the run's own training split, x float32
+        ``[crop_size, crop_size, C_in]`` in [-1, 1] each, for quantisers to look at.
+      say: told what is being done, in a sentence.
+    """
+
+    contract: Contract
+    translator: Translator
+    generator: tf.keras.Model
+    quantize: tuple[str, ...]
+    output: Path
+    name: str
+    training_inputs: Callable[[int], Iterator[np.ndarray]]
+    say: Callable[[str], None] = field(default=lambda text: None)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One exported model: a file, or the version folder of a SavedModel.
+
+    Attributes:
+      path: below the output folder, with ``/``: ``tflite/generator_int8.tflite``.
+      format: of `FORMATS`.
+      quantize: of `QUANTIZATIONS`.
+      notes: what to know about it, in sentences.
+    """
+
+    path: str
+    format: str
+    quantize: str = "none"
+    notes: tuple[str, ...] = ()
+
+
+class Format(abc.ABC):
+    """Writes and opens one format."""
+
+    name: ClassVar[str]
+    quantizations: ClassVar[tuple[str, ...]]
+    """Those that the format knows; others are left out with a note."""
+
+    @abc.abstractmethod
+    def check(self) -> None:
+        """Sees that what writing needs is installed.
+
+        Raises:
+          UserError: a package is missing; names the extra that brings it.
+        """
+
+    @abc.abstractmethod
+    def write(self, job: Job, folder: Path) -> list[Artifact]:
+        """Writes the artefacts below `folder`, at the paths that they will have in the output.
+
+        Raises:
+          UserError: it cannot be done; says why and what to do.
+        """
+
+    @abc.abstractmethod
+    def open(self, path: Path, threads: int | None = None) -> Engine:
+        """Loads an artefact.
+
+        Args:
+          path: the file, or the folder of one version.
+          threads: of the engine, where it can be told; None for its own choice.
+
+        Raises:
+          UserError: it is damaged, carries no contract, or what runs it is not installed.
+        """
+
+    def extras(self, job: Job, folder: Path) -> list[str]:
+        """Writes further files that go with the export; returns their paths below `folder`."""
+        return []
+
+
+def load_format(name: str) -> Format:
+    """The format of that name."""
+    return importlib.import_module(_MODULES[name]).FORMAT
+
+
+def require(module: str, package: str, what: str, extra: str) -> None:
+    """Sees that a package can be imported, without importing all of it.
+
+    Raises:
+      UserError: it is not installed, or broken.
+    """
+    try:
+        found = importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        found = False
+    if not found:
+        raise UserError(
+            f"{what} needs the package {package}, which is not installed: "
+            f'python -m pip install "tfpix2pix[{extra}]" (in a clone: -e ".[{extra}]")'
+        )
