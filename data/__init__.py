@@ -38,7 +38,7 @@ _HOME = {
     "read_image_with_notes": "images",
     "write_image": "images",
     "PairStore": "store",
-    "cache_dir": "store",
+    "cache_dir": "cache_choice",
     "explain": "store",
     "open_store": "store",
     "augment": "pipeline",

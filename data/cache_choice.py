@@ -7,7 +7,17 @@ import os
 import shutil
 from pathlib import Path
 
+from tfpix2pix.files import existing_place
+
 LEAST_BUDGET = 256 << 20
+
+
+def cache_dir(data_dir: str = "") -> Path:
+    """The folder of decoded pairs below `data_dir` (empty: the default one); all of it may be
+    deleted at any time."""
+    from tfpix2pix.data.paper_sets import default_data_dir
+
+    return (Path(data_dir).expanduser() if data_dir else default_data_dir()) / "decoded"
 
 
 def choose_cache(needed: int, folder: str | os.PathLike | None, budget: int | None = None) -> str:
@@ -54,7 +64,4 @@ def available_memory() -> int:
 
 def free_space(folder: Path) -> int:
     """Bytes free where `folder` is, or will be."""
-    folder = folder.absolute()
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
+    return shutil.disk_usage(existing_place(folder)).free

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tfpix2pix.data.palette import Palette
 
 DTYPES = ("uint8", "uint16", "float32")
+DEPTHS = {"uint8": "8 bit", "uint16": "16 bit", "float32": "32-bit float"}
 FULL_SCALE = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}
 ENCODINGS = ("color", "onehot")
 COLOR_SPACES = ("rgb", "lab")
@@ -136,26 +137,26 @@ class FormWish:
         """The form that a settled wish describes."""
         if self.color_space == "lab":
             return PairForm(LAB_X, LAB_Y, color_space="lab")
-        sides = {}
-        for wish in (self.x, self.y):
-            if self.palette is not None and self.label_side == wish.flag:
-                encoding = self.encoding if wish.flag == "input" else "color"
-                sides[wish.flag] = label_side(self.palette, encoding, wish)
-            else:
-                sides[wish.flag] = Side(wish.channels, wish.dtype, *wish.limits())
-        return PairForm(sides["input"], sides["target"])
+        x, y = (
+            self.labels(wish) or Side(wish.channels, wish.dtype, *wish.limits())
+            for wish in (self.x, self.y)
+        )
+        return PairForm(x, y)
 
+    def labels(self, wish: SideWish) -> Side | None:
+        """The side of `wish` (x or y of this) if it is the one that shows labels, else None.
 
-def label_side(palette: Palette, encoding: str, wish: SideWish) -> Side:
-    """The side that shows labels of `palette`.
-
-    Raises:
-      DataError: other channels, depth or range are wished than labels have.
-    """
-    channels = len(palette) if encoding == "onehot" else 3
-    side = Side(channels, "uint8", *FULL_SCALE["uint8"], palette=palette, encoding=encoding)
-    _refuse_other(wish, side, f"--label_palette={palette.name} ({encoding})")
-    return side
+        Raises:
+          DataError: other channels, depth or range are wished than labels have.
+        """
+        palette = self.palette
+        if palette is None or self.label_side != wish.flag:
+            return None
+        encoding = self.encoding if wish.flag == "input" else "color"
+        channels = len(palette) if encoding == "onehot" else 3
+        side = Side(channels, "uint8", *FULL_SCALE["uint8"], palette=palette, encoding=encoding)
+        _refuse_other(wish, side, f"--label_palette={palette.name} ({encoding})")
+        return side
 
 
 def _refuse_other(wish: SideWish, side: Side, because: str) -> None:
@@ -226,7 +227,7 @@ class Side:
             return f"{len(self.palette)} classes of '{self.palette.name}' ({self.encoding})"
         names = {1: "grey", 2: "2 channels", 3: "RGB", 4: "RGBA"}
         name = names.get(self.channels, f"{self.channels} channels")
-        depth = {"uint8": "8 bit", "uint16": "16 bit", "float32": "32-bit float"}[self.dtype]
+        depth = DEPTHS[self.dtype]
         return f"{name}, {depth}" + ("" if self.whole_scale else f", {self.value_range}")
 
     # === Stored arrays ===

@@ -27,7 +27,7 @@ from tfpix2pix.data.duplicates import (
     twice_text,
 )
 from tfpix2pix.data.file_source import FileSource
-from tfpix2pix.data.forms import PairForm
+from tfpix2pix.data.forms import DEPTHS, PairForm
 from tfpix2pix.data.images import Decoded
 from tfpix2pix.data.pair_files import Fault, Listing, PairFiles, count_text, list_images, size_text
 from tfpix2pix.data.palette_search import FoundPalette, find_palette
@@ -36,7 +36,6 @@ from tfpix2pix.data.shown_pairs import decoded_pair, spread
 from tfpix2pix.data.source import SPLITS, PairSource, Progress
 from tfpix2pix.errors import DataError
 
-DEPTHS = {"uint8": "8 bit", "uint16": "16 bit", "float32": "32-bit float"}
 CHANNELS = {1: "grey", 3: "RGB"}
 SIDES = ("input", "target")
 

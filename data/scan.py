@@ -20,6 +20,7 @@ import numpy as np
 
 from tfpix2pix.data import images
 from tfpix2pix.data.forms import (
+    DEPTHS,
     FULL_SCALE,
     LEAST_COVERED,
     FormWish,
@@ -27,7 +28,6 @@ from tfpix2pix.data.forms import (
     Side,
     SideWish,
     classes_of,
-    label_side,
 )
 from tfpix2pix.data.pair_files import (
     Fault,
@@ -324,12 +324,10 @@ def settle(
         settled.label_side = wish.label_side
     sides = {}
     for side_wish, side in ((wish.x, x), (wish.y, y)):
-        if wish.palette is not None and side_wish.flag == wish.label_side:
-            encoding = wish.encoding if side_wish.flag == "input" else "color"
-            sides[side_wish.flag] = label_side(wish.palette, encoding, side_wish)
-        else:
-            flags = ("input", "target") if same_files and not wish.palette else (side_wish.flag,)
-            sides[side_wish.flag] = _settle_side(side_wish, side, in_train, flags, label, settled)
+        flags = ("input", "target") if same_files and not wish.palette else (side_wish.flag,)
+        sides[side_wish.flag] = wish.labels(side_wish) or _settle_side(
+            side_wish, side, in_train, flags, label, settled
+        )
     if sides["input"] and sides["target"]:
         settled.form = PairForm(sides["input"], sides["target"])
     settled.notes += _reading_notes(x, y, settled.form, same_files)
@@ -544,7 +542,7 @@ def _settle_dtype(
     counts = collections.Counter(look.dtype for look in looks)
     if wish.dtype:
         wrong = {
-            look.path: f"{label(look.path)}: {_depth(look.dtype)}"
+            look.path: f"{label(look.path)}: {DEPTHS[look.dtype]}"
             for look in looks
             if look.dtype != wish.dtype and "float32" in (look.dtype, wish.dtype)
         }
@@ -557,10 +555,10 @@ def _settle_dtype(
     if len(counts) > 1:
         whole = "float32" not in counts
         remedy = " ".join(f"--{flag}_dtype=uint16" for flag in flags) + " makes them alike"
-        what = f"of another depth (the others: {_depth(usual)}); " + (
+        what = f"of another depth (the others: {DEPTHS[usual]}); " + (
             remedy if whole else "convert them to one"
         )
-        wrong = {k.path: f"{label(k.path)}: {_depth(k.dtype)}" for k in looks if k.dtype != usual}
+        wrong = {k.path: f"{label(k.path)}: {DEPTHS[k.dtype]}" for k in looks if k.dtype != usual}
         _add(settled, what, wrong.values())
     return usual
 
@@ -570,10 +568,6 @@ def _add(settled: Settled, what: str, entries) -> None:
     fault = Fault(what, tuple(entries))
     if fault not in settled.faults:
         settled.faults.append(fault)
-
-
-def _depth(dtype: str) -> str:
-    return {"uint8": "8 bit", "uint16": "16 bit", "float32": "32-bit float"}[dtype]
 
 
 def _reading_notes(

@@ -144,10 +144,10 @@ class _Calls:
         self._running = 0
         self._last = 0.0
         self._closed = False
+        atexit.register(self._drain)
 
     def counted(self, function: Callable[..., Arrays]) -> Callable[..., Arrays]:
         """The function, known to this object while it runs."""
-        atexit.register(self._drain)
 
         def call(*args: np.ndarray) -> Arrays:
             with self._lock:
@@ -391,14 +391,6 @@ def open_store(
             raise ValueError("cache='file' needs cache_dir")
         return _FileStore(source, split, size, Path(cache_dir), progress)
     return _StreamingStore(source, split, size, why)
-
-
-def cache_dir(data_dir: str = "") -> Path:
-    """The folder of decoded pairs below `data_dir` (empty: the default one); all of it may be
-    deleted at any time."""
-    from tfpix2pix.data.paper_sets import default_data_dir
-
-    return (Path(data_dir).expanduser() if data_dir else default_data_dir()) / "decoded"
 
 
 def explain(error: BaseException, store: PairStore) -> BaseException:

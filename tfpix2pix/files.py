@@ -44,3 +44,11 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Replaces a JSON file in one step; see ``write_bytes``."""
     write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def existing_place(path: str | os.PathLike[str]) -> Path:
+    """The path itself, or the nearest thing above it that is there already."""
+    place = Path(path).absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    return place

@@ -26,13 +26,13 @@ from tfpix2pix.data.making import preview, record
 from tfpix2pix.data.making.combine import Combine
 from tfpix2pix.data.making.plan import (
     Job,
-    counted,
     partner_jobs,
     read_folder,
     shortened,
     single_jobs,
 )
 from tfpix2pix.data.making.task import Task
+from tfpix2pix.data.pair_files import count_text
 from tfpix2pix.data.source import SPLITS
 from tfpix2pix.data.splits import DEFAULT_VAL_FRACTION, check_val_fraction
 from tfpix2pix.errors import DataError
@@ -262,7 +262,7 @@ def _check_sizes(jobs: list[Job], size: int) -> None:
         wish = "proportions" if size else "size"
         remedy = "mend or remove them" if size else "mend them, or give --size=N to resize both"
         raise DataError(
-            f"{counted(len(faults), 'pair')} whose A and B differ in {wish} (width x height): "
+            f"{count_text(len(faults), 'pair')} whose A and B differ in {wish} (width x height): "
             f"{shortened(faults)}; {remedy}."
         )
 
@@ -384,7 +384,7 @@ def _notes(
     ]
     if stale:
         notes.append(
-            f"{counted(len(stale), 'pair')} there of no image that the input holds now "
+            f"{count_text(len(stale), 'pair')} there of no image that the input holds now "
             f"({shortened(stale)}); training would use them"
         )
     if counts and "train" not in counts:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from tfpix2pix.data.images import is_image_name
+from tfpix2pix.data.pair_files import count_text, list_images
 from tfpix2pix.data.source import SPLITS
 from tfpix2pix.data.splits import split_of
 from tfpix2pix.errors import DataError
@@ -64,7 +64,7 @@ def read_folder(path: Path, named: str) -> Folder:
     beside = _images(path)
     if splits and beside:
         raise DataError(
-            f"{named} holds {splits[0]}/ and {counted(len(beside), 'image')} beside it "
+            f"{named} holds {splits[0]}/ and {count_text(len(beside), 'image')} beside it "
             f"({beside[0].name}); move the images into train/, val/ or test/, or elsewhere."
         )
     images = {split: _images(path / split) for split in splits} or {"": beside}
@@ -105,8 +105,8 @@ def partner_jobs(a: Folder, b: Folder, val_fraction: float) -> list[Job]:
     if alone:
         names = sorted(os.path.join(f.named.split("=", 1)[1], _label(f, p)) for f, p in alone)
         raise DataError(
-            f"{counted(len(alone), 'image')} of {a.named} and {b.named} without a partner of the "
-            f"same name: {shortened(names)}; add the partners, or remove the images."
+            f"{count_text(len(alone), 'image')} of {a.named} and {b.named} without a partner of "
+            f"the same name: {shortened(names)}; add the partners, or remove the images."
         )
     jobs = []
     for (split, stem), path in of_a.items():
@@ -147,13 +147,11 @@ def _label(folder: Folder, path: Path) -> str:
 
 def _images(folder: Path) -> list[Path]:
     try:
-        with os.scandir(folder) as entries:
-            names = [e.name for e in entries if is_image_name(e.name) and not e.is_dir()]
+        return list_images(folder)[0]
     except OSError as error:
         raise DataError(
             f"{folder} cannot be read ({error.strerror}); give yourself read permission."
         ) from None
-    return [folder / name for name in sorted(names)]
 
 
 def _where_else(path: Path, splits: list[str]) -> str:
@@ -165,11 +163,6 @@ def _where_else(path: Path, splits: list[str]) -> str:
         if _images(path / name):
             return f", its folder {name}/ does; give that one"
     return "; expected images in it, or in train/, val/ and test/ below it"
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 image``, ``1,200 images``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def shortened(names: Iterable[str]) -> str:

@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfpix2pix.cli.flags import Parser, add_boolean, add_field, fail, given_config, number
-from tfpix2pix.cli.train import absolute_dataset, short_name
+from tfpix2pix.cli.flags import Parser, add_boolean, add_field, fail, number
+from tfpix2pix.cli.train import given_data_config, short_name
 from tfpix2pix.config import Config, resolve
 from tfpix2pix.errors import DataError, UserError
+from tfpix2pix.files import existing_place
 
 if TYPE_CHECKING:
     from tfpix2pix.data.inspection import Inspection
@@ -69,11 +70,7 @@ def add_flags(parser: Parser) -> None:
 def main(args: argparse.Namespace) -> int:
     if not 1 <= args.images <= MOST_SHOWN:
         raise UserError(f"--images={args.images}: expected 1 to {MOST_SHOWN} pairs of each split")
-    given = given_config(args)
-    for name in ("dataset", "input_dir", "target_dir", "label_palette"):
-        if given.get(name):
-            given[name] = absolute_dataset(given[name])
-    config = resolve(given)
+    config = resolve(given_data_config(args))
 
     from tfpix2pix.pair_form import open_source
 
@@ -95,12 +92,11 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _look(config: Config, source: PairSource, duplicates: bool) -> Inspection:
+    from tfpix2pix.data.cache_choice import cache_dir
     from tfpix2pix.data.inspection import inspect_source
-    from tfpix2pix.data.paper_sets import default_data_dir
     from tfpix2pix.pair_form import settled
     from tfpix2pix.progress import ProgressLine
 
-    place = Path(config.data_dir).expanduser() if config.data_dir else default_data_dir()
     total = sum(source.count(split) for split in ("train", "val", "test"))
     with ProgressLine("looking", total, "pair") as line:
         seen = inspect_source(
@@ -109,7 +105,7 @@ def _look(config: Config, source: PairSource, duplicates: bool) -> Inspection:
             duplicates=duplicates,
             load_size=config.load_size,
             cache=config.cache,
-            cache_dir=place / "decoded",
+            cache_dir=cache_dir(config.data_dir),
         )
     if not seen.refusal:
         try:
@@ -137,9 +133,7 @@ def _output(output: str, config: Config, source: PairSource) -> Path:
                 f"{shown} lies in the data set's own folder ({own}), where nothing is written; "
                 "give another --output"
             )
-    place = folder.absolute()
-    while not place.exists() and place != place.parent:
-        place = place.parent
+    place = existing_place(folder)
     if not place.is_dir():
         raise UserError(f"{shown}: {place} is a file; give a folder, or a new name")
     if not os.access(place, os.W_OK | os.X_OK):

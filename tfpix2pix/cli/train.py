@@ -14,6 +14,7 @@ from typing import Any
 from tfpix2pix.cli.flags import Parser, add_config_flags, fail, given_config
 from tfpix2pix.config import DEFAULT_PRESET, Config, differences, resolve
 from tfpix2pix.errors import UserError
+from tfpix2pix.files import existing_place
 
 USAGE = "tfpix2pix train [--dataset=FOLDER] [--workdir=RUN] [--preset=NAME] [--flag=value ...]"
 DESCRIPTION = """\
@@ -38,10 +39,7 @@ def add_flags(parser: Parser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    given = given_config(args)
-    for name in ("dataset", "input_dir", "target_dir", "label_palette"):
-        if given.get(name):
-            given[name] = absolute_dataset(given[name])
+    given = given_data_config(args)
     workdir, config = _workdir_and_config(args.workdir, given)
 
     from tfpix2pix.pair_form import open_source
@@ -138,9 +136,7 @@ def _continued(path: Path, wanted: dict[str, Any], given: dict[str, Any]) -> Con
 
 def _check_writable(workdir: Path) -> None:
     """Refuses at once what would fail only after minutes of checking and importing."""
-    place = workdir.absolute()
-    while not place.exists() and place != place.parent:
-        place = place.parent
+    place = existing_place(workdir)
     if not place.is_dir():
         raise UserError(f"--workdir={workdir} cannot be written: {place} is a file; give another")
     if not os.access(place, os.W_OK | os.X_OK):
@@ -160,7 +156,16 @@ def _preset_fields(name: str) -> list[str]:
     return [field for field in PRESETS[name].values if field != "dataset"]
 
 
-def absolute_dataset(dataset: str) -> str:
+def given_data_config(args: argparse.Namespace) -> dict[str, Any]:
+    """The config fields that the command line gave, with the data's paths absolute."""
+    given = given_config(args)
+    for name in ("dataset", "input_dir", "target_dir", "label_palette"):
+        if given.get(name):
+            given[name] = _absolute(given[name])
+    return given
+
+
+def _absolute(dataset: str) -> str:
     """A folder by its absolute path, so that the run can be continued from anywhere."""
     # The embedded set, whatever stands in this folder; a TFDS name is no path.
     if dataset == "sample" or dataset.startswith("tfds:"):
