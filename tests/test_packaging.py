@@ -204,7 +204,7 @@ def test_metadata(metadata):
     assert meta["Version"] == __version__
     assert meta["Requires-Python"] == ">=3.10"
     assert "Apache-2.0" in (meta["License-Expression"], meta["License"])
-    assert set(meta.get_all("Provides-Extra")) == {"test", "dev", "addons", "cuda", "tfds"}
+    assert set(meta.get_all("Provides-Extra")) == {"test", "dev", "addons", "cuda", "tfds", "torch"}
     runtime = requirements(meta, "3.13")
     assert set(runtime) == {
         *("absl-py", "imagecodecs", "jinja2", "matplotlib", "numpy", "pillow", "requests"),

@@ -129,9 +129,11 @@ def add_config_flags(parser: Parser) -> None:
         add_field(groups[field.metadata["group"]], field)
 
 
-def add_field(group: Any, field: dataclasses.Field[Any]) -> None:
-    """The flag of one field of ``Config``."""
-    text = f"{field.metadata['help']} {_default_text(field)}".replace("%", "%%")
+def add_field(group: Any, field: dataclasses.Field[Any], text: str | None = None) -> None:
+    """The flag of one field of ``Config``, with its own manual text and default or another text."""
+    if text is None:
+        text = f"{field.metadata['help']} {_default_text(field)}"
+    text = text.replace("%", "%%")
     if str(field.type) == "bool":
         add_boolean(group, field.name, text, default=argparse.SUPPRESS)
         return

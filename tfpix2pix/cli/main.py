@@ -21,11 +21,13 @@ COMMANDS = {
     "translate": ("tfpix2pix.cli.translate", "use what a run learned on your images"),
     "pairs": ("tfpix2pix.cli.pairs", "make pairs from single images: edges, grey, holes, ..."),
     "inspect": ("tfpix2pix.cli.inspect", "look at a data set: would training accept it?"),
+    "import-torch": ("tfpix2pix.cli.import_torch", "a run from the weights of PyTorch code"),
+    "export-torch": ("tfpix2pix.cli.export_torch", "a run's weights for PyTorch code"),
 }
 
 
 def _manual() -> str:
-    commands = "\n".join(f"  {name:<12}{text}" for name, (_, text) in COMMANDS.items())
+    commands = "\n".join(f"  {name:<14}{text}" for name, (_, text) in COMMANDS.items())
     presets = "\n".join(f"  {name:<16}{preset.about}" for name, preset in PRESETS.items())
     return f"""\
 tfpix2pix {__version__}: paired image-to-image translation (pix2pix, arXiv 1611.07004)
@@ -94,7 +96,7 @@ def main(parsed: tuple[ModuleType, Any] | str) -> int:
         print(parsed, end="")
         return 0
     module, args = parsed
-    program = f"tfpix2pix {module.__name__.rsplit('.', 1)[-1]}"
+    program = f"tfpix2pix {module.__name__.rsplit('.', 1)[-1].replace('_', '-')}"
     try:
         return module.main(args)
     except UserError as error:

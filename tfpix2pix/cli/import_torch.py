@@ -1,0 +1,121 @@
+"""``tfpix2pix import-torch``: a run from the weights of the authors' PyTorch code."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shlex
+from pathlib import Path
+
+from tfpix2pix.cli.flags import Parser, add_field
+from tfpix2pix.cli.train import given_data_config
+from tfpix2pix.config import Config
+from tfpix2pix.errors import UserError
+
+USAGE = "tfpix2pix import-torch FILE --workdir=RUN [--discriminator=FILE] [--dataset=FOLDER]"
+DESCRIPTION = """\
+Makes a run of weights that pytorch-CycleGAN-and-pix2pix trained: a generator unet_256 or unet_128
+(or another depth) and, for training on, a discriminator basic, n_layers (1, 3 or 5) or pixel. Sizes
+and channels are read off the weights. Files are state dicts, .pth (read without running code) or
+.safetensors.
+
+`tfpix2pix translate --workdir=RUN` then works as for any run; `tfpix2pix train --workdir=RUN
+--steps=N` trains on, if --dataset (or --input_dir and --target_dir) was given here."""
+
+# What the weights do not tell, in this order; crop_size is told and may be given as a check.
+FIELDS = (
+    "norm",
+    "direction",
+    "crop_size",
+    "dropout",
+    "dropout_layers",
+    "dataset",
+    "input_dir",
+    "target_dir",
+    "load_size",
+    "batch_size",
+    "loss",
+    "learning_rate",
+    "seed",
+)
+_HELP = {
+    "norm": "statistics when translating: 'instance', each image's own, as the PyTorch code's test "
+    "without --eval; 'batch', moving averages, as with --eval [instance]",
+    "crop_size": "a check: the size that the generator's depth must give, pixels",
+    "dataset": "pairs to train on with, later: as --dataset of `tfpix2pix train`",
+    "dropout": "share of features dropped; 0 if it was trained with --no_dropout [0.5]",
+    "dropout_layers": "where dropout stands: 'pytorch', as the PyTorch code has it, or 'paper' "
+    "[pytorch]",
+    "load_size": "side to which pairs are resized before the random crop, pixels [286 for 256]",
+    "loss": "the objective [l1+cgan; l1+gan for a discriminator that sees y alone]",
+}
+
+
+def add_flags(parser: Parser) -> None:
+    group = parser.add_argument_group("What to import")
+    group.add_argument(
+        "file", nargs="?", metavar="FILE", help="the generator, such as latest_net_G.pth (required)"
+    )
+    group.add_argument("--generator", metavar="FILE", help="the same, as a flag")
+    group.add_argument(
+        "--discriminator", metavar="FILE", help="its discriminator, such as latest_net_D.pth"
+    )
+    group.add_argument("--workdir", metavar="RUN", help="the folder to make (required)")
+    group = parser.add_argument_group("What the weights do not tell")
+    fields = {field.name: field for field in dataclasses.fields(Config)}
+    for name in FIELDS:
+        add_field(group, fields[name], _HELP.get(name))
+
+
+def main(args: argparse.Namespace) -> int:
+    if args.file and args.generator and args.file != args.generator:
+        raise UserError(
+            f"--generator={args.generator} and {args.file} are two generators; give one"
+        )
+    generator = args.generator or args.file
+    if not generator:
+        raise UserError(
+            "the generator's file is missing; see `tfpix2pix import-torch --help`"
+            if args.workdir
+            else "the generator's file and --workdir are missing; see `tfpix2pix import-torch "
+            "--help`"
+        )
+    if not args.workdir:
+        raise UserError("--workdir is missing; see `tfpix2pix import-torch --help`")
+    settings = given_data_config(args)
+
+    from tfpix2pix.export.torch_files import check_readable
+    from tfpix2pix.export.torch_runs import check_new, read_networks, write_run
+
+    # What can be refused without TensorFlow is.
+    check_new(Path(args.workdir).expanduser())
+    for flag, path in (("--generator", generator), ("--discriminator", args.discriminator)):
+        if path:
+            check_readable(path, flag)
+
+    from tfpix2pix.progress import say
+
+    imported = read_networks(generator, args.discriminator, settings)
+    config = imported.config
+
+    from tfpix2pix.quiet import import_tensorflow
+
+    import_tensorflow()
+    write_run(imported, args.workdir)
+    for note in imported.notes:
+        say(f"note: {note}")
+    run = shlex.quote(args.workdir)
+    say(
+        f"imported a generator of {config.crop_size} px, ngf {config.ngf}, "
+        f"{config.x_channels} to {config.y_channels} channels, norm {config.norm}"
+        + (
+            f", and a discriminator of {config.receptive_field} px, ndf {config.ndf}"
+            if args.discriminator
+            else ""
+        )
+        + f", into {args.workdir}"
+    )
+    say(f"to use it: tfpix2pix translate --workdir={run} --input=IMAGES --output=translated")
+    if config.dataset or config.input_dir:
+        say(f"to train on: tfpix2pix train --workdir={run} --steps=N")
+    return 0
