@@ -63,7 +63,7 @@ class Contract:
         palette = form.x.palette or form.y.palette
         return cls(
             translator.config,
-            "" if palette is None else palette.to_json(),
+            "" if palette is None else _canonical(json.loads(palette.to_json())),
             translator.step,
             translator.checkpoint,
             inference,
@@ -181,7 +181,7 @@ class Contract:
             palette = values["palette"]
             contract = cls(
                 Config.from_values(values["config"]),
-                "" if palette is None else json.dumps(palette, indent=2) + "\n",
+                "" if palette is None else _canonical(palette),
                 int(values["checkpoint"]["step"]),
                 str(values["checkpoint"]["sha256"]),
                 values["inference"],
@@ -200,6 +200,11 @@ class Contract:
                 "not known; give what `tfpix2pix export` wrote"
             ) from None
         return contract
+
+
+def _canonical(palette: Any) -> str:
+    # Of one text for one palette, so that contracts can be compared.
+    return json.dumps(palette)
 
 
 def _side(side: Side) -> dict[str, Any]:

@@ -47,9 +47,8 @@ def export_generator(
 
 def weights_of(generator: tf.keras.Model) -> dict[str, np.ndarray]:
     """The weights by name, as float32 arrays."""
-    return {
-        name: np.asarray(variable, np.float32) for name, variable in named_weights(generator).items()
-    }
+    named = named_weights(generator)
+    return {name: np.asarray(variable, np.float32) for name, variable in named.items()}
 
 
 class Core(tf.Module):

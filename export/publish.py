@@ -67,14 +67,15 @@ class Staging:
 
     def __enter__(self) -> Staging:
         self._made = [p for p in [self.output, *self.output.parents] if not p.exists()]
-        self.output.mkdir(parents=True, exist_ok=True)
-        self._locked = contextlib.ExitStack()
-        if not self._locked.enter_context(_lock(self.output)):
-            raise UserError(
-                f"--output={self.output}: another export is writing there; wait for it, or give "
-                "another folder"
-            )
+        self._locked, self._alone = contextlib.ExitStack(), False
         try:
+            self.output.mkdir(parents=True, exist_ok=True)
+            self._alone = self._locked.enter_context(_lock(self.output))
+            if not self._alone:
+                raise UserError(
+                    f"--output={self.output}: another export is writing there; wait for it, or "
+                    "give another folder"
+                )
             _finish(self.output)
             for entry in self.output.glob(f"{_STAGING}*"):
                 shutil.rmtree(entry, ignore_errors=True)
@@ -86,11 +87,14 @@ class Staging:
         return self
 
     def __exit__(self, *_: object) -> None:
-        shutil.rmtree(getattr(self, "folder", ""), ignore_errors=True)
+        # With a journal the folder holds what is still to be moved, by whoever comes next.
+        if self._alone and not (self.output / _JOURNAL).exists():
+            shutil.rmtree(getattr(self, "folder", ""), ignore_errors=True)
+        with contextlib.suppress(OSError):
+            if self._made and self._alone:
+                (self.output / _LOCK).unlink(missing_ok=True)
         self._locked.close()
         with contextlib.suppress(OSError):
-            if self._made:
-                (self.output / _LOCK).unlink(missing_ok=True)
             for folder in self._made:  # innermost first; one that holds something stays
                 folder.rmdir()
 
@@ -109,7 +113,11 @@ class Staging:
             "removes": list(removes),
         }
         write_json(self.output / _JOURNAL, journal)
-        _finish(self.output)
+        try:
+            _finish(self.output)
+        except BaseException:  # Ctrl-C between two moves: the rest takes no time
+            _finish(self.output)
+            raise
 
 
 def finish_interrupted(output: Path) -> None:

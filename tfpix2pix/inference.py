@@ -32,7 +32,7 @@ class Network(Protocol):
     """Height and width that x must have; None for any multiples of the crop size."""
 
     def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
-        """y, float32 ``[B, H, W, C_out]``, of x ``[B, H, W, C_in]`` and z (None where not taken)."""
+        """y, float32 ``[B, H, W, C_out]``, of x ``[B, H, W, C_in]`` and z (None: not taken)."""
 
 
 class KerasNetwork:
@@ -81,6 +81,11 @@ class Translator:
         return self.network.generator
 
     @property
+    def takes_noise(self) -> bool:
+        """Whether a seed decides the noise; False for an export made without it."""
+        return self.network.takes_noise
+
+    @property
     def stride(self) -> int:
         """Height and width must be multiples of this; images are padded to it."""
         return self.config.crop_size
@@ -123,8 +128,8 @@ class Translator:
         height, width = x.shape[:2]
         if fit:
             size = self.network.image_size or (self.stride, self.stride)
-            seen = _resized(x, *size, nearest=self.form.x.is_classes)
-            y = _resized(self._generate(seen, seed, deterministic), height, width)
+            seen = resized(x, *size, nearest=self.form.x.is_classes)
+            y = resized(self._generate(seen, seed, deterministic), height, width)
         else:
             padded = pad(x, self.stride)
             self._check_size(*padded.shape[:2])
@@ -175,7 +180,7 @@ class Translator:
     def _generate(self, x: np.ndarray, seed: int, deterministic: bool) -> np.ndarray:
         """G of one x ``[H, W, C]`` whose sides are multiples of the stride."""
         x = np.ascontiguousarray(x[None], np.float32)
-        z = self.noise(x, [seed], deterministic) if self.network.takes_noise else None
+        z = self.noise(x, [seed], deterministic) if self.takes_noise else None
         return self.network(x, z)[0]
 
     def _check_size(self, height: int, width: int) -> None:
@@ -255,7 +260,8 @@ def pad(image: np.ndarray, multiple: int) -> np.ndarray:
     return np.pad(image, [(0, bottom), (0, right), (0, 0)], mode=mode)
 
 
-def _resized(image: np.ndarray, height: int, width: int, nearest: bool = False) -> np.ndarray:
+def resized(image: np.ndarray, height: int, width: int, nearest: bool = False) -> np.ndarray:
+    """``[H, W, C]`` resized, as ``--fit`` does: antialiased, or by nearest neighbour for labels."""
     import tensorflow as tf
 
     if nearest:

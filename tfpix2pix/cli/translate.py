@@ -6,8 +6,9 @@ import argparse
 import glob
 import os
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,11 +21,16 @@ from tfpix2pix.pair_form import form_of
 if TYPE_CHECKING:
     import numpy as np
 
+    from tfpix2pix.data import PairForm
     from tfpix2pix.inference import Translator
 
-USAGE = "tfpix2pix translate --workdir=RUN --input=IMAGE|FOLDER|GLOB --output=IMAGE|FOLDER"
+USAGE = (
+    "tfpix2pix translate --workdir=RUN|--model=EXPORT|--model=URL --input=IMAGE|FOLDER|GLOB "
+    "--output=IMAGE|FOLDER"
+)
 DESCRIPTION = """\
-Translates images with a trained run. They need no target and may have any size: each is padded to
+Translates images with a trained run, with what `tfpix2pix export` made of it, or on a server; the
+same flags give the same pictures. They need no target and may have any size: each is padded to
 what the network needs and the result cropped back. Results are named after the input, and have the
 depth of the run's targets: PNG of 8 or 16 bits, TIFF for floats and more than four channels.
 
@@ -41,7 +47,15 @@ class Job:
 
 def add_flags(parser: Parser) -> None:
     group = parser.add_argument_group("What to translate")
-    group.add_argument("--workdir", metavar="RUN", help="the run's folder (required)")
+    group.add_argument(
+        "--workdir", metavar="RUN", help="the run's folder (this or --model is required)"
+    )
+    group.add_argument(
+        "--model",
+        metavar="EXPORT|URL",
+        help="instead of a run: the folder of an export, one of its .tflite or .onnx files, or a "
+        "TensorFlow Serving server, http://HOST:8501/v1/models/NAME or grpc://HOST:8500/NAME",
+    )
     group.add_argument(
         "--input",
         metavar="PATH",
@@ -91,32 +105,42 @@ def add_flags(parser: Parser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    for flag in ("workdir", "input", "output"):
+    for flag in ("input", "output"):
         if not getattr(args, flag):
             raise UserError(f"--{flag} is missing; see `tfpix2pix translate --help`")
+    if not args.workdir and not args.model:
+        raise UserError("--workdir or --model is missing; see `tfpix2pix translate --help`")
+    if args.workdir and args.model:
+        raise UserError("--workdir and --model were given; give the one that is meant")
     if not -(2**63) <= args.seed < 2**63:
         raise UserError(f"--seed={args.seed} does not fit in 64 bits; give a smaller number")
-    config = Config.load(args.workdir)
-    form = form_of(config, args.workdir)
     if args.labels not in ("raw", "color", "index"):
         raise UserError(f"--labels={args.labels}: expected raw, color or index")
-    if args.labels != "raw" and not form.y.is_classes:
+    if args.model and args.checkpoint != "latest":
         raise UserError(
-            f"--labels={args.labels} is for runs whose target shows labels (--label_palette), and "
-            "this one's does not; drop it"
+            f"--checkpoint={args.checkpoint} is for --workdir; an export holds the weights of one "
+            "step"
         )
-    jobs = _jobs(args.input, args.output, form.suffix)
 
+    from tfpix2pix.progress import ProgressLine, say
     from tfpix2pix.quiet import import_tensorflow
 
-    import_tensorflow()
-    from tfpix2pix.inference import load
-    from tfpix2pix.progress import ProgressLine, say
+    if args.model:
+        translator = _open(args.model)
+        _check_labels(args.labels, translator.form)
+        jobs = _jobs(args.input, args.output, translator.form.suffix)
+    else:
+        form = form_of(Config.load(args.workdir), args.workdir)
+        _check_labels(args.labels, form)
+        jobs = _jobs(args.input, args.output, form.suffix)
+        import_tensorflow()
+        from tfpix2pix.inference import load
 
-    translator = load(args.workdir, args.checkpoint, say)
+        translator = load(args.workdir, args.checkpoint, say)
+    noisy = translator.takes_noise and not args.deterministic
     say(
-        f"{args.workdir} at step {translator.step:,}, "
-        + ("without noise" if args.deterministic else f"noise of seed {args.seed}")
+        f"{args.workdir or args.model} at step {translator.step:,}, "
+        + (f"noise of seed {args.seed}" if noisy else "without noise")
     )
     folder = jobs[0].target.parent
     try:
@@ -131,13 +155,14 @@ def main(args: argparse.Namespace) -> int:
     notes: Counter[str] = Counter()
     failed = 0
     with ProgressLine("translating", len(jobs), "image") as line:
-        for done, job in enumerate(jobs, start=1):
-            try:
-                notes.update(_translate(translator, job, args))
-            except UserError as error:
+        results = _results(translator, jobs, args)
+        for done, result in enumerate(results, start=1):
+            if isinstance(result, UserError):
                 failed += 1
                 sys.stdout.flush()
-                print(f"tfpix2pix translate: skipped: {error}", file=sys.stderr, flush=True)
+                print(f"tfpix2pix translate: skipped: {result}", file=sys.stderr, flush=True)
+            else:
+                notes.update(result)
             line.show(done, f"{failed:,} failed" if failed else "")
     for note, count in sorted(notes.items()):
         say(f"note: {note} ({count:,} of {len(jobs):,} images)")
@@ -149,10 +174,58 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
+def _open(model: str) -> Translator:
+    """What ``--model`` names: a server, a file or a folder."""
+    from tfpix2pix.quiet import import_tensorflow
+
+    if "://" in model:
+        from tfpix2pix.export.remote import open_remote
+
+        return open_remote(model)
+    from tfpix2pix.export.opening import find_artifact, open_model
+
+    find_artifact(model)  # refused before TensorFlow takes its seconds
+    import_tensorflow()
+    return open_model(model)
+
+
+def _check_labels(labels: str, form: PairForm) -> None:
+    if labels != "raw" and not form.y.is_classes:
+        raise UserError(
+            f"--labels={labels} is for runs whose target shows labels (--label_palette), and "
+            "this one's does not; drop it"
+        )
+
+
+def _results(
+    translator: Translator, jobs: list[Job], args: argparse.Namespace
+) -> Iterator[list[str] | UserError]:
+    """The notes of each image, or why it failed, in the order of the jobs."""
+
+    def one(job: Job) -> list[str] | UserError:
+        try:
+            return _translate(translator, job, args)
+        except UserError as error:
+            return error
+
+    # A server works on several requests at a time; an engine here uses all cores for one.
+    parallel = getattr(translator, "parallel", 1)
+    if parallel == 1:
+        yield from map(one, jobs)
+        return
+    with ThreadPoolExecutor(parallel) as pool:
+        pending: deque[Future] = deque()
+        for job in jobs:
+            pending.append(pool.submit(one, job))
+            # Not all at once: ten thousand results must not wait in memory.
+            if len(pending) >= 2 * parallel:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
 def _translate(translator: Translator, job: Job, args: argparse.Namespace) -> list[str]:
     """Translates one file; returns what had to be done to it, in plain words."""
-    import tensorflow as tf
-
     from tfpix2pix.data import decode, split_decoded, write_image
 
     config = translator.config
@@ -178,12 +251,19 @@ def _translate(translator: Translator, job: Job, args: argparse.Namespace) -> li
             f"{job.source}: {error}; expected an input as the run was trained on "
             f"({translator.form.x.describe()})"
         ) from None
-    except (tf.errors.ResourceExhaustedError, MemoryError):
+    except Exception as error:
+        if not _out_of_memory(error):
+            raise
         raise UserError(
             f"{job.source}: {width}x{height} pixels do not fit into memory; use --fit, or cut it"
         ) from None
     write_image(job.target, _labelled(picture, translator, args.labels))
     return notes
+
+
+def _out_of_memory(error: Exception) -> bool:
+    # By name: a server's client needs no TensorFlow.
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
 def _labelled(picture: np.ndarray, translator: Translator, labels: str) -> np.ndarray:

@@ -1,0 +1,530 @@
+"""`tfpix2pix export` and `verify` as functions: make, prove, and only then publish."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfpix2pix import __version__
+from tfpix2pix.config import Config, nearest
+from tfpix2pix.errors import UserError
+from tfpix2pix.export.contract import INFERENCES, Contract
+from tfpix2pix.export.formats import FORMATS, QUANTIZATIONS, Format, Job, load_format
+from tfpix2pix.export.manifest import FILE, Manifest, checksums
+from tfpix2pix.export.publish import Staging, check_output, finish_interrupted
+from tfpix2pix.files import existing_place, write_text
+
+if TYPE_CHECKING:
+    from tfpix2pix.export.pictures import CheckPicture
+    from tfpix2pix.export.proof import Proof
+    from tfpix2pix.inference import Translator
+
+REPORT = "export_report.html"
+CHECK_COUNT = 12
+_PACKAGES = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "ai-edge-litert", "numpy")
+_SPARE = 64 << 20  # bytes on the disk beyond what the weights will take
+# Weights in the artefact by weights in float32, with room.
+_SHARE = {"none": 1.1, "float16": 0.6, "dynamic": 0.4, "int8": 0.4}
+
+
+class ExportMismatch(UserError):
+    """An artefact differs from Keras by more than is allowed, so nothing was published.
+
+    Attributes:
+      proof: what was measured.
+    """
+
+    def __init__(self, message: str, proof: Proof) -> None:
+        super().__init__(message)
+        self.proof = proof
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `export_run` is asked for; checked on construction.
+
+    Attributes:
+      formats: of `FORMATS`.
+      quantize: of `QUANTIZATIONS`.
+      inference: ``paper`` or ``deterministic``.
+      image_size: ``(height, width)``, or None for any.
+
+    Raises:
+      UserError: a value that is not known.
+    """
+
+    formats: tuple[str, ...] = FORMATS
+    quantize: tuple[str, ...] = ("none",)
+    inference: str = "paper"
+    image_size: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        for flag, values, known in (
+            ("formats", self.formats, FORMATS),
+            ("quantize", self.quantize, QUANTIZATIONS),
+            ("inference", (self.inference,), INFERENCES),
+        ):
+            if not values:
+                raise UserError(f"--{flag} is empty; expected some of {', '.join(known)}")
+            for value in values:
+                if value not in known:
+                    raise UserError(
+                        f"--{flag}={value}: expected {', '.join(known)}{nearest(value, known)}"
+                    )
+
+    @classmethod
+    def parse(cls, formats: str, quantize: str, inference: str, image_size: str) -> Request:
+        """From the texts of the flags."""
+        return cls(_words(formats), _words(quantize), inference, parse_size(image_size))
+
+    def check_size(self, config: Config) -> None:
+        """Refuses a size that the run's generator cannot have.
+
+        Raises:
+          UserError: it is no multiple of the crop size.
+        """
+        if self.image_size is None:
+            return
+        step = config.crop_size
+        if any(side % step for side in self.image_size):
+            height, width = (max(step, -(-side // step) * step) for side in self.image_size)
+            raise UserError(
+                f"--image_size={self.image_size[1]}x{self.image_size[0]}: the generator takes "
+                f"multiples of {step} pixels; use --image_size={width}x{height}, or any"
+            )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+
+
+def parse_size(text: str) -> tuple[int, int] | None:
+    """``(height, width)`` of ``any`` (None), ``256`` or ``512x256`` (width x height).
+
+    Raises:
+      UserError: another text.
+    """
+    if text == "any":
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?", text)
+    if not match:
+        raise UserError(
+            f"--image_size={text}: expected any, a number of pixels such as 256, or WIDTHxHEIGHT "
+            "such as 512x256"
+        )
+    width = int(match[1])
+    return int(match[2] or width), width
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What `export_run` made.
+
+    Attributes:
+      output: the folder.
+      manifest: the content of its ``export.json``.
+      proof: what was measured.
+      report: the page.
+    """
+
+    output: Path
+    manifest: Manifest
+    proof: Proof
+    report: Path
+
+
+class Reporter:
+    """What a long export tells; the command line shows a progress line."""
+
+    def say(self, text: str) -> None:
+        """A sentence."""
+
+    def start(self, steps: int) -> None:
+        """There are so many steps."""
+
+    def step(self, what: str) -> None:
+        """One of them was done."""
+
+
+def export_run(
+    workdir: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    request: Request | None = None,
+    *,
+    checkpoint: str | int = "latest",
+    dataset: str = "",
+    check_images: str = "",
+    check_count: int = CHECK_COUNT,
+    name: str = "",
+    reporter: Reporter | None = None,
+) -> Exported:
+    """Exports a run's generator, proves every artefact against Keras, and publishes them together.
+
+    Args:
+      workdir: the run.
+      output: the folder of the export, made if it is missing. What an earlier export of the same
+        checkpoint and inference left there stays part of it; of another one, only older versions
+        of the SavedModel stay, for a server to go back to.
+      request: formats and the like; the default is every format in float32.
+      checkpoint: ``latest``, ``best`` or a step.
+      dataset: where the run's data set is now, if it was moved.
+      check_images: an image or a folder to check on instead of the val split.
+      check_count: images that the PSNR is taken on.
+      name: of the model in server configurations; by default the workdir's.
+      reporter: told what happens.
+
+    Returns:
+      What was published.
+
+    Raises:
+      UserError: it cannot be done; nothing was published.
+      ExportMismatch: an artefact differs too much; nothing was published.
+    """
+    request, reporter = request or Request(), reporter or Reporter()
+    config = check_request(workdir, output, request)
+    formats = [load_format(name) for name in request.formats]
+    import tensorflow as tf
+
+    from tfpix2pix.export.core import export_generator, weights_of
+    from tfpix2pix.export.pictures import TrainingInputs
+    from tfpix2pix.inference import load
+
+    translator = load(workdir, checkpoint, reporter.say)
+    contract = Contract.of(translator, request.inference, request.image_size)
+    weights = weights_of(translator.generator)
+    _check_space(output, sum(value.nbytes for value in weights.values()), request)
+    pictures, source = check_pictures(config, workdir, dataset, check_images, check_count)
+    try:
+        with Staging(output) as staging:
+            job = Job(
+                contract=contract,
+                translator=translator,
+                generator=export_generator(config, weights, noise=contract.noise),
+                quantize=request.quantize,
+                output=staging.output,
+                name=_model_name(name or Path(os.path.abspath(workdir)).name),
+                training_inputs=TrainingInputs(config, workdir, dataset),
+                say=reporter.say,
+            )
+            return _make(job, formats, staging, pictures, source, workdir, reporter)
+    except (OSError, tf.errors.OpError) as error:
+        raise UserError(
+            f"--output={output} could not be written ({_reason(error)}), so nothing was "
+            "published; free space or give another folder, and run the same command again"
+        ) from None
+
+
+def check_request(
+    workdir: str | os.PathLike[str], output: str | os.PathLike[str], request: Request
+) -> Config:
+    """What can be refused at once, before TensorFlow is imported; returns the run's config.
+
+    Raises:
+      UserError: no run, no checkpoint, a size that it cannot have, an output folder that cannot
+        be written, or a package that is missing.
+    """
+    config = Config.load(workdir)
+    request.check_size(config)
+    if not any(Path(workdir, "checkpoints").glob("step_*")):
+        raise UserError(
+            f"--workdir={workdir} has no checkpoint yet; train it first: "
+            f"tfpix2pix train --workdir={workdir}"
+        )
+    check_output(output)
+    for name in request.formats:
+        load_format(name).check()
+    return config
+
+
+def _make(
+    job: Job,
+    formats: Sequence[Format],
+    staging: Staging,
+    pictures: Sequence[CheckPicture],
+    source: str,
+    workdir: str | os.PathLike[str],
+    reporter: Reporter,
+) -> Exported:
+    """Writes, proves and publishes inside the staging folder."""
+    from tfpix2pix.export.proof import Prover
+    from tfpix2pix.export.report import write_report
+
+    prover = Prover(job.translator, job.contract, pictures, source)
+    expected = [
+        sum(q in each.quantizations for q in job.quantize) if len(each.quantizations) > 1 else 1
+        for each in formats
+    ]
+    reporter.start(len(formats) + 1 + sum(expected) * prover.steps)
+    artifacts, extras = [], []
+    for each in formats:
+        artifacts += each.write(job, staging.folder)
+        extras += each.extras(job, staging.folder)
+        reporter.step(f"wrote {each.name}")
+    if not artifacts:
+        raise UserError(
+            f"--quantize={','.join(job.quantize)}: none of the formats "
+            f"{', '.join(each.name for each in formats)} knows it; add none"
+        )
+    for artifact in artifacts:
+        for note in artifact.notes:
+            reporter.say(f"note: {artifact.path}: {note}")
+    shown: dict[str, list[np.ndarray]] = {
+        "Keras": prover.native_results(job.translator.network),
+    }
+    proof = prover.prove(
+        artifacts,
+        staging.folder,
+        reporter.step,
+        lambda artifact, results: shown.update({artifact.path: results}),
+    )
+    if proof.faults:
+        raise ExportMismatch(f"nothing was published: {'; '.join(proof.faults)}", proof)
+
+    manifest = Manifest(
+        job.contract,
+        [(artifact, checksums(staging.folder / artifact.path)) for artifact in artifacts],
+        os.path.abspath(workdir),
+        proof.to_dict(),
+        _facts(),
+        [*extras, REPORT],
+    )
+    stale = _merge(manifest, staging.output)
+    write_report(staging.folder / REPORT, job.contract, manifest, proof, pictures, shown)
+    write_text(staging.folder / FILE, manifest.to_json())
+    # The manifest comes last: what it names is in place when it appears.
+    names = [*(a.path for a in artifacts), *extras, REPORT, FILE]
+    staging.publish([(each, each) for each in names], stale)
+    return Exported(staging.output, manifest, proof, staging.output / REPORT)
+
+
+def _merge(manifest: Manifest, output: Path) -> list[str]:
+    """Takes over what an earlier export of the same contract left; returns what has to go."""
+    try:
+        old = Manifest.load(output)
+    except UserError:
+        return []
+    same = old.contract == manifest.contract
+    written = {artifact.path for artifact, _ in manifest.artifacts} | set(manifest.files)
+    stale = []
+    for artifact, sums in old.artifacts:
+        if artifact.path in written:
+            continue
+        replaced = artifact.format == "savedmodel" and any(
+            a.format == "savedmodel" for a, _ in manifest.artifacts
+        )
+        if same and not replaced and (output / artifact.path).exists():
+            manifest.artifacts.append((artifact, sums))
+            rows = [r for r in old.proof.get("rows", []) if r["path"] == artifact.path]
+            manifest.proof["rows"] += rows
+        elif artifact.format != "savedmodel":
+            stale.append(artifact.path)
+    for name in old.files:
+        if name not in written:
+            if same:
+                manifest.files.append(name)
+            else:
+                stale.append(name)
+    return stale
+
+
+def check_pictures(
+    config: Config,
+    workdir: str | os.PathLike[str],
+    dataset: str,
+    check_images: str,
+    count: int,
+) -> tuple[list[CheckPicture], str]:
+    """What to compare on, and where it is from, in words.
+
+    Raises:
+      UserError: there is nothing.
+    """
+    from tfpix2pix.export.pictures import given_pictures, val_pictures
+    from tfpix2pix.pair_form import form_of
+
+    if check_images:
+        form = form_of(config, workdir)
+        found = given_pictures(check_images, form, config.crop_size, count)
+        return found, f"{len(found)} images of {check_images}"
+    try:
+        found, split = val_pictures(config, workdir, dataset, count)
+    except UserError as error:
+        raise UserError(
+            f"the export is checked on val images, which cannot be had: {str(error).rstrip('.')}; "
+            "say with --dataset=FOLDER where the data set is now, or give --check_images=FOLDER"
+        ) from None
+    return found, f"{len(found)} {split} pairs of {config.dataset or config.input_dir}"
+
+
+# === Verify ===
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What `verify` found.
+
+    Attributes:
+      proof: what was measured.
+      damaged: files that are not what was exported, a sentence for each.
+      reference: where Keras's weights came from, in words.
+    """
+
+    proof: Proof | None
+    damaged: list[str]
+    reference: str
+
+    @property
+    def good(self) -> bool:
+        return not self.damaged and self.proof is not None and not self.proof.faults
+
+
+def verify(
+    folder: str | os.PathLike[str],
+    *,
+    workdir: str = "",
+    dataset: str = "",
+    check_images: str = "",
+    check_count: int = CHECK_COUNT,
+    reporter: Reporter | None = None,
+) -> Verified:
+    """Repeats the proof of an export: checksums first, then every artefact beside Keras.
+
+    Args:
+      folder: the export.
+      workdir: the run that it was made from, where it stands elsewhere now. Without it, or when
+        it has no such checkpoint any more, Keras gets the weights from the export's SavedModel.
+      dataset, check_images, check_count, reporter: as in `export_run`.
+
+    Raises:
+      UserError: it is no export, or there is nothing to compare with.
+    """
+    reporter, place = reporter or Reporter(), Path(folder).expanduser()
+    if place.is_dir():
+        finish_interrupted(place)
+    manifest = Manifest.load(place)
+    artifacts = [artifact for artifact, _ in manifest.artifacts]
+    for each in {artifact.format for artifact in artifacts}:
+        load_format(each).check()
+    damaged = _damaged(place, manifest)
+    if damaged:
+        return Verified(None, damaged, "")
+    translator, run, reference = _reference(place, manifest, workdir)
+    config = manifest.contract.config
+    pictures, source = check_pictures(config, run, dataset, check_images, check_count)
+
+    from tfpix2pix.export.proof import Prover
+
+    prover = Prover(translator, manifest.contract, pictures, source)
+    reporter.start(1 + len(artifacts) * prover.steps)
+    return Verified(prover.prove(artifacts, place, reporter.step), [], reference)
+
+
+def _damaged(folder: Path, manifest: Manifest) -> list[str]:
+    faults = []
+    for artifact, expected in manifest.artifacts:
+        path = folder / artifact.path
+        if not path.exists():
+            faults.append(f"{path} is missing")
+            continue
+        try:
+            found = checksums(path)
+        except OSError as error:
+            faults.append(f"{path} cannot be read ({error.strerror})")
+            continue
+        for name in sorted(set(expected) | set(found)):
+            if expected.get(name) != found.get(name):
+                what = "is missing" if name not in found else "is not what was exported"
+                faults.append(f"{path.parent / name} {what}")
+    return faults
+
+
+def _reference(folder: Path, manifest: Manifest, workdir: str) -> tuple[Translator, str, str]:
+    """The run in Keras, its workdir, and where the weights are from, in words."""
+    from tfpix2pix.inference import load
+
+    contract, run = manifest.contract, workdir or manifest.run
+    try:
+        translator = load(run, contract.step)
+        if translator.checkpoint == contract.checkpoint:
+            return translator, run, f"{run}, step {contract.step:,}"
+        reason = f"the checkpoint of step {contract.step} in {run} is another one"
+    except UserError as error:
+        reason = str(error)
+    if workdir:
+        raise UserError(f"--workdir={workdir} is not the run of this export: {reason}")
+    saved = [a.path for a, _ in manifest.artifacts if a.format == "savedmodel"]
+    if not saved:
+        raise UserError(
+            f"{folder} cannot be compared with Keras: {reason}; say with --workdir=RUN where the "
+            "run is now"
+        )
+    from tfpix2pix.export.core import export_generator
+    from tfpix2pix.export.saved_model import saved_weights
+    from tfpix2pix.inference import KerasNetwork, Translator
+
+    generator = export_generator(contract.config, saved_weights(folder / saved[0]), noise=True)
+    translator = Translator(
+        contract.config,
+        KerasNetwork(generator),
+        contract.step,
+        contract.form,
+        contract.checkpoint,
+    )
+    return translator, run, f"the weights in {folder / saved[0]} ({reason})"
+
+
+# === Small things ===
+
+
+def _check_space(output: str | os.PathLike[str], weights: int, request: Request) -> None:
+    """Refuses a disk that is too full before anything is written."""
+    needed = _SPARE
+    for name in request.formats:
+        known = load_format(name).quantizations
+        # What a format does not know it leaves out; the intermediate model is counted besides.
+        needed += sum(int(_SHARE[q] * weights) for q in request.quantize if q in known) + weights
+    free = shutil.disk_usage(existing_place(output)).free
+    if free < needed:
+        raise UserError(
+            f"--output={output}: {needed / 2**20:,.0f} MiB are needed and {free / 2**20:,.0f} MiB "
+            "are free; free space or give another folder"
+        )
+
+
+def _model_name(name: str) -> str:
+    """A name that server configurations and URLs take as it is."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_") or "tfpix2pix"
+
+
+def _facts() -> dict[str, Any]:
+    versions = {"tfpix2pix": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "time": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "versions": versions,
+    }
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = " ".join(str(getattr(error, "message", None) or error).split())
+    return text if len(text) < 200 else text[:200] + "…"

@@ -1,0 +1,352 @@
+"""The proof of an export: every artefact beside Keras, on the same x and z.
+
+Pictures: the run's val pairs (or images that were given). Each artefact is run on them one by one
+and three at a time, at the size of the training, at a larger and at an odd one; the odd one is
+padded and cropped as `translate` does. A SavedModel's image signature is compared besides, in
+levels of the pictures' own depth.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfpix2pix.evaluation.psnr import PSNR
+from tfpix2pix.export.engine import Engine
+from tfpix2pix.export.formats import Artifact, load_format
+from tfpix2pix.export.manifest import size_of
+from tfpix2pix.export.pictures import CheckPicture, tiled
+from tfpix2pix.inference import Translator, pad
+
+if TYPE_CHECKING:
+    from tfpix2pix.export.contract import Contract
+
+# The bounds of the project: float32 artefacts equal Keras to this, on y in [-1, 1].
+FLOAT_TOLERANCE = 1e-4
+# A quantised artefact may lose this much against the targets, dB.
+QUANTIZED_LOSS = 1.5
+# Where there is no target to judge by, what is asked of the PSNR to Keras's pictures, dB.
+LEAST_WITHOUT_TARGET = {"float16": 40.0, "dynamic": 20.0, "int8": 20.0}
+_LARGEST_BATCH = 3
+_TIMED_RUNS, _TIMED_SECONDS = 9, 3.0
+
+OnCase = Callable[[str], None]
+
+
+@dataclass
+class Row:
+    """What was measured of one artefact.
+
+    Attributes:
+      path, format, quantize: of the artefact.
+      engine: what ran it.
+      max_difference, mean_difference: to Keras, of y in [-1, 1], over every case.
+      levels: largest difference of the image signature to Keras's picture, in levels of the
+        pictures' depth; None where the format has no such signature.
+      psnr_keras: PSNR to Keras's 8-bit pictures, dB (100 for equal ones).
+      psnr_target: PSNR to the targets, dB; None without targets.
+      psnr_keras_target: the same of Keras's own pictures.
+      latency: median seconds for one picture of the native size.
+      bytes: of the artefact.
+      cases: largest difference by case.
+      faults: why it must not be published; empty if it may.
+    """
+
+    path: str
+    format: str
+    quantize: str
+    engine: str = ""
+    max_difference: float = math.nan
+    mean_difference: float = math.nan
+    levels: float | None = None
+    psnr_keras: float = math.nan
+    psnr_target: float | None = None
+    psnr_keras_target: float | None = None
+    latency: float = math.nan
+    bytes: int = 0
+    cases: dict[str, float] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Proof:
+    """What was measured of an export.
+
+    Attributes:
+      rows: one for each artefact.
+      keras_latency: median seconds of Keras for one picture of the native size.
+      psnr_keras_target: PSNR of Keras's pictures to the targets, dB; None without targets.
+      pictures: how many, and from where, in words.
+      native: height and width of the native size.
+    """
+
+    rows: list[Row]
+    keras_latency: float
+    psnr_keras_target: float | None
+    pictures: str
+    native: tuple[int, int]
+
+    @property
+    def faults(self) -> list[str]:
+        """Why the export must not be published, a sentence for each reason; empty if it may."""
+        return [f"{row.path}: {fault}" for row in self.rows for fault in row.faults]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class _Case:
+    """Inputs of one size, run in batches of one number."""
+
+    name: str
+    x: np.ndarray
+    seeds: list[int]
+    batch: int
+
+
+class Prover:
+    """Compares artefacts with Keras.
+
+    Args:
+      translator: the run, in Keras.
+      contract: what the artefacts promise.
+      pictures: what to compare on, at least one.
+      source: where they are from, in words.
+    """
+
+    def __init__(
+        self,
+        translator: Translator,
+        contract: Contract,
+        pictures: Sequence[CheckPicture],
+        source: str,
+    ) -> None:
+        self.translator, self.contract, self.source = translator, contract, source
+        self.pictures = list(pictures)
+        stride = contract.size_multiple
+        self.native = contract.image_size or (stride, stride)
+        self._cases = self._make_cases()
+        self._expected: dict[str, np.ndarray] = {}
+
+    # === What is compared ===
+
+    def _make_cases(self) -> list[_Case]:
+        few = self.pictures[:_LARGEST_BATCH]
+        height, width = self.native
+        sizes = {"native": self.native}
+        if self.contract.image_size is None:
+            sizes["larger"] = (2 * height, 2 * width)
+            sizes["odd"] = (height + height // 4 + 1, width - width // 4 + 1)
+        cases = []
+        for name, size in sizes.items():
+            x = np.stack([tiled(picture.x, *size) for picture in few])
+            # Three of them whatever there is: a batch must not mix its pictures.
+            x = np.concatenate([x] * _LARGEST_BATCH)[:_LARGEST_BATCH]
+            seeds = list(range(_LARGEST_BATCH))
+            label = f"{name} {size[1]}x{size[0]}"
+            cases += [
+                _Case(f"{label}, batch {batch}", x, seeds, batch) for batch in (1, _LARGEST_BATCH)
+            ]
+        return cases
+
+    @property
+    def steps(self) -> int:
+        """How often `prove` calls ``on_case`` for each artefact."""
+        return len(self._cases) + 1
+
+    def _run(self, engine: Any, x: np.ndarray, seeds: list[int], batch: int) -> np.ndarray:
+        """y of every x, padded and cropped as `translate` does, in batches of that number."""
+        height, width = x.shape[1:3]
+        padded = np.stack([pad(image, self.contract.size_multiple) for image in x])
+        results = []
+        for start in range(0, len(x), batch):
+            part = np.ascontiguousarray(padded[start : start + batch], np.float32)
+            z = None
+            if engine.takes_noise:
+                z = self.translator.noise(
+                    part, seeds[start : start + batch], not self.contract.noise
+                )
+            results.append(np.asarray(engine(part, z)))
+        return np.concatenate(results)[:, :height, :width]
+
+    def _keras(self, case: _Case) -> np.ndarray:
+        # One by one: what a picture is must not depend on its batch, in Keras least of all.
+        key = case.name.rsplit(",", 1)[0]
+        if key not in self._expected:
+            self._expected[key] = self._run(self.translator.network, case.x, case.seeds, 1)
+        return self._expected[key]
+
+    def native_results(self, engine: Any) -> list[np.ndarray]:
+        """y of every picture at the native size, one by one; picture i has the seed i."""
+        results = []
+        for seed, picture in enumerate(self.pictures):
+            x = tiled(picture.x, *self.native)[None]
+            results.append(self._run(engine, x, [seed], 1)[0])
+        return results
+
+    # === The comparison ===
+
+    def prove(
+        self,
+        artifacts: Sequence[Artifact],
+        folder: Path,
+        on_case: OnCase = lambda what: None,
+        on_results: Callable[[Artifact, list[np.ndarray]], None] = lambda a, y: None,
+    ) -> Proof:
+        """Runs every artefact beside Keras.
+
+        Args:
+          artifacts: what to compare, their paths below `folder`.
+          folder: where they are.
+          on_case: told what was just compared, ``steps`` times for each artefact and once before.
+          on_results: given each artefact's y of every picture at the native size.
+        """
+        keras = self.native_results(self.translator.network)
+        levels = [self._levels(p, y) for p, y in zip(self.pictures, keras, strict=True)]
+        target = self._target_psnr(keras)
+        latency = self._latency(self.translator.network)
+        on_case("Keras")
+        rows = []
+        for artifact in artifacts:
+            path = folder / artifact.path
+            row = Row(artifact.path, artifact.format, artifact.quantize, bytes=size_of(path))
+            rows.append(row)
+            engine = load_format(artifact.format).open(path)
+            row.engine = engine.name
+            self._compare(engine, row, lambda name, a=artifact: on_case(f"{a.path}: {name}"))
+            results = self.native_results(engine)
+            on_results(artifact, results)
+            row.psnr_keras = float(
+                np.mean(
+                    [
+                        _psnr(one, self._levels(p, y))
+                        for one, p, y in zip(levels, self.pictures, results, strict=True)
+                    ]
+                )
+            )
+            row.psnr_target, row.psnr_keras_target = self._target_psnr(results), target
+            row.latency = self._latency(engine)
+            on_case(artifact.path)
+            row.faults = self._faults(row)
+        return Proof(rows, latency, target, self.source, self.native)
+
+    def _compare(self, engine: Engine, row: Row, on_case: OnCase) -> None:
+        sums, count = 0.0, 0
+        for case in self._cases:
+            difference = np.abs(
+                self._run(engine, case.x, case.seeds, case.batch) - self._keras(case)
+            )
+            row.cases[case.name] = float(difference.max())
+            sums, count = sums + float(difference.sum(dtype=np.float64)), count + difference.size
+            if hasattr(engine, "translate"):
+                worst = self._image_levels(engine, case)
+                row.levels = worst if row.levels is None else max(row.levels, worst)
+            on_case(case.name)
+        # Not the built-in max, which passes over "not a number".
+        row.max_difference = float(np.max(list(row.cases.values())))
+        row.mean_difference = sums / count
+
+    def _image_levels(self, engine: Any, case: _Case) -> float:
+        """Largest difference of the image signature to Keras's pictures, in levels."""
+        form = self.contract.form
+        images = np.stack([form.input_file(x) for x in case.x])
+        seeds = case.seeds if self.contract.noise else None
+        found = np.concatenate(
+            [
+                engine.translate(
+                    images[i : i + case.batch], None if seeds is None else seeds[i : i + case.batch]
+                )
+                for i in range(0, len(images), case.batch)
+            ]
+        )
+        # From the files, like the signature: Lab and ranges are rounded in them.
+        from tfpix2pix.data import Decoded
+
+        x = np.stack([form.read_input(Decoded(image, False, None, ())) for image in images])
+        y = self._run(self.translator.network, x, case.seeds, 1)
+        expected = np.stack([form.result(*pair) for pair in zip(x, y, strict=True)])
+        return float(np.abs(found.astype(np.float64) - expected.astype(np.float64)).max())
+
+    def _faults(self, row: Row) -> list[str]:
+        if not math.isfinite(row.max_difference):
+            return ["its result holds what is not a number"]
+        if row.quantize == "none":
+            faults = []
+            if row.max_difference > FLOAT_TOLERANCE:
+                worst = max(row.cases, key=lambda name: row.cases[name])
+                faults.append(
+                    f"differs from Keras by up to {row.max_difference:.2g} ({worst}), where "
+                    f"{FLOAT_TOLERANCE:g} is allowed"
+                )
+            allowed = self.level_tolerance
+            if row.levels is not None and row.levels > allowed:
+                faults.append(
+                    f"its pictures differ from Keras's by {row.levels:g} levels, where "
+                    f"{allowed:g} is allowed"
+                )
+            return faults
+        if row.psnr_target is not None:
+            loss = row.psnr_keras_target - row.psnr_target
+            if loss > QUANTIZED_LOSS:
+                return [
+                    f"loses {loss:.2f} dB of PSNR against the targets, where {QUANTIZED_LOSS} is "
+                    "allowed"
+                ]
+            return []
+        least = LEAST_WITHOUT_TARGET[row.quantize]
+        if row.psnr_keras < least:
+            return [f"its PSNR against Keras is {row.psnr_keras:.1f} dB, where {least:g} is asked"]
+        return []
+
+    @property
+    def level_tolerance(self) -> float:
+        """How far the image signature may be off, in levels of the pictures' depth."""
+        side = self.contract.form.y
+        if self.contract.form.color_space == "lab" or side.dtype == "uint8":
+            return 1.0
+        scaled = FLOAT_TOLERANCE * (side.high - side.low) / 2
+        return scaled if side.dtype == "float32" else math.ceil(scaled)
+
+    # === Measures ===
+
+    def _levels(self, picture: CheckPicture, y: np.ndarray) -> np.ndarray:
+        return self.contract.form.levels(tiled(picture.x, *self.native), np.clip(y, -1, 1))
+
+    def _target_psnr(self, results: Sequence[np.ndarray]) -> float | None:
+        form = self.contract.form
+        values = [
+            _psnr(
+                form.levels(tiled(p.x, *self.native), tiled(p.y, *self.native)), self._levels(p, y)
+            )
+            for p, y in zip(self.pictures, results, strict=True)
+            if p.y is not None
+        ]
+        return float(np.mean(values)) if values else None
+
+    def _latency(self, engine: Any) -> float:
+        """Median seconds of one picture of the native size, after one that is not counted."""
+        x = tiled(self.pictures[0].x, *self.native)[None].astype(np.float32)
+        z = self.translator.noise(x, [0], not self.contract.noise) if engine.takes_noise else None
+        engine(x, z)
+        times, start = [], time.perf_counter()
+        while len(times) < _TIMED_RUNS:
+            before = time.perf_counter()
+            engine(x, z)
+            times.append(time.perf_counter() - before)
+            if time.perf_counter() - start > _TIMED_SECONDS and len(times) >= _LARGEST_BATCH:
+                break
+        return float(np.median(times))
+
+
+def _psnr(one: np.ndarray, other: np.ndarray) -> float:
+    with np.errstate(invalid="ignore"):
+        return float(PSNR().per_image(one[None], other[None])[0])

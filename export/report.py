@@ -1,0 +1,177 @@
+"""What an export's proof looks like: a table for the terminal, a page with the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from tfpix2pix import __version__
+from tfpix2pix.export.pictures import tiled
+from tfpix2pix.files import write_bytes
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from tfpix2pix.export.contract import Contract
+    from tfpix2pix.export.manifest import Manifest
+    from tfpix2pix.export.pictures import CheckPicture
+    from tfpix2pix.export.proof import Proof
+
+SHOWN = 4  # pictures in the page
+COLUMNS = (
+    "artefact",
+    "engine",
+    "max diff",
+    "mean diff",
+    "levels",
+    "PSNR to Keras",
+    "PSNR to target",
+    "latency",
+    "size",
+    "",
+)
+
+
+def rows_of(proof: Proof) -> list[tuple[str, ...]]:
+    """The proof as text, a row for Keras and one for each artefact, in the order of `COLUMNS`."""
+    rows = [
+        (
+            "the run itself",
+            "Keras",
+            "",
+            "",
+            "",
+            "",
+            _db(proof.psnr_keras_target),
+            _ms(proof.keras_latency),
+            "",
+            "",
+        )
+    ]
+    for row in proof.rows:
+        rows.append(
+            (
+                row.path,
+                row.engine,
+                f"{row.max_difference:.1e}",
+                f"{row.mean_difference:.1e}",
+                "" if row.levels is None else f"{row.levels:g}",
+                "equal" if row.psnr_keras >= 100 else _db(row.psnr_keras),
+                _db(row.psnr_target),
+                _ms(row.latency),
+                _size(row.bytes),
+                "FAILED" if row.faults else "ok",
+            )
+        )
+    return rows
+
+
+def table_of(proof: Proof) -> Table:
+    """The proof as a table for the terminal."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, show_edge=False)
+    for column in COLUMNS:
+        left = column in ("artefact", "engine", "")
+        table.add_column(column, justify="left" if left else "right", no_wrap=left)
+    for row in rows_of(proof):
+        table.add_row(*row)
+    return table
+
+
+def write_report(
+    path: Path,
+    contract: Contract,
+    manifest: Manifest,
+    proof: Proof,
+    pictures: Sequence[CheckPicture],
+    results: Mapping[str, Sequence[np.ndarray]],
+) -> None:
+    """Writes the page of an export; it loads nothing from anywhere.
+
+    Args:
+      path: the file.
+      contract, manifest, proof: what it reports.
+      pictures: what the proof was made on.
+      results: y ``[H, W, C_out]`` of every picture at the native size, by artefact; "Keras" first.
+    """
+    from tfpix2pix.report.page import data_uri
+
+    form, columns = contract.form, []
+    native = [tiled(picture.x, *proof.native) for picture in pictures[:SHOWN]]
+    columns.append(("input", [form.picture_of_x(x) for x in native]))
+    for name, ys in results.items():
+        shown = [form.picture_of_y(x, np.clip(y, -1, 1)) for x, y in zip(native, ys, strict=False)]
+        columns.append((name, shown))
+    if all(picture.y is not None for picture in pictures[:SHOWN]):
+        targets = [tiled(picture.y, *proof.native) for picture in pictures[:SHOWN]]
+        shown = [form.picture_of_y(x, y) for x, y in zip(native, targets, strict=True)]
+        columns.append(("target", shown))
+    environment = Environment(
+        loader=PackageLoader("tfpix2pix.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    html = environment.get_template("export.html").render(
+        name=Path(manifest.run).name,
+        contract=_facts(contract),
+        columns=COLUMNS,
+        rows=rows_of(proof),
+        cases=[(row.path, row.cases) for row in proof.rows],
+        notes=[(a.path, note) for a, _ in manifest.artifacts for note in a.notes],
+        source=proof.pictures,
+        native=f"{proof.native[1]}x{proof.native[0]}",
+        pictures=[
+            (picture.name, [(name, data_uri(shown[i])) for name, shown in columns])
+            for i, picture in enumerate(pictures[:SHOWN])
+        ],
+        tile=min(256, max(128, proof.native[1])),
+        made=manifest.made,
+        written=datetime.now().astimezone(),
+        version=__version__,
+    )
+    write_bytes(path, html.encode("utf-8", "replace"))
+
+
+def _facts(contract: Contract) -> list[tuple[str, str]]:
+    """The contract in words."""
+    values: dict[str, Any] = contract.to_dict()
+    noise = values["noise"]
+    size = values["image_size"]
+    size = "any" if size == "any" else f"{size[1]}x{size[0]} (width x height)"
+    facts = [
+        ("inference", contract.inference),
+        ("statistics", values["statistics"]),
+        ("dropout", noise["dropout"]),
+        ("x", f"{values['x']['tensor']}: {', '.join(values['x']['channels'])}"),
+        ("y", f"{values['y']['tensor']}: {', '.join(values['y']['channels'])}"),
+        ("files", f"{values['x']['files']['what']} in, {values['y']['files']['what']} out"),
+        ("image size", f"{size}; x has multiples of {contract.size_multiple} pixels"),
+        ("padding", values["padding"]),
+        ("direction", contract.config.direction),
+        ("checkpoint", f"step {contract.step:,}, SHA-256 {contract.checkpoint}"),
+    ]
+    if contract.noise:
+        facts.insert(3, ("z", f"{noise['z']}, {noise['distribution']}; off: {noise['off']}"))
+    if values["palette"]:
+        facts.append(("palette", values["palette"].get("name", "")))
+    return facts
+
+
+def _db(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f} dB"
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.1f} ms"
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**20:.1f} MiB"

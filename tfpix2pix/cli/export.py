@@ -1,0 +1,209 @@
+"""``tfpix2pix export``: hand a trained model to servers, phones and browsers, with proof."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import sys
+from contextlib import AbstractContextManager
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING
+
+from tfpix2pix.cli.flags import Parser, fail, number
+from tfpix2pix.errors import UserError
+from tfpix2pix.progress import ProgressLine
+
+if TYPE_CHECKING:
+    from tfpix2pix.export.proof import Proof
+
+USAGE = (
+    "tfpix2pix export --workdir=RUN --output=DIR [--formats=...] [--quantize=...] [--flag=value]"
+)
+DESCRIPTION = """\
+Writes a run's generator as a SavedModel (for TensorFlow Serving), as TFLite files (for phones) and
+as an ONNX file (for other engines and browsers). Every file is run beside Keras on real images
+before it is put in its place; where one differs by more than is allowed nothing is published, and
+the exit code is 1. `tfpix2pix verify DIR` repeats that, `tfpix2pix translate --model=DIR` uses it.
+
+  DIR/saved_model/VERSION/    a new version with each export; a server that watches takes it over
+  DIR/serving/                configuration for TensorFlow Serving in Docker, and a smoke test
+  DIR/tflite/, DIR/onnx/      generator_float32 and so on
+  DIR/export.json             the contract: sizes, value ranges, noise, checkpoint; and the proof
+  DIR/export_report.html      the same to look at, with pictures side by side"""
+
+
+def add_flags(parser: Parser) -> None:
+    group = parser.add_argument_group("What to export")
+    group.add_argument("--workdir", metavar="RUN", help="the run's folder (required)")
+    group.add_argument(
+        "--output", metavar="DIR", help="the folder of the export, made if missing (required)"
+    )
+    group.add_argument(
+        "--formats",
+        default="savedmodel,tflite,onnx",
+        metavar="LIST",
+        help="some of savedmodel, tflite, onnx, with commas [savedmodel,tflite,onnx]",
+    )
+    group.add_argument(
+        "--quantize",
+        default="none",
+        metavar="LIST",
+        help="of the TFLite and ONNX files: some of none (float32), float16 (half the size), "
+        "dynamic (8-bit weights) and int8 (8-bit arithmetic, made on images of the run's training "
+        "split), one file each [none]",
+    )
+    group.add_argument(
+        "--inference",
+        default="paper",
+        metavar="paper|deterministic",
+        help="paper: dropout stays on, by the noise z, an input (of the server: a seed); "
+        "deterministic: no dropout and no z, equal inputs give equal results [paper]",
+    )
+    group.add_argument(
+        "--image_size",
+        default="any",
+        metavar="any|256|512x256",
+        help="pixels, width x height, multiples of the crop size; one size is faster on phones "
+        "and takes that size only [any]",
+    )
+    group.add_argument(
+        "--checkpoint",
+        default="latest",
+        metavar="latest|best|STEP",
+        help="which weights, as in translate [latest]",
+    )
+    group.add_argument(
+        "--name", default="", metavar="NAME", help="of the model on a server [the run's name]"
+    )
+    add_check_flags(parser)
+
+
+def add_check_flags(parser: Parser) -> None:
+    """The flags of what an export is checked on."""
+    group = parser.add_argument_group("What to check it on")
+    group.add_argument(
+        "--check_images",
+        default="",
+        metavar="PATH",
+        help="an image or a folder of images instead of pairs of the run's val split",
+    )
+    group.add_argument(
+        "--check_count",
+        type=number(int),
+        default=12,
+        metavar="INT",
+        help="how many images PSNR is taken on [12]",
+    )
+    group.add_argument(
+        "--dataset",
+        default="",
+        metavar="FOLDER",
+        help="where the run's data set is now, if it was moved",
+    )
+
+
+def check_count(args: argparse.Namespace) -> int:
+    """``--check_count``, which must be 1 to 10,000."""
+    if not 1 <= args.check_count <= 10_000:
+        raise UserError(f"--check_count={args.check_count}: expected 1 to 10,000 images")
+    return args.check_count
+
+
+def main(args: argparse.Namespace) -> int:
+    for flag in ("workdir", "output"):
+        if not getattr(args, flag):
+            raise UserError(f"--{flag} is missing; see `tfpix2pix export --help`")
+    check_count(args)
+    from tfpix2pix.export.exporter import ExportMismatch, Request, check_request, export_run
+
+    request = Request.parse(args.formats, args.quantize, args.inference, args.image_size)
+    check_request(args.workdir, args.output, request)
+
+    from tfpix2pix.progress import say
+    from tfpix2pix.quiet import import_tensorflow
+
+    import_tensorflow()
+    try:
+        with Terminating(), LineReporter("exporting") as reporter:
+            made = export_run(
+                args.workdir,
+                args.output,
+                request,
+                checkpoint=args.checkpoint,
+                dataset=args.dataset,
+                check_images=args.check_images,
+                check_count=args.check_count,
+                name=args.name,
+                reporter=reporter,
+            )
+    except ExportMismatch as error:
+        show(error.proof)
+        return fail("tfpix2pix export", str(error), 1)
+    show(made.proof)
+    folder = shlex.quote(str(made.output))
+    say(f"exported: {', '.join(artifact.path for artifact, _ in made.manifest.artifacts)}")
+    say(
+        f"to use it: tfpix2pix translate --model={folder} --input=IMAGES --output=FOLDER; to check "
+        f"it again: tfpix2pix verify {folder}"
+    )
+    say(f"report: {made.report}")
+    return 0
+
+
+def show(proof: Proof) -> None:
+    """Prints the proof as a table."""
+    from rich.console import Console
+
+    from tfpix2pix.export.report import table_of
+
+    console = Console(file=sys.stdout, highlight=False)
+    # A table that is cut at 80 columns in a log says nothing.
+    console.width = max(console.width, 160) if not console.is_terminal else console.width
+    console.print(table_of(proof))
+    sys.stdout.flush()
+
+
+class LineReporter(AbstractContextManager):
+    """Shows an export's steps in a progress line."""
+
+    def __init__(self, what: str) -> None:
+        self._what, self._line, self._done = what, None, 0
+
+    def say(self, text: str) -> None:
+        if self._line is None:
+            print(text, flush=True)
+        else:
+            self._line.say(text)
+
+    def start(self, steps: int) -> None:
+        self._line = ProgressLine(self._what, steps, "step").__enter__()
+        self._line.show(0)
+
+    def step(self, what: str) -> None:
+        self._done += 1
+        self._line.show(min(self._done, self._line.total), what)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._line is not None:
+            self._line.__exit__(kind, error, trace)
+
+
+class Terminating(AbstractContextManager):
+    """While it is open, SIGTERM unwinds the program like Ctrl-C, so that it clears up first."""
+
+    def __enter__(self) -> None:
+        self._before = signal.signal(signal.SIGTERM, self._stop)
+
+    @staticmethod
+    def _stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        sys.exit(fail("tfpix2pix", "stopped by SIGTERM; nothing was published", 143))
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGTERM, self._before)

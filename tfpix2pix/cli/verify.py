@@ -1,0 +1,62 @@
+"""``tfpix2pix verify``: is an export still what it was, and does it still equal Keras?"""
+
+from __future__ import annotations
+
+import argparse
+
+from tfpix2pix.cli.export import LineReporter, add_check_flags, check_count, show
+from tfpix2pix.cli.flags import Parser, fail
+from tfpix2pix.errors import UserError
+
+USAGE = "tfpix2pix verify DIR [--workdir=RUN] [--flag=value]"
+DESCRIPTION = """\
+Repeats the proof of an export: its files are those that were exported (SHA-256), and each runs
+beside Keras on val images of its run and gives the same picture. Exit code 0 if so, 1 if not.
+Nothing is written."""
+
+
+def add_flags(parser: Parser) -> None:
+    parser.add_argument("folder", metavar="DIR", nargs="?", help="the folder of the export")
+    parser.add_argument(
+        "--workdir",
+        default="",
+        metavar="RUN",
+        help="the run that it was made from [where it was then; if it is gone, Keras gets the "
+        "weights of the SavedModel]",
+    )
+    add_check_flags(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    if not args.folder:
+        raise UserError("DIR is missing; see `tfpix2pix verify --help`")
+    check_count(args)
+    from pathlib import Path
+
+    from tfpix2pix.export.manifest import Manifest
+    from tfpix2pix.progress import say
+    from tfpix2pix.quiet import import_tensorflow
+
+    Manifest.load(Path(args.folder).expanduser())
+    import_tensorflow()
+    from tfpix2pix.export.exporter import verify
+
+    with LineReporter("verifying") as reporter:
+        found = verify(
+            args.folder,
+            workdir=args.workdir,
+            dataset=args.dataset,
+            check_images=args.check_images,
+            check_count=args.check_count,
+            reporter=reporter,
+        )
+    if found.proof is not None:
+        say(f"Keras: {found.reference}")
+        show(found.proof)
+    if found.good:
+        say(f"verified: {args.folder} gives the pictures of its run")
+        return 0
+    faults = found.damaged or found.proof.faults
+    return fail(
+        "tfpix2pix verify", f"{args.folder} is not what it should be: {'; '.join(faults)}", 1
+    )
