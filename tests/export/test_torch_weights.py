@@ -1,0 +1,328 @@
+"""Networks with weights of PyTorch code against the same architecture in PyTorch."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfpix2pix.errors import UserError
+from tfpix2pix.export.torch_weights import (
+    discriminator_from_torch,
+    discriminator_to_torch,
+    generator_from_torch,
+    generator_to_torch,
+)
+from tfpix2pix.models import build_discriminator, build_generator
+from tfpix2pix.models.weights import named_weights
+
+torch = pytest.importorskip("torch", reason="needs the extra [torch]")
+
+networks = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "torch_networks.py")))
+NGF = 4
+STRIDED = {1: 0, 16: 1, 70: 3, 286: 5}
+
+
+@pytest.fixture(autouse=True)
+def exact_products(full_float32):
+    """Every test of this file computes in full float32."""
+
+
+def ours(imported, **settings):
+    """Our generator with imported weights."""
+    model = build_generator(
+        crop_size=imported.crop_size,
+        ngf=imported.ngf,
+        input_channels=imported.input_channels,
+        output_channels=imported.output_channels,
+        **settings,
+    )
+    assign(model, imported.weights)
+    return model
+
+
+def assign(model, weights):
+    for name, variable in named_weights(model).items():
+        variable.assign(weights[name])
+
+
+def picture(size, channels, seed=0, batch=1):
+    return np.random.default_rng(seed).uniform(-1, 1, (batch, size, size, channels))
+
+
+def run_torch(network, x, train):
+    """NHWC in and out; the network keeps its running statistics."""
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    network.train(train)
+    with torch.no_grad():
+        y = network(torch.tensor(x.transpose(0, 3, 1, 2), dtype=torch.float32))
+    network.load_state_dict(before)
+    return y.numpy().transpose(0, 2, 3, 1)
+
+
+def run_ours(model, x, z=None):
+    if z is None:
+        z = np.full((len(x), x.shape[1] // 4, x.shape[2] // 4, model.inputs[1].shape[-1]), -1.0)
+        size = x.shape[1]
+        z = z[:, : z_size(model, size), : z_size(model, size)]
+    return model([tf.constant(x, tf.float32), tf.constant(z, tf.float32)], training=False).numpy()
+
+
+def z_size(model, size):
+    """Pixels of z along an axis: those of the coarsest features with dropout."""
+    levels = [int(layer.name[2:].split("_")[0]) for layer in model.layers if "_drop" in layer.name]
+    return size // 2 ** (max(levels) - 1)
+
+
+def assert_same(found, expected, spread=0.1):
+    assert expected.std() > spread, "a picture of nothing would prove nothing"
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+
+
+# === Generators ===
+
+
+@pytest.fixture(scope="module", params=[6, 7, 8], ids=["64", "unet_128", "unet_256"])
+def unet(request):
+    """A network of PyTorch, 2 to 3 channels, trained with batch normalisation, as it were."""
+    return networks.scramble(networks.Generator(request.param, 2, 3, NGF))
+
+
+@pytest.mark.parametrize(
+    ("norm", "train"), [("batch", False), ("instance", True)], ids=["eval", "train"]
+)
+def test_a_generator_makes_the_same_picture(unet, norm, train):
+    imported = generator_from_torch(networks.arrays(unet), "G")
+    assert (imported.norm, imported.ngf) == ("batch", NGF)
+    assert (imported.input_channels, imported.output_channels) == (2, 3)
+    x = picture(imported.crop_size, 2)
+    model = ours(imported, norm=norm, dropout_layers="pytorch")
+    assert_same(run_ours(model, x), run_torch(unet, x, train))
+
+
+def test_the_two_modes_differ(unet):
+    # Or agreement in both would prove nothing.
+    x = picture(2 ** (len(unet.masks) + 5), 2)
+    assert np.abs(run_torch(unet, x, True) - run_torch(unet, x, False)).mean() > 0.05
+
+
+def unfolded(noise, block):
+    """Channels to pixels: channel ``(i * block + j) * C + c`` to pixel (i, j) of each block."""
+    batch, height, width, channels = noise.shape
+    cells = noise.reshape(batch, height, width, block, block, channels // block**2)
+    cells = cells.transpose(0, 1, 3, 2, 4, 5)
+    return cells.reshape(batch, height * block, width * block, -1)
+
+
+def test_dropout_masks_the_layers_that_it_masks_there(unet):
+    imported = generator_from_torch(networks.arrays(unet), "G")
+    size = imported.crop_size
+    levels = sorted(unet.masks, reverse=True)
+    assert levels == {64: [5], 128: [6, 5], 256: [7, 6, 5]}[size]
+    wide, x = 8 * NGF, picture(size, 2)
+    channels = wide * sum(4**i for i in range(len(levels)))
+    z = np.random.default_rng(1).uniform(0, 1, (1, 4, 4, channels))
+    first = 0
+    for place, level in enumerate(levels):
+        noise = unfolded(z[..., first : first + wide * 4**place], 2**place)
+        first += wide * 4**place
+        mask = np.where(noise < 0.5, 0.0, 2.0).transpose(0, 3, 1, 2)
+        unet.masks[level].mask = torch.tensor(mask, dtype=torch.float32)
+    try:
+        expected = run_torch(unet, x, True)
+    finally:
+        for mask in unet.masks.values():
+            mask.mask = None
+    assert np.abs(expected - run_torch(unet, x, True)).mean() > 0.05
+    assert_same(run_ours(ours(imported, dropout_layers="pytorch"), x, z), expected)
+
+
+def test_a_generator_trained_with_instance_normalisation():
+    unet = networks.scramble(networks.Generator(7, 3, 1, NGF, "instance"))
+    state = networks.arrays(unet)
+    biased = [key for key in state if key.endswith("bias")]
+    assert len(biased) == 14  # every convolution has one
+    down1, bottleneck = "model.model.0.bias", "model.model.1" + ".model.3" * 5 + ".model.1.bias"
+    for key in (down1, bottleneck):
+        # No normalisation follows, so there it would be seen.
+        with pytest.raises(UserError, match=f"'{down1}' is not zero"):
+            generator_from_torch(state, "G")
+        unet.state_dict()[key].zero_()
+        state = networks.arrays(unet)
+        down1 = bottleneck
+    imported = generator_from_torch(state, "G")
+    assert imported.norm == "instance"
+    x = picture(128, 3)
+    assert_same(run_ours(ours(imported), x), run_torch(unet, x, True))
+
+
+def test_a_generator_without_normalisation():
+    unet = networks.scramble(networks.Generator(6, 3, 3, NGF, "none"))
+    imported = generator_from_torch(networks.arrays(unet), "G")
+    assert imported.norm == "none"
+    x = picture(64, 3)
+    assert_same(run_ours(ours(imported, norm="none"), x), run_torch(unet, x, True))
+
+
+def test_a_bias_before_a_normalisation_moves_its_mean():
+    unet = networks.scramble(networks.Generator(6, 3, 3, NGF))
+    state = networks.arrays(unet)
+    plain = generator_from_torch(state, "G").weights["down2_norm/moving_mean"]
+    state["model.model.1.model.1.bias"] = np.full(2 * NGF, 0.5, np.float32)
+    moved = generator_from_torch(state, "G").weights["down2_norm/moving_mean"]
+    np.testing.assert_allclose(moved, plain - 0.5, atol=1e-6)
+
+
+# === Discriminators ===
+
+
+@pytest.mark.parametrize("norm", ["batch", "instance", "none"])
+@pytest.mark.parametrize("field", STRIDED)
+def test_a_discriminator_judges_the_same(field, norm):
+    network = networks.scramble(networks.Discriminator(STRIDED[field], 5, NGF, norm))
+    state = networks.arrays(network)
+    if field == 1 and norm == "instance":
+        with pytest.raises(UserError, match=r"'net\.5\.bias' is not zero"):
+            discriminator_from_torch(state, "D")
+        network.state_dict()["net.5.bias"].zero_()
+        state = networks.arrays(network)
+    imported = discriminator_from_torch(state, "D")
+    assert (imported.norm, imported.receptive_field) == (norm, field)
+    assert (imported.ndf, imported.channels) == (NGF, 5)
+    x, y = picture(128, 2, 0), picture(128, 3, 1)
+    for kind, train in [("batch", False), ("instance", True)] if norm == "batch" else [(norm, 1)]:
+        model = build_discriminator(
+            receptive_field=field, input_channels=2, output_channels=3, ndf=NGF, norm=kind
+        )
+        assign(model, imported.weights)
+        found = model([tf.constant(x, tf.float32), tf.constant(y, tf.float32)], training=False)
+        expected = run_torch(network, np.concatenate([x, y], -1), bool(train))
+        assert_same(found.numpy(), expected, spread=0.005)
+
+
+# === There and back ===
+
+
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_a_state_dict_comes_back_bit_for_bit(norm):
+    for network, there, back in [
+        (networks.Generator(7, 1, 2, NGF, norm), generator_from_torch, generator_to_torch),
+        (networks.Discriminator(3, 3, NGF, norm), discriminator_from_torch, discriminator_to_torch),
+        (networks.Discriminator(0, 3, NGF, norm), discriminator_from_torch, discriminator_to_torch),
+    ]:
+        state = networks.arrays(networks.scramble(network))
+        returned = back(there(state, "file").weights)
+        assert list(returned) == list(state)  # PyTorch's order too
+        for key, value in state.items():
+            if key.endswith("num_batches_tracked"):
+                assert returned[key] == 0
+                continue
+            np.testing.assert_array_equal(returned[key], value, err_msg=key)
+        network.load_state_dict({key: torch.from_numpy(v) for key, v in returned.items()})
+
+
+@pytest.mark.parametrize("norm", ["instance", "batch", "none"])
+def test_our_weights_come_back_bit_for_bit(norm):
+    random = np.random.default_rng(0)
+    for model, there, back in [
+        (build_generator(crop_size=64, ngf=3, norm=norm), generator_to_torch, generator_from_torch),
+        *(
+            (
+                build_discriminator(receptive_field=field, ndf=3, norm=norm),
+                discriminator_to_torch,
+                discriminator_from_torch,
+            )
+            for field in STRIDED
+        ),
+    ]:
+        weights = {
+            name: random.normal(size=w.shape).astype(np.float32)
+            for name, w in named_weights(model).items()
+        }
+        returned = back(there(weights), "file").weights
+        assert set(returned) >= set(weights)
+        for name, value in weights.items():
+            np.testing.assert_array_equal(returned[name], value, err_msg=name)
+
+
+def test_the_name_that_data_parallel_puts_in_front():
+    state = networks.arrays(networks.scramble(networks.Generator(6, 3, 3, 2)))
+    plain = generator_from_torch(state, "G")
+    wrapped = generator_from_torch({f"module.{key}": value for key, value in state.items()}, "G")
+    for name, value in plain.weights.items():
+        np.testing.assert_array_equal(wrapped.weights[name], value)
+
+
+# === What does not fit ===
+
+
+@pytest.fixture(scope="module")
+def state_g():
+    return networks.arrays(networks.scramble(networks.Generator(6, 3, 3, 2)))
+
+
+@pytest.fixture(scope="module")
+def state_d():
+    return networks.arrays(networks.scramble(networks.Discriminator(3, 6, 2)))
+
+
+DOWN3 = "model.model.1.model.3.model.1.weight"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({DOWN3: None}, rf"G lacks '{DOWN3}' of shape \[8, 4, 4, 4\]"),
+        (
+            {DOWN3: np.zeros((8, 4, 3, 3))},
+            rf"'{DOWN3}' has the shape \[8, 4, 3, 3\].*\[8, 4, 4, 4\] there",
+        ),
+        ({DOWN3: np.full((8, 4, 4, 4), np.nan)}, f"'{DOWN3}' holds NaN"),
+        ({"model.model.7.weight": np.zeros(3)}, r"holds 'model\.model\.7\.weight' of shape \[3\]"),
+        ({"model.model.3.bias": None}, r"lacks 'model\.model\.3\.bias' of shape \[3\]"),
+        (
+            {"model.model.1.model.2.running_var": None},
+            r"lacks 'model\.model\.1\.model\.2\.running_var' of shape \[4\]",
+        ),
+        ({"model.model.0.weight": np.zeros(4)}, r"'model\.model\.0\.weight' has the shape \[4\]"),
+        ({"model.model.3.weight": None}, r"lacks 'model\.model\.3\.weight'"),
+    ],
+    ids=["missing", "shape", "nan", "unknown", "bias", "average", "dimensions", "last"],
+)
+def test_a_generator_that_does_not_fit_is_refused(state_g, change, said):
+    state = {key: value for key, value in {**state_g, **change}.items() if value is not None}
+    with pytest.raises(UserError, match=said):
+        generator_from_torch(state, "G")
+
+
+def test_other_networks_are_called_by_their_names(state_g, state_d):
+    resnet = {"model.1.weight": np.zeros((4, 3, 7, 7)), "model.10.conv_block.1.weight": np.zeros(1)}
+    with pytest.raises(UserError, match=r"ResNet generator \('model.10.conv_block.1.weight'\)"):
+        generator_from_torch(resnet, "G")
+    with pytest.raises(UserError, match="holds a discriminator"):
+        generator_from_torch(state_d, "G")
+    with pytest.raises(UserError, match="holds a generator"):
+        discriminator_from_torch(state_g, "D")
+    with pytest.raises(UserError, match=r"first key is 'fc\.weight'"):
+        generator_from_torch({"fc.weight": np.zeros(1)}, "G")
+    for read in (generator_from_torch, discriminator_from_torch):
+        with pytest.raises(UserError, match="it is empty"):
+            read({}, "file")
+
+
+@pytest.mark.parametrize(("strided", "pixels"), [(2, 34), (4, 142), (6, 574)])
+def test_other_receptive_fields_are_refused(strided, pixels):
+    state = networks.arrays(networks.Discriminator(strided, 6, 2))
+    with pytest.raises(UserError, match=f"{strided} strided layers.*{pixels} pixels"):
+        discriminator_from_torch(state, "D")
+
+
+@pytest.mark.parametrize("levels", [4, 11])
+def test_other_depths_are_refused(levels):
+    state = networks.arrays(networks.Generator(levels, 1, 1, 1))
+    with pytest.raises(UserError, match=f"U-Net of {levels} levels"):
+        generator_from_torch(state, "G")
