@@ -319,7 +319,9 @@ class Prover:
     # === Measures ===
 
     def _levels(self, picture: CheckPicture, y: np.ndarray) -> np.ndarray:
-        return self.contract.form.levels(tiled(picture.x, *self.native), np.clip(y, -1, 1))
+        # What is not a number is a fault of its own, and no picture.
+        y = np.clip(np.nan_to_num(y), -1, 1)
+        return self.contract.form.levels(tiled(picture.x, *self.native), y)
 
     def _target_psnr(self, results: Sequence[np.ndarray]) -> float | None:
         form = self.contract.form

@@ -79,6 +79,8 @@ class Staging:
             _finish(self.output)
             for entry in self.output.glob(f"{_STAGING}*"):
                 shutil.rmtree(entry, ignore_errors=True)
+            for entry in self.output.glob(f".{_JOURNAL}.*.tmp"):
+                entry.unlink(missing_ok=True)
             self.folder = self.output / f"{_STAGING}{secrets.token_hex(4)}"
             self.folder.mkdir()
         except BaseException:
