@@ -1,0 +1,196 @@
+"""SavedModel, as TensorFlow Serving loads it; the signatures are in `serving_graph`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfpix2pix.errors import UserError
+from tfpix2pix.export.contract import Contract
+from tfpix2pix.export.engine import Engine
+from tfpix2pix.export.formats import Artifact, Format, Job, require
+from tfpix2pix.export.publish import free_version
+from tfpix2pix.files import write_text
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+FOLDER = "saved_model"
+CONTRACT = "assets.extra/contract.json"
+_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+class SavedModelFormat(Format):
+    """Writes ``saved_model/VERSION/`` and ``serving/``, and opens versions."""
+
+    name = "savedmodel"
+    quantizations = ("none",)
+
+    def check(self) -> None:
+        require(
+            "tensorflow_serving",
+            "tensorflow-serving-api",
+            "--formats=savedmodel (its warm-up requests)",
+            "serving",
+        )
+
+    def write(self, job: Job, folder: Path) -> list[Artifact]:
+        """Writes the next free version.
+
+        Raises:
+          UserError: the disk is full, or refuses otherwise.
+        """
+        import tensorflow as tf
+
+        from tfpix2pix.export.serving_graph import ServingGraph
+        from tfpix2pix.export.warmup import write_warmup
+
+        version = free_version(job.output / FOLDER)
+        path = folder / FOLDER / str(version)
+        graph = ServingGraph(job.generator, job.contract)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            tf.saved_model.save(graph, os.fspath(path), signatures=graph.signatures())
+            (path / CONTRACT).parent.mkdir(exist_ok=True)
+            write_text(path / CONTRACT, job.contract.to_json())
+            write_warmup(path, job.contract, job.name)
+        except (OSError, tf.errors.OpError) as error:
+            reason = getattr(error, "strerror", None) or getattr(error, "message", error)
+            raise UserError(
+                f"{path}: the SavedModel cannot be written ({reason}); see to room and permission"
+            ) from None
+        notes = () if job.contract.noise else ("no z: signatures without seed only",)
+        return [Artifact(f"{FOLDER}/{version}", self.name, notes=notes)]
+
+    def open(self, path: Path, threads: int | None = None) -> SavedModelEngine:
+        return SavedModelEngine(path)
+
+    def extras(self, job: Job, folder: Path) -> list[str]:
+        from tfpix2pix.export.serving_config import write_serving
+
+        return write_serving(folder, job.name)
+
+
+class SavedModelEngine(Engine):
+    """A SavedModel, run by TensorFlow in this process.
+
+    Args:
+      path: the folder of one version.
+
+    Raises:
+      UserError: it is damaged, or carries no contract.
+    """
+
+    name = "TensorFlow (SavedModel)"
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.contract = read_contract(self.path)
+        self._model = _load(self.path)
+        try:
+            self._float = self._model.signatures["float"]
+        except KeyError:
+            raise _damaged(self.path, "it has no signature 'float'") from None
+
+    def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
+        import tensorflow as tf
+
+        inputs = {"x": tf.constant(x, tf.float32)}
+        if self.takes_noise:
+            inputs["z"] = tf.constant(z, tf.float32)
+        return self._float(**inputs)["y"].numpy()
+
+    def translate(self, images: np.ndarray, seeds: Sequence[int] | None = None) -> np.ndarray:
+        """Runs the image signatures, as a server would.
+
+        Args:
+          images: ``[B, H, W, C]`` of the run's depth (uint8 RGB for labels and Lab).
+          seeds: one for each image; None for the signature without. An export that takes no noise
+            ignores them.
+
+        Returns:
+          ``[B, H, W, C_out]`` in the depth of the run's targets.
+        """
+        import tensorflow as tf
+
+        if seeds is None or not self.takes_noise:
+            return self._model.signatures["serving_default"](image=tf.constant(images))[
+                "output"
+            ].numpy()
+        seed = tf.constant(list(seeds), tf.int64)
+        result = self._model.signatures["seeded"](image=tf.constant(images), seed=seed)
+        return result["output"].numpy()
+
+
+def saved_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """The generator's weights in a SavedModel, without running it.
+
+    Args:
+      path: the folder of one version.
+
+    Returns:
+      Arrays by the names of `tfpix2pix.models.weights.named_weights`.
+
+    Raises:
+      UserError: it is damaged, or not one of ours.
+    """
+    import tensorflow as tf
+
+    place = Path(path)
+    try:
+        reader = tf.train.load_checkpoint(os.fspath(place / "variables" / "variables"))
+        found = {}
+        for key in reader.get_variable_to_shape_map():
+            if key.startswith("weights/") and key.endswith(_VALUE):
+                name = key[len("weights/") : -len(_VALUE)]
+                # As a checkpoint writes a dictionary's keys: / is .S and . is two of them.
+                name = ".".join(part.replace(".S", "/") for part in name.split(".."))
+                found[name] = np.asarray(reader.get_tensor(key))
+    except (ValueError, RuntimeError, OSError, tf.errors.OpError):
+        raise _damaged(place, "its variables cannot be read") from None
+    if not found:
+        raise _damaged(place, "it holds no weights of a generator")
+    return found
+
+
+def read_contract(path: Path) -> Contract:
+    """The contract in a version's folder.
+
+    Raises:
+      UserError: there is none, or it cannot be used.
+    """
+    place = path / CONTRACT
+    try:
+        text = place.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(
+            f"{path} holds no {CONTRACT}, so it is no SavedModel of `tfpix2pix export`; give one "
+            "that is"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise _damaged(path, f"{CONTRACT} cannot be read: {error}") from None
+    return Contract.parse(text, str(place))
+
+
+def _load(path: Path) -> tf.Module:
+    import tensorflow as tf
+
+    try:
+        return tf.saved_model.load(os.fspath(path))
+    except MemoryError:
+        raise
+    # Protocol buffers, checkpoints and the file system each fail in their own way.
+    except Exception as error:
+        reason = str(error).strip().splitlines()
+        raise _damaged(path, reason[0][:200] if reason else type(error).__name__) from None
+
+
+def _damaged(path: Path, reason: str) -> UserError:
+    return UserError(f"{path} is a damaged SavedModel ({reason}); export again")
+
+
+FORMAT = SavedModelFormat()

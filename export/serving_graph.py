@@ -1,0 +1,154 @@
+"""The graph that TensorFlow Serving runs: pictures in, pictures out, every step inside.
+
+Signatures (all take any number of images; names are what clients send):
+
+* ``serving_default``: ``image`` to ``output``, z of seed 0.
+* ``seeded``: ``image``, ``seed`` to ``output``, each image's z a function of its own seed alone.
+* ``encoded``, ``encoded_seeded``: the same with ``image_bytes`` (JPEG or PNG files) to
+  ``output_bytes`` (PNG files), where results can be PNG files.
+* ``float``: ``x`` and ``z`` to ``y``, the network alone.
+* ``contract``: ``query`` (ignored) to ``contract``, the JSON text once for each.
+
+An export without z has no ``seeded`` ones, and its ``float`` takes x alone. No variable is changed
+by any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import tensorflow as tf
+
+from tfpix2pix.export.core import Core, signature
+from tfpix2pix.export.graph_forms import GraphForm
+from tfpix2pix.models import noise
+
+if TYPE_CHECKING:
+    from tfpix2pix.export.contract import Contract
+
+DEFAULT_SEED = 0
+# Images of one request that are worked on at a time where each goes through the network alone;
+# more of them would only take more memory, the kernels use all cores anyway.
+_PARALLEL = 2
+
+
+class ServingGraph(Core):
+    """A generator with all signatures of a served model; see the module.
+
+    Args:
+      generator: from `core.export_generator`.
+      contract: of the export.
+    """
+
+    def __init__(self, generator: tf.keras.Model, contract: Contract) -> None:
+        super().__init__(generator, contract)
+        # One function in all signatures: the network is traced and stored once.
+        self._parts = _Parts(lambda *inputs: self.run(*inputs)["y"], contract)
+
+    def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
+        """The signatures by their names, for `tf.saved_model.save`."""
+        parts = self._parts
+        image = parts.image_spec
+        seed = tf.TensorSpec([None], tf.int64, name="seed")
+        data = tf.TensorSpec([None], tf.string, name="image_bytes")
+        query = tf.TensorSpec([None], tf.string, name="query")
+        functions = {
+            "serving_default": (parts.images, [image]),
+            "contract": (parts.contract_text, [query]),
+        }
+        if parts.form.has_files:
+            functions["encoded"] = (parts.files, [data])
+        if parts.contract.noise:
+            functions["seeded"] = (parts.images, [image, seed])
+            if parts.form.has_files:
+                functions["encoded_seeded"] = (parts.files, [data, seed])
+        found = {
+            name: tf.function(function, input_signature=specs).get_concrete_function()
+            for name, (function, specs) in functions.items()
+        }
+        return {**found, "float": self.run.get_concrete_function()}
+
+
+class _Parts:
+    """What the signatures are made of."""
+
+    def __init__(self, network: Callable[..., tf.Tensor], contract: Contract) -> None:
+        self.network, self.contract = network, contract
+        self.form = GraphForm(contract.form)
+        self.text = contract.to_json()
+        height, width = contract.image_size or (None, None)
+        self.image_spec = tf.TensorSpec(
+            [None, height, width, self.form.image_channels], self.form.image_dtype, name="image"
+        )
+
+    def images(self, image: tf.Tensor, seed: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        return {"output": self.translate(image, seed)}
+
+    def files(self, image_bytes: tf.Tensor, seed: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        # One by one: they may differ in size, and so none can tell who shares its request.
+        def one(inputs: tuple[tf.Tensor, ...]) -> tf.Tensor:
+            data, *seeds = inputs
+            image = self.form.decode(data)[None]
+            result = self.translate(image, seeds[0][None] if seeds else None, fitting=True)
+            return self.form.encode(result[0])
+
+        results = tf.map_fn(
+            one,
+            (image_bytes,) if seed is None else (image_bytes, seed),
+            fn_output_signature=tf.TensorSpec([], tf.string),
+            parallel_iterations=_PARALLEL,
+        )
+        return {"output_bytes": results}
+
+    def contract_text(self, query: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"contract": tf.fill(tf.shape(query), self.text)}
+
+    def translate(
+        self, image: tf.Tensor, seed: tf.Tensor | None, fitting: bool = False
+    ) -> tf.Tensor:
+        """Images ``[B, H, W, C]`` to results ``[B, H, W, C_out]``.
+
+        Args:
+          image: as `GraphForm.to_x` takes them.
+          seed: int64 ``[B]``; None for the default.
+          fitting: whether images of a fixed size may also be smaller ones that are padded to it.
+        """
+        contract = self.contract
+        shape = tf.shape(image)
+        check = tf.debugging.Assert(
+            tf.reduce_all(shape[1:3] > 0), ["image: no pixels; [B, H, W, C]:", shape]
+        )
+        with tf.control_dependencies([check]):
+            x = self.form.to_x(tf.identity(image))
+        padded = self.form.pad(x, contract.size_multiple)
+        if contract.image_size and fitting:
+            padded = _of_size(padded, *contract.image_size)
+        y = self._generate(padded, seed)[:, : shape[1], : shape[2]]
+        output = self.form.from_y(x, y)
+        channels = self.form.output_channels
+        return tf.ensure_shape(output, [image.shape[0], *image.shape[1:3], channels])
+
+    def _generate(self, x: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+        contract = self.contract
+        if not contract.noise:
+            return self.network(x)
+        batch, height, width = tf.unstack(tf.shape(x)[:3])
+        shape = tf.stack(contract.noise_shape(height, width))
+        seeds = tf.constant([DEFAULT_SEED], tf.int64) if seed is None else seed
+        z = noise.draw(contract.config.seed, noise.INFERENCE, seeds, shape)
+        if seed is None:
+            z = tf.tile(z, [batch, 1, 1, 1])
+        z = tf.ensure_shape(z, [None, *signature(contract)[1].shape[1:]])
+        return self.network(x, z)
+
+
+def _of_size(x: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """Sees that padded images have the one size that the export takes."""
+    shape = tf.shape(x)
+    check = tf.debugging.Assert(
+        tf.reduce_all(tf.equal(shape[1:3], [height, width])),
+        [f"this export takes images of {height}x{width} pixels (height x width), padded:", shape],
+    )
+    with tf.control_dependencies([check]):
+        return tf.ensure_shape(tf.identity(x), [None, height, width, None])

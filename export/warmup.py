@@ -1,0 +1,86 @@
+"""Warm-up requests: what TensorFlow Serving runs once before it lets a version answer.
+
+The first request of each signature traces, allocates and picks kernels; with these records the
+server has that behind it when it says that it is ready.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from tfpix2pix.export.contract import Contract
+
+WARMUP = "assets.extra/tf_serving_warmup_requests"
+
+
+def warmup_inputs(contract: Contract) -> dict[str, dict[str, np.ndarray]]:
+    """Small inputs for every signature, by its name; each a batch of one.
+
+    Images are of the size that the network was trained at, or of the fixed size.
+    """
+    import tensorflow as tf
+
+    from tfpix2pix.export.graph_forms import GraphForm
+
+    form = GraphForm(contract.form)
+    size = contract.size_multiple
+    height, width = contract.image_size or (size, size)
+    random = np.random.default_rng(0)
+    shape = (1, height, width, form.image_channels)
+    if form.image_dtype.is_floating:
+        low, high = contract.form.x.low, contract.form.x.high
+        image = random.uniform(low, high, shape).astype(np.float32)
+    else:
+        limit = form.image_dtype.max + 1
+        image = random.integers(0, limit, shape).astype(form.image_dtype.as_numpy_dtype)
+    seed = np.array([1], np.int64)
+    x = random.uniform(-1, 1, (1, height, width, contract.config.x_channels))
+    inputs = {
+        "serving_default": {"image": image},
+        "float": {"x": x.astype(np.float32)},
+        "contract": {"query": np.array([b""], object)},
+    }
+    if contract.noise:
+        inputs["seeded"] = {"image": image, "seed": seed}
+        z = random.uniform(0, 1, (1, *contract.noise_shape(height, width)))
+        inputs["float"]["z"] = z.astype(np.float32)
+    if form.has_files:
+        data = np.array([tf.io.encode_png(image[0]).numpy()], object)
+        inputs["encoded"] = {"image_bytes": data}
+        if contract.noise:
+            inputs["encoded_seeded"] = {"image_bytes": data, "seed": seed}
+    return inputs
+
+
+def write_warmup(path: Path, contract: Contract, name: str) -> Path:
+    """Writes the records into a version's folder.
+
+    Args:
+      path: the folder of the version.
+      contract: of the export.
+      name: of the model, as servers call it.
+
+    Returns:
+      The file: a TFRecord of ``PredictionLog`` messages.
+    """
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+    file = path / WARMUP
+    file.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for signature, inputs in sorted(warmup_inputs(contract).items()):
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = name
+            request.model_spec.signature_name = signature
+            for key, value in inputs.items():
+                request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
+            log = prediction_log_pb2.PredictionLog(
+                predict_log=prediction_log_pb2.PredictLog(request=request)
+            )
+            writer.write(log.SerializeToString())
+    return file
