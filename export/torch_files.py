@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -96,21 +97,29 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     try:
         return safetensors.numpy.load_file(path)
     except Exception as error:  # its own error class, KeyError and TypeError for types of no NumPy
-        raise UserError(f"{path} cannot be read as safetensors ({_short(error)})") from None
+        raise UserError(
+            f"{path} cannot be read as safetensors of float32 or float16 ({_short(error)}); "
+            "copy or save it again"
+        ) from None
 
 
 def _read_torch(path: Path) -> dict[str, np.ndarray]:
     import torch
 
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # of the file's age, in the middle of our own lines
+            warnings.simplefilter("ignore")
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise UserError(
             f"{path} is damaged or holds more than weights, so it was not read and no code in it "
             "was run; save net.state_dict() alone, best as .safetensors"
         ) from None
     except Exception as error:  # a cut zip is a RuntimeError, an empty file an EOFError, ...
-        raise UserError(f"{path} cannot be read as weights of PyTorch ({_short(error)})") from None
+        raise UserError(
+            f"{path} cannot be read as weights of PyTorch ({_short(error)}); it may be cut off, so "
+            "copy or save it again"
+        ) from None
     if not isinstance(found, Mapping) or not all(
         isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in found.items()
     ):

@@ -163,13 +163,7 @@ def config_for(
         _agree(values, "dropout", 0.0, source_g)  # so shallow a U-Net has no dropout there
     else:
         values.setdefault("dropout_layers", "pytorch")
-    if net_d is None:
-        notes.append(
-            "no discriminator was given; training on would begin with an untrained one"
-            if values.get("loss") != "l1"
-            else "the loss is L1 alone, so there is no discriminator"
-        )
-    else:
+    if net_d is not None:
         _agree(values, "receptive_field", net_d.receptive_field, source_d)
         _agree(values, "ndf", net_d.ndf, source_d)
         _norm(values["norm"], net_d.norm, source_d)  # raises where it does not fit
@@ -190,6 +184,8 @@ def config_for(
     if not settings.get("dataset") and not config.input_dir:
         config = config.replace(dataset="")
         notes.append("no --dataset was given, so the run can translate but not train on")
+    elif net_d is None and config.has_discriminator:
+        notes.append("no --discriminator was given, so training on begins with an untrained one")
     if net_g.norm == "batch" and config.norm == "instance":
         notes.append(
             "statistics are those of each image, as the PyTorch code's test without --eval; for "

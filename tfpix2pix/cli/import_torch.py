@@ -82,7 +82,9 @@ def main(args: argparse.Namespace) -> int:
         )
     if not args.workdir:
         raise UserError("--workdir is missing; see `tfpix2pix import-torch --help`")
-    settings = given_data_config(args)
+    # `generator` is a field of the config too, and another thing there.
+    given = given_data_config(args)
+    settings = {name: given[name] for name in FIELDS if name in given}
 
     from tfpix2pix.export.torch_files import check_readable
     from tfpix2pix.export.torch_runs import check_new, read_networks, write_run

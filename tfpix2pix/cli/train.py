@@ -118,6 +118,11 @@ def _workdir_and_config(workdir: str | None, given: dict[str, Any]) -> tuple[Pat
 
 def _continued(path: Path, wanted: dict[str, Any], given: dict[str, Any]) -> Config:
     saved = Config.load(path)
+    if not saved.dataset and not saved.input_dir:
+        raise UserError(
+            f"--workdir={path} was imported without pairs to train on; import its weights again, "
+            "into a new --workdir, with --dataset=FOLDER"
+        )
     lines = differences(saved, wanted)
     if lines:
         raise UserError(
