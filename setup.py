@@ -76,7 +76,11 @@ tfds = [
     'etils<1.14; python_version < "3.11"',
 ]
 
+# The messages of TensorFlow Serving. Each release is made for the TensorFlow of its number.
+serving = ["tensorflow-serving-api>=2.15,<2.22"]
+
 test = [
+    *serving,
     *tfds,
     # tfds.testing imports it and does not ask for it.
     "dill>=0.3",
@@ -91,6 +95,7 @@ extras_require = {
     "test": test,
     "dev": [*test, "build>=1.0", "ruff>=0.6"],
     "addons": addons,
+    "serving": serving,
     "tfds": tfds,
     # Weights of PyTorch code: files ending .pth, and .safetensors (which need no torch).
     "torch": ["torch>=2.0", "safetensors>=0.4"],
@@ -125,6 +130,7 @@ setup(
     + ["tfpix2pix.export." + p for p in find_packages("export")],
     package_data={
         "tfpix2pix": ["report/templates/*"],
+        "tfpix2pix.export": ["serving_files/*"],
         # The dummy data of the builders are for their tests, and stay out of the wheel.
         "tfpix2pix.data": [
             "palettes/*.json",

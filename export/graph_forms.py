@@ -14,11 +14,11 @@ import tensorflow as tf
 
 from tfpix2pix.export import graph_lab
 from tfpix2pix.export.graph_files import decode_rgba, orientation_of, upright
+from tfpix2pix.export.wire import has_files, input_kind, output_kind
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairForm, Palette
 
-_PNG_DTYPES = ("uint8", "uint16")
 # ITU-R 601 in 65536ths, as `tfpix2pix.data.images.convert_channels`.
 _LUMA = (19595, 38470, 7471)
 
@@ -33,25 +33,15 @@ class GraphForm:
       image_dtype: of input images: the run's depth; uint8 for labels and Lab.
       image_channels: of input images: the run's channels; 3 for labels and Lab.
       output_dtype, output_channels: of results, likewise.
+      has_files: whether inputs and results can be PNG files.
     """
 
     def __init__(self, form: PairForm) -> None:
         self.form = form
-        lab = form.color_space == "lab"
-        as_colours = lab or form.x.is_classes
-        self.image_dtype = tf.uint8 if as_colours else tf.as_dtype(form.x.dtype)
-        self.image_channels = 3 if as_colours else form.x.channels
-        self.output_dtype = tf.uint8 if lab else tf.as_dtype(form.y.dtype)
-        self.output_channels = 3 if lab else form.y.channels
-
-    @property
-    def has_files(self) -> bool:
-        """Whether inputs and results can be PNG files: 8 or 16 bits, 1 to 4 channels."""
-        sides = (
-            (self.image_dtype, self.image_channels),
-            (self.output_dtype, self.output_channels),
-        )
-        return all(dtype.name in _PNG_DTYPES and channels <= 4 for dtype, channels in sides)
+        taken, given = input_kind(form), output_kind(form)
+        self.image_dtype, self.image_channels = tf.as_dtype(taken.dtype), taken.channels
+        self.output_dtype, self.output_channels = tf.as_dtype(given.dtype), given.channels
+        self.has_files = has_files(form)
 
     # === Images ===
 

@@ -64,7 +64,9 @@ class ServingGraph(Core):
             if parts.form.has_files:
                 functions["encoded_seeded"] = (parts.files, [data, seed])
         found = {
-            name: tf.function(function, input_signature=specs).get_concrete_function()
+            name: tf.function(
+                function, input_signature=specs, autograph=False
+            ).get_concrete_function()
             for name, (function, specs) in functions.items()
         }
         return {**found, "float": self.run.get_concrete_function()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -107,3 +108,21 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def saved_model(exported_run: Path, job: Callable[..., Any], tmp_path_factory: Any) -> Path:
+    """The folder of version 1 of `exported_run` as a SavedModel. Read only."""
+    pytest.importorskip("tensorflow_serving")
+    from tfpix2pix.export.saved_model import FORMAT
+
+    folder = tmp_path_factory.mktemp("export")
+    (artifact,) = FORMAT.write(job(exported_run), folder)
+    return folder / artifact.path
+
+
+@pytest.fixture(scope="session")
+def serving() -> Callable[..., Any]:
+    """`serving(path, name="model", batching=None)`: a context with a `StandIn`."""
+    pytest.importorskip("tensorflow_serving")
+    return runpy.run_path(str(Path(__file__).with_name("serving_standin.py")))["serving"]

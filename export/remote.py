@@ -1,0 +1,293 @@
+"""Translating by a server: an export behind TensorFlow Serving, used like a run.
+
+from tfpix2pix.export.remote import open_remote
+
+model = open_remote("http://localhost:8501/v1/models/facades")
+picture = model.translate(image, seed=3)
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
+
+import numpy as np
+
+from tfpix2pix.errors import UserError
+from tfpix2pix.export import wire
+from tfpix2pix.export.contract import Contract
+from tfpix2pix.export.remote_retry import MixedSizes, NoSuchThing, Retrier, Retry, ServerError
+from tfpix2pix.inference import Translator, pad
+
+if TYPE_CHECKING:
+    from tfpix2pix.data import Decoded
+
+TIMEOUT = 60.0
+_EXPECTED = (
+    "expected http://HOST:8501/v1/models/NAME, with /versions/N behind it where one is meant, or "
+    "grpc://HOST:8500/NAME, with ?version=N"
+)
+
+
+class Transport(Protocol):
+    """A way to a server."""
+
+    prefers_files: bool
+    """Whether PNG files are the better way to send 8 and 16 bits."""
+
+    dtypes: tuple[str, ...]
+    """Types of image arrays that it can carry."""
+
+    def predict(self, signature: str, inputs: dict[str, np.ndarray], output: str) -> np.ndarray:
+        """The output of that name of a signature; arrays of type object hold bytes.
+
+        Raises:
+          ServerError: it failed.
+        """
+
+    def close(self) -> None:
+        """Lets go of the connection."""
+
+
+class Server:
+    """Requests to one model, with retries and errors in sentences.
+
+    Args:
+      url: for messages.
+      transport: the way there.
+      retry: how patiently to try.
+    """
+
+    def __init__(self, url: str, transport: Transport, retry: Retry) -> None:
+        self.url, self.transport = url, transport
+        self._retrier = Retrier(retry)
+
+    def predict(
+        self,
+        signature: str,
+        inputs: dict[str, np.ndarray],
+        output: str,
+        not_for: tuple[type[Exception], ...] = (),
+    ) -> np.ndarray:
+        """See `Transport.predict`.
+
+        Args:
+          signature, inputs, output: of the request.
+          not_for: errors that are raised as they are, at once.
+
+        Raises:
+          UserError: it failed, as often as it was tried.
+        """
+        try:
+            return self._retrier(lambda: self.transport.predict(signature, inputs, output), not_for)
+        except not_for:
+            raise
+        except NoSuchThing as error:
+            raise UserError(
+                f"{self.url}: the server has no such model, version or signature '{signature}' "
+                f"({error}); check the address, and whether the server has finished loading"
+            ) from None
+        except ServerError as error:
+            raise UserError(
+                f"{self.url}: {error}; see that the server runs and what its log says"
+            ) from None
+
+
+class RemoteNetwork:
+    """The network of a served export alone, float32 in and out, as `inference.Network`."""
+
+    def __init__(self, server: Server, contract: Contract) -> None:
+        self._server = server
+        self._channels = contract.config.y_channels
+        self.takes_noise, self.image_size = contract.noise, contract.image_size
+
+    def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
+        inputs = {"x": x}
+        if self.takes_noise:
+            inputs["z"] = z
+        y = self._server.predict("float", inputs, "y")
+        _check_shape(self._server.url, y, (*x.shape[:3], self._channels))
+        return y.astype(np.float32)
+
+
+class RemoteTranslator(Translator):
+    """A `Translator` whose network, and whatever else can, runs on a server.
+
+    Pictures go there at the depth of the run and come back so; the noise is drawn there, from the
+    seed. Only for `fit`, and for `deterministic` with an export that has noise, x and z are made
+    here. Threads may call it at the same time.
+
+    Attributes:
+      contract: what the server said it serves.
+      parallel: requests at a time that use a server well.
+    """
+
+    parallel = 8
+
+    def __init__(self, server: Server, contract: Contract) -> None:
+        super().__init__(
+            contract.config,
+            RemoteNetwork(server, contract),
+            contract.step,
+            contract.form,
+            contract.checkpoint,
+        )
+        self.contract = contract
+        self._server = server
+        self._taken, self._given = wire.input_kind(self.form), wire.output_kind(self.form)
+        self._has_files = wire.has_files(self.form)
+
+    def translate(
+        self,
+        image: np.ndarray | Decoded,
+        *,
+        seed: int = 0,
+        deterministic: bool = False,
+        fit: bool = False,
+        notes: list[str] | None = None,
+    ) -> np.ndarray:
+        """See `Translator.translate`.
+
+        Raises:
+          UserError: the server cannot be reached, or does not do it; one sentence with its address.
+          ValueError: as `Translator.translate`.
+        """
+        if not -(2**63) <= seed < 2**63:
+            raise ValueError(f"seed {seed} does not fit in 64 bits")
+        image = self._decoded(image)
+        if fit or (deterministic and self.takes_noise) or not self._can_send(image):
+            return super().translate(
+                image, seed=seed, deterministic=deterministic, fit=fit, notes=notes
+            )
+        picture = self._picture(image, notes)
+        height, width = picture.shape[:2]
+        if self.network.image_size:
+            # Padding pixels is padding x, which is made of each pixel alone.
+            picture = pad(picture, self.stride)
+            self._check_size(*picture.shape[:2])
+        return self._send(picture, seed)[:height, :width]
+
+    def close(self) -> None:
+        """Lets go of the connection."""
+        self._server.transport.close()
+
+    def _can_send(self, image: Decoded) -> bool:
+        """Whether the server takes this picture at full depth."""
+        if self.form.color_space == "lab":
+            return image.array.dtype == np.uint8
+        carried = self._server.transport.dtypes
+        return self._has_files or {self._taken.dtype, self._given.dtype} <= set(carried)
+
+    def _picture(self, image: Decoded, notes: list[str] | None) -> np.ndarray:
+        """An image as the server takes it: of the run's depth and channels."""
+        side = self.form.x
+        if self.form.color_space == "lab":
+            from tfpix2pix.data import fit_channels
+
+            return fit_channels(image.array, image.has_alpha, 3)
+        stored = side.store(image, notes)
+        return side.palette.to_colors(stored[..., 0]) if side.is_classes else stored
+
+    def _send(self, picture: np.ndarray, seed: int) -> np.ndarray:
+        seeds = {"seed": np.array([seed], np.int64)} if self.takes_noise else {}
+        if not (self._has_files and self._server.transport.prefers_files):
+            inputs = {"image": np.ascontiguousarray(picture[None]), **seeds}
+            signature = "seeded" if seeds else "serving_default"
+            try:
+                # Files have no sizes that could differ within a batch of the server.
+                unless = (MixedSizes,) if self._has_files else ()
+                found = self._server.predict(signature, inputs, "output", unless)
+            except MixedSizes:
+                pass
+            else:
+                shape = (1, *picture.shape[:2], self._given.channels)
+                _check_shape(self._server.url, found, shape)
+                return found[0].astype(self._given.dtype)
+        data = np.array([wire.to_png(picture), None], object)[:1]
+        signature = "encoded_seeded" if seeds else "encoded"
+        found = self._server.predict(signature, {"image_bytes": data, **seeds}, "output_bytes")
+        try:
+            result = wire.from_png(found[0], self._given)
+        except (ValueError, IndexError) as error:
+            raise UserError(
+                f"{self._server.url}: the server answered with {error}, where a picture was "
+                "expected; see what runs there"
+            ) from None
+        _check_shape(self._server.url, result, (*picture.shape[:2], self._given.channels))
+        return result
+
+
+def open_remote(
+    url: str, *, timeout: float = TIMEOUT, retry: Retry | None = None
+) -> RemoteTranslator:
+    """Opens a model on a server, asking the server what it is.
+
+    Args:
+      url: ``http(s)://HOST:8501/v1/models/NAME[/versions/N]`` (REST) or
+        ``grpc://HOST:8500/NAME[?version=N]`` (needs the extra ``serving``).
+      timeout: seconds for one request.
+      retry: how patiently to try; `Retry()` by default.
+
+    Raises:
+      UserError: no such address, the server cannot be reached, or does not serve an export of this
+        package.
+    """
+    shown, transport = _transport(url, timeout)
+    server = Server(shown, transport, retry or Retry())
+    query = {"query": np.array([b"", None], object)[:1]}
+    try:
+        found = server.predict("contract", query, "contract", (NoSuchThing,))
+    except NoSuchThing as error:
+        raise UserError(
+            f"{shown}: the server has no such model, or one that is no tfpix2pix export (its "
+            f"signature 'contract' is missing; {error}); check the name, and whether the server "
+            "has finished loading"
+        ) from None
+    _check_shape(shown, found, (1,))
+    return RemoteTranslator(server, Contract.parse(_text(found[0]), shown))
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _transport(url: str, timeout: float) -> tuple[str, Transport]:
+    """The address as messages show it (without a password), and the way there."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise UserError(f"--model={url}: {_EXPECTED}") from None
+    host = parts.hostname or ""
+    shown = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    if parts.scheme in ("http", "https") and host:
+        path = re.fullmatch(
+            r"(.*/v1/models/[^/:]+(?:/(?:versions/\d+|labels/[^/:]+))?)(?::predict)?/?", parts.path
+        )
+        if path and not parts.query:
+            from tfpix2pix.export.remote_rest import RestTransport
+
+            model = urlunsplit(parts._replace(path=path[1], fragment=""))
+            return shown, RestTransport(model, timeout)
+    if parts.scheme == "grpc" and host:
+        name = unquote(parts.path.strip("/"))
+        query = parse_qs(parts.query, keep_blank_values=True)
+        version = query.pop("version", ["0"])
+        good = name and "/" not in name and not query and version[-1].isdecimal()
+        if good:
+            from tfpix2pix.export.remote_grpc import GrpcTransport
+
+            host = f"[{host}]" if ":" in host else host
+            return shown, GrpcTransport(
+                f"{host}:{port or 8500}", name, int(version[-1]) or None, timeout
+            )
+    raise UserError(f"--model={shown}: {_EXPECTED}")
+
+
+def _check_shape(url: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+    if array.shape != shape:
+        raise UserError(
+            f"{url}: the server answered with an array of {list(array.shape)}, where {list(shape)} "
+            "was expected; see what runs there"
+        )

@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+"""Does this export work in TensorFlow Serving? Needs Docker with Compose, and Python 3.8 or newer.
+
+python3 smoke_test.py             starts the server, asks it, stops it
+python3 smoke_test.py --keep      leaves it running
+python3 smoke_test.py --url=URL   asks one that runs: http://HOST:8501/v1/models/@NAME@
+"""
+
+import argparse
+import base64
+import json
+import os
+import struct
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import zlib
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+NAME = "@NAME@"
+
+
+class Failure(Exception):
+    """The test failed; the text says how."""
+
+
+def ask(url, body=None, timeout=60):
+    """GET, or POST of JSON; returns the JSON of the answer."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as reply:
+            return json.load(reply)
+    except urllib.error.HTTPError as error:
+        text = error.read().decode(errors="replace")[:500]
+        raise Failure(f"{url}: HTTP {error.code}: {text}") from None
+
+
+def wait_until_ready(url, seconds):
+    """Waits until a version of the model is available."""
+    end, reason = time.monotonic() + seconds, ""
+    while time.monotonic() < end:
+        try:
+            states = [v["state"] for v in ask(url, timeout=5)["model_version_status"]]
+            if "AVAILABLE" in states:
+                return
+            reason = f"versions are {', '.join(states)}"
+        except (Failure, OSError, ValueError, KeyError) as error:
+            reason = str(error)
+        time.sleep(0.5)
+    raise Failure(f"{url} was not ready after {seconds} s: {reason}")
+
+
+def png(width, height, channels, bits):
+    """A picture of smooth colours as a PNG file."""
+    kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    top = 2**bits - 1
+    rows = b""
+    for y in range(height):
+        rows += b"\0"
+        for x in range(width):
+            shades = (x / width, y / height, (x + y) / (width + height), 1)
+            for shade in shades[:channels]:
+                rows += int(shade * top).to_bytes(bits // 8, "big")
+
+    def chunk(name, content):
+        crc = zlib.crc32(name + content)
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", crc)
+
+    header = struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+
+
+def predict(url, signature, **inputs):
+    body = {"signature_name": signature, "inputs": inputs}
+    return ask(url + ":predict", body)["outputs"]
+
+
+def check(url):
+    """Asks for the contract, then for a picture."""
+    contract = json.loads(predict(url, "contract", query=[""])[0])
+    if contract.get("kind") != "tfpix2pix export":
+        raise Failure(f"{url} does not serve an export of tfpix2pix")
+    step = contract["checkpoint"]["step"]
+    print(f"contract: inference {contract['inference']}, step {step:,}")
+    names = ask(url + "/metadata")["metadata"]["signature_def"]["signature_def"]
+    size = contract["image_size"]
+    multiple = contract["size_multiple"]
+    height, width = (multiple, multiple) if size == "any" else size
+    files = contract["x"]["files"]
+    colours = contract["color_space"] == "lab" or contract["label_side"] == "input"
+    channels = 3 if colours else contract["config"]["input_channels"] or 3
+    if "encoded" not in names:
+        x = contract["config"]["input_channels"] or 3
+        inputs = {"x": [[[[0.0] * x] * width] * height]}
+        if contract["inference"] == "paper":
+            factor, z = contract["noise"]["pixels_per_cell"], contract["noise"]["channels"]
+            inputs["z"] = [[[[-1.0] * z] * (width // factor)] * (height // factor)]
+        y = predict(url, "float", **inputs)[0]
+        if (len(y), len(y[0])) != (height, width):
+            raise Failure(f"float: {len(y)} rows of {len(y[0])}, expected {height} of {width}")
+        print(f"float: y of {height} x {width} pixels")
+        return
+    bits = 16 if files["dtype"] == "uint16" and not colours else 8
+    if size == "any":
+        width -= 5  # padded in the graph
+    image = {"b64": base64.b64encode(png(width, height, channels, bits)).decode()}
+
+    def translated(signature, **more):
+        start = time.monotonic()
+        answer = predict(url, signature, image_bytes=[image], **more)[0]
+        took = time.monotonic() - start
+        data = base64.b64decode(answer["b64"], validate=True)
+        if data[:8] != b"\x89PNG\r\n\x1a\n":
+            raise Failure(f"{signature}: no PNG came back")
+        found = struct.unpack(">II", data[16:24])
+        if found != (width, height):
+            raise Failure(f"{signature}: a PNG of {found}, expected {(width, height)}")
+        print(f"{signature}: a PNG of {width} x {height} pixels in {took:.2f} s")
+        return data
+
+    first = translated("encoded")
+    if translated("encoded") != first:
+        raise Failure("encoded: the same request gave another picture")
+    if "encoded_seeded" in names and translated("encoded_seeded", seed=[1]) == first:
+        raise Failure("encoded_seeded: another seed gave the same picture")
+    try:
+        predict(url, "encoded", image_bytes=[{"b64": base64.b64encode(b"no image").decode()}])
+    except Failure as error:
+        if "image_bytes" not in str(error):
+            raise
+        print("encoded: what is no image is refused in words")
+    else:
+        raise Failure("encoded: what is no image was taken for one")
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Tries this export in TensorFlow Serving.")
+    parser.add_argument("--url", help="of a server that runs already")
+    parser.add_argument("--keep", action="store_true", help="leave the server running")
+    parser.add_argument("--wait", type=int, default=180, help="seconds until it must be ready")
+    flags = parser.parse_args()
+    url = flags.url or f"http://localhost:{os.environ.get('REST_PORT', '8501')}/v1/models/{NAME}"
+    compose = ["docker", "compose", "--file", os.path.join(HERE, "compose.yaml")]
+    started = False
+    try:
+        if not flags.url:
+            started = True
+            subprocess.run([*compose, "up", "--detach"], check=True)
+        wait_until_ready(url.rstrip("/"), flags.wait)
+        check(url.rstrip("/"))
+    except FileNotFoundError:
+        print("FAILED: there is no `docker` on this machine", file=sys.stderr)
+        return 1
+    except (Failure, OSError, ValueError, KeyError, subprocess.CalledProcessError) as error:
+        print(f"FAILED: {error}", file=sys.stderr)
+        if started:
+            subprocess.run([*compose, "logs", "--tail=40"])
+        return 1
+    finally:
+        if started and not flags.keep:
+            subprocess.run([*compose, "down"])
+    print("passed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
