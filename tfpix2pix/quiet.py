@@ -21,7 +21,7 @@ def import_tensorflow() -> None:
     Operations are made deterministic: a resumed run gives the weights of an uninterrupted one.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _error_stream_aside():
+    with error_stream_aside():
         import tensorflow as tf
 
         tf.get_logger().setLevel("ERROR")
@@ -36,7 +36,8 @@ def import_tensorflow() -> None:
 
 
 @contextlib.contextmanager
-def _error_stream_aside() -> Iterator[None]:
+def error_stream_aside() -> Iterator[None]:
+    """Keeps what C++ code says on the error stream off the terminal, unless there is an error."""
     try:
         descriptor = sys.stderr.fileno()
     except (AttributeError, OSError, ValueError):  # replaced by something that is no file
