@@ -1,0 +1,162 @@
+"""ONNX, run by onnxruntime; the graph is made in `onnx_graph`, quantised in `onnx_quantize`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfpix2pix import __version__
+from tfpix2pix.errors import UserError
+from tfpix2pix.export.contract import Contract
+from tfpix2pix.export.engine import Engine
+from tfpix2pix.export.formats import Artifact, Format, Job, require
+from tfpix2pix.files import write_bytes
+
+if TYPE_CHECKING:
+    import onnx
+
+FOLDER = "onnx"
+METADATA = "tfpix2pix"
+"""Key of the contract's JSON in the model's metadata."""
+_FILES = {"none": "float32", "float16": "float16", "int8": "int8"}
+_LARGEST = 2**31 - 1  # bytes of a protocol buffer
+_SILENT = 4  # onnxruntime's log level "fatal": errors come as exceptions
+
+
+class OnnxFormat(Format):
+    """Writes ``onnx/generator_*.onnx`` and opens such files."""
+
+    name = "onnx"
+    # Not "dynamic": see `onnx_quantize`.
+    quantizations = tuple(_FILES)
+
+    def check(self) -> None:
+        for module, package in (("tf2onnx", "tf2onnx"), ("onnx", "onnx")):
+            require(module, package, "--formats=onnx", "onnx")
+        _require_runtime("--formats=onnx")
+
+    def write(self, job: Job, folder: Path) -> list[Artifact]:
+        from tfpix2pix.export import onnx_quantize
+        from tfpix2pix.export.onnx_graph import convert
+
+        wanted = [each for each in job.quantize if each in self.quantizations]
+        if not wanted:
+            return []
+        _check_size(job)
+        try:
+            model = convert(job.generator, job.contract)
+        except ValueError as error:
+            raise UserError(
+                f"--formats=onnx: the generator cannot be converted ({error}); install the "
+                "versions that BUILD.md names, or leave onnx out of --formats"
+            ) from None
+        artifacts = []
+        for quantize in wanted:
+            made = model
+            if quantize == "float16":
+                made = onnx_quantize.float16(model)
+            elif quantize == "int8":
+                made = onnx_quantize.int8(model, job)
+            path = f"{FOLDER}/generator_{_FILES[quantize]}.onnx"
+            _write(made, job.contract, folder / path)
+            artifacts.append(Artifact(path, self.name, quantize, _NOTES.get(quantize, ())))
+        return artifacts
+
+    def open(self, path: Path, threads: int | None = None) -> OnnxEngine:
+        return OnnxEngine(path, threads)
+
+
+_NOTES = {
+    "float16": ("weights are stored in 16 bits; computing, x, z and y are float32",),
+    "int8": ("convolutions in 8 bits, normalisation and activations in float32",),
+}
+
+
+class OnnxEngine(Engine):
+    """An ONNX file, run by onnxruntime on the CPU.
+
+    Args:
+      path: the file.
+      threads: that one image is computed on; None for onnxruntime's own choice.
+
+    Raises:
+      UserError: onnxruntime is not installed, or the file is damaged or carries no contract.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(self, path: str | os.PathLike[str], threads: int | None = None) -> None:
+        self.path = Path(path)
+        _require_runtime(f"{self.path}: running it")
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _SILENT
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        try:
+            self.session = onnxruntime.InferenceSession(
+                os.fspath(self.path), options, providers=["CPUExecutionProvider"]
+            )
+        except MemoryError:
+            raise
+        # onnxruntime has an exception of its own for every kind of damage.
+        except Exception as error:
+            reason = str(error).strip().splitlines()
+            raise UserError(
+                f"{self.path} cannot be loaded ({reason[0][:200] if reason else 'no reason'}); "
+                "export again"
+            ) from None
+        metadata = self.session.get_modelmeta().custom_metadata_map
+        self.contract = Contract.parse(metadata.get(METADATA, ""), str(self.path))
+        expected = {"x", "z"} if self.contract.noise else {"x"}
+        if {each.name for each in self.session.get_inputs()} != expected:
+            raise UserError(
+                f"{self.path}: its inputs are not the {' and '.join(sorted(expected))} that its "
+                "contract names; export again"
+            )
+
+    def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
+        inputs = {"x": np.asarray(x, np.float32)}
+        if self.takes_noise:
+            inputs["z"] = np.asarray(z, np.float32)
+        return self.session.run(["y"], inputs)[0]
+
+
+def _require_runtime(what: str) -> None:
+    require("onnxruntime", "onnxruntime", what, "onnx")
+
+
+def _check_size(job: Job) -> None:
+    size = sum(4 * int(np.prod(weight.shape)) for weight in job.generator.weights)
+    if size > 0.99 * _LARGEST:
+        raise UserError(
+            f"--formats=onnx: the generator has {size / 2**30:.1f} GiB of weights, and an ONNX "
+            "file holds less than 2 GiB; leave onnx out of --formats"
+        )
+
+
+def _write(model: onnx.ModelProto, contract: Contract, path: Path) -> None:
+    """Checks a model and writes it with its contract."""
+    import onnx
+
+    model.producer_name, model.producer_version = "tfpix2pix", __version__
+    model.domain, model.model_version = "", 1
+    size = (
+        "any size" if contract.image_size is None else "{1}x{0} pixels".format(*contract.image_size)
+    )
+    model.doc_string = (
+        f"pix2pix generator, {'y = G(x, z)' if contract.noise else 'y = G(x)'}, {size}, step "
+        f"{contract.step}; how to use it is in the metadata '{METADATA}' (JSON)"
+    )
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, {METADATA: contract.to_json()})
+    onnx.checker.check_model(model, full_check=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, model.SerializeToString())
+
+
+FORMAT = OnnxFormat()

@@ -1,0 +1,107 @@
+"""Smaller ONNX models: weights in 16 bits, convolutions in 8."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfpix2pix.export.onnx_graph import quiet_logs, set_sizes
+
+if TYPE_CHECKING:
+    import onnx
+
+    from tfpix2pix.export.formats import Job
+
+CALIBRATION_IMAGES = 32
+_SMALL = 64  # constants of fewer numbers stay float32
+
+
+def float16(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with its large weights stored in 16 bits; it computes in float32.
+
+    onnxruntime, on the CPU and in WebAssembly, has float16 forms of few of the operators and turns
+    the others' inputs to float32 and back at every run. Weights that are turned once, when the
+    model is loaded, halve the file at the speed of float32, and only the weights are rounded.
+    """
+    import onnx
+
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    casts = []
+    for tensor in made.graph.initializer:
+        value = onnx.numpy_helper.to_array(tensor)
+        if value.dtype != np.float32 or value.size < _SMALL:
+            continue
+        name = tensor.name
+        largest = np.finfo(np.float16).max
+        half = np.clip(value, -largest, largest).astype(np.float16)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(half, f"{name}_float16"))
+        casts.append(
+            onnx.helper.make_node(
+                "Cast", [f"{name}_float16"], [name], name=f"{name}_cast", to=onnx.TensorProto.FLOAT
+            )
+        )
+    nodes = [*casts, *made.graph.node]
+    del made.graph.node[:]
+    made.graph.node.extend(nodes)
+    return made
+
+
+def int8(model: onnx.ModelProto, job: Job) -> onnx.ModelProto:
+    """The model with its convolutions in 8 bits, the ranges seen on training images.
+
+    Weights are quantised per output channel, what goes into and comes out of a convolution per
+    tensor. Statistics, normalisation, dropout and activations stay in float32.
+
+    There is no ``dynamic`` beside it. Ranges taken at every run need ``ConvInteger``, which
+    onnxruntime computes without its fast kernels: slower than float32.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
+    free = onnx.ModelProto()
+    free.CopyFrom(model)
+    # The images of the calibration have the training's size, whatever the export's is.
+    set_sizes(free, dataclasses.replace(job.contract, image_size=None))
+    with tempfile.TemporaryDirectory() as folder, quiet_logs():
+        source, target = Path(folder, "float32.onnx"), Path(folder, "int8.onnx")
+        onnx.save(free, source)
+        quantize_static(
+            str(source),
+            str(target),
+            _reader(job),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["Conv"],
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+        made = onnx.load(target)
+    set_sizes(made, job.contract)
+    return made
+
+
+def _reader(job: Job) -> object:
+    """Gives onnxruntime's calibration training inputs, each with a z of its own."""
+    from onnxruntime.quantization import CalibrationDataReader
+
+    class Reader(CalibrationDataReader):
+        def __init__(self) -> None:
+            self._inputs = self._make()
+
+        def _make(self) -> Iterator[dict[str, np.ndarray]]:
+            for seed, x in enumerate(job.training_inputs(CALIBRATION_IMAGES)):
+                inputs = {"x": x[None]}
+                if job.contract.noise:
+                    inputs["z"] = job.translator.noise(x[None], [seed])
+                yield inputs
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            return next(self._inputs, None)
+
+    return Reader()
