@@ -6,13 +6,16 @@ import tensorflow as tf
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
+# Signature and header chunk; what is shorter has no depth and no colour type.
+_LEAST_PNG = 33
 # A camera writes its EXIF block first; it is at most 64 KiB long.
 _EXIF_REACH = 1 << 16
 
 
 def is_png(data: tf.Tensor) -> tf.Tensor:
     """Whether a file, a string scalar, begins as a PNG."""
-    return tf.equal(tf.strings.substr(data, 0, len(_PNG)), _PNG)
+    signed = tf.equal(tf.strings.substr(data, 0, len(_PNG)), _PNG)
+    return tf.logical_and(signed, tf.strings.length(data) >= _LEAST_PNG)
 
 
 def is_jpeg(data: tf.Tensor) -> tf.Tensor:
