@@ -1,0 +1,151 @@
+"""TFLite files: float32, float16, dynamic range and int8, with builtin operators only."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfpix2pix.errors import UserError
+from tfpix2pix.export.formats import Artifact, Format, Job
+from tfpix2pix.export.tflite_engine import TFLiteEngine, require_runtime
+from tfpix2pix.export.tflite_file import Operator, read_operators, with_metadata
+from tfpix2pix.files import write_bytes
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+FOLDER = "tflite"
+REPRESENTATIVE = 48
+"""Training images that the ranges for int8 are taken from, each with a z of its own."""
+_FILES = {"none": "float32", "float16": "float16", "dynamic": "dynamic", "int8": "int8"}
+_NOTES = {
+    "float16": ("weights are stored in 16 bits; computing, x, z and y are float32",),
+    "dynamic": ("weights in 8 bits, activations are brought to 8 bits while it runs",),
+}
+
+
+class TFLiteFormat(Format):
+    """Writes ``tflite/generator_*.tflite`` and opens such files."""
+
+    name = "tflite"
+    quantizations = tuple(_FILES)
+
+    def check(self) -> None:
+        require_runtime("--formats=tflite")
+
+    def write(self, job: Job, folder: Path) -> list[Artifact]:
+        wanted = [each for each in job.quantize if each in self.quantizations]
+        # First of all: a data set that was moved must not cost the other conversions.
+        inputs = _representative(job) if "int8" in wanted else []
+        (folder / FOLDER).mkdir(parents=True, exist_ok=True)
+        artifacts = []
+        for quantize in wanted:
+            path = f"{FOLDER}/generator_{_FILES[quantize]}.tflite"
+            # Beside the result, on the disk whose space was looked at.
+            with tempfile.TemporaryDirectory(prefix=".tflite-", dir=folder) as scratch:
+                model = convert(job, quantize, inputs, Path(scratch))
+            write_bytes(folder / path, with_metadata(model, job.contract.to_json()), sync=False)
+            operators = read_operators(folder / path)
+            _check_builtin(operators)
+            notes = _NOTES.get(quantize, ())
+            if quantize == "int8":
+                notes = (_int8_note(operators),)
+            artifacts.append(Artifact(path, self.name, quantize, notes))
+        return artifacts
+
+    def open(self, path: Path, threads: int | None = None) -> TFLiteEngine:
+        return TFLiteEngine(path, threads)
+
+
+FORMAT = TFLiteFormat()
+
+
+def convert(job: Job, quantize: str, inputs: list[dict[str, np.ndarray]], scratch: Path) -> bytes:
+    """The TFLite model of a job's generator.
+
+    Args:
+      job: what is exported.
+      quantize: ``none``, ``float16``, ``dynamic`` or ``int8``.
+      inputs: representative x and z by name, for int8.
+      scratch: an empty folder.
+
+    Raises:
+      UserError: TensorFlow's converter gives up.
+    """
+    import tensorflow as tf
+    from tensorflow.lite.python.convert import ConverterError
+
+    from tfpix2pix.export.equalize import equalized
+    from tfpix2pix.export.tflite_int8 import convert_int8
+    from tfpix2pix.quiet import error_stream_aside
+
+    generator = job.generator
+    try:
+        # The converter talks from C++, on the stream that the progress line writes to.
+        with error_stream_aside():
+            if quantize == "int8":
+                tensors = (list(each.values()) for each in inputs)
+                generator = equalized(generator, job.contract.config, tensors)
+                return convert_int8(_save(job, generator, scratch), lambda: iter(inputs))
+            converter = tf.lite.TFLiteConverter.from_saved_model(
+                str(_save(job, generator, scratch))
+            )
+            if quantize != "none":
+                converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            if quantize == "float16":
+                converter.target_spec.supported_types = [tf.float16]
+            return converter.convert()
+    except (ValueError, RuntimeError, ConverterError) as error:
+        reason = str(error).strip().splitlines()
+        raise UserError(
+            f"--formats=tflite: TensorFlow cannot convert the generator to {_FILES[quantize]} "
+            f"({reason[0][:200] if reason else 'no reason'}); leave that out of --quantize, or "
+            "install the versions that BUILD.md names"
+        ) from None
+
+
+def _save(job: Job, generator: tf.keras.Model, scratch: Path) -> Path:
+    from tfpix2pix.export.core import Core
+
+    # One image where the size is fixed: delegates of phones take graphs of fixed shapes only.
+    batch = None if job.contract.image_size is None else 1
+    return Core(generator, job.contract, batch).save(scratch)
+
+
+def _representative(job: Job) -> list[dict[str, np.ndarray]]:
+    """Inputs of the training, x tiled to the export's size, each with the z of its own seed."""
+    return list(_pairs(job))
+
+
+def _pairs(job: Job) -> Iterator[dict[str, np.ndarray]]:
+    from tfpix2pix.export.pictures import tiled
+
+    for seed, image in enumerate(job.training_inputs(REPRESENTATIVE)):
+        x = tiled(image, *(job.contract.image_size or image.shape[:2]))[None].astype(np.float32)
+        # TensorFlow's calibrator wants them by name.
+        tensors = {"x": x}
+        if job.contract.noise:
+            tensors["z"] = job.translator.noise(x, [seed])
+        yield tensors
+
+
+def _check_builtin(operators: list[Operator]) -> None:
+    custom = sorted({each.name for each in operators if each.name in ("CUSTOM", "DELEGATE")})
+    if custom:
+        raise UserError(
+            "--formats=tflite: the converter of this TensorFlow left operators that a plain "
+            "interpreter does not know; install the versions that BUILD.md names"
+        )
+
+
+def _int8_note(operators: list[Operator]) -> str:
+    convolutions = [each for each in operators if each.is_convolution]
+    done = sum(each.is_int8 for each in convolutions)
+    return (
+        f"{done} of {len(convolutions)} convolutions in int8; the first one, normalisation, masks "
+        "and x, z, y in float32"
+    )

@@ -1,0 +1,134 @@
+"""Running a TFLite file, with LiteRT or with the interpreter that TensorFlow brings."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfpix2pix.errors import UserError
+from tfpix2pix.export.contract import Contract
+from tfpix2pix.export.engine import Engine
+from tfpix2pix.export.formats import require
+from tfpix2pix.export.tflite_file import read_metadata
+from tfpix2pix.quiet import error_stream_aside
+
+SIGNATURE = "serving_default"
+
+
+class TFLiteEngine(Engine):
+    """A TFLite file, run on the CPU with the XNNPACK kernels where they fit.
+
+    A model of fixed size takes one image at a time, so a batch is run image by image. One of any
+    size is made ready anew whenever the shape changes.
+
+    Args:
+      path: the file.
+      threads: that one image is computed on; None for as many as the machine has processors.
+      runtime: ``ai_edge_litert`` or ``tf.lite``; None for the first that is installed.
+
+    Raises:
+      UserError: no interpreter is installed, or the file is damaged or carries no contract.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], threads: int | None = None, runtime: str | None = None
+    ) -> None:
+        self.path = Path(path)
+        require_runtime(f"{self.path}: running it")
+        interpreter, self.name = _interpreter_class(runtime)
+        try:
+            # In this order: the interpreter verifies the file, Python's reader does not.
+            with error_stream_aside():
+                self._interpreter = interpreter(
+                    model_path=os.fspath(self.path), num_threads=threads or os.cpu_count() or 1
+                )
+            text = read_metadata(self.path)
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()
+            raise UserError(
+                f"{self.path} cannot be loaded ({reason[0][:200] if reason else 'no reason'}); "
+                "export again"
+            ) from None
+        self.contract = Contract.parse(text or b"", str(self.path))
+        self._connect()
+        self._shape: tuple[int, ...] | None = None
+
+    def _connect(self) -> None:
+        """Finds the tensors x, z and y by the names that the signature gives them."""
+        expected = ["x", "z"] if self.contract.noise else ["x"]
+        signatures = self._interpreter.get_signature_list()
+        found = signatures.get(SIGNATURE, {"inputs": [], "outputs": []})
+        if sorted(found["inputs"]) != expected or list(found["outputs"]) != ["y"]:
+            raise UserError(
+                f"{self.path}: its inputs and output are not the {', '.join([*expected, 'y'])} of "
+                "its contract; export again"
+            )
+        runner = self._interpreter.get_signature_runner(SIGNATURE)
+        self._inputs = {k: int(v["index"]) for k, v in runner.get_input_details().items()}
+        self._output = int(runner.get_output_details()["y"]["index"])
+
+    def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
+        tensors = {"x": np.asarray(x, np.float32)}
+        if self.takes_noise:
+            tensors["z"] = np.asarray(z, np.float32)
+        if self.image_size is None or len(x) == 1:
+            return self._run(tensors)
+        images = [self._run({k: v[i : i + 1] for k, v in tensors.items()}) for i in range(len(x))]
+        return np.concatenate(images)
+
+    def _run(self, tensors: dict[str, np.ndarray]) -> np.ndarray:
+        shape = tensors["x"].shape
+        if shape != self._shape:
+            self._shape = None
+            if self.image_size is None:
+                for name, value in tensors.items():
+                    self._interpreter.resize_tensor_input(self._inputs[name], value.shape)
+            with error_stream_aside():
+                self._interpreter.allocate_tensors()
+            self._shape = shape
+        for name, value in tensors.items():
+            self._interpreter.set_tensor(self._inputs[name], value)
+        self._interpreter.invoke()
+        return self._interpreter.get_tensor(self._output)
+
+
+def require_runtime(what: str) -> None:
+    """Sees that there is an interpreter, without importing it.
+
+    Raises:
+      UserError: there is none.
+    """
+    if not _has_tensorflow_lite():
+        require("ai_edge_litert", "ai-edge-litert", what, "tflite")
+
+
+def runtimes() -> list[str]:
+    """The interpreters that are installed, the preferred one first."""
+    found = ["ai_edge_litert"] if importlib.util.find_spec("ai_edge_litert") else []
+    return found + (["tf.lite"] if _has_tensorflow_lite() else [])
+
+
+def _has_tensorflow_lite() -> bool:
+    # Looked for as a file: finding a module inside TensorFlow would import TensorFlow.
+    spec = importlib.util.find_spec("tensorflow")
+    places = (spec and spec.submodule_search_locations) or []
+    return any(Path(place, "lite", "python", "interpreter.py").is_file() for place in places)
+
+
+def _interpreter_class(runtime: str | None) -> tuple[Any, str]:
+    """The class, and the name for tables."""
+    if runtime != "tf.lite":
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+
+            return Interpreter, "LiteRT"
+        except ImportError:
+            if runtime is not None:
+                raise
+    import tensorflow as tf
+
+    return tf.lite.Interpreter, "tf.lite"
