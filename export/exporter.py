@@ -154,8 +154,11 @@ class Reporter:
     def start(self, steps: int) -> None:
         """There are so many steps."""
 
-    def step(self, what: str) -> None:
-        """One of them was done."""
+    def doing(self, what: str) -> None:
+        """What is being done now, as far as it takes long."""
+
+    def step(self, what: str, count: int = 1) -> None:
+        """So many of them were done."""
 
 
 def export_run(
@@ -266,12 +269,14 @@ def _make(
         sum(q in each.quantizations for q in job.quantize) if len(each.quantizations) > 1 else 1
         for each in formats
     ]
-    reporter.start(len(formats) + 1 + sum(expected) * prover.steps)
+    # Writing one artefact takes about as long as proving it, so it counts as much.
+    reporter.start(1 + 2 * sum(expected) * prover.steps)
     artifacts, extras = [], []
-    for each in formats:
+    for each, count in zip(formats, expected, strict=True):
+        reporter.doing(f"writing {each.name}")
         artifacts += each.write(job, staging.folder)
         extras += each.extras(job, staging.folder)
-        reporter.step(f"wrote {each.name}")
+        reporter.step(f"wrote {each.name}", count * prover.steps)
     if not artifacts:
         raise UserError(
             f"--quantize={','.join(job.quantize)}: none of the formats "

@@ -180,8 +180,11 @@ class LineReporter(AbstractContextManager):
         self._line = ProgressLine(self._what, steps, "step").__enter__()
         self._line.show(0)
 
-    def step(self, what: str) -> None:
-        self._done += 1
+    def doing(self, what: str) -> None:
+        self._line.show(self._done, what)
+
+    def step(self, what: str, count: int = 1) -> None:
+        self._done += count
         self._line.show(min(self._done, self._line.total), what)
 
     def __exit__(
