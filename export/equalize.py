@@ -78,7 +78,7 @@ def _largest(
     @tf.function
     def maxima(*tensors: tf.Tensor) -> list[tf.Tensor]:
         found = probe(list(tensors) if len(tensors) > 1 else tensors[0], training=False)
-        return [tf.reduce_max(tf.abs(features), [0, 1, 2]) for features in found]
+        return [tf.reduce_max(tf.abs(features), [0, 1, 2]) for features in tf.nest.flatten(found)]
 
     largest = [np.zeros(layer.shape[-1], np.float32) for layer in layers]
     for tensors in inputs:

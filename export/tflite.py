@@ -40,7 +40,7 @@ class TFLiteFormat(Format):
     def write(self, job: Job, folder: Path) -> list[Artifact]:
         wanted = [each for each in job.quantize if each in self.quantizations]
         # First of all: a data set that was moved must not cost the other conversions.
-        inputs = _representative(job) if "int8" in wanted else []
+        inputs = representative(job) if "int8" in wanted else []
         (folder / FOLDER).mkdir(parents=True, exist_ok=True)
         artifacts = []
         for quantize in wanted:
@@ -80,7 +80,7 @@ def convert(job: Job, quantize: str, inputs: list[dict[str, np.ndarray]], scratc
     from tensorflow.lite.python.convert import ConverterError
 
     from tfpix2pix.export.equalize import equalized
-    from tfpix2pix.export.tflite_int8 import convert_int8
+    from tfpix2pix.export.tflite_int8 import Quantizer
     from tfpix2pix.quiet import error_stream_aside
 
     generator = job.generator
@@ -90,7 +90,7 @@ def convert(job: Job, quantize: str, inputs: list[dict[str, np.ndarray]], scratc
             if quantize == "int8":
                 tensors = (list(each.values()) for each in inputs)
                 generator = equalized(generator, job.contract.config, tensors)
-                return convert_int8(_save(job, generator, scratch), lambda: iter(inputs))
+                return Quantizer(_save(job, generator, scratch), lambda: iter(inputs)).convert()
             converter = tf.lite.TFLiteConverter.from_saved_model(
                 str(_save(job, generator, scratch))
             )
@@ -116,8 +116,12 @@ def _save(job: Job, generator: tf.keras.Model, scratch: Path) -> Path:
     return Core(generator, job.contract, batch).save(scratch)
 
 
-def _representative(job: Job) -> list[dict[str, np.ndarray]]:
-    """Inputs of the training, x tiled to the export's size, each with the z of its own seed."""
+def representative(job: Job) -> list[dict[str, np.ndarray]]:
+    """Inputs of the training by name, x tiled to the export's size, each with a z of its own.
+
+    Raises:
+      UserError: the data set cannot be read.
+    """
     return list(_pairs(job))
 
 

@@ -11,7 +11,7 @@ Plain full-integer quantisation loses here what `docs/mobile.md` shows. What is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,23 +26,40 @@ FLOAT_OPERATORS = (
 Representative = Callable[[], Iterator[dict[str, np.ndarray]]]
 
 
-def convert_int8(saved_model: Path, representative: Representative) -> bytes:
-    """A TFLite model with int8 convolutions; its inputs and its output are float32.
+class Quantizer:
+    """A model with the ranges of its features, ready to be written in int8.
 
     Args:
       saved_model: of a `core.Core`.
       representative: gives inputs by name, each as often as it is called.
     """
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model))
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = representative
-    # The public door to leaving operators out of quantisation.
-    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=list(FLOAT_OPERATORS))
-    debugger = tf.lite.experimental.QuantizationDebugger(
-        converter=converter, debug_dataset=representative, debug_options=options
-    )
-    options.denylisted_nodes = [_first_convolution(debugger.calibrated_model)]
-    return debugger.get_nondebug_quantized_model()
+
+    def __init__(self, saved_model: Path, representative: Representative) -> None:
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model))
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = representative
+        # The public door to leaving operators out of quantisation.
+        self._debugger = tf.lite.experimental.QuantizationDebugger(
+            converter=converter,
+            debug_dataset=representative,
+            debug_options=tf.lite.experimental.QuantizationDebugOptions(),
+        )
+
+    def convert(
+        self, float_operators: Sequence[str] = FLOAT_OPERATORS, first_float: bool = True
+    ) -> bytes:
+        """The model in int8, its inputs and its output in float32.
+
+        Args:
+          float_operators: what stays float32, by the names of TFLite's schema.
+          first_float: whether the first convolution does too.
+        """
+        options = self._debugger.options
+        options.denylisted_ops = list(float_operators)
+        options.denylisted_nodes = []
+        if first_float:
+            options.denylisted_nodes = [_first_convolution(self._debugger.calibrated_model)]
+        return self._debugger.get_nondebug_quantized_model()
 
 
 def _first_convolution(model: bytes) -> str:
