@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import secrets
@@ -103,7 +104,10 @@ def write_run(imported: Imported, workdir: str | os.PathLike[str]) -> None:
         _assign(networks[name], weights)
 
     # A sibling, so that the rename stays within one file system.
-    hidden = workdir.absolute().with_name(f".{workdir.absolute().name}.{secrets.token_hex(4)}.tmp")
+    place = workdir.absolute()
+    for left in place.parent.glob(f".{glob.escape(place.name)}.????????.tmp"):
+        shutil.rmtree(left, ignore_errors=True)  # of an import that was killed
+    hidden = place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp")
     try:
         (hidden / "samples").mkdir(parents=True)
         write_text(hidden / "config.json", imported.config.to_json())

@@ -220,6 +220,13 @@ def test_a_run_that_could_not_be_written_leaves_nothing(folder, tmp_path, monkey
     assert os.listdir(tmp_path) == []
 
 
+def test_what_a_killed_import_left_is_cleared_away(folder, tmp_path):
+    (tmp_path / ".run.0123abcd.tmp" / "checkpoints").mkdir(parents=True)
+    (tmp_path / ".running.0123abcd.tmp").mkdir()
+    write_run(read(folder), tmp_path / "run")
+    assert sorted(os.listdir(tmp_path)) == [".running.0123abcd.tmp", "run"]
+
+
 def test_networks_that_the_pytorch_code_does_not_have():
     with pytest.raises(UserError, match="its generator is an encoder_decoder"):
         check_exportable(Config(generator="encoder_decoder"), "generator", "run")
