@@ -150,7 +150,8 @@ def saved_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
                 # As a checkpoint writes a dictionary's keys: / is .S and . is two of them.
                 name = ".".join(part.replace(".S", "/") for part in name.split(".."))
                 found[name] = np.asarray(reader.get_tensor(key))
-    except (ValueError, RuntimeError, OSError, tf.errors.OpError):
+    # The reader's C++ errors arrive as Python's: IndexError for a file that is cut short.
+    except (ValueError, RuntimeError, IndexError, OSError, tf.errors.OpError):
         raise _damaged(place, "its variables cannot be read") from None
     if not found:
         raise _damaged(place, "it holds no weights of a generator")

@@ -125,7 +125,7 @@ class _Parts:
             x = self.form.to_x(tf.identity(image))
         padded = self.form.pad(x, contract.size_multiple)
         if contract.image_size and fitting:
-            padded = _of_size(padded, *contract.image_size)
+            padded = _of_size(padded, shape, contract)
         y = self._generate(padded, seed)[:, : shape[1], : shape[2]]
         output = self.form.from_y(x, y)
         channels = self.form.output_channels
@@ -136,7 +136,8 @@ class _Parts:
         if not contract.noise:
             return self.network(x)
         batch, height, width = tf.unstack(tf.shape(x)[:3])
-        shape = tf.stack(contract.noise_shape(height, width))
+        # A fixed size by its numbers: z must not fail before the check of the size speaks.
+        shape = tf.stack(contract.noise_shape(*(contract.image_size or (height, width))))
         seeds = tf.constant([DEFAULT_SEED], tf.int64) if seed is None else seed
         z = noise.draw(contract.config.seed, noise.INFERENCE, seeds, shape)
         if seed is None:
@@ -145,12 +146,25 @@ class _Parts:
         return self.network(x, z)
 
 
-def _of_size(x: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    """Sees that padded images have the one size that the export takes."""
-    shape = tf.shape(x)
+def _of_size(padded: tf.Tensor, shape: tf.Tensor, contract: Contract) -> tf.Tensor:
+    """Sees that padded images have the one size that the export takes.
+
+    Args:
+      padded: the images.
+      shape: of the images before.
+      contract: of the export.
+    """
+    height, width = contract.image_size
+    # Not from the padded images' shape: TensorFlow's optimiser takes the assertion of the shape
+    # below for granted there, and drops the check that says it in words.
+    sides = shape[1:3] + -shape[1:3] % contract.size_multiple
     check = tf.debugging.Assert(
-        tf.reduce_all(tf.equal(shape[1:3], [height, width])),
-        [f"this export takes images of {height}x{width} pixels (height x width), padded:", shape],
+        tf.reduce_all(tf.equal(sides, [height, width])),
+        [
+            f"this export takes images of {height}x{width} pixels (height x width), also smaller "
+            "ones that are padded to it; [B, H, W, C]:",
+            shape,
+        ],
     )
     with tf.control_dependencies([check]):
-        return tf.ensure_shape(tf.identity(x), [None, height, width, None])
+        return tf.ensure_shape(tf.identity(padded), [None, height, width, None])
