@@ -1,0 +1,290 @@
+"""ONNX files: the pictures of Keras in onnxruntime, the contract inside, nothing superfluous."""
+
+from __future__ import annotations
+
+import collections
+
+import numpy as np
+import pytest
+
+from tfpix2pix.errors import UserError
+from tfpix2pix.export import formats
+from tfpix2pix.export.contract import Contract
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("tf2onnx")
+pytest.importorskip("onnxruntime")
+
+FORMAT = formats.load_format("onnx")
+QUANTIZED = ("none", "float16", "int8")
+
+
+@pytest.fixture(scope="module")
+def exported(job, exported_run, tmp_path_factory):
+    """The job of the shared run, its folder, and its files by quantisation."""
+    folder = tmp_path_factory.mktemp("onnx")
+    made = job(exported_run, quantize=QUANTIZED)
+    artifacts = FORMAT.write(made, folder)
+    return made, folder, {each.quantize: each for each in artifacts}
+
+
+@pytest.fixture(scope="module")
+def engine(exported):
+    _, folder, artifacts = exported
+    return FORMAT.open(folder / artifacts["none"].path)
+
+
+def inputs(made: formats.Job, batch: int, height: int, width: int, seed: int = 0):
+    """x and z; z is that of the seeds 0, 1, ..., whether the export takes it or not."""
+    shape = (batch, height, width, made.contract.config.x_channels)
+    x = np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
+    return x, made.translator.noise(x, range(batch))
+
+
+def export(make_run, job, tmp_path, inference="paper", image_size=None, **config):
+    """A run of its own as float32 ONNX: the job, the engine and the model."""
+    made = job(make_run(tmp_path / "run", **config), inference, image_size)
+    (artifact,) = FORMAT.write(made, tmp_path / "out")
+    path = tmp_path / "out" / artifact.path
+    return made, FORMAT.open(path), onnx.load(path)
+
+
+def operators(model) -> collections.Counter:
+    return collections.Counter(node.op_type for node in model.graph.node)
+
+
+def shapes(model) -> dict[str, list]:
+    return {
+        each.name: [d.dim_param or d.dim_value for d in each.type.tensor_type.shape.dim]
+        for each in [*model.graph.input, *model.graph.output]
+    }
+
+
+# === The same pictures ===
+
+
+@pytest.mark.parametrize(
+    ("batch", "height", "width"), [(1, 32, 32), (3, 32, 32), (2, 96, 64), (1, 32, 160)]
+)
+def test_any_size_and_batch_gives_what_keras_gives(exported, engine, batch, height, width):
+    x, z = inputs(exported[0], batch, height, width)
+    y = engine(x, z)
+    assert y.dtype == np.float32
+    expected = exported[0].translator.network(x, z)
+    np.testing.assert_allclose(y, expected, atol=1e-5, rtol=0)
+    assert expected.std() > 0.1  # features are alive
+
+
+def test_z_is_an_input_that_counts(exported, engine):
+    x, z = inputs(exported[0], 1, 32, 32)
+    off = np.full_like(z, -1)
+    with_z, without, other = engine(x, z), engine(x, off), engine(x, 1 - z)
+    assert np.abs(with_z - without).max() > 0.1
+    assert np.abs(with_z - other).max() > 0.1
+    np.testing.assert_allclose(without, exported[0].translator.network(x, off), atol=1e-5, rtol=0)
+
+
+def test_an_image_is_what_it_is_alone(exported, engine):
+    x, z = inputs(exported[0], 3, 64, 64)
+    together = engine(x, z)
+    for i in range(3):
+        alone = engine(x[i : i + 1], z[i : i + 1])
+        np.testing.assert_allclose(together[i : i + 1], alone, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"norm": "batch", "std": 0.1},
+        {"norm": "none", "std": 0.1},
+        {"generator": "encoder_decoder"},
+        {"crop_size": 64, "load_size": 64, "dropout_layers": "pytorch"},
+        {"crop_size": 128, "load_size": 128, "ngf": 2, "dropout": 0.3},
+        {"input_channels": 1, "target_channels": 1},
+        {"input_channels": 4, "target_channels": 2, "ngf": 1},
+    ],
+    ids=lambda config: ",".join(f"{key}={value}" for key, value in config.items()),
+)
+def test_every_kind_of_generator(make_run, job, tmp_path, config):
+    made, engine, model = export(make_run, job, tmp_path, **config)
+    side = made.contract.size_multiple
+    x, z = inputs(made, 2, side, 2 * side)
+    expected = made.translator.network(x, z)
+    assert expected.std() > 0.02
+    np.testing.assert_allclose(engine(x, z), expected, atol=1e-5, rtol=0)
+    off = np.full_like(z, -1)
+    assert np.abs(expected - made.translator.network(x, off)).max() > 1e-3  # z counts here
+    found = operators(model)
+    assert not {"Dropout", "BatchNormalization"} & set(found)
+    normalised = config.get("norm", "instance") == "instance"
+    levels = side.bit_length() - 1
+    assert found["InstanceNormalization"] == (2 * levels - 3 if normalised else 0)
+
+
+def test_deterministic_takes_no_z(make_run, job, tmp_path):
+    made, engine, model = export(make_run, job, tmp_path, "deterministic")
+    assert [each.name for each in model.graph.input] == ["x"]
+    assert not engine.takes_noise
+    x, z = inputs(made, 2, 32, 64)
+    expected = made.translator.network(x, np.full_like(z, -1))
+    np.testing.assert_allclose(engine(x, None), expected, atol=1e-5, rtol=0)
+
+
+def test_fixed_size(make_run, job, tmp_path):
+    made, engine, model = export(make_run, job, tmp_path, image_size=(32, 96))
+    z_shape = list(made.contract.noise_shape(32, 96))
+    assert shapes(model) == {
+        "x": ["batch", 32, 96, 3],
+        "z": ["batch", *z_shape],
+        "y": ["batch", 32, 96, 3],
+    }
+    assert engine.image_size == (32, 96)
+    x, z = inputs(made, 2, 32, 96)
+    np.testing.assert_allclose(engine(x, z), made.translator.network(x, z), atol=1e-5, rtol=0)
+    with pytest.raises(Exception, match=r"(?i)dimensions"):
+        engine(*inputs(made, 1, 32, 32))
+
+
+# === What is in the file ===
+
+
+def test_the_graph_is_plain(exported):
+    """Convolutions and activations alone: nothing of shapes, no transposes but the outer ones."""
+    made, folder, artifacts = exported
+    model = onnx.load(folder / artifacts["none"].path)
+    found = operators(model)
+    assert set(found) <= {
+        *("Conv", "InstanceNormalization", "LeakyRelu", "Relu", "Tanh", "Concat", "DepthToSpace"),
+        *("Transpose", "Split", "Less", "Where", "Mul"),
+    }
+    assert found["Transpose"] == 3  # x, z, y
+    weights = sum(int(np.prod(w.shape)) for w in made.generator.weights)
+    assert (folder / artifacts["none"].path).stat().st_size < 4 * weights + 60_000
+
+
+def test_names_sizes_opset_and_checker(exported):
+    made, folder, artifacts = exported
+    for artifact in artifacts.values():
+        model = onnx.load(folder / artifact.path)
+        onnx.checker.check_model(model, full_check=True)
+        versions = {each.domain: each.version for each in model.opset_import}
+        assert versions.pop("") in (17, 18)
+        assert set(versions) <= {"ai.onnx.ml"}
+        channels = made.contract.noise_channels
+        assert shapes(model) == {
+            "x": ["batch", "height", "width", 3],
+            "z": ["batch", "z_height", "z_width", channels],
+            "y": ["batch", "height", "width", 3],
+        }
+        assert all(
+            each.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+            for each in [*model.graph.input, *model.graph.output]
+        )
+
+
+def test_the_contract_is_in_the_metadata(exported):
+    made, folder, artifacts = exported
+    assert set(artifacts) == set(QUANTIZED)
+    for artifact in artifacts.values():
+        model = onnx.load(folder / artifact.path)
+        metadata = {each.key: each.value for each in model.metadata_props}
+        assert list(metadata) == ["tfpix2pix"]
+        assert Contract.parse(metadata["tfpix2pix"], "here") == made.contract
+        assert FORMAT.open(folder / artifact.path).contract == made.contract
+        assert model.producer_name == "tfpix2pix"
+        assert "G(x, z)" in model.doc_string
+
+
+def test_writing_is_silent(job, exported_run, tmp_path, capfd):
+    made = job(exported_run, quantize=("int8",))
+    capfd.readouterr()
+    FORMAT.write(made, tmp_path)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_unknown_quantisations_are_left_out(job, exported_run, tmp_path):
+    assert FORMAT.write(job(exported_run, quantize=("dynamic",)), tmp_path) == []
+    assert not list(tmp_path.iterdir())
+
+
+# === Quantised ===
+
+
+def test_float16_rounds_weights_alone(exported, engine):
+    made, folder, artifacts = exported
+    path = folder / artifacts["float16"].path
+    full = (folder / artifacts["none"].path).stat().st_size
+    assert path.stat().st_size < 0.65 * full
+    x, z = inputs(made, 2, 64, 64)
+    difference = np.abs(FORMAT.open(path)(x, z) - made.translator.network(x, z))
+    assert 0 < difference.max() < 1e-2
+    assert difference.mean() < 5e-4
+
+
+def test_int8_convolutions_with_float_normalisation(exported, smooth_images):
+    """On images like those of the calibration; the loss on a real run is in docs/web.md."""
+    made, folder, artifacts = exported
+    path = folder / artifacts["int8"].path
+    model = onnx.load(path)
+    kinds = {each.name: each.data_type for each in model.graph.initializer}
+    sources = {output: node for node in model.graph.node for output in node.output}
+    for node in model.graph.node:
+        if node.op_type == "Conv":
+            x, kernel = (sources[name] for name in node.input[:2])
+            assert x.op_type == kernel.op_type == "DequantizeLinear"
+            assert kinds[kernel.input[0]] == onnx.TensorProto.INT8
+            assert len([a for a in kernel.attribute if a.name == "axis"]) == 1  # per channel
+        if node.op_type == "InstanceNormalization":
+            assert set(node.input[1:]) <= {n for n, kind in kinds.items() if kind == 1}
+    x = np.stack(list(smooth_images(4, 32, 3, seed=8)))
+    z = made.translator.noise(x, range(4))
+    difference = np.abs(FORMAT.open(path)(x, z) - made.translator.network(x, z))
+    assert 0 < difference.mean() < 0.03
+
+
+# === Refusals ===
+
+
+def test_damage_is_refused_in_a_sentence(exported, tmp_path):
+    _, folder, artifacts = exported
+    whole = (folder / artifacts["none"].path).read_bytes()
+    for name, content in {
+        "empty": b"",
+        "cut": whole[: len(whole) // 2],
+        "text": b"not a model",
+    }.items():
+        path = tmp_path / f"{name}.onnx"
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=f"{name}.onnx") as caught:
+            FORMAT.open(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_another_model_is_refused(exported, tmp_path):
+    _, folder, artifacts = exported
+    model = onnx.load(folder / artifacts["none"].path)
+    del model.metadata_props[:]
+    path = tmp_path / "foreign.onnx"
+    onnx.save(model, path)
+    with pytest.raises(UserError, match="does not carry the contract"):
+        FORMAT.open(path)
+
+
+@pytest.mark.parametrize("package", ["tf2onnx", "onnx", "onnxruntime"])
+def test_a_missing_package_names_the_extra(monkeypatch, package):
+    import importlib.util
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == package else find(name)
+    )
+    with pytest.raises(UserError, match=rf"{package}.*tfpix2pix\[onnx\]"):
+        FORMAT.check()
+
+
+def test_weights_that_no_file_can_hold(job, exported_run, tmp_path, monkeypatch):
+    from tfpix2pix.export import onnx as module
+
+    monkeypatch.setattr(module, "_LARGEST", 10_000)
+    with pytest.raises(UserError, match="2 GiB"):
+        FORMAT.write(job(exported_run), tmp_path)
