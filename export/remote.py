@@ -254,13 +254,13 @@ def _text(value: str | bytes) -> str:
 
 def _transport(url: str, timeout: float) -> tuple[str, Transport]:
     """The address as messages show it (without a password), and the way there."""
+    shown = re.sub(r"(?<=://)[^/]*@", "", url)
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise UserError(f"--model={url}: {_EXPECTED}") from None
+        raise UserError(f"--model={shown}: {_EXPECTED}") from None
     host = parts.hostname or ""
-    shown = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     if parts.scheme in ("http", "https") and host:
         path = re.fullmatch(
             r"(.*/v1/models/[^/:]+(?:/(?:versions/\d+|labels/[^/:]+))?)(?::predict)?/?", parts.path
