@@ -444,3 +444,37 @@ def test_only_what_is_transient_is_tried_again():
     with pytest.raises(Transient):
         retrier(lambda: call(Transient("x")), (Transient,))
     assert len(calls) == 1
+
+
+# === The command line ===
+
+
+def test_translate_by_a_server_writes_the_files_of_the_run(
+    running, exported_run, run_cli, tmp_path
+):
+    from PIL import Image
+
+    (tmp_path / "in").mkdir()
+    for i in range(5):
+        Image.fromarray(picture(20 + i, 33, 3, seed=i)).save(tmp_path / "in" / f"{i}.png")
+    (tmp_path / "in" / "bad.png").write_bytes(b"no image")
+    url = url_of(running, "rest")
+    done = {}
+    for name, source in (("server", f"--model={url}"), ("run", f"--workdir={exported_run}")):
+        done[name] = run_cli(
+            "translate", source, "--input=in", f"--output={name}", "--seed=3", timeout=120
+        )
+        assert done[name].returncode == 1, done[name].stderr  # bad.png
+        assert "bad.png" in done[name].stderr
+    names = [path.name for path in sorted((tmp_path / "run").iterdir())]
+    assert names == [f"{i}.png" for i in range(5)]
+    for name in names:
+        found, expected = (
+            np.asarray(Image.open(tmp_path / folder / name)) for folder in ("server", "run")
+        )
+        assert_same_picture(found, expected)
+    refused = run_cli("translate", f"--model={url}2", "--input=in", "--output=none")
+    assert refused.returncode == 2
+    assert f"{url}2: the server has no such model" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not (tmp_path / "none").exists()

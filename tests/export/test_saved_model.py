@@ -410,3 +410,31 @@ def test_the_contract_is_the_same_in_the_graph_and_beside_it(saved_model, signat
     values = json.loads(texts[0])
     assert values["checkpoint"] == {"step": 5, "sha256": run.checkpoint}
     assert Config.from_values(values["config"]) == run.config
+
+
+def test_every_signature_runs_in_a_session_as_servers_run_it(saved_model, engine):
+    # TensorFlow Serving loads the graph into a session and feeds tensors by their names.
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    file = saved_model / "assets.extra" / "tf_serving_warmup_requests"
+    records = [record.numpy() for record in tf.data.TFRecordDataset(str(file))]
+    found = {}
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        definition = tf.compat.v1.saved_model.load(session, ["serve"], str(saved_model))
+        for record in records:
+            request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
+            name = request.model_spec.signature_name
+            signature = definition.signature_def[name]
+            inputs = {k: tf.make_ndarray(v) for k, v in request.inputs.items()}
+            feed = {signature.inputs[k].name: v for k, v in inputs.items()}
+            fetch = {k: v.name for k, v in signature.outputs.items()}
+            found[name] = inputs, session.run(fetch, feed)
+    served = set(definition.signature_def) - {"__saved_model_init_op"}
+    assert set(found) == served
+    inputs, outputs = found["seeded"]
+    assert_same_picture(outputs["output"], engine.translate(inputs["image"], inputs["seed"]))
+    inputs, outputs = found["encoded"]
+    image = decode(inputs["image_bytes"][0]).array
+    assert_same_picture(decode(outputs["output_bytes"][0]).array, engine.translate(image[None])[0])
+    inputs, outputs = found["float"]
+    np.testing.assert_allclose(outputs["y"], engine(**inputs), rtol=0, atol=1e-5)
