@@ -139,6 +139,9 @@ def test_the_wheel_holds_the_templates_and_the_licence(tree, names):
     templates = {f"{folder}/{p.name}" for p in (tree / folder).glob("*") if p.is_file()}
     assert templates
     assert templates <= set(names)
+    serving = {p.name for p in (tree / "export" / "serving_files").iterdir() if p.is_file()}
+    assert "compose.yaml" in serving
+    assert {f"tfpix2pix/export/serving_files/{name}" for name in serving} <= set(names)
     assert any(re.fullmatch(r"tfpix2pix-[^/]+\.dist-info/(licenses/)?LICENSE", n) for n in names)
 
 
@@ -204,7 +207,9 @@ def test_metadata(metadata):
     assert meta["Version"] == __version__
     assert meta["Requires-Python"] == ">=3.10"
     assert "Apache-2.0" in (meta["License-Expression"], meta["License"])
-    assert set(meta.get_all("Provides-Extra")) == {"test", "dev", "addons", "cuda", "tfds", "torch"}
+    assert set(meta.get_all("Provides-Extra")) == {
+        *("test", "dev", "addons", "cuda", "serving", "tfds", "torch")
+    }
     runtime = requirements(meta, "3.13")
     assert set(runtime) == {
         *("absl-py", "imagecodecs", "jinja2", "matplotlib", "numpy", "pillow", "requests"),

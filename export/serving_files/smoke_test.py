@@ -152,6 +152,9 @@ def main():
     started = False
     try:
         if not flags.url:
+            version = subprocess.run(["docker", "compose", "version"], capture_output=True)
+            if version.returncode:
+                raise Failure("Docker is here without Compose (`docker compose version` fails)")
             started = True
             subprocess.run([*compose, "up", "--detach"], check=True)
         wait_until_ready(url.rstrip("/"), flags.wait)
