@@ -18,6 +18,9 @@ _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 _SET_HERE = {name for name in _QUIET if name not in os.environ}
 for _name in _SET_HERE:
     os.environ[_name] = _QUIET[_name]
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Several test processes share the cores; each with threads for all of them is slower.
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
