@@ -79,8 +79,14 @@ tfds = [
 # The messages of TensorFlow Serving. Each release is made for the TensorFlow of its number.
 serving = ["tensorflow-serving-api>=2.15,<2.22"]
 
+# What the three formats of an export are made and run with.
+tflite = ["ai-edge-litert>=2.1"]
+onnx = ["tf2onnx>=1.16.1", "onnx>=1.16", "onnxruntime>=1.19"]
+
 test = [
     *serving,
+    *tflite,
+    *onnx,
     *tfds,
     # tfds.testing imports it and does not ask for it.
     "dill>=0.3",
@@ -96,7 +102,10 @@ extras_require = {
     "test": test,
     "dev": [*test, "build>=1.0", "ruff>=0.6"],
     "addons": addons,
+    "export": [*serving, *tflite, *onnx],
+    "onnx": onnx,
     "serving": serving,
+    "tflite": tflite,
     "tfds": tfds,
     # Weights of PyTorch code: files ending .pth, and .safetensors (which need no torch).
     "torch": ["torch>=2.0", "safetensors>=0.4"],
