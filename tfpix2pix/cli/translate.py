@@ -24,10 +24,7 @@ if TYPE_CHECKING:
     from tfpix2pix.data import PairForm
     from tfpix2pix.inference import Translator
 
-USAGE = (
-    "tfpix2pix translate --workdir=RUN|--model=EXPORT|--model=URL --input=IMAGE|FOLDER|GLOB "
-    "--output=IMAGE|FOLDER"
-)
+USAGE = "tfpix2pix translate --workdir=RUN|--model=EXPORT --input=IMAGES --output=IMAGE|FOLDER"
 DESCRIPTION = """\
 Translates images with a trained run, with what `tfpix2pix export` made of it, or on a server; the
 same flags give the same pictures. They need no target and may have any size: each is padded to
