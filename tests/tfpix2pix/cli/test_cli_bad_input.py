@@ -203,7 +203,8 @@ def translate_refused(refused, untrained, tmp_path):
 @pytest.mark.parametrize("missing", ["workdir", "input", "output"])
 def test_translate_without_a_flag_it_needs(refused, missing):
     given = [f"--{name}=x" for name in ("workdir", "input", "output") if name != missing]
-    assert f"--{missing} is missing" in refused("translate", *given)
+    flag = "--workdir or --model" if missing == "workdir" else f"--{missing}"
+    assert f"{flag} is missing" in refused("translate", *given)
 
 
 @pytest.mark.parametrize("there", [True, False], ids=["a folder", "nothing there"])
