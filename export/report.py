@@ -105,13 +105,13 @@ def write_report(
     form, columns = contract.form, []
     native = [tiled(picture.x, *proof.native) for picture in pictures[:SHOWN]]
     columns.append(("input", [form.picture_of_x(x) for x in native]))
-    for name, ys in results.items():
-        shown = [form.picture_of_y(x, np.clip(y, -1, 1)) for x, y in zip(native, ys, strict=False)]
-        columns.append((name, shown))
     if all(picture.y is not None for picture in pictures[:SHOWN]):
         targets = [tiled(picture.y, *proof.native) for picture in pictures[:SHOWN]]
         shown = [form.picture_of_y(x, y) for x, y in zip(native, targets, strict=True)]
         columns.append(("target", shown))
+    for name, ys in results.items():
+        shown = [form.picture_of_y(x, np.clip(y, -1, 1)) for x, y in zip(native, ys, strict=False)]
+        columns.append((name, shown))
     environment = Environment(
         loader=PackageLoader("tfpix2pix.report"),
         autoescape=True,
