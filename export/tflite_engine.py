@@ -13,7 +13,7 @@ from tfpix2pix.errors import UserError
 from tfpix2pix.export.contract import Contract
 from tfpix2pix.export.engine import Engine
 from tfpix2pix.export.formats import require
-from tfpix2pix.export.tflite_file import read_metadata
+from tfpix2pix.export.tflite_file import check_whole, read_metadata
 from tfpix2pix.quiet import error_stream_aside
 
 SIGNATURE = "serving_default"
@@ -41,7 +41,7 @@ class TFLiteEngine(Engine):
         require_runtime(f"{self.path}: running it")
         interpreter, self.name = _interpreter_class(runtime)
         try:
-            # In this order: the interpreter verifies the file, Python's reader does not.
+            check_whole(self.path)
             with error_stream_aside():
                 self._interpreter = interpreter(
                     model_path=os.fspath(self.path), num_threads=threads or os.cpu_count() or 1

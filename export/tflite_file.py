@@ -51,6 +51,22 @@ def read_metadata(path: Path) -> bytes | None:
     return None
 
 
+def check_whole(path: Path) -> None:
+    """Follows every offset, for interpreters that crash where one leads out of the file.
+
+    Raises:
+      ValueError: the file is no TFLite model, or was cut.
+      OSError: it cannot be read.
+    """
+    read_operators(path)
+    with _model(path) as model:
+        for i in range(model.BuffersLength()):
+            # Refused by NumPy where it would reach beyond the file.
+            model.Buffers(i).DataAsNumpy()
+        for i in range(model.SignatureDefsLength()):
+            model.SignatureDefs(i).SignatureKey()
+
+
 @dataclass(frozen=True)
 class Operator:
     """An operator of a model.
@@ -142,7 +158,10 @@ class _model:
 
         # Not closed: arrays may still look into it; it goes with the last of them.
         del self._map
-        if isinstance(error, (struct.error, IndexError, TypeError, OverflowError, KeyError)):
+        if isinstance(
+            error,
+            (struct.error, IndexError, TypeError, OverflowError, KeyError, AttributeError),
+        ):
             raise ValueError("its offsets lead out of the file") from None
 
 
