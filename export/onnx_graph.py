@@ -20,11 +20,13 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tfpix2pix.export import onnx_rewrites
 from tfpix2pix.export.core import Core
 from tfpix2pix.export.onnx_nodes import Graph
 from tfpix2pix.export.onnx_noise import rewrite_noise
-from tfpix2pix.models.layers import NoiseDropout
+from tfpix2pix.models.layers import InstanceNormalization, NoiseDropout
 
 if TYPE_CHECKING:
     import onnx
@@ -79,13 +81,13 @@ def convert(generator: tf.keras.Model, contract: Contract) -> onnx.ModelProto:
     # Twice the crop size: no feature is a single pixel then, which would be a case of its own.
     side = 2 * contract.size_multiple
     core = Core(generator, dataclasses.replace(contract, image_size=(side, side)))
-    with quiet_logs():
+    with quiet_logs(), _told_apart(generator) as values:
         model, _ = tf2onnx.convert.from_function(
             core.run, input_signature=core.signature, opset=OPSET
         )
     graph = Graph(model)
     onnx_rewrites.restore_transposes(graph)
-    onnx_rewrites.use_instance_normalization(graph)
+    onnx_rewrites.use_instance_normalization(graph, values)
     rewrite_noise(graph, [layer for layer in generator.layers if isinstance(layer, NoiseDropout)])
     onnx_rewrites.drop_transpose_pairs(graph)
     onnx_rewrites.fold_scales(graph)
@@ -104,6 +106,32 @@ def convert(generator: tf.keras.Model, contract: Contract) -> onnx.ModelProto:
         )
     set_sizes(model, contract)
     return model
+
+
+@contextlib.contextmanager
+def _told_apart(
+    generator: tf.keras.Model,
+) -> Iterator[dict[float, tuple[np.ndarray, np.ndarray]]]:
+    """Meanwhile every per-image normalisation has a gamma and beta of its own making.
+
+    A gamma of 1 or a beta of 0, as untrained and imported weights have them, would be simplified
+    away, and the chain be another one. Gives the true ones by the first number of the stand-in.
+    """
+    layers = [each for each in generator.layers if isinstance(each, InstanceNormalization)]
+    values, before = {}, []
+    for number, layer in enumerate(layers, start=2):
+        gamma, beta = (np.asarray(each, np.float32) for each in (layer.gamma, layer.beta))
+        values[float(number)] = gamma, beta
+        before.append((layer, gamma, beta))
+        steps = np.arange(len(gamma), dtype=np.float32) / (2 * len(gamma))
+        layer.gamma.assign(number + steps)
+        layer.beta.assign(-number - steps)
+    try:
+        yield values
+    finally:
+        for layer, gamma, beta in before:
+            layer.gamma.assign(gamma)
+            layer.beta.assign(beta)
 
 
 def set_sizes(model: onnx.ModelProto, contract: Contract) -> None:

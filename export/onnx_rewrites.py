@@ -6,6 +6,7 @@ A pattern that a rewrite does not know stays as it is, slower and right.
 from __future__ import annotations
 
 import collections
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,32 +51,37 @@ def restore_transposes(graph: Graph) -> None:
 # === Normalisation ===
 
 
-def use_instance_normalization(graph: Graph) -> None:
+def use_instance_normalization(
+    graph: Graph, values: Mapping[float, tuple[np.ndarray, np.ndarray]]
+) -> None:
     """``features * scale + (beta - mean * scale)`` over one image as one operator.
 
     The chain ends in an Add; from there it is read backwards. A chain that reads otherwise
     stays as it is.
+
+    Args:
+      graph: the graph.
+      values: the gamma and beta to put there, by the first number of the gamma that stands there.
     """
     changes = {}
     for node in graph.nodes:
         found = _instance_norm(graph, node)
         if found is None:
             continue
-        features, gamma, beta, epsilon = found
+        features, gamma, epsilon = found
+        gamma, beta = values[float(gamma.reshape(-1)[0])]
         name = node.output[0]
         inputs = [
             features,
-            graph.constant(gamma.reshape(-1), "gamma"),
-            graph.constant(beta.reshape(-1), "beta"),
+            graph.constant(gamma, "gamma"),
+            graph.constant(beta, "beta"),
         ]
         changes[name] = [graph.node("InstanceNormalization", inputs, name, epsilon=epsilon)]
     graph.replace(changes)
 
 
-def _instance_norm(
-    graph: Graph, node: onnx.NodeProto
-) -> tuple[str, np.ndarray, np.ndarray, float] | None:
-    """Features, gamma, beta and epsilon, if the node ends such a chain."""
+def _instance_norm(graph: Graph, node: onnx.NodeProto) -> tuple[str, np.ndarray, float] | None:
+    """Features, gamma and epsilon, if the node ends such a chain."""
     if node.op_type != "Add":
         return None
     for first, second in (node.input, reversed(node.input)):
@@ -95,7 +101,7 @@ def _instance_norm(
         gamma_epsilon = _scale(graph, scale)
         if pool and pool.input[0] == features and gamma_epsilon:
             gamma, epsilon = gamma_epsilon
-            return features, gamma, graph.constants[offset.input[0]], epsilon
+            return features, gamma, epsilon
     return None
 
 

@@ -10,10 +10,11 @@ import pytest
 from tfpix2pix.errors import UserError
 from tfpix2pix.export import formats
 from tfpix2pix.export.contract import Contract
+from tfpix2pix.models.weights import named_weights
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("tf2onnx")
-pytest.importorskip("onnxruntime")
+onnxruntime = pytest.importorskip("onnxruntime")
 
 FORMAT = formats.load_format("onnx")
 QUANTIZED = ("none", "float16", "int8")
@@ -119,6 +120,30 @@ def test_every_kind_of_generator(make_run, job, tmp_path, config):
     normalised = config.get("norm", "instance") == "instance"
     levels = side.bit_length() - 1
     assert found["InstanceNormalization"] == (2 * levels - 3 if normalised else 0)
+
+
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_values_that_could_be_simplified_away(make_run, job, tmp_path, norm):
+    """Scales of 1, offsets of 0 and the like, as imported and untrained weights have them."""
+    from tfpix2pix.export.onnx_graph import convert
+
+    made = job(make_run(tmp_path / "run", norm=norm, std=0.1))
+    values = {"gamma": 1, "beta": 0, "moving_mean": 0, "moving_variance": 1, "bias": 0}
+    for name, variable in named_weights(made.generator).items():
+        if (last := name.split("/")[-1]) in values:
+            variable.assign(np.full(variable.shape, values[last], np.float32))
+    model = convert(made.generator, made.contract)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    x, z = inputs(made, 2, 32, 64)
+    (y,) = session.run(None, {"x": x, "z": z})
+    expected = made.generator([x, z], training=False).numpy()
+    np.testing.assert_allclose(y, expected, atol=1e-5, rtol=0)
+    assert {
+        float(v)
+        for n, w in named_weights(made.generator).items()
+        if n.endswith("gamma")
+        for v in np.asarray(w)
+    } == {1.0}
 
 
 def test_deterministic_takes_no_z(make_run, job, tmp_path):
