@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tfpix2pix.errors import UserError
-from tfpix2pix.files import existing_place, write_json
+from tfpix2pix.files import existing_place, to_disk, write_json
 
 try:
     import fcntl
@@ -108,7 +108,8 @@ class Staging:
             there; a folder goes to a name that is free.
           removes: paths below the output folder that the new state no longer has.
         """
-        to_disk(self.folder)
+        for path in [*self.folder.rglob("*"), self.folder]:
+            to_disk(path)
         # Whole from here on: the journal says how to go on.
         journal = {
             "moves": [[f"{self.folder.name}/{old}", new] for old, new in moves],
@@ -137,16 +138,6 @@ def free_version(folder: Path) -> int:
     if folder.is_dir():
         taken += [int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal()]
     return max(taken) + 1
-
-
-def to_disk(folder: Path) -> None:
-    """Makes the kernel write a folder's files out, so that a power cut cannot empty them."""
-    for path in [*folder.rglob("*"), folder]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _finish(output: Path) -> None:

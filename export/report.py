@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tfpix2pix import __version__
 from tfpix2pix.export.pictures import tiled
 from tfpix2pix.files import write_bytes
+from tfpix2pix.report.html import templates
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -112,13 +112,7 @@ def write_report(
     for name, ys in results.items():
         shown = [form.picture_of_y(x, np.clip(y, -1, 1)) for x, y in zip(native, ys, strict=False)]
         columns.append((name, shown))
-    environment = Environment(
-        loader=PackageLoader("tfpix2pix.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates()
     html = environment.get_template("export.html").render(
         name=Path(manifest.run).name,
         contract=_facts(contract),

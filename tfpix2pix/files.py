@@ -52,3 +52,12 @@ def existing_place(path: str | os.PathLike[str]) -> Path:
     while not place.exists() and place != place.parent:
         place = place.parent
     return place
+
+
+def to_disk(path: str | os.PathLike[str]) -> None:
+    """Makes the kernel write a file or folder out, so that a power cut cannot empty it."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

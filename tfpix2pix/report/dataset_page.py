@@ -11,7 +11,6 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image, ImageDraw, ImageFont
 
 from tfpix2pix import __version__
@@ -20,6 +19,7 @@ from tfpix2pix.data.pair_files import count_text
 from tfpix2pix.data.shown_pairs import ShownPair
 from tfpix2pix.files import write_bytes
 from tfpix2pix.report.grids import encode_png, picture_grid
+from tfpix2pix.report.html import templates
 from tfpix2pix.report.page import data_uri
 
 _PAIRS_A_ROW = 4
@@ -211,13 +211,7 @@ def write_dataset_page(
     Raises:
       OSError: the page cannot be written.
     """
-    environment = Environment(
-        loader=PackageLoader("tfpix2pix.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates()
     cell = cell_size(pairs)
     html = environment.get_template("dataset.html").render(
         name=seen.name,

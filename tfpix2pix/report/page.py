@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from tfpix2pix import __version__
 from tfpix2pix.files import write_bytes
 from tfpix2pix.report import grids
 from tfpix2pix.report.curves import Chart, Line, draw
+from tfpix2pix.report.html import templates
 from tfpix2pix.report.records import Record, RunRecords, number, read_records, series
 
 MAX_STEPS_SHOWN = 8
@@ -65,13 +65,7 @@ def write_report(workdir: str | os.PathLike) -> Path:
 def _render(workdir: Path) -> str:
     records = read_records(workdir)
     samples = _read_samples(workdir, records.problems)
-    environment = Environment(
-        loader=PackageLoader("tfpix2pix.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates()
     environment.filters["picture"] = lambda image: data_uri(_fitted(image, _PICTURE))
     environment.filters["thumbnail"] = lambda image: data_uri(_fitted(image, _THUMBNAIL))
     return environment.get_template("report.html").render(

@@ -18,6 +18,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfpix2pix.errors import UserError
+from tfpix2pix.files import to_disk
 
 _PREFIX, _STATE, _META = "step_", "state", "meta.json"
 
@@ -76,11 +77,11 @@ class Checkpoints:
             meta["sha256"] = _digest_of(meta)
             (unfinished / _META).write_text(json.dumps(meta, indent=2) + "\n")
             for entry in unfinished.iterdir():
-                _to_disk(entry)
+                to_disk(entry)
             if final.exists():
                 shutil.rmtree(final)  # the same step again: it was damaged, or is the same
             os.replace(unfinished, final)
-            _to_disk(self.folder)
+            to_disk(self.folder)
         except (OSError, tf.errors.OpError) as error:
             shutil.rmtree(unfinished, ignore_errors=True)
             older = self.steps()
@@ -213,15 +214,6 @@ def _fingerprint(path: Path) -> dict[str, Any]:
 
 def _digest_of(meta: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
-
-
-def _to_disk(path: Path) -> None:
-    """Makes the kernel write a file or folder out, so that a power cut cannot empty it."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _reason(error: BaseException) -> str:
