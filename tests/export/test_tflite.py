@@ -346,6 +346,16 @@ def test_a_fixed_model_has_static_float_inputs(fixed, quantize):
     assert all(v["dtype"] == np.float32 for v in [*inputs.values(), *outputs.values()])
 
 
+@pytest.mark.parametrize("name", ["free", "fixed"])
+@pytest.mark.parametrize("quantize", QUANTIZE)
+def test_x_is_the_first_input_and_z_the_second(name, quantize, request):
+    # By position is how Swift hands them over.
+    engine = request.getfixturevalue(name).open(quantize)
+    channels = engine.contract.config.x_channels, engine.contract.noise_channels
+    order = engine._interpreter.get_input_details()
+    assert tuple(details["shape_signature"][-1] for details in order) == channels
+
+
 def test_sizes_of_the_files(fixed):
     sizes = {quantize: fixed.path(quantize).stat().st_size for quantize in QUANTIZE}
     weights = sum(4 * int(np.prod(w.shape)) for w in fixed.job.generator.weights)
