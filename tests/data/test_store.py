@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -144,15 +142,12 @@ print("done", flush=True)
 
 
 @pytest.mark.parametrize("cache", ["none", "file"])
-def test_a_program_ends_while_pairs_are_read_ahead(pairs_folder, tmp_path, cache):
+def test_a_program_ends_while_pairs_are_read_ahead(pairs_folder, tmp_path, run_python, cache):
     """tf.data's threads are in the middle of calls then; see `store._Calls`."""
-    command = [sys.executable, "-c", READS_AHEAD, str(pairs_folder(train=5)), cache, str(tmp_path)]
-    running = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)
-    ]
-    for process in running:
-        output, errors = process.communicate(timeout=120)
-        assert (process.returncode, output) == (0, b"done\n"), errors
+    folder = pairs_folder(train=5)
+    for _ in range(2):
+        done = run_python(READS_AHEAD, folder, cache, tmp_path)
+        assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
 
 
 # === Every depth, kept everywhere ===

@@ -48,23 +48,22 @@ def tiny() -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session")
-def start_cli() -> Callable[..., subprocess.Popen[str]]:
+def start_cli(user_environment) -> Callable[..., subprocess.Popen[str]]:
     """Starts the command and does not wait for it: `start_cli(*args, prelude="", cwd=None)`.
 
-    `prelude` is Python to run in the new process before the command. What is still running when
-    the session ends is killed.
+    Python is started anew. `prelude` is Python to run in the new process before the command. What
+    is still running when the session ends is killed.
     """
     started: list[subprocess.Popen[str]] = []
 
     def start(
         *args: str | os.PathLike[str], prelude: str = "", cwd: Path | None = None
     ) -> subprocess.Popen[str]:
-        env = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
         head = ["-c", f"{prelude}; {_RUN}"] if prelude else ["-m", "tfpix2pix"]
         process = subprocess.Popen(
             [sys.executable, *head, *map(os.fspath, args)],
             cwd=cwd,
-            env=env,
+            env=user_environment,
             text=True,
             encoding="utf-8",
             stdin=subprocess.DEVNULL,
@@ -167,11 +166,16 @@ def refused(run_cli, without_tensorflow) -> Callable[..., str]:
 
     Asserts exit code 2, no traceback, nothing else than the refusal on standard error, one line
     of it unless `lines` (None: any number) says otherwise, and all that before TensorFlow is
-    imported unless `early` is false.
+    imported unless `early` is false. `fresh`: see `run_cli`.
     """
 
-    def run(*args: str | os.PathLike[str], lines: int | None = 1, early: bool = True) -> str:
-        done = run_cli(*args, env=without_tensorflow if early else None)
+    def run(
+        *args: str | os.PathLike[str],
+        lines: int | None = 1,
+        early: bool = True,
+        fresh: bool = False,
+    ) -> str:
+        done = run_cli(*args, env=without_tensorflow if early else None, fresh=fresh)
         assert done.returncode == 2, done.stdout + done.stderr
         assert "Traceback" not in done.stdout + done.stderr
         assert done.stderr.startswith("tfpix2pix")

@@ -1,6 +1,7 @@
 """Bad input to `train` and `translate`: a sentence, exit code 2, nothing written.
 
-All of it is noticed before TensorFlow is imported (see `refused`), so within a second.
+All of it is noticed before TensorFlow is imported (see `refused`), so within a second. Of each
+command one refusal is that of a Python that was just started.
 """
 
 from __future__ import annotations
@@ -12,10 +13,8 @@ import pytest
 def train_refused(refused, tmp_path, tiny):
     """`train` into a new workdir; asserts that none was made."""
 
-    def run(*args: object, lines: int | None = 1) -> str:
-        said = refused(
-            "train", f"--workdir={tmp_path / 'new'}", *tiny, *map(str, args), lines=lines
-        )
+    def run(*args: object, **options: object) -> str:
+        said = refused("train", f"--workdir={tmp_path / 'new'}", *tiny, *map(str, args), **options)
         assert not (tmp_path / "new").exists()
         return said
 
@@ -26,7 +25,7 @@ def train_refused(refused, tmp_path, tiny):
 
 
 def test_a_missing_folder(train_refused, tmp_path):
-    said = train_refused(f"--dataset={tmp_path / 'nowhere'}")
+    said = train_refused(f"--dataset={tmp_path / 'nowhere'}", fresh=True)
     assert str(tmp_path / "nowhere") in said
     assert "no such folder" in said
 
@@ -189,11 +188,10 @@ def photo(tmp_path, draw):
 def translate_refused(refused, untrained, tmp_path):
     """`translate` with a run that is whole but for its checkpoint; asserts that nothing is made."""
 
-    def run(source: object, output: object = "out", *args: str) -> str:
+    def run(source: object, output: object = "out", *args: str, fresh: bool = False) -> str:
         existed = sorted(tmp_path.rglob("*"))
-        said = refused(
-            "translate", f"--workdir={untrained}", f"--input={source}", f"--output={output}", *args
-        )
+        where = (f"--workdir={untrained}", f"--input={source}", f"--output={output}")
+        said = refused("translate", *where, *args, fresh=fresh)
         assert sorted(tmp_path.rglob("*")) == existed
         return said
 
@@ -226,7 +224,7 @@ def test_translate_with_a_run_that_has_no_checkpoint(refused, untrained, photo, 
 
 
 def test_translate_a_missing_input(translate_refused, tmp_path):
-    assert "no such file or folder" in translate_refused(tmp_path / "nothing.png")
+    assert "no such file or folder" in translate_refused(tmp_path / "nothing.png", fresh=True)
 
 
 def test_translate_a_folder_without_images(translate_refused, untrained):

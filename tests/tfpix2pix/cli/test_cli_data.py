@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import imagecodecs
@@ -99,18 +98,18 @@ def label_pairs(root: Path) -> Path:
 # === Commands ===
 
 
-def finished(process: subprocess.Popen[str]) -> str:
-    """Waits for a command's end, which has to be a good one; its stdout."""
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 0, out + err
-    assert err == ""
-    return out
-
-
 @pytest.fixture(scope="module")
-def command(start_cli):
+def command(run_command, tmp_path_factory):
     """`command(*args)` runs the command to its end, which has to be a good one; its stdout."""
-    return lambda *args: finished(start_cli(*map(str, args)))
+    folder = tmp_path_factory.mktemp("elsewhere")
+
+    def run(*args: object) -> str:
+        done = run_command(*map(str, args), cwd=folder)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stderr == ""
+        return done.stdout
+
+    return run
 
 
 @pytest.fixture
@@ -131,19 +130,13 @@ def train_refused(refused, tmp_path, tiny, hashes):
 
 
 @pytest.fixture(scope="module")
-def deep_start(start_cli, tiny, tmp_path_factory):
+def deep_run(command, tiny, tmp_path_factory):
+    """A run on 16-bit grey folders: its folder, the command that trained it, and what it said."""
     root = tmp_path_factory.mktemp("deep")
     raw, clean = deep_folders(root)
     args = ("train", f"--input_dir={raw}", f"--target_dir={clean}", f"--workdir={root / 'run'}")
     args = (*args, *tiny, *FEW_STEPS)
-    return root, args, start_cli(*args)
-
-
-@pytest.fixture(scope="module")
-def deep_run(deep_start, onehot_start):
-    """A run on 16-bit grey folders: its folder, the command that trained it, and what it said."""
-    root, args, process = deep_start  # beside the other: there are two cores
-    return root, args, finished(process)
+    return root, args, command(*args)
 
 
 def test_16_bits_are_recorded(deep_run):
@@ -231,11 +224,12 @@ def test_a_continued_run_and_another_depth(deep_run, refused, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def onehot_start(start_cli, tiny, tmp_path_factory):
+def onehot_run(command, tiny, tmp_path_factory):
+    """A run on one-hot labels; the user's palette is gone afterwards."""
     root = tmp_path_factory.mktemp("onehot")
     palette = root / "streets.json"
     palette.write_text(json.dumps(PALETTE))
-    process = start_cli(
+    out = command(
         "train",
         f"--dataset={label_pairs(root)}",
         "--direction=BtoA",
@@ -245,14 +239,6 @@ def onehot_start(start_cli, tiny, tmp_path_factory):
         *tiny,
         *FEW_STEPS,
     )
-    return root, palette, process
-
-
-@pytest.fixture(scope="module")
-def onehot_run(onehot_start, deep_start):
-    """A run on one-hot labels; the user's palette is gone afterwards."""
-    root, palette, process = onehot_start
-    out = finished(process)
     expected = load_palette(palette)
     palette.unlink()
     return root, expected, out
@@ -330,42 +316,33 @@ def label_data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def train_labels(start_cli, tiny, label_data):
-    """`train_labels(workdir, *flags)` starts to train photographs to labels."""
+def train_labels(command, tiny, label_data):
+    """`train_labels(workdir, *flags)` trains photographs to labels; what the command said."""
     pairs, palette = label_data
     flags = (f"--dataset={pairs}", f"--label_palette={palette}", *tiny)
-    return lambda workdir, *more: start_cli("train", f"--workdir={workdir}", *flags, *more)
+    return lambda workdir, *more: command("train", f"--workdir={workdir}", *flags, *more)
 
 
 @pytest.fixture(scope="module")
-def label_start(train_labels, tmp_path_factory):
-    workdir = tmp_path_factory.mktemp("run") / "memory"
-    return workdir, train_labels(workdir, *FEW_STEPS, "--cache=memory")
-
-
-@pytest.fixture(scope="module")
-def label_run(label_start, lab_start):
+def label_run(train_labels, tmp_path_factory):
     """A run that makes labels, its pairs held in memory."""
-    workdir, process = label_start
-    assert "train pairs in memory" in finished(process)
+    workdir = tmp_path_factory.mktemp("run") / "memory"
+    out = train_labels(workdir, *FEW_STEPS, "--cache=memory")
+    assert "train pairs in memory" in out
     return workdir
 
 
-def test_labels_come_out_in_colours_or_as_numbers(label_run, start_cli, tmp_path):
+def test_labels_come_out_in_colours_or_as_numbers(label_run, command, tmp_path):
     assert Config.load(label_run).label_side == "target"
     save(tmp_path / "in" / "1.png", photo(1))
-    started = [  # side by side: there are two cores
-        start_cli(
+    for labels in ("color", "index"):
+        command(
             "translate",
             f"--workdir={label_run}",
             f"--input={tmp_path / 'in'}",
             f"--output={tmp_path / labels}",
             f"--labels={labels}",
         )
-        for labels in ("color", "index")
-    ]
-    for process in started:
-        finished(process)
     results = {
         labels: np.asarray(Image.open(tmp_path / labels / "1.png")) for labels in ("color", "index")
     }
@@ -394,11 +371,11 @@ def weights(workdir: Path, step: int) -> str:
 def test_every_cache_and_every_sitting_trains_the_same(label_run, train_labels, tmp_path):
     """Two steps decoded as needed, two from a file: bit for bit the four from memory."""
     run, flags = tmp_path / "run", FEW_STEPS[1:]
-    out = finished(train_labels(run, *flags, "--steps=2", "--cache=none"))
+    out = train_labels(run, *flags, "--steps=2", "--cache=none")
     assert "train pairs read and decoded each time they are needed (--cache=none)" in out
     assert weights(run, 2) != weights(label_run, 4)
     cache = ("--cache=file", f"--data_dir={tmp_path / 'data'}")
-    out = finished(train_labels(run, *flags, "--steps=4", *cache))
+    out = train_labels(run, *flags, "--steps=4", *cache)
     assert f"train pairs decoded once into files in {tmp_path / 'data' / 'decoded'}" in out
     assert weights(run, 4) == weights(label_run, 4)
 
@@ -407,11 +384,12 @@ def test_every_cache_and_every_sitting_trains_the_same(label_run, train_labels, 
 
 
 @pytest.fixture(scope="module")
-def lab_start(start_cli, tiny, tmp_path_factory):
+def lab_run(command, tiny, tmp_path_factory):
+    """A run on single photographs."""
     root = tmp_path_factory.mktemp("lab")
     for seed in range(6):
         save(root / "photos" / f"{seed}.png", photo(seed))
-    process = start_cli(
+    out = command(
         "train",
         f"--dataset={root / 'photos'}",
         "--color_space=lab",
@@ -420,14 +398,7 @@ def lab_start(start_cli, tiny, tmp_path_factory):
         *tiny,
         *FEW_STEPS,
     )
-    return root, process
-
-
-@pytest.fixture(scope="module")
-def lab_run(lab_start, label_start):
-    """A run on single photographs."""
-    root, process = lab_start
-    return root, finished(process)
+    return root, out
 
 
 def test_colourization_keeps_the_lightness(lab_run, command, tmp_path):

@@ -83,7 +83,7 @@ def test_no_line_of_a_page_is_wider_than_a_terminal(manual):
 
 
 def test_version(run_cli, without_tensorflow):
-    done = run_cli("--version", env=without_tensorflow)
+    done = run_cli("--version", env=without_tensorflow, fresh=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"tfpix2pix {tfpix2pix.__version__}\n"
 

@@ -43,6 +43,7 @@ def test_a_run_is_imported_trained_on_and_exported(run_cli, tmp_path):
     done = run_cli(
         *("import-torch", generator.name, f"--discriminator={discriminator.name}"),
         *("--workdir=run", "--dataset=pairs", "--norm=batch", "--load_size=64"),
+        fresh=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "a generator of 64 px, ngf 4, 3 to 3 channels, norm batch" in done.stdout
@@ -56,7 +57,8 @@ def test_a_run_is_imported_trained_on_and_exported(run_cli, tmp_path):
     # Two of Adam's first steps from weights that were taken over: 2e-4 each, at most.
     assert 1e-5 < moved.max() < 1e-3
 
-    done = run_cli("export-torch", "--workdir=run", "--checkpoint=0", "--output=G.safetensors")
+    args = ("--workdir=run", "--checkpoint=0", "--output=G.safetensors")
+    done = run_cli("export-torch", *args, fresh=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert "num_downs=6 --ngf 4 --input_nc 3 --output_nc 3 --norm batch" in done.stdout
     before, after = (

@@ -92,7 +92,7 @@ def inspect(run_cli, tmp_path, without_tensorflow, hashes):
 
 
 def test_a_good_set_is_described_and_accepted(inspect, good, tmp_path):
-    code, out, facts = inspect(f"--dataset={good}")
+    code, out, facts = inspect(f"--dataset={good}", fresh=True)
     assert code == 0
     assert out.endswith("training would accept it\n")
     assert facts["pairs"] == {"train": 4, "val": 2}
@@ -373,7 +373,7 @@ def test_the_default_folder_is_refused_inside_the_data_set_too(run_cli, good, ha
 def test_flags_that_cannot_be_meant(refused, good, tmp_path):
     (tmp_path / "file").write_text("x")
     data = f"--dataset={good}"
-    assert "expected 1 to 64" in refused("inspect", data, "--images=0")
+    assert "expected 1 to 64" in refused("inspect", data, "--images=0", fresh=True)
     assert "is a file" in refused("inspect", data, "--output=file")
     assert "is a file" in refused("inspect", data, "--output=file/below")
     assert "did you mean '--direction'" in refused("inspect", data, "--directon=BtoA")

@@ -53,6 +53,7 @@ def test_a_set_is_made_without_tensorflow_and_trains(
         *("pairs", "--task=edges", "--input=photos", "--output=my pairs", "--size=32"),
         *("--val_fraction=0.4", "--sigma=1", "--min_edge=4"),
         env=without_tensorflow,
+        fresh=True,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -187,7 +188,7 @@ def test_flags_that_cannot_be_meant(pairs_refused, photos, flags, words):
 
 
 def test_no_output(refused):
-    assert "--output is missing" in refused("pairs", "--task=edges", "--input=photos")
+    assert "--output is missing" in refused("pairs", "--task=edges", "--input=photos", fresh=True)
 
 
 def test_no_images(pairs_refused, photos, tmp_path):

@@ -160,16 +160,16 @@ def test_a_finished_run_is_already_trained(run_cli, run_copy, hashes, trained_co
     assert after == before
 
 
-def test_more_steps_continue_from_the_checkpoint(start_cli, run_copy):
-    process = start_cli(
+def test_more_steps_continue_from_the_checkpoint(run_cli, run_copy):
+    done = run_cli(
         "train",
         f"--workdir={run_copy}",
         "--steps=8",
         "--log_every=1",
         prelude="import tfpix2pix.progress as p; p.INTERVAL = 0",
     )
-    out, err = process.communicate(timeout=300)
-    assert (process.returncode, err) == (0, "")
+    out = done.stdout
+    assert (done.returncode, done.stderr) == (0, "")
     assert "continuing from step 6 of 8" in out
     # Progress shows as plain lines (here after no interval at all).
     assert re.search(
