@@ -28,6 +28,11 @@ _NOTES = {
 }
 
 
+# Transposed convolutions of a shape that is not known beforehand are not XNNPACK's, and the kernel
+# that is left for float features with int8 weights is a plain loop.
+_SLOW = "with --image_size=any it is many times slower than float32; give a size, or take int8"
+
+
 class TFLiteFormat(Format):
     """Writes ``tflite/generator_*.tflite`` and opens such files."""
 
@@ -52,6 +57,8 @@ class TFLiteFormat(Format):
             operators = read_operators(folder / path)
             _check_builtin(operators)
             notes = _NOTES.get(quantize, ())
+            if quantize == "dynamic" and job.contract.image_size is None:
+                notes += (_SLOW,)
             if quantize == "int8":
                 notes = (_int8_note(operators),)
             artifacts.append(Artifact(path, self.name, quantize, notes))

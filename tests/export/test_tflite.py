@@ -188,6 +188,11 @@ def test_int8_convolves_in_int8(name, request):
         assert not any(operator.is_int8 for operator in operators)
 
 
+def test_dynamic_range_at_any_size_warns_of_its_slowness(free, fixed):
+    assert any("slower" in note for note in free.artifacts["dynamic"].notes)
+    assert not any("slower" in note for note in fixed.artifacts["dynamic"].notes)
+
+
 def test_multiplications_are_counted(fixed):
     first = next(o for o in read_operators(fixed.path()) if o.is_convolution)
     # 64 x 32 pixels at stride 2, 4 x 4 kernels, 3 to 4 channels.
