@@ -4,8 +4,8 @@ Plain full-integer quantisation loses here what `docs/mobile.md` shows. What is 
 
 * only the convolutions are int8 (nearly all of the work and of the weights). Means and variances,
   the masks made from z (a threshold: rounded, it would drop other features) and tanh stay float32;
-* the first convolution stays float32 too: x has flat areas, whose rounding errors do not average
-  out, and the quantiser would give its result the wider range of the features beside it;
+* the first convolution stays float32 too: the quantiser would give its result the range of the
+  features that it is concatenated with, which is several times as wide;
 * what the last convolution hands to tanh is cut where tanh is flat: a net that draws white paper
   gives values of tens, and int8 steps of their size would be steps of grey;
 * the weights are `equalize.equalized` first.
