@@ -39,7 +39,7 @@ _WORKDIR = flags.DEFINE_string("workdir", "", "A run to measure; empty for rando
 _DATASET = flags.DEFINE_string("dataset", "", "Where the run's data set is now, if it was moved.")
 _BATCHES = flags.DEFINE_list("batches", ["1", "8"], "Images of a batch.")
 _REPEATS = flags.DEFINE_integer("repeats", 15, "Turns that each contestant takes.")
-_THREADS = flags.DEFINE_integer("threads", 0, "Of each contestant; 0: the cores of this process.")
+_THREADS = flags.DEFINE_integer("threads", 0, "And cores of each contestant; 0: all there are.")
 _ENGINES = flags.DEFINE_list("engines", [], "Only those whose name begins so: onnx,torch.")
 _ANY = flags.DEFINE_bool("any_size", False, "Export for any size instead of this one.")
 
@@ -208,9 +208,10 @@ def _smooth(count: int, size: int, channels: int) -> Iterator[np.ndarray]:
 
 
 def _serve(contestant: Contestant, folder: str, threads: int, pipe: Connection) -> None:
-    """Answers a batch size with the seconds of a run, and None with y of every image."""
-    from tfpix2pix.quiet import import_tensorflow
-
+    """Answers a batch size with the seconds of a run, None with y of the first image; 0 ends it."""
+    if hasattr(os, "sched_setaffinity"):
+        # TensorFlow takes as many threads as the process has cores.
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     inputs = np.load(Path(folder, "inputs.npz"))
     x, z = inputs["x"], inputs["z"]
     prepare = finish = lambda array: array
@@ -225,22 +226,20 @@ def _serve(contestant: Contestant, folder: str, threads: int, pipe: Connection) 
         network = TorchNetwork(weights, dropout, contestant.layout, threads)
         prepare, finish = network.prepare, network.finish
     else:
-        import_tensorflow()
-        _set_tensorflow_threads(threads)
-        if contestant.kind == "keras":
-            from tfpix2pix.inference import load
+        from tfpix2pix.export.opening import open_engine
+        from tfpix2pix.inference import load
+        from tfpix2pix.quiet import import_tensorflow
 
+        import_tensorflow()
+        if contestant.kind == "keras":
             network = load(contestant.source).network
         else:
-            from tfpix2pix.export.opening import open_engine
-
             network = open_engine(contestant.source, threads)
     ready: dict[int, tuple[Any, Any]] = {}
     pipe.send("ready")
     while (batch := pipe.recv()) != 0:
         if batch is None:
-            rows = [finish(network(prepare(x[i : i + 1]), prepare(z[i : i + 1]))) for i in (0,)]
-            pipe.send(rows[0])
+            pipe.send(finish(network(prepare(x[:1]), prepare(z[:1]))))
             continue
         if batch not in ready:
             ready[batch] = prepare(x[:batch]), prepare(z[:batch])
@@ -249,17 +248,6 @@ def _serve(contestant: Contestant, folder: str, threads: int, pipe: Connection) 
         start = time.perf_counter()
         network(*ready[batch])
         pipe.send(time.perf_counter() - start)
-
-
-def _set_tensorflow_threads(threads: int) -> None:
-    import tensorflow as tf
-
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-    except RuntimeError:
-        # Its devices are awake: then it has taken the cores of the process, which we asked for.
-        assert threads == _cores(), "TensorFlow cannot be told the number of threads any more"
 
 
 # === Measuring ===
@@ -296,14 +284,14 @@ def _measure(
                     pipe.send(batch)
                     contestant.seconds.setdefault(batch, []).append(pipe.recv())
                 line.show(done)
+        for pipe in pipes:
+            pipe.send(0)
     except EOFError:
         raise UserError("a contestant's process ended; what it said stands above") from None
     finally:
-        for pipe in pipes:
-            pipe.close()
         for process in processes:
+            process.join(timeout=5)
             process.terminate()
-            process.join()
 
 
 def _flops(generator: Any, size: int) -> float:
