@@ -1,15 +1,17 @@
 """The generator as an ONNX graph: tf2onnx's, rewritten to the few operators that it needs.
 
 tf2onnx translates operation by operation. What it makes of our layers is right but roundabout, and
-partly fixed to the size it was traced at. These rewrites leave a graph of convolutions,
-normalisations and activations alone, the same for every size:
+partly fixed to the size it was traced at; and it holds all weights dozens of times over (15 GB for
+the paper's generator). So it is shown a narrow twin of the generator, and what it makes of that is
+rewritten to convolutions, normalisations and activations alone, the same for every size:
 
 * the mean, variance and scaling of a per-image normalisation become ``InstanceNormalization``;
-* moving averages (``--norm=batch``) become part of the convolutions' weights;
 * what is computed from z becomes a few operators per dropout layer, channels first;
+* the weights of the generator itself are put in, the moving averages of ``--norm=batch`` as part of
+  the convolutions';
 * a 4x4 transposed convolution of stride 2 becomes four 2x2 convolutions, one for each parity of the
   output pixel, and ``DepthToSpace``. It multiplies the same numbers; onnxruntime's convolution is
-  faster than its transposed one (benchmarks/inference.py), and has an int8 form.
+  faster than its transposed one (by a tenth of the whole run), and has an int8 form.
 """
 
 from __future__ import annotations
@@ -22,11 +24,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfpix2pix.algorithms.pix2pix import generator_of
 from tfpix2pix.export import onnx_rewrites
-from tfpix2pix.export.core import Core
+from tfpix2pix.export.core import Core, export_generator, weights_of
 from tfpix2pix.export.onnx_nodes import Graph
 from tfpix2pix.export.onnx_noise import rewrite_noise
-from tfpix2pix.models.layers import InstanceNormalization, NoiseDropout
+from tfpix2pix.export.onnx_weights import pour_weights
+from tfpix2pix.models.layers import NoiseDropout
 
 if TYPE_CHECKING:
     import onnx
@@ -37,24 +41,20 @@ if TYPE_CHECKING:
 # The newest that needs nothing newer than onnxruntime 1.12 (2022) to run; what 18 changed (padding,
 # splitting, reductions over axes given as inputs) is not used here.
 OPSET = 17
+_NARROW = 2  # ngf of what tf2onnx sees
 _IR_VERSION = 8  # of the same time
 # Operators whose meaning depends on no height or width.
 _SIZE_FREE = {
-    "Add",
-    "BatchNormalization",
-    "Cast",
     "Concat",
     "Conv",
     "ConvTranspose",
     "DepthToSpace",
-    "GlobalAveragePool",
     "InstanceNormalization",
     "LeakyRelu",
     "Less",
     "Mul",
     "Relu",
     "Split",
-    "Sub",
     "Tanh",
     "Transpose",
     "Where",
@@ -73,24 +73,19 @@ def convert(generator: tf.keras.Model, contract: Contract) -> onnx.ModelProto:
       C_out]``, float32; sizes are symbolic where the contract has none.
 
     Raises:
-      ValueError: this tf2onnx makes a graph that is not independent of the image's size.
+      ValueError: this tf2onnx makes a graph that is not known.
     """
     import onnx
     import tf2onnx
 
-    # Twice the crop size: no feature is a single pixel then, which would be a case of its own.
-    side = 2 * contract.size_multiple
-    core = Core(generator, dataclasses.replace(contract, image_size=(side, side)))
-    with quiet_logs(), _told_apart(generator) as values:
-        model, _ = tf2onnx.convert.from_function(
-            core.run, input_signature=core.signature, opset=OPSET
-        )
+    model = _narrow_model(contract)
     graph = Graph(model)
     onnx_rewrites.restore_transposes(graph)
-    onnx_rewrites.use_instance_normalization(graph, values)
-    rewrite_noise(graph, [layer for layer in generator.layers if isinstance(layer, NoiseDropout)])
+    onnx_rewrites.use_instance_normalization(graph)
+    noisy = [layer for layer in generator.layers if isinstance(layer, NoiseDropout)]
+    rewrite_noise(graph, noisy, contract.noise_channels)
     onnx_rewrites.drop_transpose_pairs(graph)
-    onnx_rewrites.fold_scales(graph)
+    pour_weights(graph, weights_of(generator), contract.config.norm)
     onnx_rewrites.split_transposed_convolutions(graph)
     graph.finish()
     model.graph.name = "generator"
@@ -108,30 +103,29 @@ def convert(generator: tf.keras.Model, contract: Contract) -> onnx.ModelProto:
     return model
 
 
-@contextlib.contextmanager
-def _told_apart(
-    generator: tf.keras.Model,
-) -> Iterator[dict[float, tuple[np.ndarray, np.ndarray]]]:
-    """Meanwhile every per-image normalisation has a gamma and beta of its own making.
+def _narrow_model(contract: Contract) -> onnx.ModelProto:
+    """tf2onnx's model of the same network with few channels, at a size of its own."""
+    import tf2onnx
 
-    A gamma of 1 or a beta of 0, as untrained and imported weights have them, would be simplified
-    away, and the chain be another one. Gives the true ones by the first number of the stand-in.
-    """
-    layers = [each for each in generator.layers if isinstance(each, InstanceNormalization)]
-    values, before = {}, []
-    for number, layer in enumerate(layers, start=2):
-        gamma, beta = (np.asarray(each, np.float32) for each in (layer.gamma, layer.beta))
-        values[float(number)] = gamma, beta
-        before.append((layer, gamma, beta))
-        steps = np.arange(len(gamma), dtype=np.float32) / (2 * len(gamma))
-        layer.gamma.assign(number + steps)
-        layer.beta.assign(-number - steps)
-    try:
-        yield values
-    finally:
-        for layer, gamma, beta in before:
-            layer.gamma.assign(gamma)
-            layer.beta.assign(beta)
+    # Moving averages become part of the convolutions' weights, so no operator stands for them.
+    norm = "instance" if contract.config.norm == "instance" else "none"
+    config = dataclasses.replace(contract.config, ngf=_NARROW, norm=norm)
+    random = np.random.default_rng(0)
+    # Not the initial ones: a multiplication by 1 would be optimised away.
+    weights = {
+        name: random.normal(size=value.shape).astype(np.float32)
+        for name, value in weights_of(generator_of(config, noise=contract.noise)).items()
+    }
+    generator = export_generator(config, weights, noise=contract.noise)
+    # Twice the crop size: no feature is a single pixel then, which would be a case of its own.
+    side = 2 * contract.size_multiple
+    narrow = dataclasses.replace(contract, config=config, image_size=(side, side))
+    core = Core(generator, narrow)
+    with quiet_logs():
+        model, _ = tf2onnx.convert.from_function(
+            core.run, input_signature=core.signature, opset=OPSET
+        )
+    return model
 
 
 def set_sizes(model: onnx.ModelProto, contract: Contract) -> None:

@@ -14,14 +14,23 @@ if TYPE_CHECKING:
     from tfpix2pix.models.layers import NoiseDropout
 
 
-def rewrite_noise(graph: Graph, layers: list[NoiseDropout]) -> None:
-    """Computes the multipliers of the dropout layers anew, channels first."""
+def rewrite_noise(graph: Graph, layers: list[NoiseDropout], channels: int) -> None:
+    """Computes the multipliers of the dropout layers anew, channels first.
+
+    Args:
+      graph: of a generator with as many dropout layers, of any width.
+      layers: the dropout layers, coarsest first.
+      channels: of z.
+
+    Raises:
+      ValueError: the graph uses z in another way.
+    """
     if not layers:
         return
     joints = _noise_joints(graph)
     if len(joints) != len(layers):
         raise ValueError(f"{len(joints)} uses of z were found for {len(layers)} layers")
-    ends = [layer.offset for layer in layers[1:]] + [_noise_channels(graph)]
+    ends = [layer.offset for layer in layers[1:]] + [channels]
     sizes = [end - layer.offset for layer, end in zip(layers, ends, strict=True)]
     parts = [f"z_{layer.name}" for layer in layers]
     head = [graph.node("Transpose", ["z"], "z_channels_first", perm=TO_NCHW)]
@@ -38,11 +47,6 @@ def rewrite_noise(graph: Graph, layers: list[NoiseDropout]) -> None:
     graph.replace(changes)
     graph.nodes = head + graph.nodes
     graph.index()
-
-
-def _noise_channels(graph: Graph) -> int:
-    (z,) = (each for each in graph.graph.input if each.name == "z")
-    return z.type.tensor_type.shape.dim[-1].dim_value
 
 
 def _noise_joints(graph: Graph) -> list[tuple[onnx.NodeProto, str]]:

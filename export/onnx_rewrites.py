@@ -1,12 +1,10 @@
 """Rewrites of tf2onnx's graph to what the generator is; why is told in `onnx_graph`.
 
-A pattern that a rewrite does not know stays as it is, slower and right.
+A pattern that a rewrite does not know stays as it is, and `convert` then refuses the graph.
 """
 
 from __future__ import annotations
 
-import collections
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,37 +49,26 @@ def restore_transposes(graph: Graph) -> None:
 # === Normalisation ===
 
 
-def use_instance_normalization(
-    graph: Graph, values: Mapping[float, tuple[np.ndarray, np.ndarray]]
-) -> None:
+def use_instance_normalization(graph: Graph) -> None:
     """``features * scale + (beta - mean * scale)`` over one image as one operator.
 
     The chain ends in an Add; from there it is read backwards. A chain that reads otherwise
     stays as it is.
-
-    Args:
-      graph: the graph.
-      values: the gamma and beta to put there, by the first number of the gamma that stands there.
     """
     changes = {}
     for node in graph.nodes:
         found = _instance_norm(graph, node)
         if found is None:
             continue
-        features, gamma, epsilon = found
-        gamma, beta = values[float(gamma.reshape(-1)[0])]
+        features, gamma, beta, epsilon = found
         name = node.output[0]
-        inputs = [
-            features,
-            graph.constant(gamma, "gamma"),
-            graph.constant(beta, "beta"),
-        ]
+        inputs = [features, gamma, beta]
         changes[name] = [graph.node("InstanceNormalization", inputs, name, epsilon=epsilon)]
     graph.replace(changes)
 
 
-def _instance_norm(graph: Graph, node: onnx.NodeProto) -> tuple[str, np.ndarray, float] | None:
-    """Features, gamma and epsilon, if the node ends such a chain."""
+def _instance_norm(graph: Graph, node: onnx.NodeProto) -> tuple[str, str, str, float] | None:
+    """The names of features, gamma and beta, and epsilon, if the node ends such a chain."""
     if node.op_type != "Add":
         return None
     for first, second in (node.input, reversed(node.input)):
@@ -101,12 +88,12 @@ def _instance_norm(graph: Graph, node: onnx.NodeProto) -> tuple[str, np.ndarray,
         gamma_epsilon = _scale(graph, scale)
         if pool and pool.input[0] == features and gamma_epsilon:
             gamma, epsilon = gamma_epsilon
-            return features, gamma, epsilon
+            return features, gamma, offset.input[0], epsilon
     return None
 
 
-def _scale(graph: Graph, name: str) -> tuple[np.ndarray, float] | None:
-    """gamma and epsilon of ``gamma / sqrt(variance + epsilon)``."""
+def _scale(graph: Graph, name: str) -> tuple[str, float] | None:
+    """The name of gamma, and epsilon, of ``gamma / sqrt(variance + epsilon)``."""
     product = graph.made_by(name, "Mul")
     if not product:
         return None
@@ -117,7 +104,7 @@ def _scale(graph: Graph, name: str) -> tuple[np.ndarray, float] | None:
         if total and other in graph.constants:
             for epsilon in total.input:
                 if epsilon in graph.constants and graph.constants[epsilon].size == 1:
-                    return graph.constants[other], float(graph.constants[epsilon].reshape(()))
+                    return other, float(graph.constants[epsilon].reshape(()))
     return None
 
 
@@ -125,59 +112,6 @@ def _through_reshapes(graph: Graph, name: str) -> str:
     while node := graph.made_by(name, "Reshape", "Transpose"):
         name = node.input[0]
     return name
-
-
-def fold_scales(graph: Graph) -> None:
-    """Makes a scale and offset of each output channel part of the convolution before it."""
-    uses = collections.Counter(name for node in graph.nodes for name in node.input)
-    folded = set()
-    for node in graph.nodes:
-        found = _scale_and_offset(graph, node)
-        layer = found and graph.made_by(found[0], "Conv", "ConvTranspose")
-        if not layer or uses[found[0]] > 1:
-            continue
-        result = node.output[0]
-        _fold(graph, layer, *found[1:], result)
-        folded.add(id(node))
-        graph.producer[result] = layer
-    graph.nodes = [node for node in graph.nodes if id(node) not in folded]
-
-
-def _scale_and_offset(
-    graph: Graph, node: onnx.NodeProto
-) -> tuple[str, np.ndarray, np.ndarray] | None:
-    """What a node multiplies and adds to each channel of which features; None for others."""
-    if node.op_type == "BatchNormalization":
-        gamma, beta, mean, variance = (graph.constants[name] for name in node.input[1:])
-        scale = gamma / np.sqrt(variance + np.float32(attributes_of(node)["epsilon"]))
-        return node.input[0], scale, beta - mean * scale
-    if node.op_type not in ("Mul", "Add"):
-        return None
-    for features, other in (node.input, reversed(node.input)):
-        value = graph.constants.get(other)
-        if value is not None and value.ndim == 4 and value.size == value.shape[1]:
-            value = value.reshape(-1)
-            if node.op_type == "Mul":
-                return features, value, np.zeros_like(value)
-            return features, np.ones_like(value), value
-    return None
-
-
-def _fold(
-    graph: Graph, layer: onnx.NodeProto, scale: np.ndarray, offset: np.ndarray, result: str
-) -> None:
-    """Changes a convolution to scale and shift its output, and to make `result`."""
-    axis = 0 if layer.op_type == "Conv" else 1
-    kernel = graph.constants[layer.input[1]]
-    bias = graph.constants[layer.input[2]] if len(layer.input) > 2 else np.float32(0)
-    kernel = kernel * scale.reshape([-1 if i == axis else 1 for i in range(kernel.ndim)])
-    bias = np.broadcast_to(bias * scale + offset, [kernel.shape[axis]])
-    inputs = [layer.input[0]]
-    inputs.append(graph.constant(kernel.astype(np.float32), f"{result}_kernel"))
-    inputs.append(graph.constant(bias.astype(np.float32), f"{result}_bias"))
-    del layer.input[:]
-    layer.input.extend(inputs)
-    layer.output[0] = result
 
 
 def drop_transpose_pairs(graph: Graph) -> None:
