@@ -190,7 +190,7 @@ def _psnr(translator, x, one, other) -> float:
     from tfpix2pix.evaluation.psnr import PSNR
 
     levels = translator.form.levels
-    return float(PSNR().per_image(levels(x, one), levels(x, other)).mean())
+    return float(PSNR().per_pair(levels(x, one), levels(x, other)).mean())
 
 
 def _latencies(paths: dict[str, Path], x, z) -> dict[str, tuple[float, float]]:

@@ -351,4 +351,4 @@ class Prover:
 
 def _psnr(one: np.ndarray, other: np.ndarray) -> float:
     with np.errstate(invalid="ignore"):
-        return float(PSNR().per_image(one[None], other[None])[0])
+        return float(PSNR().per_pair(one[None], other[None])[0])

@@ -270,7 +270,7 @@ def test_int8_of_a_trained_net_is_near_float32_where_plain_int8_is_not(
 
 
 def psnr(one: np.ndarray, other: np.ndarray) -> float:
-    return float(PSNR().per_image((one + 1) * 127.5, (other + 1) * 127.5).mean())
+    return float(PSNR().per_pair((one + 1) * 127.5, (other + 1) * 127.5).mean())
 
 
 def plain_int8(made, folder: Path) -> TFLiteEngine:

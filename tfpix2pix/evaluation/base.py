@@ -1,52 +1,170 @@
-"""What an evaluator is, and the walk over a split that feeds them."""
+"""What an evaluator is, and the walk over a split that feeds them.
+
+An evaluator turns each image into *statistics* (its error, its confusion matrix, its histograms)
+and keeps those, never the image; *numbers* are a function of the statistics and of how often each
+image counts. So every number has a bootstrap standard error (images drawn with replacement) and
+two models can be compared image by image, from files, long after the pictures are gone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+import abc
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import tensorflow as tf
 
 from tfpix2pix.data import PairForm, Side
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
 RGB = PairForm(Side(3), Side(3))
 
+Statistics = Mapping[str, np.ndarray]
+"""Arrays whose first axis is the images."""
 
-class Evaluator(Protocol):
-    """One measure over any number of images, fed batch by batch."""
+
+@dataclass(frozen=True)
+class Batch:
+    """What evaluators are shown of some images.
+
+    Attributes:
+      names: of the pairs, one each.
+      y: targets, ``[B, H, W, C]``, values 0 to 255: uint8, or float64 with finer steps.
+      fake: the generated images, the same shape and scale.
+      classes: the class of every pixel of the pair's label image (input or target), uint8
+        ``[B, H, W]`` by the palette's order; None where the set has no labels.
+      samples: further draws of z for the same inputs, ``[n, B, H, W, C]``, the scale of y, the
+        first of them `fake`; None where nobody asked for them.
+    """
+
+    names: Sequence[str]
+    y: np.ndarray
+    fake: np.ndarray
+    classes: np.ndarray | None = None
+    samples: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.fake)
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number of an evaluator, for tables.
+
+    Attributes:
+      name: in ``metrics.json``, unique over all evaluators.
+      title: in tables, a few words with the unit.
+      better: ``higher``, ``lower`` or empty where neither is.
+      digits: after the point.
+    """
 
     name: str
-
-    def update(self, y: np.ndarray, fake: np.ndarray) -> None:
-        """Takes in a batch: targets and generated images ``[B, H, W, C]``, values 0 to 255 (uint8,
-        or float64 with finer steps)."""
-
-    def result(self) -> float:
-        """The measure over all images so far; NaN before the first."""
+    title: str
+    better: str = ""
+    digits: int = 4
 
 
-class MeanOverImages:
+class Evaluator(abc.ABC):
+    """One measure over any number of images, fed batch by batch.
+
+    Subclasses give `name`, what they `need` of a batch beside y and fake, their `numbers_of`, and
+    implement `per_image` and `score` (or, where numbers are no function of sums over images,
+    `measure`).
+    """
+
+    name: ClassVar[str]
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """Of ``classes`` and ``samples``."""
+    numbers_of: ClassVar[tuple[Number, ...]]
+    additive: ClassVar[bool] = True
+    """Whether numbers are a function of the (weighted) sums of the statistics over images."""
+
+    def __init__(self) -> None:
+        self._parts: list[dict[str, np.ndarray]] = []
+
+    @abc.abstractmethod
+    def per_image(self, batch: Batch) -> Statistics:
+        """The statistics of a batch's images: arrays ``[B, ...]``."""
+
+    @classmethod
+    def score(cls, sums: Statistics, count: float | np.ndarray) -> dict[str, np.ndarray]:
+        """Numbers of sums of statistics.
+
+        Args:
+          sums: each statistic summed over images, with any leading axes: ``[..., *shape]``.
+          count: how many images were summed, ``[...]``.
+
+        Returns:
+          Each number ``[...]``, NaN where it has no value.
+        """
+        raise NotImplementedError
+
+    def update(self, batch: Batch) -> None:
+        """Takes in a batch."""
+        self._parts.append({k: np.asarray(v) for k, v in self.per_image(batch).items()})
+
+    @property
+    def count(self) -> int:
+        """Images so far."""
+        return sum(len(next(iter(part.values()))) for part in self._parts)
+
+    @property
+    def statistics(self) -> dict[str, np.ndarray]:
+        """The statistics of all images so far, in the order in which they came."""
+        if len(self._parts) > 1:  # joined once, so that reading it often costs nothing
+            keys = self._parts[0]
+            self._parts = [{k: np.concatenate([p[k] for p in self._parts]) for k in keys}]
+        return dict(self._parts[0]) if self._parts else {}
+
+    def result(self) -> dict[str, float]:
+        """The numbers over all images so far; NaN before the first."""
+        statistics = self.statistics
+        if not statistics:
+            return {number.name: float("nan") for number in self.numbers_of}
+        count = len(next(iter(statistics.values())))
+        numbers = self.measure(statistics, np.ones((1, count)))
+        return {name: float(values[0]) for name, values in numbers.items()}
+
+    @classmethod
+    def measure(cls, statistics: Statistics, weights: np.ndarray) -> dict[str, np.ndarray]:
+        """Numbers of images that count more than once or not at all.
+
+        Args:
+          statistics: of N images.
+          weights: how often each counts, ``[R, N]``, for R answers at once.
+
+        Returns:
+          Each number ``[R]``.
+        """
+        sums = {name: weighted_sums(weights, values) for name, values in statistics.items()}
+        return cls.score(sums, weights.sum(axis=1))
+
+
+def weighted_sums(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """``[R, N]`` times ``[N, *shape]``: float64 ``[R, *shape]``."""
+    flat = values.reshape(len(values), -1).astype(np.float64, copy=False)
+    return (weights.astype(np.float64, copy=False) @ flat).reshape(-1, *values.shape[1:])
+
+
+class MeanOverImages(Evaluator):
     """Base of the evaluators that are the plain mean of one number per image.
 
     Every image counts once, so a last batch of another size changes nothing.
     """
 
-    name: str
+    @abc.abstractmethod
+    def values(self, batch: Batch) -> np.ndarray:
+        """One number per image, ``[B]``."""
 
-    def __init__(self) -> None:
-        self._sum, self._count = 0.0, 0
+    def per_image(self, batch: Batch) -> Statistics:
+        return {self.name: np.asarray(self.values(batch), np.float64)}
 
-    def per_image(self, y: np.ndarray, fake: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
-
-    def update(self, y: np.ndarray, fake: np.ndarray) -> None:
-        values = np.asarray(self.per_image(y, fake), np.float64)
-        self._sum += float(values.sum())
-        self._count += len(values)
-
-    def result(self) -> float:
-        return self._sum / self._count if self._count else float("nan")
+    @classmethod
+    def score(cls, sums: Statistics, count: float | np.ndarray) -> dict[str, np.ndarray]:
+        return {cls.name: sums[cls.name] / count}
 
 
 def evaluate(
@@ -56,7 +174,7 @@ def evaluate(
     on_batch: Callable[[int], None] = lambda images: None,
     form: PairForm = RGB,
 ) -> dict[str, float]:
-    """Feeds a split to evaluators.
+    """Feeds a split to evaluators that need nothing but targets and generated images.
 
     Args:
       evaluators: the measures.
@@ -67,19 +185,24 @@ def evaluate(
       form: of the pairs; it says what the pictures are that the measures see.
 
     Returns:
-      The results by evaluator name, and ``images``, how many there were. Measures are taken on
-      the pictures as their files would hold them, which is what a person gets: with the target's
-      depth, on the scale 0 to 255.
+      All numbers by name, and ``images``, how many there were. Measures are taken on the pictures
+      as their files would hold them, which is what a person gets: with the target's depth, on the
+      scale 0 to 255.
     """
+    import tensorflow as tf
+
     done = 0
     for x, y in batches:
         positions = tf.range(done, done + x.shape[0], dtype=tf.int64)
         generated = generate(x, positions)
         x = x.numpy()
-        fake = form.levels(x, generated.numpy())
-        target = form.levels(x, y.numpy())
+        names = [str(done + i) for i in range(len(x))]
+        batch = Batch(names, form.levels(x, y.numpy()), form.levels(x, generated.numpy()))
         for evaluator in evaluators:
-            evaluator.update(target, fake)
-        done += len(target)
+            evaluator.update(batch)
+        done += len(batch)
         on_batch(done)
-    return {**{e.name: e.result() for e in evaluators}, "images": done}
+    results: dict[str, float] = {}
+    for evaluator in evaluators:
+        results.update(evaluator.result())
+    return {**results, "images": done}

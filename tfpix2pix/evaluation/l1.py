@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfpix2pix.evaluation.base import MeanOverImages
+from tfpix2pix.evaluation.base import Batch, MeanOverImages, Number
 
 
 class L1(MeanOverImages):
@@ -12,7 +12,8 @@ class L1(MeanOverImages):
     black against white; one 8-bit level is 1 / 127.5."""
 
     name = "l1"
+    numbers_of = (Number("l1", "L1", "lower"),)
 
-    def per_image(self, y: np.ndarray, fake: np.ndarray) -> np.ndarray:
-        difference = np.abs(y.astype(np.float64) - fake.astype(np.float64))
+    def values(self, batch: Batch) -> np.ndarray:
+        difference = np.abs(batch.y.astype(np.float64) - batch.fake.astype(np.float64))
         return difference.mean(axis=(1, 2, 3)) / 127.5

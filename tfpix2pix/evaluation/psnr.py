@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfpix2pix.evaluation.base import MeanOverImages
+from tfpix2pix.evaluation.base import Batch, MeanOverImages, Number
 
 
 class PSNR(MeanOverImages):
@@ -12,9 +12,14 @@ class PSNR(MeanOverImages):
     the mean over images. Equal images count as 100 dB instead of infinity."""
 
     name = "psnr"
+    numbers_of = (Number("psnr", "PSNR (dB)", "higher", 2),)
     highest = 100.0
 
-    def per_image(self, y: np.ndarray, fake: np.ndarray) -> np.ndarray:
+    def values(self, batch: Batch) -> np.ndarray:
+        return self.per_pair(batch.y, batch.fake)
+
+    def per_pair(self, y: np.ndarray, fake: np.ndarray) -> np.ndarray:
+        """dB ``[B]`` of targets and images ``[B, H, W, C]``, values 0 to 255."""
         error = np.square(y.astype(np.float64) - fake.astype(np.float64)).mean(axis=(1, 2, 3))
         with np.errstate(divide="ignore"):
             return np.minimum(10 * np.log10(255.0**2 / error), self.highest)

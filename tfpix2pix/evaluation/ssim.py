@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import tensorflow as tf
 
-from tfpix2pix.evaluation.base import MeanOverImages
+from tfpix2pix.evaluation.base import Batch, MeanOverImages, Number
 
 
 class SSIM(MeanOverImages):
@@ -13,8 +12,11 @@ class SSIM(MeanOverImages):
     sigma 1.5, K1 0.01, K2 0.03, range 255, the mean over channels; 1 is equal."""
 
     name = "ssim"
+    numbers_of = (Number("ssim", "SSIM", "higher"),)
 
-    def per_image(self, y: np.ndarray, fake: np.ndarray) -> np.ndarray:
+    def values(self, batch: Batch) -> np.ndarray:
+        import tensorflow as tf
+
         return tf.image.ssim(
-            tf.cast(y, tf.float32), tf.cast(fake, tf.float32), max_val=255.0
+            tf.cast(batch.y, tf.float32), tf.cast(batch.fake, tf.float32), max_val=255.0
         ).numpy()

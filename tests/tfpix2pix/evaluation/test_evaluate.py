@@ -6,20 +6,23 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpix2pix.evaluation import L1, evaluate
+from tfpix2pix.evaluation import L1, Evaluator, evaluate
 
 
-class Recorder:
+class Recorder(Evaluator):
     name = "recorder"
 
     def __init__(self):
+        super().__init__()
         self.batches = []
 
-    def update(self, y, fake):
-        self.batches.append((y, fake))
+    def per_image(self, batch):
+        self.batches.append((batch.y, batch.fake))
+        return {"images": np.ones(len(batch))}
 
-    def result(self):
-        return float(len(self.batches))
+    @classmethod
+    def score(cls, sums, count):
+        return {"recorder": sums["images"]}
 
 
 def batches(*sizes: int) -> list[tuple[tf.Tensor, tf.Tensor]]:
@@ -55,7 +58,7 @@ def test_images_and_progress_are_counted():
 def test_every_evaluator_gets_8_bit_targets_and_pictures():
     recorders = [Recorder(), Recorder()]
     found = evaluate(recorders[:1], batches(2, 1), lambda x, positions: x)
-    assert found == {"recorder": 2.0, "images": 3}
+    assert found == {"recorder": 3.0, "images": 3}
     evaluate(recorders[1:], batches(2, 1), lambda x, positions: x + 0.5)
     for recorder, level in zip(recorders, (0, 64), strict=True):
         y = np.concatenate([pair[0] for pair in recorder.batches])

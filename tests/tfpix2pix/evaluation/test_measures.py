@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from tfpix2pix.evaluation import L1, PSNR, SSIM
+from tfpix2pix.evaluation import L1, PSNR, SSIM, Batch
 
 
 def pictures(count: int, noise: float, channels: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -25,8 +25,16 @@ def pictures(count: int, noise: float, channels: int = 3) -> tuple[np.ndarray, n
 
 
 def measure(evaluator, y, fake) -> float:
-    evaluator.update(y, fake)
-    return evaluator.result()
+    evaluator.update(batch(y, fake))
+    return value(evaluator)
+
+
+def batch(y, fake) -> Batch:
+    return Batch([str(i) for i in range(len(y))], y, fake)
+
+
+def value(evaluator) -> float:
+    return evaluator.result()[evaluator.name]
 
 
 def constant(*levels: int) -> np.ndarray:
@@ -112,21 +120,21 @@ def test_equal_pictures_get_the_best_value(evaluator, best):
 def test_a_smaller_last_batch_changes_nothing(evaluator):
     y, fake = pictures(5, 10.0)
     whole, parts = evaluator(), evaluator()
-    whole.update(y, fake)
+    whole.update(batch(y, fake))
     for start in (0, 2, 4):
-        parts.update(y[start : start + 2], fake[start : start + 2])
+        parts.update(batch(y[start : start + 2], fake[start : start + 2]))
     single = [measure(evaluator(), y[i : i + 1], fake[i : i + 1]) for i in range(5)]
-    assert parts.result() == pytest.approx(whole.result(), rel=1e-6)
-    assert parts.result() == pytest.approx(np.mean(single), rel=1e-6)
+    assert value(parts) == pytest.approx(value(whole), rel=1e-6)
+    assert value(parts) == pytest.approx(np.mean(single), rel=1e-6)
     # The mean of the batches' means would be another number.
     assert np.mean([np.mean(single[:2]), np.mean(single[2:4]), single[4]]) != pytest.approx(
-        whole.result(), rel=1e-3
+        value(whole), rel=1e-3
     )
 
 
 @pytest.mark.parametrize("evaluator", [L1, PSNR, SSIM])
 def test_before_the_first_image_there_is_no_result(evaluator):
-    assert math.isnan(evaluator().result())
+    assert math.isnan(value(evaluator()))
 
 
 def test_names():
