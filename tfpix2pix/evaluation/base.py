@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from tfpix2pix.data import PairForm, Side
+from tfpix2pix.errors import UserError
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -77,10 +78,12 @@ class Evaluator(abc.ABC):
 
     name: ClassVar[str]
     needs: ClassVar[frozenset[str]] = frozenset()
-    """Of ``classes`` and ``samples``."""
+    """Of ``classes``, ``samples`` (two or more) and ``rgb`` (pictures of three channels)."""
     numbers_of: ClassVar[tuple[Number, ...]]
     additive: ClassVar[bool] = True
     """Whether numbers are a function of the (weighted) sums of the statistics over images."""
+    bootstrap_draws: ClassVar[int] = 1000
+    """How many bootstrap samples are worth their time."""
 
     def __init__(self) -> None:
         self._parts: list[dict[str, np.ndarray]] = []
@@ -103,7 +106,12 @@ class Evaluator(abc.ABC):
         raise NotImplementedError
 
     def update(self, batch: Batch) -> None:
-        """Takes in a batch."""
+        """Takes in a batch.
+
+        Raises:
+          UserError: the batch has not what the evaluator needs.
+        """
+        refuse(self.name, self.needs, batch)
         self._parts.append({k: np.asarray(v) for k, v in self.per_image(batch).items()})
 
     @property
@@ -141,6 +149,38 @@ class Evaluator(abc.ABC):
         """
         sums = {name: weighted_sums(weights, values) for name, values in statistics.items()}
         return cls.score(sums, weights.sum(axis=1))
+
+
+def refuse(name: str, needs: frozenset[str], batch: Batch) -> None:
+    """Raises UserError where a batch has not what an evaluator needs."""
+    if "classes" in needs and batch.classes is None:
+        raise UserError(no_classes(name))
+    if "samples" in needs and (batch.samples is None or len(batch.samples) < 2):
+        raise UserError(no_samples(name, 1 if batch.samples is None else len(batch.samples)))
+    if "rgb" in needs and batch.y.shape[-1] != 3:
+        raise UserError(no_rgb(name, batch.y.shape[-1]))
+
+
+def no_classes(name: str) -> str:
+    return (
+        f"--metrics={name}: it needs the class of every pixel, and the data set has no label "
+        "palette; name its palette with --label_palette, or leave the metric out"
+    )
+
+
+def no_samples(name: str, samples: int) -> str:
+    return (
+        f"--metrics={name}: it needs at least 2 samples per input, and there is {samples}; ask for "
+        "more with --samples=8, or leave the metric out"
+    )
+
+
+def no_rgb(name: str, channels: int) -> str:
+    plural = "channel" if channels == 1 else "channels"
+    return (
+        f"--metrics={name}: it is defined for RGB pictures, and these have {channels} {plural}; "
+        "leave the metric out"
+    )
 
 
 def weighted_sums(weights: np.ndarray, values: np.ndarray) -> np.ndarray:

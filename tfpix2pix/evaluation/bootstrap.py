@@ -8,7 +8,7 @@ import numpy as np
 
 from tfpix2pix.evaluation.base import Evaluator, Statistics
 
-DRAWS = 1000
+DRAWS = Evaluator.bootstrap_draws
 _BLOCK = 100  # draws at a time, so that the weights of ten thousand images stay small
 
 
@@ -31,16 +31,20 @@ def draws(images: int, count: int = DRAWS, seed: int = 0) -> Iterator[np.ndarray
 
 
 def resampled(
-    evaluator: type[Evaluator], statistics: Statistics, count: int = DRAWS, seed: int = 0
+    evaluator: type[Evaluator], statistics: Statistics, count: int | None = None, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """Every number of an evaluator on `count` samples of the images: ``[count]`` each."""
+    """Every number of an evaluator on `count` samples of the images: ``[count]`` each.
+
+    None takes the evaluator's own `bootstrap_draws`.
+    """
+    count = evaluator.bootstrap_draws if count is None else count
     images = len(next(iter(statistics.values())))
     blocks = [evaluator.measure(statistics, weights) for weights in draws(images, count, seed)]
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
 def standard_errors(
-    evaluator: type[Evaluator], statistics: Statistics, count: int = DRAWS, seed: int = 0
+    evaluator: type[Evaluator], statistics: Statistics, count: int | None = None, seed: int = 0
 ) -> dict[str, float]:
     """The standard deviation of each number over bootstrap samples of the images.
 

@@ -1,0 +1,75 @@
+"""FCN-score: can a network that reads photos read the generated ones? (the paper's section 4.1)"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfpix2pix.errors import UserError
+from tfpix2pix.evaluation.base import Batch, Evaluator, Number, Statistics
+from tfpix2pix.evaluation.confusion import confusion, segmentation_scores
+
+if TYPE_CHECKING:
+    from tfpix2pix.scorer import Scorer
+
+_PARTS = ("per_pixel", "per_class", "iou")
+
+
+class FCNScore(Evaluator):
+    """How well a segmentation network, trained on real photos, finds the labels from which photos
+    were generated: per-pixel accuracy, per-class accuracy and class IoU (`segmentation_scores`),
+    and the same three for the real photos, which a perfect generator would reach.
+
+    The pixels of all images count together, as in the paper; void is ignored. Two confusion
+    matrices int32 ``[K, K + 1]`` are kept of an image: 1,056 bytes with 11 classes.
+
+    Args:
+      scorer: of `tfpix2pix.scorer`; anything with `palette`, `size` and `classes`.
+    """
+
+    name = "fcn"
+    needs = frozenset({"classes", "rgb"})
+    numbers_of = (
+        Number("fcn_per_pixel", "FCN per-pixel accuracy", "higher"),
+        Number("fcn_per_class", "FCN per-class accuracy", "higher"),
+        Number("fcn_iou", "FCN class IoU", "higher"),
+        Number("fcn_truth_per_pixel", "FCN per-pixel accuracy, truth"),
+        Number("fcn_truth_per_class", "FCN per-class accuracy, truth"),
+        Number("fcn_truth_iou", "FCN class IoU, truth"),
+    )
+
+    def __init__(self, scorer: Scorer) -> None:
+        super().__init__()
+        self.scorer = scorer
+
+    def per_image(self, batch: Batch) -> Statistics:
+        return {
+            "fake": self._confusion(batch.classes, batch.fake),
+            "truth": self._confusion(batch.classes, batch.y),
+        }
+
+    def _confusion(self, true: np.ndarray, photos: np.ndarray) -> np.ndarray:
+        height, width = photos.shape[1:3]
+        size = self.scorer.size
+        if (height, width) != (size, size):
+            raise UserError(
+                f"--scorer: it reads photos of {size}x{size}, and these are {width}x{height}; "
+                "train one at their size with `tfpix2pix train-scorer`"
+            )
+        found = self.scorer.classes(as_uint8(photos))
+        return confusion(true, found, self.scorer.palette).astype(np.int32)
+
+    @classmethod
+    def score(cls, sums: Statistics, count: float | np.ndarray) -> dict[str, np.ndarray]:
+        fake, truth = segmentation_scores(sums["fake"]), segmentation_scores(sums["truth"])
+        return {f"fcn_{part}": value for part, value in zip(_PARTS, fake, strict=True)} | {
+            f"fcn_truth_{part}": value for part, value in zip(_PARTS, truth, strict=True)
+        }
+
+
+def as_uint8(pictures: np.ndarray) -> np.ndarray:
+    """Pictures of values 0 to 255 (those of 16 bits have steps between) rounded to 8 bits."""
+    if pictures.dtype == np.uint8:
+        return pictures
+    return np.clip(np.rint(pictures), 0, 255).astype(np.uint8)
