@@ -1,0 +1,1 @@
+"""The paper's ablation tables, run again: `tfpix2pix reproduce`."""
