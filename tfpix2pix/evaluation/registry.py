@@ -1,0 +1,166 @@
+"""All evaluators by name, and which of them fit which data.
+
+Importable without TensorFlow, so that a wrong ``--metrics`` is refused in a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tfpix2pix.config import nearest
+from tfpix2pix.errors import UserError
+from tfpix2pix.evaluation.base import Evaluator, Number, no_classes, no_rgb, no_samples
+from tfpix2pix.evaluation.color import Color
+from tfpix2pix.evaluation.diversity import Diversity
+from tfpix2pix.evaluation.fcn import FCNScore
+from tfpix2pix.evaluation.fid import FID
+from tfpix2pix.evaluation.inception import Features, InceptionFeatures
+from tfpix2pix.evaluation.kid import KID
+from tfpix2pix.evaluation.l1 import L1
+from tfpix2pix.evaluation.l2 import L2
+from tfpix2pix.evaluation.labels import LabelsOut
+from tfpix2pix.evaluation.ms_ssim import MSSSIM
+from tfpix2pix.evaluation.psnr import PSNR
+from tfpix2pix.evaluation.sharpness import Sharpness
+from tfpix2pix.evaluation.ssim import SSIM
+
+if TYPE_CHECKING:
+    from tfpix2pix.data import PairForm, Palette
+    from tfpix2pix.scorer import Scorer
+
+EVALUATORS: dict[str, type[Evaluator]] = {
+    evaluator.name: evaluator
+    for evaluator in (
+        FCNScore, LabelsOut, Color, L1, L2, PSNR, SSIM, MSSSIM, Sharpness, Diversity, FID, KID,
+    )
+}  # fmt: skip
+"""In the order of tables."""
+
+ON_REQUEST = ("fid", "kid")
+"""What nobody gets unasked: they need a download, and thousands of images to mean something."""
+
+# Label images are colours that stand for something else: how they are spread over CIELAB, or how
+# steep they are, says nothing.
+_NOT_OF_LABELS = ("fcn", "color", "sharpness", *ON_REQUEST)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What of a data set and a call decides which evaluators fit.
+
+    Attributes:
+      channels: of the pictures that are measured.
+      palette: of the labels; None where there are none.
+      labels_out: whether the labels are the target.
+      samples: per input.
+      scorer: for FCN-scores; None where none was named.
+    """
+
+    channels: int
+    palette: Palette | None = None
+    labels_out: bool = False
+    samples: int = 1
+    scorer: Scorer | None = None
+
+    @classmethod
+    def of(cls, form: PairForm, samples: int = 1, scorer: Scorer | None = None) -> Kind:
+        """The kind of a data set's pairs."""
+        # Lab pairs are measured as the RGB pictures that they make.
+        channels = 3 if form.color_space == "lab" else form.y.channels
+        palette = form.x.palette or form.y.palette
+        return cls(channels, palette, form.label_side == "target", samples, scorer)
+
+
+def parse_metrics(text: str) -> list[str]:
+    """The names in ``--metrics=NAME,NAME``, each once, in the order of tables.
+
+    Raises:
+      UserError: a name that is none, or none at all.
+    """
+    names = [name.strip().lower().replace("-", "_") for name in text.split(",")]
+    names = [name for name in names if name]
+    known = ", ".join(EVALUATORS)
+    if not names:
+        raise UserError(f"--metrics={text}: no metric is named; expected some of {known}")
+    for name in names:
+        if name not in EVALUATORS:
+            hint = nearest(name, EVALUATORS) or f"; expected some of {known}"
+            raise UserError(f"--metrics={text}: there is no metric {name!r}{hint}")
+    return [name for name in EVALUATORS if name in names]
+
+
+def default_metrics(kind: Kind) -> list[str]:
+    """The names of what is measured unasked: all that fits the data, without `ON_REQUEST`."""
+    return [
+        name
+        for name in EVALUATORS
+        if name not in ON_REQUEST
+        and not (kind.labels_out and name in _NOT_OF_LABELS)
+        and not why_not(name, kind)
+    ]
+
+
+def why_not(name: str, kind: Kind) -> str:
+    """Why an evaluator cannot be used on a kind of data, in a sentence; empty where it can."""
+    needs = EVALUATORS[name].needs
+    if "classes" in needs and kind.palette is None:
+        return no_classes(name)
+    if "samples" in needs and kind.samples < 2:
+        return no_samples(name, kind.samples)
+    if "rgb" in needs and kind.channels != 3:
+        return no_rgb(name, kind.channels)
+    if name == "labels" and not kind.labels_out:
+        return (
+            "--metrics=labels: it judges generated label images, and here the labels are the "
+            "input; use --metrics=fcn with a --scorer, or leave the metric out"
+        )
+    if name == "fcn" and kind.labels_out:
+        return (
+            "--metrics=fcn: it judges photos generated from labels, and here the labels are the "
+            "target; use --metrics=labels, or leave the metric out"
+        )
+    if name == "fcn" and kind.scorer is None:
+        return (
+            "--metrics=fcn: it needs a trained scorer; train one with `tfpix2pix train-scorer` and "
+            "name it with --scorer, or leave the metric out"
+        )
+    return ""
+
+
+def make_evaluators(
+    names: Sequence[str], kind: Kind, features: Features | None = None
+) -> list[Evaluator]:
+    """The evaluators of these names, ready for batches.
+
+    Args:
+      names: of `EVALUATORS`.
+      kind: of the data; its palette and scorer are used.
+      features: for FID and KID, which share them; None for InceptionV3's.
+
+    Raises:
+      UserError: one of them does not fit the data, or InceptionV3's weights are not to be had.
+    """
+    for name in names:
+        reason = why_not(name, kind)
+        if reason:
+            raise UserError(reason)
+    if features is None and not set(ON_REQUEST).isdisjoint(names):
+        features = InceptionFeatures()
+    made: list[Evaluator] = []
+    for name in names:
+        if name == "fcn":
+            made.append(FCNScore(kind.scorer))
+        elif name == "labels":
+            made.append(LabelsOut(kind.palette))
+        elif name in ON_REQUEST:
+            made.append(EVALUATORS[name](features))
+        else:
+            made.append(EVALUATORS[name]())
+    return made
+
+
+def numbers_of(names: Sequence[str]) -> list[Number]:
+    """The numbers of these evaluators, in order, for tables."""
+    return [number for name in names for number in EVALUATORS[name].numbers_of]
