@@ -1,0 +1,72 @@
+"""The qualitative grids of the paper's figures 4 to 7 and 10: rows inputs, columns variants."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tfpix2pix.files import write_bytes
+from tfpix2pix.report import grids
+from tfpix2pix.reproduction.plan import Run
+from tfpix2pix.reproduction.tables import Table
+
+ROWS = 6  # inputs that a grid shows
+_JPEG_QUALITY = 85
+
+
+def columns_of(
+    table: Table, runs: Sequence[Run]
+) -> tuple[grids.FixedPairs, list[tuple[str, np.ndarray]]] | None:
+    """What the finished runs of a table's first seed made of the fixed val pairs.
+
+    Args:
+      table: whose rows become columns.
+      runs: of the reproduction.
+
+    Returns:
+      The pairs, at most `ROWS`, and by title the outputs, uint8 ``[N, H, W, C]``; None where no
+      run is finished.
+    """
+    fixed, columns = None, []
+    for row in table.rows:
+        run = next((r for r in runs if r.variant == row.variant and r.trained), None)
+        if run is None:
+            continue
+        pairs = grids.load_fixed(run.workdir)
+        outputs = grids.load_outputs(run.workdir, grids.sample_steps(run.workdir)[-1], pairs)
+        chosen = np.linspace(0, len(pairs) - 1, min(ROWS, len(pairs))).round().astype(int)
+        if fixed is None:
+            names = tuple(pairs.names[i] for i in chosen)
+            fixed = grids.FixedPairs(pairs.x[chosen], pairs.y[chosen], names)
+        columns.append((row.title, outputs[chosen]))
+    return None if fixed is None else (fixed, columns)
+
+
+def write_grids(table: Table, runs: Sequence[Run], folder: Path) -> np.ndarray | None:
+    """Writes both grids of a table, as far as its runs are.
+
+    ``grids/TABLE.png`` below `folder` shows input, variants and ground truth;
+    ``results/TABLE.jpg`` the generated images alone, so that it can be shown where the data set's
+    own images must not be.
+
+    Returns:
+      The whole grid, uint8 ``[height, width, 3]``; None where no run is finished.
+    """
+    found = columns_of(table, runs)
+    if found is None:
+        return None
+    fixed, columns = found
+    titles, outputs = zip(*columns, strict=True)
+    whole = grids.picture_grid([fixed.x, fixed.y, *outputs], ["Input", "Ground truth", *titles])
+    (folder / "grids").mkdir(parents=True, exist_ok=True)
+    grids.save_png(folder / "grids" / f"{table.name}.png", whole)
+    buffer = io.BytesIO()
+    Image.fromarray(grids.picture_grid(outputs, titles)).save(
+        buffer, "JPEG", quality=_JPEG_QUALITY, optimize=True
+    )
+    write_bytes(folder / "results" / f"{table.name}.jpg", buffer.getvalue())
+    return whole
