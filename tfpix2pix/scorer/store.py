@@ -1,0 +1,224 @@
+"""A trained scorer and its folder: ``scorer.json`` (what it is) and ``weights.npz``."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfpix2pix.data.palette import Palette, parse_palette
+from tfpix2pix.errors import UserError
+from tfpix2pix.files import write_bytes, write_json
+
+FACTS, WEIGHTS, KIND = "scorer.json", "weights.npz", "tfpix2pix scorer"
+
+
+class Scorer:
+    """FCN-8s with the weights of a trained scorer. TensorFlow is imported when it first runs.
+
+    Args:
+      facts: what ``scorer.json`` holds.
+      weights: by name, as `tfpix2pix.models.weights.named_weights` has them.
+
+    Raises:
+      ValueError: the facts describe no scorer; says why, without a full stop.
+    """
+
+    def __init__(self, facts: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> None:
+        try:
+            self.palette: Palette = parse_palette(json.dumps(facts["palette"]))
+            self.size, self.width = int(facts["size"]), int(facts["width"])
+            self.init = str(facts["init"])
+            self.val: dict[str, Any] = dict(facts["val"])
+            self.val["per_pixel"], self.val["per_class"], self.val["iou"], self.val["images"]
+        except KeyError as error:
+            raise ValueError(f"it lacks {error}") from None
+        except TypeError as error:
+            raise ValueError(str(error)) from None
+        self.facts = dict(facts)
+        self.weights = dict(weights)
+        self.identity = identity_of(weights)
+        self._read: Callable[[np.ndarray], np.ndarray] | None = None
+
+    def classes(self, photos: np.ndarray) -> np.ndarray:
+        """The class of every pixel.
+
+        Every photo is read by itself, so that its classes are the same, bit for bit, whatever
+        else stands in the batch.
+
+        Args:
+          photos: uint8 ``[B, size, size, 3]``, RGB.
+
+        Returns:
+          uint8 ``[B, size, size]``, class numbers of `palette`, never one that is void.
+
+        Raises:
+          ValueError: photos of another shape or type.
+        """
+        photos = np.asarray(photos)
+        if photos.dtype != np.uint8 or photos.shape[1:] != (self.size, self.size, 3):
+            raise ValueError(
+                f"expected uint8 [B, {self.size}, {self.size}, 3], got {photos.dtype} "
+                f"{list(photos.shape)}"
+            )
+        if self._read is None:
+            self._read = self._reader()
+        found = np.empty(photos.shape[:3], np.uint8)
+        for index in range(len(photos)):
+            found[index] = self._read(photos[index : index + 1])[0]
+        return found
+
+    def check(self, palette: Palette | None, size: int) -> None:
+        """Whether it can judge photos of this size whose labels are of this palette.
+
+        Raises:
+          UserError: it was trained for another palette or size.
+        """
+        if palette is None or _meaning(palette) != _meaning(self.palette):
+            found = "no palette" if palette is None else f"{palette.name!r} ({_counted(palette)})"
+            raise UserError(
+                f"the scorer was trained for the palette {self.palette.name!r} "
+                f"({_counted(self.palette)}) and the data set has {found}; give a scorer of the "
+                "same classes in the same order, from `tfpix2pix train-scorer`"
+            )
+        if size != self.size:
+            raise UserError(
+                f"the scorer was trained for images of {self.size} pixels and would be shown "
+                f"{size}; give a scorer from `tfpix2pix train-scorer --size={size}`"
+            )
+
+    def _reader(self) -> Callable[[np.ndarray], np.ndarray]:
+        import tensorflow as tf
+
+        from tfpix2pix.models.weights import named_weights
+        from tfpix2pix.scorer.fcn import fcn8s
+
+        numbers = np.flatnonzero(~self.palette.void)
+        network = fcn8s(len(numbers), self.width, vgg=self.init == "imagenet").model
+        for name, variable in named_weights(network).items():
+            variable.assign(self.weights[name])
+        return reader(network, tf.constant(numbers, tf.uint8))
+
+
+def reader(network: Any, numbers: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """``uint8 [B, H, W, 3]`` to class numbers, uint8 ``[B, H, W]``, by a network's scores.
+
+    Args:
+      network: photos in [-1, 1] to class scores.
+      numbers: of the palette's classes that are not void, uint8 ``[K]``.
+    """
+    import tensorflow as tf
+
+    @tf.function(reduce_retracing=True)
+    def read(photos: tf.Tensor) -> tf.Tensor:
+        scores = network(tf.cast(photos, tf.float32) / 127.5 - 1.0, training=False)
+        return tf.gather(numbers, tf.argmax(scores, axis=-1, output_type=tf.int32))
+
+    return lambda photos: read(tf.constant(photos, tf.uint8)).numpy()
+
+
+# === The folder ===
+
+
+def save_scorer(
+    folder: str | os.PathLike[str], facts: Mapping[str, Any], weights: Mapping[str, np.ndarray]
+) -> Scorer:
+    """Writes a scorer, the weights first, so that where there is a ``scorer.json`` it is whole."""
+    content = io.BytesIO()
+    np.savez(content, **weights)
+    write_bytes(Path(folder) / WEIGHTS, content.getvalue())
+    facts = {"kind": KIND, **facts, "weights_sha256": identity_of(weights)}
+    facts["sha256"] = _digest(facts)
+    write_json(Path(folder) / FACTS, facts)
+    return Scorer(facts, weights)
+
+
+def load_scorer(path: str | os.PathLike[str]) -> Scorer:
+    """Reads a scorer; TensorFlow is not needed for that.
+
+    Args:
+      path: the folder that `tfpix2pix train-scorer` wrote.
+
+    Raises:
+      UserError: it is none, is not trained to its end, or was damaged.
+    """
+    folder = Path(path).expanduser()
+    try:
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{folder}: {_why_none(folder)}") from None
+    except OSError as error:
+        raise UserError(f"{folder / FACTS} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{folder / FACTS} is not valid JSON ({error}); {_MEND}") from None
+    if not isinstance(facts, dict) or facts.get("kind") != KIND:
+        raise UserError(f"{folder / FACTS} describes no scorer of tfpix2pix; {_MEND}")
+    if facts.get("sha256") != _digest(facts):
+        raise UserError(f"{folder / FACTS} was changed after it was written; {_MEND}")
+    weights = _read_weights(folder / WEIGHTS)
+    try:
+        scorer = Scorer(facts, weights)
+    except ValueError as error:
+        raise UserError(f"{folder / FACTS} cannot be used ({error}); {_MEND}") from None
+    if scorer.identity != facts.get("weights_sha256"):
+        raise UserError(f"{folder / WEIGHTS} holds other weights than {FACTS} names; {_MEND}")
+    return scorer
+
+
+_MEND = "restore it, or train a scorer again into a new folder with `tfpix2pix train-scorer`"
+
+
+def _why_none(folder: Path) -> str:
+    if not folder.exists():
+        return "no such folder; give one that `tfpix2pix train-scorer` wrote"
+    if not folder.is_dir():
+        return "a file, where the folder of a scorer was expected"
+    if (folder / "training.json").exists():
+        return (
+            "this scorer is not trained to its end; run its `tfpix2pix train-scorer` command again"
+        )
+    return f"no {FACTS} there, so it is no scorer; give a folder of `tfpix2pix train-scorer`"
+
+
+def _read_weights(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; {_MEND}") from None
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:120]
+        raise UserError(f"{path} is damaged ({reason}); {_MEND}") from None
+
+
+def _digest(facts: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of the facts but itself, so that a mistyped width is no riddle later."""
+    rest = {key: value for key, value in facts.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def identity_of(weights: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 (hex) of weights: names, shapes and values, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        values = np.ascontiguousarray(weights[name], "<f4")
+        digest.update(f"{name}\0{values.shape}\0".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def _meaning(palette: Palette) -> list[tuple[Any, ...]]:
+    """What must agree: neither a palette's name nor the values of index maps matter here."""
+    return [(label.name, label.color, label.void) for label in palette.classes]
+
+
+def _counted(palette: Palette) -> str:
+    return f"{len(palette)} classes, {int(palette.void.sum())} of them void"
