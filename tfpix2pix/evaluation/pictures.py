@@ -1,0 +1,129 @@
+"""Where the pictures that an evaluation judges come from: a network, or a folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from tfpix2pix.errors import UserError
+
+if TYPE_CHECKING:
+    from tfpix2pix.data import PairForm
+    from tfpix2pix.inference import Translator
+
+
+class Pictures(Protocol):
+    """Generated pictures of a split, one pair after the other."""
+
+    form: PairForm
+    """Of the pairs: it says what the pictures are."""
+
+    samples: int
+    """How many there are for each input."""
+
+    def of(self, name: str, x: np.ndarray) -> list[np.ndarray]:
+        """The pictures of one pair, as their files hold them.
+
+        Args:
+          name: the pair's.
+          x: its input, float32 ``[H, W, C_in]`` in [-1, 1].
+
+        Returns:
+          `samples` arrays ``[H, W, C]`` as `PairForm.result` gives them.
+
+        Raises:
+          UserError: there is none that can be used.
+        """
+
+    def facts(self) -> dict[str, Any]:
+        """JSON-able facts on how they are made."""
+
+
+class Generated:
+    """What `tfpix2pix translate` makes of the inputs, at their size, with the same seed.
+
+    Each is made in a batch of its own: in a larger one the last bits of a convolution may differ,
+    and a picture's levels with them.
+
+    Args:
+      translator: of a run, an export or a server.
+      size: height and width of the inputs, for the check of exports of a fixed size.
+      seed: of the noise z of every input's first sample; sample k has seed + k.
+      samples: for each input.
+      deterministic: no noise.
+
+    Raises:
+      UserError: the network takes no inputs of this size, or has no noise to draw samples with.
+    """
+
+    def __init__(
+        self,
+        translator: Translator,
+        size: int,
+        *,
+        seed: int = 0,
+        samples: int = 1,
+        deterministic: bool = False,
+    ) -> None:
+        self.translator, self.form = translator, translator.form
+        self.seed, self.samples, self.deterministic = seed, samples, deterministic
+        padded = size + -size % translator.stride
+        fixed = translator.network.image_size
+        if fixed is not None and fixed != (padded, padded):
+            raise UserError(
+                f"--size={size}: this export takes {fixed[1]}x{fixed[0]} only; give "
+                f"--size={fixed[0]}, or export with --image_size=any"
+            )
+        if samples > 1 and not self.noisy:
+            why, drop = "the network has no noise", "--samples"
+            if deterministic and translator.takes_noise:
+                why, drop = "--deterministic leaves the noise out", "one of the two"
+            raise UserError(
+                f"--samples={samples}: {why}, so all samples would be the same picture; drop {drop}"
+            )
+
+    @property
+    def noisy(self) -> bool:
+        """Whether seeds change the pictures."""
+        config = self.translator.config
+        return self.translator.takes_noise and not self.deterministic and config.dropout > 0
+
+    def of(self, name: str, x: np.ndarray) -> list[np.ndarray]:
+        from tfpix2pix.inference import pad
+
+        height, width = x.shape[:2]
+        padded = np.ascontiguousarray(pad(x, self.translator.stride)[None], np.float32)
+        made = []
+        for k in range(self.samples):
+            z = None
+            if self.translator.takes_noise:
+                z = self.translator.noise(padded, [self.seed + k], self.deterministic)
+            y = self.translator.network(padded, z)[0, :height, :width]
+            made.append(self.form.result(x, y))
+        return made
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "samples": self.samples,
+            "seed": self.seed if self.translator.takes_noise else None,
+            "deterministic": self.deterministic or not self.translator.takes_noise,
+            "step": self.translator.step,
+            "checkpoint": self.translator.checkpoint,
+        }
+
+
+def file_levels(form: PairForm, picture: np.ndarray) -> np.ndarray:
+    """A result as its file holds it, on the scale 0 to 255: `PairForm.levels` from the file's side.
+
+    Args:
+      form: of the pairs.
+      picture: ``[H, W, C]`` as `PairForm.result` gives it.
+
+    Returns:
+      uint8, or float64 where the target has other steps than whole levels.
+    """
+    side = form.y
+    if form.color_space == "lab" or (side.dtype == "uint8" and side.whole_scale):
+        return picture
+    return (picture.astype(np.float64) - side.low) * (255.0 / (side.high - side.low))

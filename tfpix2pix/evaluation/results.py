@@ -1,0 +1,244 @@
+"""What an evaluation found, and its two files.
+
+``metrics.json`` holds the numbers, their standard errors and what was scored on what;
+``statistics.npz`` every image's statistics and name, from which models can be compared later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfpix2pix import __version__
+from tfpix2pix.errors import UserError
+from tfpix2pix.evaluation.base import Evaluator, Number
+from tfpix2pix.evaluation.bootstrap import standard_errors
+from tfpix2pix.files import existing_place, write_bytes, write_json
+
+if TYPE_CHECKING:
+    from tfpix2pix.evaluation.ranking import Ranking, Strip
+
+METRICS, STATISTICS, PAGE = "metrics.json", "statistics.npz", "evaluation.html"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Single images by one number: every image's, and the pictures at both ends."""
+
+    number: Number
+    values: Sequence[float]
+    best: Sequence[Strip] = ()
+    worst: Sequence[Strip] = ()
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Numbers over the images of a split.
+
+    Attributes:
+      numbers: by name; NaN where one has no value.
+      errors: the bootstrap standard error of each over images; NaN where there is none.
+      names: of the pairs.
+      statistics: evaluator name -> statistic -> array ``[images, ...]``.
+      facts: JSON-able: what was scored, data set, split, size, seed, scorer, versions.
+      ranked: for the page; None of a saved evaluation, whose pictures are not kept.
+    """
+
+    numbers: dict[str, float]
+    errors: dict[str, float]
+    names: tuple[str, ...]
+    statistics: dict[str, dict[str, np.ndarray]]
+    facts: dict[str, Any] = field(default_factory=dict)
+    ranked: Ranked | None = None
+
+    @classmethod
+    def of(
+        cls,
+        evaluators: Sequence[Evaluator],
+        names: Sequence[str],
+        facts: Mapping[str, Any],
+        ranking: Ranking | None = None,
+    ) -> Evaluation:
+        """The evaluation of evaluators that have seen all images."""
+        numbers: dict[str, float] = {}
+        errors: dict[str, float] = {}
+        statistics = {}
+        for evaluator in evaluators:
+            statistics[evaluator.name] = evaluator.statistics
+            numbers.update(evaluator.result())
+            errors.update(standard_errors(type(evaluator), evaluator.statistics))
+        ranked = ranking and Ranked(ranking.number, ranking.values, ranking.best, ranking.worst)
+        return cls(numbers, errors, tuple(names), statistics, dict(facts), ranked)
+
+    @property
+    def images(self) -> int:
+        return len(self.names)
+
+    def rows(self) -> list[tuple[Number, float, float]]:
+        """(what, value, standard error) of every number, for tables."""
+        from tfpix2pix.evaluation.registry import EVALUATORS
+
+        known = {n.name: n for name in self.statistics for n in EVALUATORS[name].numbers_of}
+        return [
+            (known.get(name, Number(name, name)), value, self.errors.get(name, math.nan))
+            for name, value in self.numbers.items()
+        ]
+
+    # === Files ===
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Writes ``statistics.npz``, ``evaluation.html`` and ``metrics.json``; returns the folder.
+
+        Each file is replaced in one step, the last of them names the others by their content, so
+        that an interrupted call is noticed when they are loaded.
+
+        Raises:
+          UserError: the folder holds something else.
+          OSError: it cannot be written.
+        """
+        from tfpix2pix.report.evaluation_page import render_evaluation
+
+        folder = Path(folder)
+        check_output(folder)
+        packed = self._packed()
+        page = render_evaluation(self)
+        content = {**self.facts, **self._numbers_json()}
+        content["statistics_sha256"] = hashlib.sha256(packed).hexdigest()
+        folder.mkdir(parents=True, exist_ok=True)
+        write_bytes(folder / STATISTICS, packed)
+        write_bytes(folder / PAGE, page.encode("utf-8", "replace"))
+        write_json(folder / METRICS, {"format": FORMAT, **content})
+        return folder
+
+    def _numbers_json(self) -> dict[str, Any]:
+        return {
+            "numbers": {k: _finite(v) for k, v in self.numbers.items()},
+            "standard_errors": {k: _finite(v) for k, v in self.errors.items()},
+        }
+
+    def _packed(self) -> bytes:
+        arrays = {
+            f"{evaluator}/{name}": values
+            for evaluator, some in self.statistics.items()
+            for name, values in some.items()
+        }
+        content = io.BytesIO()
+        np.savez_compressed(content, names=np.array(self.names, np.str_), **arrays)
+        return content.getvalue()
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Evaluation:
+        """Reads a saved evaluation; its pictures are not kept.
+
+        Raises:
+          UserError: there is none, or its files are damaged or not of one evaluation.
+        """
+        folder = Path(folder)
+        content = _read_json(folder / METRICS)
+        names, statistics = _read_statistics(folder / STATISTICS, content["statistics_sha256"])
+        numbers, errors = (
+            {k: math.nan if v is None else float(v) for k, v in content[key].items()}
+            for key in ("numbers", "standard_errors")
+        )
+        taken = ("format", "numbers", "standard_errors", "statistics_sha256")
+        facts = {key: value for key, value in content.items() if key not in taken}
+        return cls(numbers, errors, names, statistics, facts)
+
+
+def check_output(folder: Path) -> None:
+    """Raises UserError where a folder to write to is none, or holds other things than results."""
+    place = existing_place(folder)
+    if not place.is_dir():
+        raise UserError(f"--output={folder}: {place} is a file; give a folder, or a new name")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise UserError(
+            f"--output={folder} cannot be written (no permission for {place}); give a folder that "
+            "you may write to"
+        )
+    own = {METRICS, STATISTICS, PAGE}
+    if folder.is_dir():
+        there = {entry.name for entry in folder.iterdir() if not entry.name.endswith(".tmp")}
+        if there and not there & own:
+            raise UserError(
+                f"--output={folder} holds other files ({min(there)}) and no {METRICS}; give a new "
+                "or empty folder"
+            )
+
+
+def versions() -> dict[str, str]:
+    """Of what the numbers depend on."""
+    import tensorflow as tf
+
+    return {"tfpix2pix": __version__, "tensorflow": tf.__version__, "numpy": np.__version__}
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.parent.is_dir():
+        raise UserError(f"{path.parent}: no such folder; give one that `tfpix2pix evaluate` wrote")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"{path.parent} holds no {METRICS}; give a folder that `tfpix2pix evaluate` wrote"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is damaged ({error}); evaluate again") from None
+    good = isinstance(content, dict) and content.get("format") == FORMAT
+    good = good and isinstance(content.get("statistics_sha256"), str)
+    for key in ("numbers", "standard_errors"):
+        good = good and isinstance(content.get(key), dict)
+        good = good and all(
+            v is None or (isinstance(v, (int, float)) and not isinstance(v, bool))
+            for v in content[key].values()
+        )
+    if not good:
+        raise UserError(
+            f"{path} is no file of this version of `tfpix2pix evaluate`; evaluate again"
+        )
+    return content
+
+
+def _read_statistics(
+    path: Path, sha256: str
+) -> tuple[tuple[str, ...], dict[str, dict[str, np.ndarray]]]:
+    try:
+        packed = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing beside its {METRICS}; evaluate again") from None
+    if hashlib.sha256(packed).hexdigest() != sha256:
+        raise UserError(
+            f"{path} is not of the evaluation of its {METRICS} (it is damaged, or a call was "
+            "interrupted between the two); evaluate again"
+        )
+    statistics: dict[str, dict[str, np.ndarray]] = {}
+    try:
+        with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
+            names = arrays["names"]
+            if names.dtype.kind != "U" or names.ndim != 1:
+                raise ValueError("names are no texts")
+            for key in arrays.files:
+                if key == "names":
+                    continue
+                evaluator, slash, name = key.partition("/")
+                values = arrays[key]
+                if not slash or values.dtype.kind not in "biuf" or len(values) != len(names):
+                    raise ValueError(f"{key} holds no numbers of {len(names)} images")
+                statistics.setdefault(evaluator, {})[name] = values
+    except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} is damaged ({error}); evaluate again") from None
+    return tuple(map(str, names)), statistics

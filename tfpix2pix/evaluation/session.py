@@ -1,0 +1,300 @@
+"""An evaluation from beginning to end: a split's pairs, generated pictures, numbers with errors.
+
+translator = tfpix2pix.load("runs/sample")
+evaluation = evaluate_model(translator, open_source(translator.config), [L1(), SSIM()])
+print(evaluation.numbers["l1"], evaluation.errors["l1"])
+evaluation.save("runs/sample/evaluation/val")
+
+Pictures stream: what is kept of each is its statistics, and a few best and worst for the page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfpix2pix.errors import UserError
+from tfpix2pix.evaluation.base import Batch, Evaluator
+from tfpix2pix.evaluation.fcn import as_uint8
+from tfpix2pix.evaluation.pictures import Generated, Pictures, file_levels
+from tfpix2pix.evaluation.predictions import Predictions
+from tfpix2pix.evaluation.ranking import Strip, ranking_of
+from tfpix2pix.evaluation.results import Evaluation, versions
+
+if TYPE_CHECKING:
+    from tfpix2pix.data import PairForm, PairSource, PairStore, Side
+    from tfpix2pix.inference import Translator
+
+Progress = Callable[[int, int], None]
+"""Called as ``progress(done, total)`` in images."""
+
+BATCH = 8  # images that evaluators are shown at a time
+
+
+def evaluate_model(
+    translator: Translator,
+    source: PairSource,
+    evaluators: Sequence[Evaluator],
+    *,
+    split: str = "val",
+    size: int | None = None,
+    samples: int = 1,
+    limit: int = 0,
+    seed: int = 0,
+    deterministic: bool = False,
+    labels: PairSource | None = None,
+    rank_by: str | None = None,
+    model: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Scores a run, an export or a server on a split.
+
+    Args:
+      translator: of `tfpix2pix.load` or `tfpix2pix.export`.
+      source: the data set, of the form that the translator was trained on.
+      evaluators: the measures, fresh.
+      split: train, val or test.
+      size: height and width that pairs are resized to; None for the run's crop size.
+      samples: pictures for each input, of the seeds `seed`, `seed` + 1, ...; measures are taken on
+        the first, diversity on all.
+      limit: only the first `limit` pairs; 0 for all.
+      seed: of the noise z, as `Translator.translate` takes it.
+      deterministic: no noise.
+      labels: the same data set opened with a label palette, for the classes of pairs whose own
+        form has none.
+      rank_by: the number by which best and worst are chosen; None for l1 or the first there is.
+      model: facts to record on what is scored, such as its path.
+      progress: told how far it is.
+
+    Returns:
+      Numbers, standard errors and statistics of the pictures as their files would hold them: what
+      `tfpix2pix translate` makes of the inputs at that size.
+
+    Raises:
+      UserError: an empty split, data of another form, a metric that does not fit them.
+    """
+    check_form(translator.form, source)
+    size = size or translator.config.crop_size
+    pictures = Generated(translator, size, seed=seed, samples=samples, deterministic=deterministic)
+    return _Session(pictures, source, evaluators, split, size, limit, labels, rank_by).run(
+        model, progress
+    )
+
+
+def evaluate_predictions(
+    folder: str | os.PathLike[str],
+    source: PairSource,
+    evaluators: Sequence[Evaluator],
+    *,
+    split: str = "val",
+    size: int | None = None,
+    limit: int = 0,
+    labels: PairSource | None = None,
+    rank_by: str | None = None,
+    model: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Scores a folder of pictures, whoever made them; see `evaluate_model` and `Predictions`.
+
+    Args:
+      folder: a picture for each pair, of its name.
+      size: height and width that pictures and pairs are resized to; None for the pictures' own.
+
+    Raises:
+      UserError: as `evaluate_model`; names that do not match, pictures that cannot be read.
+    """
+    check_split(source, split)
+    pictures = Predictions(folder, source, split, size, limit)
+    model = {"path": os.fspath(folder), **(model or {})}
+    return _Session(pictures, source, evaluators, split, pictures.size, limit, labels, rank_by).run(
+        model, progress
+    )
+
+
+def check_split(source: PairSource, split: str) -> None:
+    """Raises UserError where a data set has no pairs in a split."""
+    if not source.count(split):
+        there = [name for name in ("train", "val", "test") if source.count(name)]
+        raise UserError(
+            f"{source.name}: its {split} split is empty; give --split={' or '.join(there)}, or "
+            f"add pairs to {split}/"
+        )
+
+
+def check_form(form: PairForm, source: PairSource) -> None:
+    """Raises UserError where a data set's pairs are not what a model was trained on."""
+    found = source.form
+    if found.color_space == form.color_space and all(
+        _alike(one, other) for one, other in ((form.x, found.x), (form.y, found.y))
+    ):
+        return
+    raise UserError(
+        f"{source.name}: its pairs are {found.describe()}, and the model was trained on "
+        f"{form.describe()}; give the data set, the --direction and the palette that it knows"
+    )
+
+
+def _alike(one: Side, other: Side) -> bool:
+    # A run's config keeps nine digits of a range that was found in float images.
+    ranges = np.allclose((one.low, one.high), (other.low, other.high), rtol=1e-6)
+    return ranges and replace(one, low=0.0, high=1.0) == replace(other, low=0.0, high=1.0)
+
+
+class _Session:
+    """One walk over a split."""
+
+    def __init__(
+        self,
+        pictures: Pictures,
+        source: PairSource,
+        evaluators: Sequence[Evaluator],
+        split: str,
+        size: int,
+        limit: int,
+        labels: PairSource | None,
+        rank_by: str | None,
+    ) -> None:
+        from tfpix2pix.data import open_store
+
+        check_split(source, split)
+        self.pictures, self.source, self.evaluators = pictures, source, list(evaluators)
+        self.split, self.size, self.form = split, size, pictures.form
+        self.ranking = ranking_of(self.evaluators, rank_by)
+        # Each pair is needed once, so that keeping them decoded would be of no use.
+        self.store = open_store(source, split, size=size, cache="none")
+        self.label_form = self.form
+        self.label_store: PairStore | None = None
+        if labels is not None:
+            self.label_form = labels.form
+            self.label_store = open_store(labels, split, size=size, cache="none")
+            _check_same_pairs(self.store, self.label_store)
+        self.total = min(limit or self.store.count, self.store.count)
+        self.names = [self.store.pair_name(i) for i in range(self.total)]
+
+    def run(self, model: Mapping[str, Any] | None, progress: Progress | None) -> Evaluation:
+        digests = {"targets": hashlib.sha256(), "pictures": hashlib.sha256()}
+        done = 0
+        for x, batch in self._batches():
+            for evaluator in self.evaluators:
+                evaluator.update(batch)
+            digests["targets"].update(np.ascontiguousarray(batch.y))
+            digests["pictures"].update(np.ascontiguousarray(batch.fake))
+            if self.ranking is not None:
+                self._rank(x, batch)
+            done += len(batch)
+            if progress is not None:
+                progress(done, self.total)
+        made = self.pictures.facts()
+        step, checkpoint = made.pop("step"), made.pop("checkpoint")
+        facts = {
+            "model": {**(model or {}), "step": step, "checkpoint": checkpoint},
+            "dataset": {
+                "name": self.source.name,
+                "direction": self.source.direction,
+                **self.source.identity(),
+            },
+            "split": self.split,
+            "images": done,
+            "size": self.size,
+            **made,
+            "targets_sha256": digests["targets"].hexdigest(),
+            "pictures_sha256": digests["pictures"].hexdigest(),
+            "scorer": _scorer_facts(self.evaluators),
+            "classes": self._class_names(),
+            "versions": versions(),
+        }
+        return Evaluation.of(self.evaluators, self.names, facts, self.ranking)
+
+    def _batches(self) -> Iterator[tuple[np.ndarray, Batch]]:
+        """x and what evaluators see, batch by batch."""
+        import tensorflow as tf
+
+        from tfpix2pix.data import evaluation_batches, explain
+
+        def walk(store: PairStore) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+            batches = evaluation_batches(store, size=self.size, batch_size=BATCH, limit=self.total)
+            try:
+                for x, y in batches:
+                    yield x.numpy(), y.numpy()
+            except tf.errors.OpError as error:
+                raise explain(error, store) from None
+
+        label_pairs = walk(self.label_store) if self.label_store else None
+        done = 0
+        for x, y in walk(self.store):
+            names = self.names[done : done + len(x)]
+            drawn = [self.pictures.of(name, one) for name, one in zip(names, x, strict=True)]
+            samples = np.stack(  # [n, B, H, W, C]
+                [[file_levels(self.form, p) for p in some] for some in drawn], axis=1
+            )
+            classes = self._classes(*(next(label_pairs) if label_pairs else (x, y)))
+            yield (
+                x,
+                Batch(
+                    names,
+                    self.form.levels(x, y),
+                    samples[0],
+                    classes,
+                    samples if len(samples) > 1 else None,
+                ),
+            )
+            done += len(x)
+
+    def _classes(self, x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
+        """The class of every pixel of the label images, uint8 ``[B, H, W]``."""
+        if not self.label_form.label_side:
+            return None
+        is_input = self.label_form.label_side == "input"
+        side, image = (self.label_form.x, x) if is_input else (self.label_form.y, y)
+        return side.palette.to_classes(side.from_network(image))
+
+    def _class_names(self) -> list[str] | None:
+        from tfpix2pix.evaluation.confusion import counted_names
+
+        palette = self.label_form.x.palette or self.label_form.y.palette
+        return counted_names(palette) if palette is not None else None
+
+    def _rank(self, x: np.ndarray, batch: Batch) -> None:
+        def strip(i: int, value: float) -> Strip:
+            return Strip(
+                batch.names[i],
+                value,
+                self.form.picture_of_x(x[i]),
+                _shown(batch.fake[i]),
+                _shown(batch.y[i]),
+            )
+
+        self.ranking.add(len(batch), strip)
+
+
+def _shown(levels: np.ndarray) -> np.ndarray:
+    """Levels as a person sees them: uint8 ``[H, W, 1 or 3]``."""
+    return as_uint8(levels[..., :3] if levels.shape[-1] >= 3 else levels[..., :1])
+
+
+def _check_same_pairs(store: PairStore, other: PairStore) -> None:
+    names = [[s.pair_name(i) for i in range(s.count)] for s in (store, other)]
+    if names[0] != names[1]:
+        raise UserError(
+            f"{store.source.name}: with --label_palette it has other {store.split} pairs "
+            f"({len(names[1]):,}) than without ({len(names[0]):,}); leave the palette out"
+        )
+
+
+def _scorer_facts(evaluators: Sequence[Evaluator]) -> dict[str, Any] | None:
+    """Which network judged, and how good it is itself."""
+    for evaluator in evaluators:
+        scorer = getattr(evaluator, "scorer", None)
+        if scorer is not None:
+            return {
+                "identity": scorer.identity,
+                "palette": scorer.palette.name,
+                "size": scorer.size,
+                "val": dict(scorer.val),
+            }
+    return None
