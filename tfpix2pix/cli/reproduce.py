@@ -79,6 +79,13 @@ def add_flags(parser: Parser) -> None:
         "trained when it is needed]",
     )
     group.add_argument(
+        "--scorer_steps",
+        type=number(int),
+        default=0,
+        metavar="INT",
+        help="training steps of DIR/scorer; 0 for those of `tfpix2pix train-scorer` [0]",
+    )
+    group.add_argument(
         "--stage",
         default="all",
         metavar="|".join(_STAGES),
@@ -136,15 +143,34 @@ def _run(
     args: argparse.Namespace,
 ) -> int:
     from tfpix2pix.progress import say
+    from tfpix2pix.reproduction.publish import publish, read_metrics, verdicts
+    from tfpix2pix.reproduction.scoring import open_scorer, score_runs
     from tfpix2pix.reproduction.training import train_runs
 
     command = shlex.join(["tfpix2pix", *sys.argv[1:]])
-    diverged: list[Run] = []
-    if args.stage != "score":
+    scorer, diverged = None, []
+    scoring = args.stage != "train"
+    if scoring and any(table.evaluator == "fcn" for table in tables):
+        scorer = open_scorer(
+            plan, next(iter(sources.values())), args.scorer, stop, args.scorer_steps
+        )
+    if args.stage != "score" and stop.signal is None:
         diverged = train_runs(runs, sources, stop, command=command)
+    if scoring and stop.signal is None:
+        score_runs(runs, sources, scorer, stop)
+    if scoring and stop.signal is None:
+        facts = scorer and {"size": scorer.size, "val": scorer.val, "identity": scorer.identity}
+        for result in publish(plan, tables, runs, read_metrics(runs), facts, command):
+            say(f"\n{result.table.paper['number']}: {result.table.paper['title']}")
+            say(result.to_text())
+            say(verdicts(result))
+        say(f"\nresults: {plan.folder / 'results'}")
+        say(f"report: {plan.folder / 'report.html'}")
     if stop.signal is not None:
         say(f"stopped by {stop.signal.name}; everything is saved. To continue: {command}")
         return stop.exit_code
+    for run in diverged:
+        say(f"diverged: {run.workdir}")
     return 1 if diverged else 0
 
 

@@ -70,3 +70,30 @@ def write_grids(table: Table, runs: Sequence[Run], folder: Path) -> np.ndarray |
     )
     write_bytes(folder / "results" / f"{table.name}.jpg", buffer.getvalue())
     return whole
+
+
+def write_color_plot(table: Table, runs: Sequence[Run], folder: Path) -> None:
+    """Writes ``results/TABLE.png``: the log histograms of L, a and b of every row beside the
+    truth's (the paper's Figure 7), over all seeds that are scored."""
+    from tfpix2pix.errors import UserError
+    from tfpix2pix.evaluation.color import summed
+    from tfpix2pix.evaluation.results import Evaluation
+    from tfpix2pix.report.evaluation_plots import color_plot
+
+    models, truth = {}, None
+    for row in table.rows:
+        total: dict[str, np.ndarray] = {}
+        for run in runs:
+            if run.variant != row.variant:
+                continue
+            try:
+                statistics = Evaluation.load(run.evaluation).statistics["color"]
+            except (UserError, KeyError):  # not scored yet
+                continue
+            truth = truth or summed(statistics, "truth")
+            for axis, counts in summed(statistics, "fake").items():
+                total[axis] = total.get(axis, 0) + counts
+        if total:
+            models[row.title] = total
+    if truth is not None:
+        write_bytes(folder / "results" / f"{table.name}.png", color_plot(models, truth))

@@ -12,7 +12,7 @@ from typing import Any
 from tfpix2pix import __version__
 from tfpix2pix.files import write_bytes, write_json, write_text
 from tfpix2pix.report.html import templates
-from tfpix2pix.reproduction.pictures import write_grids
+from tfpix2pix.reproduction.pictures import write_color_plot, write_grids
 from tfpix2pix.reproduction.plan import Plan, Run
 from tfpix2pix.reproduction.results import Result, result_of, with_error
 from tfpix2pix.reproduction.tables import Table
@@ -72,6 +72,8 @@ def publish(
         write_json(folder / f"{table.name}.json", content)
         write_text(folder / f"{table.name}.md", result.to_markdown())
         grid = write_grids(table, own, plan.folder)
+        if table.evaluator == "color":
+            write_color_plot(table, own, plan.folder)
         results.append(result)
         sections.append(_section(result, own, grid, plan.folder))
     page = (

@@ -160,6 +160,17 @@ class Result:
             lines.append(f"| {' | '.join([row.title, *self.texts(row)])} |")
         return "\n".join(lines) + "\n"
 
+    def to_text(self) -> str:
+        """The table for a terminal; the paper's figures in brackets."""
+        rows = [["", *self.table.headings]]
+        for row in [*self.rows, *([self.truth] if self.truth else [])]:
+            rows.append([row.title, *self.texts(row)])
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        )
+
     def texts(self, row: ResultRow) -> list[str]:
         """The row's cells as text, ``0.612 ± 0.004 (0.66)``."""
         numbers = self.table.truth if row is self.truth else self.table.numbers

@@ -1,0 +1,128 @@
+"""Scores the finished runs of a reproduction, each once."""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from tfpix2pix.progress import ProgressLine, say
+from tfpix2pix.reproduction.plan import Plan, Run
+from tfpix2pix.reproduction.tables import PHOTO
+
+if TYPE_CHECKING:
+    from tfpix2pix.data import PairSource
+    from tfpix2pix.scorer import Scorer
+    from tfpix2pix.training.stop import StopRequest
+
+
+def open_scorer(
+    plan: Plan, source: PairSource, folder: str | None, stop: StopRequest, steps: int = 0
+) -> Scorer | None:
+    """The FCN that scores photographs: the given one, or the plan's own, trained where need be.
+
+    Args:
+      plan: of the reproduction.
+      source: the data set, either way round.
+      folder: of a scorer; None for ``DIR/scorer``.
+      stop: asked after every step of a training.
+      steps: of its training; 0 for what `tfpix2pix train-scorer` does.
+
+    Returns:
+      The scorer; None where its training was stopped.
+
+    Raises:
+      UserError: the given one is none, or one of another palette or size.
+    """
+    from pathlib import Path
+
+    from tfpix2pix.scorer import load_scorer
+    from tfpix2pix.scorer.settings import Settings, continued
+    from tfpix2pix.scorer.store import FACTS
+    from tfpix2pix.scorer.training import train_scorer
+
+    base, own = plan.base, plan.folder / "scorer"
+    if folder:
+        scorer = load_scorer(folder)
+    elif (own / FACTS).exists():
+        scorer = load_scorer(own)
+    else:
+        say(f"the scorer of photographs is trained first, in {own}")
+        data = {"dataset": Path(base.dataset).name, "label_palette": Path(base.label_palette).name}
+        settings = Settings(
+            data=data,
+            size=base.crop_size,
+            load_size=base.load_size,
+            seed=base.seed,
+            steps=steps,
+            **({"val_every": steps, "checkpoint_every": max(1, steps // 4)} if steps else {}),
+        )
+        outcome = train_scorer(
+            continued(own, settings) or settings,
+            own,
+            source,
+            stop=stop,
+            cache=base.cache,
+            data_dir=base.data_dir,
+        )
+        scorer = outcome.scorer
+        if scorer is None:
+            return None
+    scorer.check(source.form.x.palette or source.form.y.palette, base.crop_size)
+    return scorer
+
+
+def score_runs(
+    runs: Sequence[Run],
+    sources: Mapping[str, PairSource],
+    scorer: Scorer | None,
+    stop: StopRequest,
+) -> None:
+    """Evaluates every trained run on val, as `tfpix2pix evaluate` would; those that have been
+    are not evaluated again, unless by another scorer or before their last step."""
+    waiting = [run for run in runs if run.trained and not is_scored(run, scorer)]
+    for done, run in enumerate(waiting):
+        if stop.signal is not None:
+            return
+        say(f"scoring {done + 1:,} of {len(waiting):,}: {run.variant.key}, seed {run.seed}")
+        score_run(run, sources[run.variant.task], scorer)
+
+
+def score_run(run: Run, source: PairSource, scorer: Scorer | None) -> None:
+    """Evaluates one run into its ``evaluation/val``."""
+    import tensorflow as tf
+
+    from tfpix2pix.evaluation.registry import Kind, default_metrics, make_evaluators
+    from tfpix2pix.evaluation.session import evaluate_model
+    from tfpix2pix.inference import load
+
+    translator = load(run.workdir)
+    kind = Kind.of(source.form, scorer=scorer if run.variant.task == PHOTO else None)
+    evaluators = make_evaluators(default_metrics(kind), kind)
+    with ProgressLine("scoring", source.count("val"), "image") as line:
+        evaluation = evaluate_model(
+            translator,
+            source,
+            evaluators,
+            split="val",
+            size=run.config.crop_size,
+            progress=lambda done, _: line.show(done),
+        )
+    evaluation.save(run.evaluation)
+    tf.keras.backend.clear_session()
+    gc.collect()
+
+
+def is_scored(run: Run, scorer: Scorer | None) -> bool:
+    """Whether a run's scores are those of its last step, and of this scorer."""
+    try:
+        content = json.loads((run.evaluation / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    same_scorer = (
+        run.variant.task != PHOTO
+        or scorer is None
+        or (content.get("scorer") or {}).get("identity") == scorer.identity
+    )
+    return same_scorer and content.get("scored", {}).get("step") == run.steps_done
