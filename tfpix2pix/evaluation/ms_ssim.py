@@ -25,7 +25,10 @@ def scales(height: int, width: int) -> int:
 
 
 def power_factors(count: int) -> tuple[float, ...]:
-    """The exponents of the `count` finest scales, divided by their sum, so that they sum to 1."""
+    """The exponents of the `count` finest scales: all five as published (their sum is 1.0001),
+    fewer divided by their sum, so that they sum to 1."""
+    if count == len(POWERS):
+        return POWERS
     total = sum(POWERS[:count])
     return tuple(power / total for power in POWERS[:count])
 
@@ -36,7 +39,8 @@ class MSSSIM(MeanOverImages):
 
     Five scales need 176 pixels (161 with the rounding). Smaller pictures have as many scales as fit
     (`scales`), with the exponents of those divided by their sum: such values compare with each
-    other, not with those of five scales.
+    other, not with those of five scales. Structure that is negatively correlated over a whole
+    scale counts as 0, and so does then the picture.
     """
 
     name = "ms_ssim"

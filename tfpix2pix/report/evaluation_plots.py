@@ -54,7 +54,7 @@ def color_plot(
             place.grid(color="#dddddd", linewidth=0.6)
         axes[0].set_ylabel("log10 of the share of pixels")
         figure.legend(
-            *axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=4, frameon=False
+            *axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=5, frameon=False
         )
         return png()
 
@@ -92,7 +92,7 @@ def confusion_plot(matrix: np.ndarray, names: Sequence[str], title: str = "") ->
         axes.imshow(np.ma.masked_invalid(shares), cmap="Blues", vmin=0.0, vmax=1.0)
         axes.set_xticks(range(len(columns)), columns, rotation=90)
         axes.set_yticks(range(len(names)), names)
-        axes.set_xlabel("found")
+        axes.set_xlabel("found, in percent of the true class")
         axes.set_ylabel("true")
         if title:
             axes.set_title(title, fontsize=10)

@@ -1,0 +1,144 @@
+"""Which metrics there are, which fit which data, and how a wrong choice is refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tfpix2pix.data import PairForm, Side
+from tfpix2pix.data.label_classes import LabelClass, Palette
+from tfpix2pix.errors import UserError
+from tfpix2pix.evaluation.registry import (
+    EVALUATORS,
+    Kind,
+    default_metrics,
+    make_evaluators,
+    numbers_of,
+    parse_metrics,
+    why_not,
+)
+
+PALETTE = Palette("two", (LabelClass("a", (0, 0, 0), (0,)), LabelClass("b", (9, 9, 9), (1,))))
+PHOTO, LABELS = Side(3), Side(3, palette=PALETTE)
+ALWAYS = ["l1", "l2", "psnr", "ssim", "ms_ssim"]
+
+
+class Scorer:
+    palette, size = PALETTE, 8
+
+
+def test_the_registry_needs_no_tensorflow():
+    code = (
+        "import sys, tfpix2pix.evaluation.registry\n"
+        "slow = {'tensorflow', 'skimage', 'matplotlib', 'scipy'} & set(sys.modules)\n"
+        "sys.exit(str(slow) if slow else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_names_are_keys_in_the_order_of_tables():
+    assert [evaluator.name for evaluator in EVALUATORS.values()] == list(EVALUATORS)
+    assert list(EVALUATORS) == [
+        "fcn", "labels", "color", "l1", "l2", "psnr", "ssim", "ms_ssim", "sharpness", "diversity",
+        "fid", "kid",
+    ]  # fmt: skip
+    assert [n.name for n in numbers_of(["color", "l1"])] == ["color_l", "color_a", "color_b", "l1"]
+
+
+# === --metrics ===
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("l1", ["l1"]), ("ssim, l1,l1,", ["l1", "ssim"]), ("MS-SSIM,FID", ["ms_ssim", "fid"])],
+)
+def test_lists_of_metrics(text, names):
+    assert parse_metrics(text) == names
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("l1,ssmi", r"--metrics=l1,ssmi: there is no metric 'ssmi'; did you mean 'ssim'\?"),
+        ("lpips_of_nothing", "there is no metric .*; expected some of fcn, labels, color"),
+        ("", "--metrics=: no metric is named; expected some of fcn"),
+        (" , ", "no metric is named"),
+    ],
+)
+def test_what_is_no_metric_is_refused(text, sentence):
+    with pytest.raises(UserError, match=sentence):
+        parse_metrics(text)
+
+
+# === By default ===
+
+
+@pytest.mark.parametrize(
+    ("form", "more", "names"),
+    [
+        (PairForm(LABELS, PHOTO), {}, ["color", *ALWAYS, "sharpness"]),
+        (PairForm(LABELS, PHOTO), {"scorer": Scorer()}, ["fcn", "color", *ALWAYS, "sharpness"]),
+        (PairForm(PHOTO, LABELS), {"scorer": Scorer()}, ["labels", *ALWAYS]),
+        (PairForm(PHOTO, PHOTO), {"samples": 3}, ["color", *ALWAYS, "sharpness", "diversity"]),
+        (PairForm(PHOTO, Side(1)), {}, [*ALWAYS, "sharpness"]),
+        (
+            PairForm(Side(1, "float32"), Side(2, "float32"), color_space="lab"),
+            {},
+            ["color", *ALWAYS, "sharpness"],
+        ),
+    ],
+)
+def test_data_gets_the_metrics_that_fit_it(form, more, names):
+    kind = Kind.of(form, **more)
+    assert default_metrics(kind) == names
+    assert [evaluator.name for evaluator in make_evaluators(names, kind)] == names
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "sentence"),
+    [
+        ("fcn", Kind(3), "--metrics=fcn: .*no label palette; name its palette"),
+        ("labels", Kind(3), "--metrics=labels: .*no label palette"),
+        ("labels", Kind(3, PALETTE), "the labels are the input; use --metrics=fcn"),
+        ("fcn", Kind(3, PALETTE, labels_out=True), "the labels are the target; use --metrics=labe"),
+        ("fcn", Kind(3, PALETTE), "it needs a trained scorer; .*train-scorer"),
+        ("diversity", Kind(3), "at least 2 samples per input, and there is 1; .*--samples=8"),
+        ("color", Kind(1), "defined for RGB pictures, and these have 1 channel;"),
+        ("fid", Kind(4), "defined for RGB pictures, and these have 4 channels;"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_a_sentence(name, kind, sentence):
+    assert name not in default_metrics(kind)
+    with pytest.raises(UserError, match=sentence) as refused:
+        make_evaluators(["l1", name], kind)
+    assert "\n" not in str(refused.value)
+    assert str(refused.value) == why_not(name, kind)
+
+
+def test_evaluators_get_what_they_work_with():
+    def features(pictures):
+        return np.zeros((len(pictures), 4))
+
+    scorer = Scorer()
+    fcn, fid, kid = make_evaluators(
+        ["fcn", "fid", "kid"], Kind(3, PALETTE, scorer=scorer), features
+    )
+    assert fcn.scorer is scorer
+    assert fid.features is kid.features is features
+    (labels,) = make_evaluators(["labels"], Kind(3, PALETTE, labels_out=True))
+    assert labels.palette is PALETTE
+
+
+def test_fid_and_kid_share_one_network(monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        "tfpix2pix.evaluation.registry.InceptionFeatures", lambda: made.append(1) or "features"
+    )
+    fid, kid = make_evaluators(["fid", "kid"], Kind(3))
+    assert made == [1]
+    assert fid.features == kid.features == "features"
+    make_evaluators(["l1"], Kind(3))
+    assert made == [1]
