@@ -135,6 +135,23 @@ def _images(folder: Path, deep: bool) -> list[tuple[str, Path]]:
     ]
 
 
+def size_of_first(folder: str | os.PathLike[str]) -> int | None:
+    """The side of the first picture in a folder; None where there is no square one."""
+    from tfpix2pix.data import UnreadableImage
+    from tfpix2pix.data.images import image_size
+
+    folder = Path(folder).expanduser()
+    if not folder.is_dir():
+        return None
+    for _, path in _images(folder, deep=True)[:1]:
+        try:
+            height, width = image_size(path)
+        except UnreadableImage:
+            return None
+        return height if height == width else None
+    return None
+
+
 def _one_size(folder: Path, paths: list[Path]) -> int:
     from tfpix2pix.data.images import image_size
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tfpix2pix.evaluation.base import Number
     from tfpix2pix.evaluation.results import Evaluation
 
-_BETTER = {"higher": "higher is better", "lower": "lower is better", "": ""}
+BETTER = {"higher": "higher is better", "lower": "lower is better", "": ""}
 _BINS = 24
 _MATRICES = {
     ("fcn", "fake"): "The scorer on the generated pictures",
@@ -38,7 +38,7 @@ def render_evaluation(evaluation: Evaluation) -> str:
             summary=summary(evaluation),
             scorer=scorer_text(evaluation),
             rows=[
-                (n.title, shown(v, n), error_text(e, n), _BETTER[n.better])
+                (n.title, shown(v, n), error_text(e, n), BETTER[n.better])
                 for n, v, e in evaluation.rows()
             ],
             ranked=evaluation.ranked,

@@ -1,0 +1,390 @@
+"""``tfpix2pix evaluate``: how good are the pictures, in every measure of the paper?"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfpix2pix.cli.flags import Parser, add_boolean, add_field, number
+from tfpix2pix.cli.train import given_data_config
+from tfpix2pix.config import Config
+from tfpix2pix.errors import UserError
+from tfpix2pix.evaluation.data import FIELDS
+
+if TYPE_CHECKING:
+    from tfpix2pix.data import PairForm, PairSource
+    from tfpix2pix.evaluation.base import Evaluator
+    from tfpix2pix.evaluation.results import Evaluation
+    from tfpix2pix.inference import Translator
+
+USAGE = "tfpix2pix evaluate --workdir=RUN|--model=EXPORT|--predictions=FOLDER [--split=val]"
+DESCRIPTION = """\
+Scores a trained run, an export, or a folder of pictures on a split of a data set. The pictures are
+those of `tfpix2pix translate` with the same seed, measured as their files hold them. Every number
+has a standard error: the bootstrap over images.
+
+Writes OUTPUT/metrics.json, OUTPUT/evaluation.html, a page with the best and the worst pictures, and
+OUTPUT/statistics.npz, from which `tfpix2pix compare` tells whether two models differ."""
+
+SPLITS = ("train", "val", "test")
+SMALLEST, LARGEST = 16, 4096  # pixels; SSIM's window has 11
+_SOURCES = ("workdir", "model", "predictions")
+
+
+def add_flags(parser: Parser) -> None:
+    group = parser.add_argument_group("What to score (one of these is required)")
+    group.add_argument("--workdir", metavar="RUN", help="the folder of a trained run")
+    group.add_argument(
+        "--model",
+        metavar="EXPORT|URL",
+        help="the folder of an export, one of its .tflite or .onnx files, or a server, as "
+        "`tfpix2pix translate --model` takes them",
+    )
+    group.add_argument(
+        "--predictions",
+        metavar="FOLDER",
+        help="a folder of pictures, whoever made them, each named after its pair; needs --dataset",
+    )
+    group = parser.add_argument_group("By which measures")
+    group.add_argument(
+        "--metrics",
+        default="",
+        metavar="NAME,NAME",
+        help="of fcn, labels, color, l1, l2, psnr, ssim, ms_ssim, sharpness, diversity, fid, kid "
+        "[all that fit the data; fid and kid only by name]",
+    )
+    group.add_argument(
+        "--scorer",
+        metavar="FOLDER",
+        help="for fcn: what `tfpix2pix train-scorer` made of photos of the same size and labels",
+    )
+    group.add_argument(
+        "--rank_by",
+        metavar="NUMBER",
+        help="the number by which the page's best and worst pictures are chosen [l1]",
+    )
+    group = parser.add_argument_group("On what")
+    group.add_argument(
+        "--split", default="val", metavar="|".join(SPLITS), help="which pairs of the data set [val]"
+    )
+    group.add_argument(
+        "--size",
+        type=number(int),
+        default=0,
+        metavar="INT",
+        help="side to which all pictures are resized, pixels [the run's crop_size; the size of the "
+        "predictions]",
+    )
+    group.add_argument(
+        "--limit",
+        type=number(int),
+        default=0,
+        metavar="INT",
+        help="only the first pairs of the split, 0 for all [0]",
+    )
+    group.add_argument(
+        "--output",
+        metavar="FOLDER",
+        help="folder of the results, new or of an earlier call [RUN/evaluation/SPLIT; "
+        "evaluation/NAME-SPLIT for --model and --predictions]",
+    )
+    group = parser.add_argument_group("How the pictures are made")
+    group.add_argument(
+        "--checkpoint",
+        default="latest",
+        metavar="latest|best|STEP",
+        help="which weights of a run: the newest, the best by its val measure, or a step's "
+        "[latest]",
+    )
+    group.add_argument(
+        "--samples",
+        type=number(int),
+        default=1,
+        metavar="INT",
+        help="pictures for each input, with the seeds --seed, --seed + 1, ...; diversity needs 2 "
+        "or more, all else is measured on the first [1]",
+    )
+    group.add_argument(
+        "--seed", type=number(int), metavar="INT", help="seed of the noise z, as in translate [0]"
+    )
+    add_boolean(group, "deterministic", "no dropout: leave the noise z out [false]")
+    group = parser.add_argument_group("The data set, where it is not the run's own")
+    for field in dataclasses.fields(Config):
+        if field.name in FIELDS:
+            add_field(group, field, _help(field))
+
+
+def _help(field: dataclasses.Field[Any]) -> str:
+    own = {
+        "dataset": "[the run's own; required for --predictions]",
+        "label_palette": "for a run that saw labels as plain colours: which classes they are "
+        "(facades, camvid, cityscapes or a JSON file); only the scores know of it [the run's own]",
+    }
+    text = own.get(field.name)
+    if field.name == "label_palette":
+        return text
+    return f"{field.metadata['help']} {text or '[as the run]'}"
+
+
+def main(args: argparse.Namespace) -> int:
+    from tfpix2pix.evaluation.registry import parse_metrics
+    from tfpix2pix.evaluation.results import check_output
+
+    _check(args)
+    wanted = parse_metrics(args.metrics) if args.metrics else None
+    output = _output(args)
+    check_output(output)
+    subject = _Predicted(args) if args.predictions else _Modelled(args)
+    evaluators = _evaluators(args, wanted, subject)
+
+    from tfpix2pix.progress import ProgressLine, say
+    from tfpix2pix.quiet import import_tensorflow
+
+    import_tensorflow()
+    say(f"data: {subject.source.describe()}")
+    total = subject.source.count(args.split)
+    total = min(args.limit or total, total)
+    with ProgressLine("evaluating", total, "image") as line:
+        evaluation = subject.evaluate(evaluators, lambda done, _: line.show(done), say)
+    evaluation.save(output)
+    _print(evaluation)
+    say(f"wrote {output / 'metrics.json'}")
+    say(f"page: {output / 'evaluation.html'}")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    given = [name for name in _SOURCES if getattr(args, name)]
+    if not given:
+        raise UserError(
+            "--workdir, --model or --predictions is missing; see `tfpix2pix evaluate --help`"
+        )
+    if len(given) > 1:
+        flags = " and ".join(f"--{name}" for name in given)
+        raise UserError(f"{flags} were given; give the one that is meant")
+    if args.split not in SPLITS:
+        raise UserError(f"--split={args.split}: expected {', '.join(SPLITS)}")
+    if args.size and not SMALLEST <= args.size <= LARGEST:
+        raise UserError(f"--size={args.size}: expected {SMALLEST} to {LARGEST} pixels")
+    if args.limit < 0:
+        raise UserError(f"--limit={args.limit}: expected a number of pairs, or 0 for all")
+    if args.samples < 1:
+        raise UserError(f"--samples={args.samples}: expected 1 or more")
+    last = (args.seed or 0) + args.samples - 1
+    if not -(2**63) <= (args.seed or 0) <= last < 2**63:
+        raise UserError(f"--seed={args.seed} does not fit in 64 bits; give a smaller number")
+    if args.checkpoint != "latest" and not args.workdir:
+        raise UserError(
+            f"--checkpoint={args.checkpoint} is for --workdir; an export or a folder has no "
+            "checkpoints"
+        )
+    if args.predictions:
+        makers = {"samples": args.samples != 1, "seed": args.seed is not None}
+        makers["deterministic"] = args.deterministic
+        for name in (name for name, is_given in makers.items() if is_given):
+            raise UserError(
+                f"--{name} says how pictures are made, and --predictions are made already; drop it"
+            )
+
+
+def _output(args: argparse.Namespace) -> Path:
+    if args.output:
+        return Path(args.output).expanduser()
+    if args.workdir:
+        return Path(args.workdir) / "evaluation" / args.split
+    name = Path((args.model or args.predictions).split("?")[0].rstrip("/"))
+    stem = name.stem if name.is_file() else name.resolve().name
+    plain = re.sub(r"[^\w.-]+", "-", stem)
+    return Path("evaluation", f"{plain}-{args.split}")
+
+
+# === What is scored ===
+
+
+class _Modelled:
+    """A run, an export or a server, and the pairs that it is scored on."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        from tfpix2pix.evaluation.data import data_config, open_labels, open_pairs
+        from tfpix2pix.evaluation.session import check_form, check_split
+
+        self.args = args
+        self.translator: Translator | None = None
+        self.form, own = self._form_and_config()
+        given = _given(args)
+        config = data_config(own, given)
+        self.source = open_pairs(config, self.form)
+        check_split(self.source, args.split)
+        check_form(self.form, self.source)
+        self.size = args.size or own.crop_size
+        self.labels: PairSource | None = None
+        if given.get("label_palette"):
+            self.labels = open_labels(config, given)
+            _settle(self.labels)
+
+    def _form_and_config(self) -> tuple[PairForm, Config]:
+        from tfpix2pix.pair_form import form_of
+
+        if self.args.workdir:  # TensorFlow can wait
+            config = Config.load(self.args.workdir)
+            return form_of(config, self.args.workdir), config
+        from tfpix2pix.cli.translate import _open
+
+        self.translator = _open(self.args.model)
+        return self.translator.form, self.translator.config
+
+    @property
+    def samples(self) -> int:
+        return self.args.samples
+
+    def evaluate(self, evaluators: list[Evaluator], progress: Any, say: Any) -> Evaluation:
+        from tfpix2pix.evaluation.session import evaluate_model
+        from tfpix2pix.inference import load
+
+        args = self.args
+        if self.translator is None:
+            self.translator = load(args.workdir, args.checkpoint, say)
+        seed = args.seed or 0
+        noisy = self.translator.takes_noise and not args.deterministic
+        say(
+            f"{args.workdir or args.model} at step {self.translator.step:,}, "
+            + (f"noise of seed {seed}" if noisy else "without noise")
+        )
+        return evaluate_model(
+            self.translator,
+            self.source,
+            evaluators,
+            split=args.split,
+            size=self.size,
+            samples=args.samples,
+            limit=args.limit,
+            seed=seed,
+            deterministic=args.deterministic,
+            labels=self.labels,
+            rank_by=args.rank_by,
+            model={"path": args.workdir or args.model},
+            progress=progress,
+        )
+
+
+class _Predicted:
+    """A folder of pictures, and the pairs that they are predictions of."""
+
+    labels = None
+    samples = 1
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        from tfpix2pix.evaluation.data import predictions_config
+        from tfpix2pix.evaluation.predictions import Predictions, size_of_first
+        from tfpix2pix.evaluation.session import check_split
+        from tfpix2pix.pair_form import open_source
+
+        self.args = args
+        given = _given(args)
+        if not given.get("dataset") and not given.get("input_dir"):
+            raise UserError(
+                "--dataset is missing: --predictions are compared with the targets of a data set"
+            )
+        size = args.size or size_of_first(args.predictions)
+        self.source = open_source(predictions_config(given, size))
+        check_split(self.source, args.split)
+        _settle(self.source)
+        found = Predictions(
+            args.predictions, self.source, args.split, args.size or None, args.limit
+        )
+        if found.size < SMALLEST:
+            raise UserError(
+                f"--predictions={args.predictions}: pictures of {found.size}x{found.size} pixels; "
+                f"expected at least {SMALLEST}, or a --size to resize them to"
+            )
+        self.form, self.size = self.source.form, found.size
+
+    def evaluate(self, evaluators: list[Evaluator], progress: Any, say: Any) -> Evaluation:
+        from tfpix2pix.evaluation.session import evaluate_predictions
+
+        args = self.args
+        return evaluate_predictions(
+            args.predictions,
+            self.source,
+            evaluators,
+            split=args.split,
+            size=args.size or None,
+            limit=args.limit,
+            rank_by=args.rank_by,
+            progress=progress,
+        )
+
+
+def _given(args: argparse.Namespace) -> dict[str, Any]:
+    return {name: value for name, value in given_data_config(args).items() if name in FIELDS}
+
+
+def _settle(source: PairSource) -> None:
+    """Finds out what the pairs are, where that takes a look at the files."""
+    from tfpix2pix.data.file_source import FileSource
+    from tfpix2pix.progress import ProgressLine
+
+    if isinstance(source, FileSource):
+        total = sum(source.count(split) for split in SPLITS)
+        with ProgressLine("checking", total, "pair") as line:
+            source.check(lambda done, _: line.show(done))
+
+
+# === Measures ===
+
+
+def _evaluators(
+    args: argparse.Namespace, wanted: list[str] | None, subject: _Modelled | _Predicted
+) -> list[Evaluator]:
+    """What is measured, checked against the data before anything is computed.
+
+    Raises:
+      UserError: a metric, the scorer or --rank_by does not fit.
+    """
+    from tfpix2pix.evaluation.ranking import ranking_of
+    from tfpix2pix.evaluation.registry import Kind, default_metrics, make_evaluators, why_not
+
+    scorer = None
+    if args.scorer:
+        from tfpix2pix.scorer import load_scorer
+
+        scorer = load_scorer(args.scorer)
+    kind = Kind.of(subject.form, subject.samples, scorer)
+    if subject.labels is not None:
+        form = subject.labels.form
+        palette = form.x.palette or form.y.palette
+        kind = dataclasses.replace(kind, palette=palette, labels_out=form.label_side == "target")
+    names = wanted or default_metrics(kind)
+    if scorer is not None:
+        if "fcn" not in names:
+            raise UserError(
+                why_not("fcn", kind)
+                or f"--scorer is for fcn, and --metrics={args.metrics} leaves that out; drop one "
+                "of the two"
+            )
+        if not why_not("fcn", kind):
+            try:
+                scorer.check(kind.palette, subject.size)
+            except UserError as error:
+                raise UserError(f"--scorer={args.scorer}: {error}") from None
+    evaluators = make_evaluators(names, kind)
+    ranking_of(evaluators, args.rank_by)
+    return evaluators
+
+
+def _print(evaluation: Evaluation) -> None:
+    from tfpix2pix.cli.tables import print_table
+    from tfpix2pix.report.evaluation_page import BETTER, error_text, scorer_text, shown
+
+    rows = [
+        (n.title, shown(value, n), error_text(error, n), BETTER[n.better])
+        for n, value, error in evaluation.rows()
+    ]
+    print_table(("", "value", "± SE", ""), rows)
+    scorer = scorer_text(evaluation)
+    if scorer:
+        print(scorer)
+    print(f"{evaluation.images:,} images of {evaluation.facts['size']}x{evaluation.facts['size']}")

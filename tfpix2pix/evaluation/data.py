@@ -1,0 +1,132 @@
+"""Which pairs a model is evaluated on: its own data set, unless flags say otherwise."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfpix2pix.config import Config, resolve
+from tfpix2pix.errors import UserError
+from tfpix2pix.pair_form import open_source
+
+if TYPE_CHECKING:
+    from tfpix2pix.data import PairForm, PairSource
+
+# The config's fields that say which pairs there are; each is a flag of `tfpix2pix evaluate`.
+FIELDS = (
+    "dataset",
+    "direction",
+    "layout",
+    "input_dir",
+    "target_dir",
+    "val_fraction",
+    "input_key",
+    "target_key",
+    "input_channels",
+    "target_channels",
+    "input_dtype",
+    "target_dtype",
+    "input_range",
+    "target_range",
+    "label_palette",
+    "label_side",
+    "color_space",
+    "data_dir",
+    "sample_pairs",
+    "allow_mixed_sizes",
+)
+# What says how the files of one data set are found, and nothing about those of another.
+_OF_ONE_SET = ("dataset", "input_dir", "target_dir", "layout", "input_key", "target_key")
+# What is settled when the labels are plain colours, and is not known of them as classes.
+_SETTLED = (
+    "label_side",
+    "input_channels",
+    "target_channels",
+    "input_dtype",
+    "target_dtype",
+    "input_range",
+    "target_range",
+    "input_encoding",
+    "color_space",
+)
+
+
+def data_config(own: Config, given: Mapping[str, Any]) -> Config:
+    """A run's config with the data flags that were given; another set is found anew.
+
+    Args:
+      own: the run's.
+      given: fields of `FIELDS`; `label_palette` is another matter, see `open_labels`.
+
+    Raises:
+      UserError: a value out of range, or no data set is named.
+    """
+    changes = {key: value for key, value in given.items() if key != "label_palette"}
+    if given.get("input_dir") or given.get("target_dir"):
+        changes = {**_defaults("layout", "input_key", "target_key"), "dataset": "", **changes}
+        changes.setdefault("direction", "AtoB")
+    elif "dataset" in given:
+        changes = {**_defaults(*_OF_ONE_SET), **changes}
+    config = own.replace(**changes)
+    if not config.dataset and not config.input_dir:
+        raise UserError(
+            "--dataset is missing: the run was imported without pairs, so say on which it is to be "
+            "evaluated"
+        )
+    return config
+
+
+def open_pairs(config: Config, form: PairForm) -> PairSource:
+    """The data set of a config, its labels read with the palette that a model was trained on.
+
+    Raises:
+      UserError: as `tfpix2pix.data.open_dataset`.
+    """
+    palette = form.x.palette or form.y.palette
+    if palette is None:
+        return open_source(config.replace(label_palette="", label_side=""))
+    # The palette may be of an export made on another machine: data sets read it from a file.
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "palette.json")
+        path.write_text(palette.to_json(), encoding="utf-8")
+        return open_source(
+            config.replace(label_palette=os.fspath(path), label_side=form.label_side)
+        )
+
+
+def open_labels(config: Config, given: Mapping[str, Any]) -> PairSource:
+    """The same data set with the palette that was given, for the classes of its pixels alone.
+
+    Raises:
+      UserError: as `tfpix2pix.data.open_dataset`.
+    """
+    side = {key: given[key] for key in ("label_side",) if key in given}
+    return open_source(
+        config.replace(
+            **{**_defaults(*_SETTLED), "allow_mixed_sizes": True, **side},
+            label_palette=given["label_palette"],
+        )
+    )
+
+
+def predictions_config(given: Mapping[str, Any], size: int | None) -> Config:
+    """The config of pairs that somebody predicted, of which nothing is known but flags.
+
+    Args:
+      given: fields of `FIELDS`.
+      size: of the pictures; the embedded set is drawn as for training at that size.
+    """
+    values = dict(given)
+    if values.get("dataset") == "sample" and size and size >= 32 and not size & (size - 1):
+        values["crop_size"] = size
+    return resolve({"allow_mixed_sizes": True, **values})
+
+
+def _defaults(*names: str) -> dict[str, Any]:
+    found = {name: getattr(Config, name) for name in names}
+    if "dataset" in found:
+        found["dataset"] = ""
+    return found
