@@ -94,6 +94,8 @@ test = [
     "pytest>=8.0",
     # 3.8: the first that can leave the order of the test files as it is.
     "pytest-xdist>=3.8",
+    # An independent confusion matrix, accuracy, recall and IoU.
+    "scikit-learn>=1.3",
     # tests/test_packaging.py builds a wheel without network, so the build tools must be there;
     # a virtual environment has no setuptools of its own from Python 3.12 on.
     "setuptools>=70.1",
