@@ -158,14 +158,7 @@ class Evaluation:
 
 def check_output(folder: Path) -> None:
     """Raises UserError where a folder to write to is none, or holds other things than results."""
-    place = existing_place(folder)
-    if not place.is_dir():
-        raise UserError(f"--output={folder}: {place} is a file; give a folder, or a new name")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise UserError(
-            f"--output={folder} cannot be written (no permission for {place}); give a folder that "
-            "you may write to"
-        )
+    check_writable(folder)
     own = {METRICS, STATISTICS, PAGE}
     if folder.is_dir():
         there = {entry.name for entry in folder.iterdir() if not entry.name.endswith(".tmp")}
@@ -174,6 +167,18 @@ def check_output(folder: Path) -> None:
                 f"--output={folder} holds other files ({min(there)}) and no {METRICS}; give a new "
                 "or empty folder"
             )
+
+
+def check_writable(folder: Path) -> None:
+    """Raises UserError where a folder to write to is a file, or may not be written."""
+    place = existing_place(folder)
+    if not place.is_dir():
+        raise UserError(f"--output={folder}: {place} is a file; give a folder, or a new name")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise UserError(
+            f"--output={folder} cannot be written (no permission for {place}); give a folder that "
+            "you may write to"
+        )
 
 
 def versions() -> dict[str, str]:

@@ -62,14 +62,16 @@ def subject(evaluation: Evaluation) -> str:
     return str(evaluation.facts.get("model", {}).get("path") or "a model")
 
 
-def summary(evaluation: Evaluation) -> str:
-    """One line: on what, and how."""
+def summary(evaluation: Evaluation, with_model: bool = True) -> str:
+    """One line: on what, and how the pictures were made."""
     facts = evaluation.facts
     size = facts.get("size")
     parts = [
         f"{evaluation.images:,} {facts.get('split', '')} images of {size}x{size}",
         str(facts.get("dataset", {}).get("name", "")),
     ]
+    if not with_model:
+        return " · ".join(part for part in parts if part)
     step = facts.get("model", {}).get("step")
     if step is not None:
         parts.append(f"step {step:,}")
@@ -99,13 +101,15 @@ def shown(value: float, number: Number) -> str:
 
 
 def error_text(error: float, number: Number) -> str:
-    """A standard error with two digits that count, or a dash."""
-    if not math.isfinite(error):
-        return "-"
-    digits = number.digits
-    if 0 < error < 10.0**-digits:
-        digits = 1 - math.floor(math.log10(error))
-    return f"{error:,.{digits}f}"
+    """A standard error with digits enough to be more than 0, or a dash."""
+    return f"{error:,.{error_digits(error, number)}f}" if math.isfinite(error) else "-"
+
+
+def error_digits(error: float, number: Number) -> int:
+    """Digits after the point: the number's own, or as many as show two of a small error's."""
+    if 0 < error < 10.0**-number.digits:
+        return 1 - math.floor(math.log10(error))
+    return number.digits
 
 
 def fact_rows(evaluation: Evaluation) -> list[tuple[str, str]]:
