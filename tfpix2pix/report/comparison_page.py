@@ -18,10 +18,10 @@ HEADINGS = ("", "A", "B", "B - A", "± SE", "95 % interval", "p", "p (Holm)", "b
 
 NOTE = (
     "B - A over the same images: standard error and 95 % interval by the paired bootstrap, p by a "
-    "paired permutation test with {permutations:,} random swaps. Among {tests} tests a p below 0.05 "
-    "may be chance, so judge by p (Holm), which allows for their number; a model is called better "
-    "where that is below 0.05. All this is about images: whether another training of the same "
-    "models would differ alike, only other seeds can say."
+    "paired permutation test with {permutations:,} random swaps. Among {tests} tests a p below "
+    "0.05 may be chance, so judge by p (Holm), which allows for their number; a model is called "
+    "better where that is below 0.05. All this is about images: whether another training of the "
+    "same models would differ alike, only other seeds can say."
 )
 
 

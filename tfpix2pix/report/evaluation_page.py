@@ -107,9 +107,9 @@ def error_text(error: float, number: Number) -> str:
 
 def error_digits(error: float, number: Number) -> int:
     """Digits after the point: the number's own, or as many as show two of a small error's."""
-    if 0 < error < 10.0**-number.digits:
-        return 1 - math.floor(math.log10(error))
-    return number.digits
+    if not error > 0:  # 0, or none
+        return number.digits
+    return max(number.digits, 1 - math.floor(math.log10(error)))
 
 
 def fact_rows(evaluation: Evaluation) -> list[tuple[str, str]]:
