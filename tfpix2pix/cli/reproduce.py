@@ -292,7 +292,7 @@ def _settle_steps(
     changes: dict[str, Any] = {"steps": steps}
     for field, share in (("val_every", 4), ("checkpoint_every", 8)):
         if not hasattr(args, field):
-            changes[field] = max(1, steps // share)
+            changes[field] = -(-steps // share)
     if not hasattr(args, "sample_every"):
         changes["sample_every"] = 0
     return Plan(plan.folder, base.replace(**changes))

@@ -15,6 +15,7 @@ from tfpix2pix.reproduction.plan import Run
 from tfpix2pix.reproduction.tables import Table
 
 ROWS = 6  # inputs that a grid shows
+_LEAST = 128  # pixels that a picture has in a grid, so that its title fits
 _JPEG_QUALITY = 85
 
 
@@ -42,7 +43,7 @@ def columns_of(
         if fixed is None:
             names = tuple(pairs.names[i] for i in chosen)
             fixed = grids.FixedPairs(pairs.x[chosen], pairs.y[chosen], names)
-        columns.append((row.title, outputs[chosen]))
+        columns.append((row.short or row.title, outputs[chosen]))
     return None if fixed is None else (fixed, columns)
 
 
@@ -60,8 +61,11 @@ def write_grids(table: Table, runs: Sequence[Run], folder: Path) -> np.ndarray |
     if found is None:
         return None
     fixed, columns = found
-    titles, outputs = zip(*columns, strict=True)
-    whole = grids.picture_grid([fixed.x, fixed.y, *outputs], ["Input", "Ground truth", *titles])
+    titles = [title for title, _ in columns]
+    outputs = [_enlarged(pictures) for _, pictures in columns]
+    whole = grids.picture_grid(
+        [_enlarged(fixed.x), _enlarged(fixed.y), *outputs], ["Input", "Ground truth", *titles]
+    )
     (folder / "grids").mkdir(parents=True, exist_ok=True)
     grids.save_png(folder / "grids" / f"{table.name}.png", whole)
     buffer = io.BytesIO()
@@ -70,6 +74,12 @@ def write_grids(table: Table, runs: Sequence[Run], folder: Path) -> np.ndarray |
     )
     write_bytes(folder / "results" / f"{table.name}.jpg", buffer.getvalue())
     return whole
+
+
+def _enlarged(pictures: np.ndarray) -> np.ndarray:
+    """Small pictures ``[N, H, W, C]`` with every pixel repeated up to about `_LEAST` pixels."""
+    times = max(1, _LEAST // pictures.shape[2])
+    return pictures.repeat(times, axis=1).repeat(times, axis=2)
 
 
 def write_color_plot(table: Table, runs: Sequence[Run], folder: Path) -> None:

@@ -49,11 +49,13 @@ class Variant:
 
 @dataclass(frozen=True)
 class Row:
-    """A row: its key in ``paper.json``, its title, and the network behind it."""
+    """A row: its key in ``paper.json``, its title, the network behind it, and a title that fits
+    above a picture."""
 
     key: str
     title: str
     variant: Variant
+    short: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,8 @@ TABLES = {
                     f"{'U-net' if generator == 'unet' else 'Encoder-decoder'} "
                     f"({'L1' if loss == 'l1' else 'L1+cGAN'})",
                     Variant(generator=generator, loss=loss),
+                    f"{'U-net' if generator == 'unet' else 'Enc-dec'} "
+                    f"{'L1' if loss == 'l1' else 'L1+cGAN'}",
                 )
                 for generator in ("encoder_decoder", "unet")
                 for loss in ("l1", "l1+cgan")
