@@ -39,6 +39,13 @@ def draw_pair(seed: int, size: int = 48) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="session")
+def unseen() -> tuple[np.ndarray, np.ndarray]:
+    """Pairs that are in no split, cut to 32 px: photos ``[8, 32, 32, 3]`` and class numbers."""
+    photos, classes = zip(*(draw_pair(seed) for seed in range(200, 208)), strict=True)
+    return np.stack(photos)[:, 8:40, 8:40], np.stack(classes)[:, 8:40, 8:40]
+
+
+@pytest.fixture(scope="session")
 def drawn(tmp_path_factory) -> Path:
     """A folder of pairs, 16 for train and 4 for val, 48 px, photo left; do not write to it."""
     folder = tmp_path_factory.mktemp("drawn")

@@ -1,0 +1,84 @@
+"""What a scorer may be asked to become, and what a folder that holds one already answers."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from tfpix2pix.errors import UserError
+from tfpix2pix.scorer.settings import FILE, Settings, continued
+
+DATA = {"dataset": "/pairs", "label_palette": ""}
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"size": 100}, "--size=100.*multiple of 32.*--size=96"),
+        ({"size": 16}, "--size=16.*--size=32"),
+        ({"size": 2048}, "--size=1024"),
+        ({"size": 64, "load_size": 32}, "--load_size=32 is smaller than --size=64"),
+        ({"init": "imagenet", "width": 16}, "--width=16"),
+        ({"width": -1}, "--width=-1: expected 0 to 256"),
+        ({"batch_size": 0}, "--batch_size=0: expected 1 or more"),
+        ({"balance": 1.5}, "--balance=1.5: expected 0 to 1"),
+        ({"learning_rate": float("nan")}, "--learning_rate=nan"),
+    ],
+    ids=str,
+)
+def test_values_out_of_range_are_refused(values, expected):
+    with pytest.raises(UserError, match=expected):
+        Settings(DATA, **values)
+
+
+def test_the_crop_jitter_is_the_papers():
+    assert Settings(DATA, size=256).load_size == 286
+    assert Settings(DATA, size=128).load_size == 143
+    assert Settings(DATA, size=32, load_size=32).load_size == 32
+
+
+def test_steps_count_before_epochs():
+    assert Settings(DATA, epochs=3, batch_size=4).total_steps(10) == 8
+    assert Settings(DATA, epochs=3, steps=5).total_steps(10) == 5
+
+
+def test_a_new_or_empty_folder_holds_nothing(tmp_path):
+    assert continued(tmp_path / "new", Settings(DATA)) is None
+    assert continued(tmp_path, Settings(DATA)) is None
+
+
+def test_a_foreign_folder_is_refused(tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(UserError, match="holds other files"):
+        continued(tmp_path, Settings(DATA))
+    with pytest.raises(UserError, match="is a file"):
+        continued(tmp_path / "letter.txt", Settings(DATA))
+    (tmp_path / FILE).write_text("{")
+    with pytest.raises(UserError, match="cannot be used"):
+        continued(tmp_path, Settings(DATA))
+    (tmp_path / FILE).write_text(json.dumps({"colour": 1}))
+    with pytest.raises(UserError, match="cannot be used"):
+        continued(tmp_path, Settings(DATA))
+
+
+def test_what_was_left_open_is_as_it_was_settled(tmp_path):
+    asked = Settings(DATA, size=64)
+    saved = dataclasses.replace(asked, init="scratch", width=16, learning_rate=1e-3)
+    saved.save(tmp_path)
+    assert continued(tmp_path, asked) == saved
+    seldom = dataclasses.replace(asked, checkpoint_every=7)
+    assert continued(tmp_path, seldom) == dataclasses.replace(saved, checkpoint_every=7)
+
+
+def test_another_configuration_is_refused_with_what_differs(tmp_path):
+    Settings(DATA, size=64, width=16, init="scratch").save(tmp_path)
+    wanted = Settings({**DATA, "dataset": "/others"}, size=64, width=8, init="scratch")
+    with pytest.raises(UserError) as caught:
+        continued(tmp_path, wanted)
+    text = str(caught.value)
+    assert "--dataset /pairs there, /others asked for" in text
+    assert "--width 16 there, 8 asked for" in text
+    assert "--size" not in text
+    assert "\n" not in text
