@@ -73,7 +73,10 @@ def resized(pictures: np.ndarray) -> np.ndarray:
 
 def cache_folder() -> Path:
     """Where Keras keeps the weights of its applications."""
-    home = os.environ.get("KERAS_HOME")
+    import tensorflow as tf
+
+    # Keras 2 looks at no variable.
+    home = None if tf.keras.__version__.startswith("2.") else os.environ.get("KERAS_HOME")
     return (Path(home) if home else Path.home() / ".keras") / "models"
 
 
@@ -87,6 +90,7 @@ def _network(weights: str | None):
             )
     except Exception as error:  # Keras raises a bare Exception where a download fails
         reason = " ".join(str(error).split()) or type(error).__name__
+        reason = reason.rpartition(" -- ")[2]  # what stands before names the address
         raise UserError(
             "--metrics=fid,kid: InceptionV3's ImageNet weights are not to be had "
             f"({reason[:200]}); leave these metrics out, or put the file {WEIGHTS_FILE} of Keras's "
