@@ -1,0 +1,270 @@
+"""metrics.json and statistics.npz: whole or not at all, and read strictly."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from tfpix2pix import files
+from tfpix2pix.errors import UserError
+from tfpix2pix.evaluation import L1, PSNR, Batch
+from tfpix2pix.evaluation.color import Color
+from tfpix2pix.evaluation.fcn import FCNScore
+from tfpix2pix.evaluation.ranking import Strip, ranking_of
+from tfpix2pix.evaluation.results import Evaluation, check_output
+from tfpix2pix.evaluation.sharpness import Sharpness
+
+FACTS = {
+    "model": {"path": "runs/<b>", "step": 1200, "checkpoint": "ab"},
+    "dataset": {"name": "--dataset=pairs"},
+    "split": "val",
+    "images": 5,
+    "size": 16,
+    "samples": 1,
+    "seed": 3,
+    "deterministic": False,
+    "scorer": None,
+    "classes": None,
+    "versions": {"numpy": "2"},
+}
+
+
+def make(images: int = 5, seed: int = 0, evaluators=None, facts=FACTS) -> Evaluation:
+    evaluators = [L1(), PSNR(), Sharpness()] if evaluators is None else evaluators
+    random = np.random.default_rng(seed)
+    ranking = ranking_of(evaluators)
+    batch = Batch(
+        [f"käse {i}" for i in range(images)],
+        *random.integers(0, 256, (2, images, 16, 16, 3), np.uint8),
+        random.integers(0, 2, (images, 16, 16), np.uint8),
+    )
+    for evaluator in evaluators:
+        evaluator.update(batch)
+    ranking.add(
+        images,
+        lambda i, v: Strip(batch.names[i], v, batch.y[i][..., :1], batch.fake[i], batch.y[i]),
+    )
+    return Evaluation.of(evaluators, batch.names, facts, ranking)
+
+
+def test_what_was_saved_is_loaded(tmp_path):
+    saved = make()
+    assert saved.save(tmp_path / "new" / "results") == tmp_path / "new" / "results"
+    loaded = Evaluation.load(tmp_path / "new" / "results")
+    assert loaded.numbers == saved.numbers
+    assert loaded.errors == saved.errors
+    assert loaded.names == saved.names == tuple(f"käse {i}" for i in range(5))
+    assert loaded.facts == saved.facts
+    for name, statistics in saved.statistics.items():
+        assert set(loaded.statistics[name]) == set(statistics)
+        for key, values in statistics.items():
+            np.testing.assert_array_equal(loaded.statistics[name][key], values)
+            assert loaded.statistics[name][key].dtype == values.dtype
+
+
+def test_the_file_is_strict_json_with_flat_numbers(tmp_path):
+    make(images=1).save(tmp_path)  # one image has no standard error
+
+    def no_constant(name):
+        raise AssertionError(name)
+
+    text = (tmp_path / "metrics.json").read_text()
+    content = json.loads(text, parse_constant=no_constant)
+    assert content["numbers"]["l1"] > 0
+    assert content["standard_errors"]["l1"] is None
+    assert math.isnan(Evaluation.load(tmp_path).errors["l1"])
+    packed = (tmp_path / "statistics.npz").read_bytes()
+    assert content["statistics_sha256"] == hashlib.sha256(packed).hexdigest()
+
+
+def test_the_same_evaluation_makes_the_same_files(tmp_path):
+    for name in ("one", "other"):
+        make().save(tmp_path / name)
+    for file in ("metrics.json", "statistics.npz", "evaluation.html"):
+        one, other = ((tmp_path / name / file).read_bytes() for name in ("one", "other"))
+        assert one == other, file
+
+
+@pytest.mark.parametrize("failing", [1, 2, 3])
+def test_a_call_that_dies_on_the_way_is_noticed_or_leaves_the_old_results(
+    tmp_path, monkeypatch, failing
+):
+    make().save(tmp_path)
+    old = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    calls = 0
+
+    def replace(source, target, real=files.os.replace):
+        nonlocal calls
+        calls += 1
+        if calls == failing:
+            raise OSError("no space left")
+        real(source, target)
+
+    monkeypatch.setattr(files.os, "replace", replace)
+    with pytest.raises(OSError, match="no space"):
+        make(seed=1).save(tmp_path)
+    monkeypatch.undo()
+    assert {path.name for path in tmp_path.iterdir()} == set(old)  # nothing half-written
+    if failing == 1:
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == old
+    else:
+        with pytest.raises(UserError, match="interrupted between the two"):
+            Evaluation.load(tmp_path)
+    make(seed=1).save(tmp_path)
+    assert Evaluation.load(tmp_path).numbers == make(seed=1).numbers
+
+
+# === Damage ===
+
+
+@pytest.fixture
+def saved(tmp_path):
+    make().save(tmp_path)
+    return tmp_path
+
+
+def rewritten(folder, change) -> None:
+    """Changes the arrays and the digest with them, as somebody who knows the format would."""
+    with np.load(folder / "statistics.npz") as arrays:
+        content = {key: arrays[key] for key in arrays.files}
+    change(content)
+    buffer = io.BytesIO()
+    np.savez(buffer, **content)
+    (folder / "statistics.npz").write_bytes(buffer.getvalue())
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics["statistics_sha256"] = hashlib.sha256(buffer.getvalue()).hexdigest()
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+
+
+def test_objects_are_not_unpickled(saved):
+    rewritten(saved, lambda arrays: arrays.update(names=np.array([{}] * 5, object)))
+    with pytest.raises(UserError, match=r"statistics\.npz is damaged"):
+        Evaluation.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("l1/l1", np.zeros(4)), ("l1/l1", np.array(["a"] * 5)), ("names", np.arange(5))],
+    ids=["fewer", "texts", "names"],
+)
+def test_arrays_that_do_not_fit_are_refused(saved, key, value):
+    rewritten(saved, lambda arrays: arrays.update({key: value}))
+    with pytest.raises(UserError, match=r"statistics\.npz is damaged"):
+        Evaluation.load(saved)
+
+
+def test_a_flipped_byte_is_noticed(saved):
+    content = bytearray((saved / "statistics.npz").read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    (saved / "statistics.npz").write_bytes(content)
+    with pytest.raises(UserError, match=r"statistics\.npz is not of the evaluation"):
+        Evaluation.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "is damaged"),
+        ("[]", "is no file of this version"),
+        ("{}", "is no file of this version"),
+        ('{"format": 1, "statistics_sha256": "a", "numbers": {"l1": "x"}, "standard_errors": {}}',
+         "is no file of this version"),
+    ],
+)  # fmt: skip
+def test_a_damaged_metrics_file(saved, text, said):
+    (saved / "metrics.json").write_text(text)
+    with pytest.raises(UserError, match=said):
+        Evaluation.load(saved)
+
+
+def test_missing_files(saved, tmp_path):
+    with pytest.raises(UserError, match="no such folder"):
+        Evaluation.load(tmp_path / "nowhere")
+    (saved / "statistics.npz").unlink()
+    with pytest.raises(UserError, match="is missing beside its"):
+        Evaluation.load(saved)
+    (saved / "metrics.json").unlink()
+    with pytest.raises(UserError, match=r"holds no metrics\.json"):
+        Evaluation.load(saved)
+
+
+def test_a_folder_of_other_things_is_not_written_to(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(UserError, match=r"holds other files \(thesis\.tex\)"):
+        make().save(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    with pytest.raises(UserError, match="is a file"):
+        check_output(tmp_path / "thesis.tex" / "below")
+
+
+# === The page ===
+
+
+class Page(HTMLParser):
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.images: list[dict] = []
+        self.open: list[str] = []
+        self.links: list[str] = []
+        self.words: list[str] = []
+        self.feed(source)
+        self.close()
+        assert not self.open
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+        values = dict(attrs)
+        self.links += [values[key] for key in ("src", "href") if key in values]
+        if tag == "img":
+            self.images.append(values)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("style", "script"):
+            self.words.append(data)
+
+
+class Named:
+    """A palette of two classes."""
+
+    def __init__(self):
+        from tfpix2pix.data.palette import parse_palette
+
+        self.palette = parse_palette('{"red": [255, 0, 0], "blue": [0, 0, 255]}')
+        self.size, self.identity = 16, "c0ffee" * 10
+        self.val = {"per_pixel": 0.9, "per_class": 0.8, "iou": 0.7, "images": 12}
+
+    def classes(self, photos):
+        return (photos[..., 0] > 127).astype(np.uint8)
+
+
+def test_the_page_shows_scores_pictures_and_plots_and_loads_nothing(tmp_path):
+    scorer = Named()
+    facts = {
+        **FACTS,
+        "classes": ["red", "blue"],
+        "scorer": {"identity": scorer.identity, "palette": "p", "size": 16, "val": scorer.val},
+    }
+    evaluation = make(12, evaluators=[FCNScore(scorer), Color(), L1()], facts=facts)
+    evaluation.save(tmp_path)
+    page = Page((tmp_path / "evaluation.html").read_text(encoding="utf-8"))
+    assert all(link.startswith(("data:image/", "#")) for link in page.links)
+    assert len(page.images) == 2 * 4 * 3 + 3  # two confusion matrices, one of colours
+    assert all(image["alt"] for image in page.images)
+    assert "runs/<b>" in page.text  # escaped
+    assert f"L1 {evaluation.numbers['l1']:.4f}" in page.text
+    assert f"{evaluation.errors['l1']:.4f} lower is better" in page.text
+    assert "FCN per-pixel accuracy, truth" in page.text
+    assert "on its own val split per-pixel 0.9000" in page.text
+    best = evaluation.ranked.best[0]
+    assert f"{best.name}: {best.value:.4f}" in page.text
