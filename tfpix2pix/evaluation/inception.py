@@ -75,8 +75,8 @@ def cache_folder() -> Path:
     """Where Keras keeps the weights of its applications."""
     import tensorflow as tf
 
-    # Keras 2 looks at no variable.
-    home = None if tf.keras.__version__.startswith("2.") else os.environ.get("KERAS_HOME")
+    # Keras 2, the one without `ops`, looks at no variable.
+    home = os.environ.get("KERAS_HOME") if hasattr(tf.keras, "ops") else None
     return (Path(home) if home else Path.home() / ".keras") / "models"
 
 
