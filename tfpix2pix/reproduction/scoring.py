@@ -125,4 +125,4 @@ def is_scored(run: Run, scorer: Scorer | None) -> bool:
         or scorer is None
         or (content.get("scorer") or {}).get("identity") == scorer.identity
     )
-    return same_scorer and content.get("scored", {}).get("step") == run.steps_done
+    return same_scorer and content.get("model", {}).get("step") == run.steps_done
