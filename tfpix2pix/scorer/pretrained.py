@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -44,7 +45,7 @@ def vgg_weights(required: bool, say: Callable[[str], None]) -> dict[str, np.ndar
             vgg = tf.keras.applications.VGG16(include_top=False, weights="imagenet")
             found.append({name: w.numpy() for name, w in named_weights(vgg).items()})
         except Exception as error:  # whatever a download or a damaged file can raise
-            failure.append(" ".join(str(error).split())[:160] or type(error).__name__)
+            failure.append(_reason(error))
 
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_CONNECT)
@@ -65,3 +66,9 @@ def vgg_weights(required: bool, say: Callable[[str], None]) -> dict[str, np.ndar
         )
     say(f"note: ImageNet's weights cannot be had ({reason}), so the scorer learns from scratch")
     return {}
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without the address."""
+    text = re.sub(r"( on)? \S+://\S+", "", " ".join(str(error).split()))
+    return text[:160] or type(error).__name__
