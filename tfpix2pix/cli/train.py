@@ -15,6 +15,7 @@ from tfpix2pix.cli.flags import Parser, add_config_flags, fail, given_config
 from tfpix2pix.config import DEFAULT_PRESET, Config, differences, resolve
 from tfpix2pix.errors import UserError
 from tfpix2pix.files import existing_place
+from tfpix2pix.training import lock
 
 USAGE = "tfpix2pix train [--dataset=FOLDER] [--workdir=RUN] [--preset=NAME] [--flag=value ...]"
 DESCRIPTION = """\
@@ -22,7 +23,8 @@ Trains pix2pix on pairs of images and writes everything into one folder, the wor
 checkpoints, event files for TensorBoard, sample grids, and report.html, a page to look at.
 
 Run the same command again, or `tfpix2pix train --workdir=RUN`, and it continues where it stopped;
-give a larger --steps or --epochs to train on. Ctrl-C and SIGTERM save first.
+give a larger --steps or --epochs to train on. Ctrl-C and SIGTERM save first. A second command on
+the same workdir is refused while one is training there.
 
 [brackets] show the default; where the preset that is used by default, `quick`, differs from the
 paper's settings, both."""
@@ -40,12 +42,20 @@ def add_flags(parser: Parser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     given = given_data_config(args)
-    workdir, config = _workdir_and_config(args.workdir, given)
+    workdir, _ = _workdir_and_config(args.workdir, given)
+    _check_writable(workdir)
 
+    from tfpix2pix.progress import say
+
+    with lock.held(workdir, f"--workdir={workdir}", say):
+        # Read when nobody else writes it any more.
+        return _train(*_workdir_and_config(args.workdir, given))
+
+
+def _train(workdir: Path, config: Config) -> int:
     from tfpix2pix.pair_form import open_source
     from tfpix2pix.progress import ProgressLine, duration, say
 
-    _check_writable(workdir)
     source = open_source(config, workdir)
     total_files = sum(source.count(split) for split in ("train", "val", "test"))
     with ProgressLine("checking", total_files, "pair") as line:
@@ -97,7 +107,7 @@ def _workdir_and_config(workdir: str | None, given: dict[str, Any]) -> tuple[Pat
         if path.exists() and not path.is_dir():
             raise UserError(f"--workdir={workdir} is a file; give a folder, or a new name")
         if not (path / "config.json").exists():
-            if path.is_dir() and any(path.iterdir()):
+            if path.is_dir() and any(entry.name != lock.NAME for entry in path.iterdir()):
                 raise UserError(
                     f"--workdir={workdir} holds other files and no config.json, so it is not a "
                     "run; give a new or empty folder"

@@ -98,11 +98,16 @@ def hashes() -> Callable[[Path], dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def training(start_cli, tmp_path_factory) -> tuple[Path, int, str, str]:
+def trained_flags() -> list[str]:
+    """The flags of the tiny run, but for its workdir."""
+    return [f"--{name}={value}" for name, value in TRAINED.items()]
+
+
+@pytest.fixture(scope="session")
+def training(start_cli, trained_flags, tmp_path_factory) -> tuple[Path, int, str, str]:
     """One tiny run on the sample set: its workdir, exit code, stdout and stderr. Do not write."""
     workdir = tmp_path_factory.mktemp("trained") / "run"
-    flags = [f"--{name}={value}" for name, value in TRAINED.items()]
-    process = start_cli("train", f"--workdir={workdir}", *flags)
+    process = start_cli("train", f"--workdir={workdir}", *trained_flags)
     out, err = process.communicate(timeout=300)
     return workdir, process.returncode, out, err
 

@@ -1,12 +1,16 @@
-"""Damaged checkpoints, a full disk, no permission, numbers that run away."""
+"""Damaged checkpoints, a full disk, no permission, two at once, files and clocks that change."""
 
 from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
+
+from tfpix2pix.training import lock
+from tfpix2pix.training.lock import held
 
 
 @pytest.fixture
@@ -135,3 +139,101 @@ def test_numbers_that_run_away_stop_the_run_in_plain_words(run_cli, tmp_path, ti
     kept = [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()]
     assert kept
     assert f"the checkpoint of step {int(max(kept)[5:])} is intact" in done.stderr
+
+
+# === Two processes ===
+
+
+def test_a_second_process_on_one_workdir_is_refused(refused, run_copy, hashes):
+    with held(run_copy, "--workdir=x"):
+        before = hashes(run_copy)
+        said = refused("train", f"--workdir={run_copy}", "--steps=9")
+        assert hashes(run_copy) == before
+    assert said.startswith(
+        f"tfpix2pix train: --workdir={run_copy} is in use: process {os.getpid()}"
+    )
+    assert "wait until it ends, stop it, or give another folder" in said
+
+
+def test_reading_a_run_that_is_trained_goes_on(run_cli, run_copy, tmp_path):
+    with held(run_copy, "--workdir=x"):
+        done = run_cli(
+            "translate",
+            f"--workdir={run_copy}",
+            f"--input={run_copy}/samples/inputs",
+            "--output=out",
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_a_command_that_is_refused_leaves_no_folder(refused, tmp_path):
+    refused("train", "--dataset=nowhere", "--workdir=runs/new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_workdir_that_holds_nothing_but_a_lock_is_a_new_one(run_cli, tmp_path, tiny):
+    """A run that was killed while it checked its data left that."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / lock.NAME).write_text('{"pid": 1, "host": "gone", "since": "once"}')
+    done = run_cli("train", *tiny, "--workdir=run", "--dataset=nowhere")
+    assert "--dataset=nowhere: no such folder" in done.stderr
+    assert list(tmp_path.iterdir()) == [tmp_path / "run"]
+
+
+# === Input files and clocks ===
+
+
+def test_an_input_file_deleted_in_mid_training(start_cli, run_cli, pairs, tiny, tmp_path):
+    run = tmp_path / "run"
+    flags = (f"--dataset={pairs}", "--cache=none", "--checkpoint_every=20", "--val_every=0")
+    process = start_cli("train", *tiny, *flags, f"--workdir={run}", "--steps=100000")
+    deadline = time.monotonic() + 120
+    while not list(run.glob("checkpoints/step_*")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    gone = pairs / "train" / "2.png"
+    content = gone.read_bytes()
+    gone.unlink()
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert only_sentences(err)
+    assert err.count("\n") == 1
+    assert f"{gone}: no such file" in err
+    from tfpix2pix.training.checkpoints import Checkpoints
+
+    # What is there is whole, and once the file is back it goes on.
+    gone.write_bytes(content)
+    newest = Checkpoints(run).steps()[-1]
+    assert Checkpoints(run).meta(newest)["step"] == newest
+    done = run_cli("train", f"--workdir={run}", f"--steps={newest + 1}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"continuing from step {newest} of {newest + 1}" in done.stdout
+
+
+def test_a_clock_that_jumps_changes_nothing(run_cli, trained, trained_flags, tmp_path):
+    """Hours forward and days back, each time that somebody asks Python for the time of day."""
+    jumping = (
+        "import itertools, time\n"
+        "jumps = itertools.cycle([0, 3e4, -9e5, 7e7, -1e9])\n"
+        "real = time.time\n"
+        "time.time = lambda: real() + next(jumps)\n"
+        "time.time_ns = lambda: int(time.time() * 1e9)\n"
+    )
+    done = run_cli("train", *trained_flags, "--workdir=run", prelude=jumping)
+    assert (done.returncode, done.stderr) == (0, "")
+    for step in ("step_00000004", "step_00000006"):
+        ours, theirs = (
+            json.loads((run / "checkpoints" / step / "meta.json").read_text())["files"]
+            for run in (tmp_path / "run", trained)
+        )
+        assert ours == theirs
+    records = [
+        [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        for run in (tmp_path / "run", trained)
+    ]
+    for ours, theirs in zip(*records, strict=True):
+        assert ours.get("losses") == theirs.get("losses")
+        assert 0 <= ours.get("seconds", 0) < 3600
+        assert ours.get("images_per_second", 1) > 0
