@@ -345,7 +345,13 @@ def _evaluators(
       UserError: a metric, the scorer or --rank_by does not fit.
     """
     from tfpix2pix.evaluation.ranking import ranking_of
-    from tfpix2pix.evaluation.registry import Kind, default_metrics, make_evaluators, why_not
+    from tfpix2pix.evaluation.registry import (
+        ON_REQUEST,
+        Kind,
+        default_metrics,
+        make_evaluators,
+        why_not,
+    )
 
     scorer = None
     if args.scorer:
@@ -370,6 +376,12 @@ def _evaluators(
                 scorer.check(kind.palette, subject.size)
             except UserError as error:
                 raise UserError(f"--scorer={args.scorer}: {error}") from None
+    for reason in filter(None, (why_not(name, kind) for name in names)):
+        raise UserError(reason)
+    if not set(ON_REQUEST).isdisjoint(names):  # their network is loaded at once
+        from tfpix2pix.quiet import import_tensorflow
+
+        import_tensorflow()
     evaluators = make_evaluators(names, kind)
     ranking_of(evaluators, args.rank_by)
     return evaluators

@@ -150,8 +150,8 @@ def check_comparable(a: Evaluation, b: Evaluation, names: tuple[str, str]) -> No
         data = [facts.get("dataset", {}).get("name") for facts in (one, other)]
         raise UserError(
             f"{both} were scored against different targets of the same names ({data[0]} and "
-            f"{data[1]}: other pictures, direction, channels or depth); evaluate both on one data "
-            "set"
+            f"{data[1]}: other pictures, direction, channels or depth, or another TensorFlow "
+            "resized them); evaluate both on one data set"
         )
     if "fcn" in a.statistics and "fcn" in b.statistics:
         scorers = [(facts.get("scorer") or {}).get("identity", "none") for facts in (one, other)]

@@ -89,7 +89,7 @@ class Evaluation:
         """(what, value, standard error) of every number, for tables."""
         from tfpix2pix.evaluation.registry import EVALUATORS
 
-        known = {n.name: n for name in self.statistics for n in EVALUATORS[name].numbers_of}
+        known = {n.name: n for one in EVALUATORS.values() for n in one.numbers_of}
         return [
             (known.get(name, Number(name, name)), value, self.errors.get(name, math.nan))
             for name, value in self.numbers.items()
