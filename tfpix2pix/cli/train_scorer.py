@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 from tfpix2pix.cli.flags import Parser, add_field, fail, number
 from tfpix2pix.cli.train import given_data_config, short_name
 from tfpix2pix.config import Config, resolve
+from tfpix2pix.errors import UserError
+from tfpix2pix.files import existing_place
 from tfpix2pix.scorer.settings import INITS, Settings, continued
 
 PROGRAM = "tfpix2pix train-scorer"
@@ -118,7 +121,6 @@ def main(args: argparse.Namespace) -> int:
     output = Path(args.output or f"scorers/{short_name(config)}-{settings.size}").expanduser()
     settings = continued(output, settings) or settings
 
-    from tfpix2pix.cli.train import _check_writable
     from tfpix2pix.progress import ProgressLine, say
     from tfpix2pix.scorer.store import FACTS, load_scorer
 
@@ -163,6 +165,18 @@ def main(args: argparse.Namespace) -> int:
         return outcome.exit_code
     _report(output, outcome.scorer, "trained")
     return 0
+
+
+def _check_writable(output: Path) -> None:
+    """Refuses at once what would fail only after minutes of reading."""
+    place = existing_place(output)
+    if not place.is_dir():
+        raise UserError(f"--output={output} cannot be written: {place} is a file; give another")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise UserError(
+            f"--output={output} cannot be written (no permission for {place}); give a folder that "
+            "you may write to"
+        )
 
 
 def _open(config: Config, settings: Settings, said: list[str]) -> Any:

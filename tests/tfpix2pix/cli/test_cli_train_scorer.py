@@ -90,3 +90,11 @@ def test_a_folder_that_holds_something_else_is_refused(refused, streets, tmp_pat
     said = refused("train-scorer", f"--dataset={streets}", f"--output={tmp_path}")
     assert "holds other files" in said
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_an_output_below_a_file_is_refused(refused, streets, tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    output = tmp_path / "letter.txt" / "scorer"
+    said = refused("train-scorer", f"--dataset={streets}", f"--output={output}")
+    assert said.startswith(f"tfpix2pix train-scorer: --output={output}")
+    assert "is a file" in said
