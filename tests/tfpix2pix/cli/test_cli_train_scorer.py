@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tfpix2pix.errors import UserError
 from tfpix2pix.scorer import load_scorer
 
 COLORS = np.array([[128, 128, 128], [128, 0, 0], [128, 64, 128], [0, 0, 0]], np.uint8)
@@ -98,3 +101,19 @@ def test_an_output_below_a_file_is_refused(refused, streets, tmp_path):
     said = refused("train-scorer", f"--dataset={streets}", f"--output={output}")
     assert said.startswith(f"tfpix2pix train-scorer: --output={output}")
     assert "is a file" in said
+
+
+def test_sigterm_saves_what_was_learned(start_cli, streets, tmp_path):
+    output = tmp_path / "scorer"
+    flags = ("--size=32", "--width=1", "--init=scratch", "--steps=1000000", "--val_every=2")
+    process = start_cli("train-scorer", f"--dataset={streets}", f"--output={output}", *flags)
+    for line in process.stdout:
+        if line.startswith("step 2:"):
+            break
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 143, err
+    step = int(re.search(r"stopped by SIGTERM at step ([\d,]+) of", out)[1].replace(",", ""))
+    assert (output / "checkpoints" / f"step_{step:08d}" / "meta.json").exists()
+    with pytest.raises(UserError, match="not trained to its end"):
+        load_scorer(output)
