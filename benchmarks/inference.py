@@ -13,12 +13,10 @@ table gives medians, and in brackets the quartiles' distance from each other. It
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import itertools
 import multiprocessing
 import os
-import platform
 import tempfile
 import time
 from collections.abc import Iterator
@@ -29,6 +27,7 @@ from typing import Any
 
 import numpy as np
 from absl import app, flags
+from machine import cores, describe
 
 from tfpix2pix.errors import UserError
 from tfpix2pix.progress import ProgressLine
@@ -44,7 +43,6 @@ _ENGINES = flags.DEFINE_list("engines", [], "Only those whose name begins so: on
 _ANY = flags.DEFINE_bool("any_size", False, "Export for any size instead of this one.")
 
 _FORMATS = {"savedmodel": "SavedModel", "tflite": "TFLite", "onnx": "ONNX"}
-_PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "torch", "numpy")
 
 
 @dataclass
@@ -91,7 +89,7 @@ def _run(scratch: Path) -> None:
     size = _SIZE.value or step
     if size % step:
         raise UserError(f"--size={size}: the run's generator takes multiples of {step} pixels")
-    threads = _THREADS.value or _cores()
+    threads = _THREADS.value or cores()
     batches = [int(text) for text in _BATCHES.value]
     x = np.stack(list(_smooth(max(batches), size, translator.config.x_channels)))
     z = translator.noise(x, range(len(x)))
@@ -103,7 +101,7 @@ def _run(scratch: Path) -> None:
     expected = translator.network(x, z)
     _measure(contestants, batches, threads, scratch, expected)
     config = translator.config
-    print(_machine(threads))
+    print(describe(threads))
     print(
         f"{size} x {size} px, ngf {config.ngf}, norm {config.norm}: {flops / 1e9:.1f} GFLOP per "
         f"image, {sum(np.prod(w.shape) for w in translator.generator.weights) / 1e6:.1f} M weights"
@@ -321,32 +319,6 @@ def _matrix_rate() -> float:
 
 
 # === Telling ===
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _machine(threads: int) -> str:
-    model = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
-    versions = []
-    for name in _PACKAGES:
-        try:
-            versions.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    load = f"; load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    return (
-        f"{model}, {_cores()} cores, {threads} threads each{load}\n"
-        f"Python {platform.python_version()}, {', '.join(versions)}"
-    )
 
 
 def _print_table(contestants: list[Contestant], batches: list[int], flops: float) -> None:

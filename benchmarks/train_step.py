@@ -1,0 +1,292 @@
+"""Measures a training step: ours, TensorFlow's as people write it, and PyTorch's.
+
+    python benchmarks/train_step.py                                # the four sizes of the docs
+    python benchmarks/train_step.py --cases=128/32/1 --repeats=20
+
+A case is SIZE/NGF/BATCH: crop size in pixels, channels of the first layer of both networks, images
+per step. Each contestant is a process of its own, and they take turns (A B C, A B C, ...), so that
+whatever else the machine does meets all alike; a turn is some steps, at least `--turn` seconds. The
+machine's ceiling, a float32 matrix product and a 3x3 convolution in TensorFlow, takes its turns
+among them. The table gives the median over turns, in brackets the quartiles' distance from each
+other; the floating-point operations of our step, counted from its layers; what share of the
+convolution's ceiling it reaches; and the most memory that each process ever held, with its
+libraries and its data. Needs the extra ``torch`` for PyTorch's rows.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import multiprocessing
+import os
+import resource
+import sys
+import time
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+from absl import app, flags
+from machine import cores, describe
+
+from tfpix2pix.progress import ProgressLine
+
+_CASES = flags.DEFINE_list("cases", ["256/64/1", "256/64/4", "128/32/1", "64/32/16"], "What.")
+_REPEATS = flags.DEFINE_integer("repeats", 9, "Turns that each contestant takes.")
+_TURN = flags.DEFINE_float("turn", 2.0, "Seconds of a turn, at least.")
+_THREADS = flags.DEFINE_integer("threads", 0, "And cores of each contestant; 0: all there are.")
+_ONLY = flags.DEFINE_list("only", [], "Only those whose name begins so: ours,torch.")
+
+CEILING = "ceiling"
+
+
+@dataclass
+class Contestant:
+    """One way to train, or the ceiling.
+
+    Attributes:
+      name: for the table.
+      kind, option: which class makes its step, and how.
+      seconds: of a step, by turn; for the ceiling GFLOP/s of product and convolution.
+      peak: resident memory, MiB.
+    """
+
+    name: str
+    kind: str
+    option: str = ""
+    seconds: list[Any] = field(default_factory=list)
+    peak: float = 0.0
+
+
+def _contestants() -> list[Contestant]:
+    found = [
+        Contestant("tfpix2pix", "ours"),
+        Contestant("TensorFlow, plain", "plain"),
+        Contestant("TensorFlow, plain, jit_compile", "plain", "jit"),
+    ]
+    if importlib.util.find_spec("torch"):
+        found.append(Contestant("PyTorch, NCHW", "torch", "contiguous"))
+        found.append(Contestant("PyTorch, channels_last", "torch", "channels_last"))
+    wanted = tuple(text.lower() for text in _ONLY.value) or ("",)
+    found = [c for c in found if c.name.lower().startswith(wanted) or c.kind in wanted]
+    return [*found, Contestant(CEILING, CEILING)]
+
+
+# === One contestant, in its process ===
+
+
+class OurStep:
+    """The package's own step, on one batch again and again."""
+
+    def __init__(self, size: int, ngf: int, batch: int) -> None:
+        import tensorflow as tf
+
+        from tfpix2pix.algorithms import Pix2Pix
+        from tfpix2pix.config import Config
+
+        config = Config(crop_size=size, load_size=size, ngf=ngf, ndf=ngf, batch_size=batch)
+        self.algorithm = Pix2Pix(config)
+        random = np.random.default_rng(0)
+        self.x, self.y = (
+            tf.constant(random.uniform(-1, 1, [batch, size, size, 3]), tf.float32) for _ in range(2)
+        )
+
+    def __call__(self) -> float:
+        return float(self.algorithm.train_step(self.x, self.y)["l1"])
+
+
+class Ceiling:
+    """GFLOP/s of a large matrix product and of a 3x3 convolution, float32."""
+
+    def __init__(self) -> None:
+        import tensorflow as tf
+
+        a = tf.random.uniform([2048, 2048])
+        images, kernel = tf.random.uniform([1, 64, 64, 256]), tf.random.uniform([3, 3, 256, 256])
+        self.product = tf.function(lambda: tf.reduce_sum(a @ a))
+        self.convolution = tf.function(
+            lambda: tf.reduce_sum(tf.nn.conv2d(images, kernel, 1, "SAME"))
+        )
+        self.flops = (2 * 2048**3, 2 * 9 * 256 * 256 * 64 * 64)
+
+    def __call__(self) -> tuple[float, float]:
+        rates = []
+        for run, flops in zip((self.product, self.convolution), self.flops, strict=True):
+            run()
+            best = min(_timed(lambda run=run: float(run())) for _ in range(5))
+            rates.append(flops / best / 1e9)
+        return rates[0], rates[1]
+
+
+def _timed(call: Any) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def _serve(
+    kind: str, option: str, case: tuple[int, int, int], threads: int, turn: float, pipe: Connection
+) -> None:
+    """Answers ``"turn"`` with a turn's result and ``"end"`` with the peak memory."""
+    if hasattr(os, "sched_setaffinity"):
+        # TensorFlow takes as many threads as the process has cores.
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    if kind == "torch":
+        from train_step_torch import TorchStep
+
+        step: Any = TorchStep(*case, option, threads)
+    elif kind == "ours":
+        from tfpix2pix.quiet import import_tensorflow
+
+        import_tensorflow()  # with deterministic operations, as the command has it
+        step = OurStep(*case)
+    else:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        if kind == "plain":
+            from train_step_plain import PlainStep
+
+            step = PlainStep(*case, jit=option == "jit")
+        else:
+            step = Ceiling()
+    for _ in range(2):
+        step()
+    pipe.send("ready")
+    while pipe.recv() == "turn":
+        if kind == CEILING:
+            pipe.send(step())
+            continue
+        step()  # wakes threads and caches up
+        start, steps = time.perf_counter(), 0
+        while steps == 0 or time.perf_counter() - start < turn:
+            step()
+            steps += 1
+        pipe.send((time.perf_counter() - start) / steps)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    pipe.send(peak / (2**20 if sys.platform == "darwin" else 2**10))
+
+
+# === Measuring ===
+
+
+def _measure(case: tuple[int, int, int], line: ProgressLine, done: int) -> list[Contestant]:
+    contestants = _contestants()
+    context = multiprocessing.get_context("spawn")
+    pipes, processes = [], []
+    try:
+        for each in contestants:
+            ours, theirs = context.Pipe()
+            args = (each.kind, each.option, case, _THREADS.value or cores(), _TURN.value, theirs)
+            process = context.Process(target=_serve, args=args, daemon=True)
+            process.start()
+            theirs.close()
+            processes.append(process)
+            pipes.append(ours)
+            ours.recv()  # one after the other: building them all at once would take the memory
+        for turn in range(_REPEATS.value):
+            for each, pipe in zip(contestants, pipes, strict=True):
+                pipe.send("turn")
+                each.seconds.append(pipe.recv())
+            line.show(done + turn + 1)
+        for each, pipe in zip(contestants, pipes, strict=True):
+            pipe.send("end")
+            each.peak = pipe.recv()
+    except EOFError:
+        raise SystemExit("train_step: a contestant ended; what it said stands above") from None
+    finally:
+        for process in processes:
+            process.join(timeout=5)
+            process.terminate()
+    return contestants
+
+
+def flops(size: int, ngf: int, batch: int) -> float:
+    """Floating-point operations of a step's convolutions: two for each product.
+
+    A forward pass and, backwards, as much again for the weights and for the inputs of every layer
+    (none for the inputs that are data). One generator and one discriminator pass on its result
+    serve both updates; the result is judged backwards twice: for D's weights, and for G.
+    """
+    from tfpix2pix.algorithms.pix2pix import discriminator_of, generator_of
+    from tfpix2pix.config import Config
+
+    config = Config(crop_size=size, load_size=size, ngf=ngf, ndf=ngf)
+    g, g_first = _forward(generator_of(config), size)
+    d, d_first = _forward(discriminator_of(config), size)
+    of_generator = g + g + (g - g_first)
+    real = d + d + (d - d_first)
+    fake = d + d + (d - d_first) + d
+    return batch * (of_generator + real + fake)
+
+
+def _forward(network: Any, size: int) -> tuple[float, float]:
+    """Operations of a forward pass of one image, and of its first layer alone."""
+    total, first, side = 0.0, 0.0, size
+    for layer in network.layers:
+        kernel = getattr(layer, "kernel", None)
+        if type(layer).__name__ == "ZeroPadding2D":
+            side += 2
+        if kernel is None:
+            continue
+        transposed = type(layer).__name__ == "Conv2DTranspose"
+        stride = layer.strides[0]
+        if not transposed:
+            same = layer.padding == "same"
+            side = -(-side // stride) if same else (side - kernel.shape[0]) // stride + 1
+        # Each output pixel is a product with the kernel; of a transposed one, each input pixel.
+        total += 2 * side * side * float(np.prod(kernel.shape))
+        first = first or total
+        side = side * stride if transposed else side
+    return total, first
+
+
+# === Telling ===
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    from tfpix2pix.quiet import import_tensorflow
+
+    import_tensorflow()
+    cases = [tuple(int(part) for part in text.split("/")) for text in _CASES.value]
+    results = []
+    total = len(cases) * _REPEATS.value
+    with ProgressLine("measuring", total, "round") as line:
+        for number, case in enumerate(cases):
+            results.append((case, _measure(case, line, number * _REPEATS.value)))
+    print(describe(_THREADS.value or cores()))
+    for case, contestants in results:
+        _print(case, contestants)
+
+
+def _print(case: tuple[int, int, int], contestants: list[Contestant]) -> None:
+    size, ngf, batch = case
+    count = flops(*case)
+    ceiling = next(c for c in contestants if c.kind == CEILING)
+    product, convolution = np.median(np.array(ceiling.seconds), axis=0)
+    print(
+        f"\n{size} px, ngf {ngf}, batch {batch}: {count / 1e9:.1f} GFLOP a step; ceiling: product "
+        f"{product:.0f}, convolution {convolution:.0f} GFLOP/s"
+    )
+    print("| | ms a step | images/s | of the convolution's ceiling | peak memory, MiB |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    medians = {}
+    for each in contestants:
+        if each.kind == CEILING:
+            continue
+        low, middle, high = np.percentile(each.seconds, [25, 50, 75])
+        medians[each.name] = middle
+        # Others do other work for the same step, so only ours has a share.
+        share = f"{count / middle / convolution / 1e9:.0%}" if each.kind == "ours" else ""
+        print(
+            f"| {each.name} | {middle * 1e3:.1f} ({(high - low) * 1e3:.1f}) "
+            f"| {batch / middle:.2f} | {share} | {each.peak:.0f} |"
+        )
+    ours = medians.get("tfpix2pix")
+    for kind in ("TensorFlow", "PyTorch"):
+        others = [value for name, value in medians.items() if name.startswith(kind)]
+        if ours and others:
+            print(f"best of {kind}: {min(others) / ours:.2f} times the time of ours")
+
+
+if __name__ == "__main__":
+    app.run(main)
