@@ -8,17 +8,15 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfpix2pix.cli.evaluated import LARGEST, SMALLEST, SPLITS, Modelled, Predicted
 from tfpix2pix.cli.flags import Parser, add_boolean, add_field, number
-from tfpix2pix.cli.train import given_data_config
 from tfpix2pix.config import Config
 from tfpix2pix.errors import UserError
 from tfpix2pix.evaluation.data import FIELDS
 
 if TYPE_CHECKING:
-    from tfpix2pix.data import PairForm, PairSource
     from tfpix2pix.evaluation.base import Evaluator
     from tfpix2pix.evaluation.results import Evaluation
-    from tfpix2pix.inference import Translator
 
 USAGE = "tfpix2pix evaluate --workdir=RUN|--model=EXPORT|--predictions=FOLDER [--split=val]"
 DESCRIPTION = """\
@@ -29,8 +27,6 @@ has a standard error: the bootstrap over images.
 Writes OUTPUT/metrics.json, OUTPUT/evaluation.html, a page with the best and the worst pictures, and
 OUTPUT/statistics.npz, from which `tfpix2pix compare` tells whether two models differ."""
 
-SPLITS = ("train", "val", "test")
-SMALLEST, LARGEST = 16, 4096  # pixels; SSIM's window has 11
 _SOURCES = ("workdir", "model", "predictions")
 
 
@@ -137,7 +133,7 @@ def main(args: argparse.Namespace) -> int:
     wanted = parse_metrics(args.metrics) if args.metrics else None
     output = _output(args)
     check_output(output)
-    subject = _Predicted(args) if args.predictions else _Modelled(args)
+    subject = Predicted(args) if args.predictions else Modelled(args)
     evaluators = _evaluators(args, wanted, subject)
 
     from tfpix2pix.progress import ProgressLine, say
@@ -201,143 +197,11 @@ def _output(args: argparse.Namespace) -> Path:
     return Path("evaluation", f"{plain}-{args.split}")
 
 
-# === What is scored ===
-
-
-class _Modelled:
-    """A run, an export or a server, and the pairs that it is scored on."""
-
-    def __init__(self, args: argparse.Namespace) -> None:
-        from tfpix2pix.evaluation.data import data_config, open_labels, open_pairs
-        from tfpix2pix.evaluation.session import check_form, check_split
-
-        self.args = args
-        self.translator: Translator | None = None
-        self.form, own = self._form_and_config()
-        given = _given(args)
-        config = data_config(own, given)
-        self.source = open_pairs(config, self.form)
-        check_split(self.source, args.split)
-        check_form(self.form, self.source)
-        self.size = args.size or own.crop_size
-        self.labels: PairSource | None = None
-        if given.get("label_palette"):
-            self.labels = open_labels(config, given)
-            _settle(self.labels)
-
-    def _form_and_config(self) -> tuple[PairForm, Config]:
-        from tfpix2pix.pair_form import form_of
-
-        if self.args.workdir:  # TensorFlow can wait
-            config = Config.load(self.args.workdir)
-            return form_of(config, self.args.workdir), config
-        from tfpix2pix.cli.translate import _open
-
-        self.translator = _open(self.args.model)
-        return self.translator.form, self.translator.config
-
-    @property
-    def samples(self) -> int:
-        return self.args.samples
-
-    def evaluate(self, evaluators: list[Evaluator], progress: Any, say: Any) -> Evaluation:
-        from tfpix2pix.evaluation.session import evaluate_model
-        from tfpix2pix.inference import load
-
-        args = self.args
-        if self.translator is None:
-            self.translator = load(args.workdir, args.checkpoint, say)
-        seed = args.seed or 0
-        noisy = self.translator.takes_noise and not args.deterministic
-        say(
-            f"{args.workdir or args.model} at step {self.translator.step:,}, "
-            + (f"noise of seed {seed}" if noisy else "without noise")
-        )
-        return evaluate_model(
-            self.translator,
-            self.source,
-            evaluators,
-            split=args.split,
-            size=self.size,
-            samples=args.samples,
-            limit=args.limit,
-            seed=seed,
-            deterministic=args.deterministic,
-            labels=self.labels,
-            rank_by=args.rank_by,
-            model={"path": args.workdir or args.model},
-            progress=progress,
-        )
-
-
-class _Predicted:
-    """A folder of pictures, and the pairs that they are predictions of."""
-
-    labels = None
-    samples = 1
-
-    def __init__(self, args: argparse.Namespace) -> None:
-        from tfpix2pix.evaluation.data import predictions_config
-        from tfpix2pix.evaluation.predictions import Predictions, size_of_first
-        from tfpix2pix.evaluation.session import check_split
-        from tfpix2pix.pair_form import open_source
-
-        self.args = args
-        given = _given(args)
-        if not given.get("dataset") and not given.get("input_dir"):
-            raise UserError(
-                "--dataset is missing: --predictions are compared with the targets of a data set"
-            )
-        size = args.size or size_of_first(args.predictions)
-        self.source = open_source(predictions_config(given, size))
-        check_split(self.source, args.split)
-        _settle(self.source)
-        found = Predictions(
-            args.predictions, self.source, args.split, args.size or None, args.limit
-        )
-        if found.size < SMALLEST:
-            raise UserError(
-                f"--predictions={args.predictions}: pictures of {found.size}x{found.size} pixels; "
-                f"expected at least {SMALLEST}, or a --size to resize them to"
-            )
-        self.form, self.size = self.source.form, found.size
-
-    def evaluate(self, evaluators: list[Evaluator], progress: Any, say: Any) -> Evaluation:
-        from tfpix2pix.evaluation.session import evaluate_predictions
-
-        args = self.args
-        return evaluate_predictions(
-            args.predictions,
-            self.source,
-            evaluators,
-            split=args.split,
-            size=args.size or None,
-            limit=args.limit,
-            rank_by=args.rank_by,
-            progress=progress,
-        )
-
-
-def _given(args: argparse.Namespace) -> dict[str, Any]:
-    return {name: value for name, value in given_data_config(args).items() if name in FIELDS}
-
-
-def _settle(source: PairSource) -> None:
-    """Finds out what the pairs are, where that takes a look at the files."""
-    from tfpix2pix.data.file_source import FileSource
-    from tfpix2pix.progress import ProgressLine
-
-    if isinstance(source, FileSource):
-        total = sum(source.count(split) for split in SPLITS)
-        with ProgressLine("checking", total, "pair") as line:
-            source.check(lambda done, _: line.show(done))
-
-
 # === Measures ===
 
 
 def _evaluators(
-    args: argparse.Namespace, wanted: list[str] | None, subject: _Modelled | _Predicted
+    args: argparse.Namespace, wanted: list[str] | None, subject: Modelled | Predicted
 ) -> list[Evaluator]:
     """What is measured, checked against the data before anything is computed.
 
