@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from tfpix2pix.data.pair_files import Fault, Listing, PairFiles, count_text, rea
 from tfpix2pix.data.scan import PairLook, Settled, scan, settle, threaded
 from tfpix2pix.data.source import SPLITS, PairSource, Progress, check_direction
 from tfpix2pix.errors import DataError
+from tfpix2pix.files import shown
 
 _LISTED_PER_FAULT = 10
 
@@ -86,7 +88,7 @@ class FileSource(PairSource):
             return form.store(x, y)
         except ValueError as error:
             raise DataError(
-                f"{' and '.join(map(str, files.paths()))}: {error}; expected "
+                f"{' and '.join(map(shown, files.paths()))}: {error}; expected "
                 f"{form.describe()}: mend or remove it."
             ) from None
 
@@ -121,15 +123,16 @@ class FileSource(PairSource):
         digest = hashlib.sha256(super().cache_key(split).encode())
         for pair in self._splits[split]:
             for path in pair.paths():
-                digest.update(f"{path.absolute()}\0{path.stat().st_mtime_ns}\0".encode())
+                digest.update(os.fsencode(path.absolute()))
+                digest.update(f"\0{path.stat().st_mtime_ns}\0".encode())
         return digest.hexdigest()[:24]
 
     def notes(self) -> list[str]:
         notes = list(self.listing.notes) + self._notes
         ignored = self.listing.ignored
         if ignored:
-            shown = ", ".join(ignored[:3]) + (", ..." if len(ignored) > 3 else "")
-            notes.append(f"{count_text(len(ignored), 'other file')} ignored ({shown})")
+            names = ", ".join(map(shown, ignored[:3])) + (", ..." if len(ignored) > 3 else "")
+            notes.append(f"{count_text(len(ignored), 'other file')} ignored ({names})")
         single = [
             (pair, size)
             for pair in self._all_pairs()

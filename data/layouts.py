@@ -225,7 +225,7 @@ def _folder_of(
         raise DataError("--dataset= is empty; expected 'sample' or the path of a folder.")
     from tfpix2pix.data.paper_sets import PAPER_SETS, default_data_dir, paper_set
 
-    place = Path(data_dir).expanduser() if data_dir else default_data_dir()
+    place = Path(os.path.expanduser(data_dir)) if data_dir else default_data_dir()
     if dataset.startswith("tfds:"):
         from tfpix2pix.data.tfds_sets import tfds_folder
 
@@ -237,7 +237,7 @@ def _folder_of(
             progress=stages,
         )
     # Shells leave the tilde of --dataset=~/pairs alone.
-    path = Path(dataset).expanduser()
+    path = Path(os.path.expanduser(dataset))
     if not path.exists():
         if dataset in PAPER_SETS:
             return paper_set(dataset, place, progress=stages), "side_by_side"

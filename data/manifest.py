@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Iterator
+from os.path import isfile  # unlike pathlib's, no error for what cannot be a name
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +56,7 @@ def list_manifest(
                     "expected the path of an image."
                 )
         a, b = (_resolve(path.parent, row[key]) for key in (input_key, target_key))
-        gone = [f"line {line}: {listing.label(file)}" for file in (a, b) if not file.is_file()]
+        gone = [f"line {line}: {listing.label(file)}" for file in (a, b) if not isfile(file)]
         missing += gone
         if not gone:
             split = _split(dataset, line, row, a.stem, val_fraction)
@@ -81,7 +83,7 @@ def _rows(dataset: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     continue
                 try:
                     row = json.loads(text)
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     raise DataError(
                         f"--dataset={dataset}: line {number} is not JSON ({error}); expected one "
                         'object a line, such as {"input": "a.png", "target": "b.png"}.'
@@ -105,7 +107,7 @@ def _shown(value: Any) -> str:
 
 
 def _resolve(folder: Path, name: str) -> Path:
-    return folder / Path(name.strip()).expanduser()
+    return folder / os.path.expanduser(name.strip())  # unlike pathlib's, no error for ~nobody
 
 
 def _split(dataset: str, line: int, row: dict[str, Any], stem: str, val_fraction: float) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from tfpix2pix.data import images
 from tfpix2pix.errors import DataError
+from tfpix2pix.files import shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,8 +73,8 @@ class Listing:
     def label(self, path: Path) -> str:
         """A file as messages call it: relative to the root where it lies below it."""
         if self.root != Path(self.root.anchor) and path.is_relative_to(self.root):
-            return path.relative_to(self.root).as_posix()
-        return os.fspath(path)
+            return shown(path.relative_to(self.root).as_posix())
+        return shown(path)
 
 
 def list_images(folder: Path) -> tuple[list[Path], list[str]]:
@@ -146,8 +147,8 @@ def read_pair(
         return split_decoded(picture)
     except ValueError:
         raise DataError(
-            f"{files.a}: {size_text(picture.array.shape)}, an odd width; expected two halves of "
-            "equal width side by side: mend or remove it."
+            f"{shown(files.a)}: {size_text(picture.array.shape)}, an odd width; expected two "
+            "halves of equal width side by side: mend or remove it."
         ) from None
 
 

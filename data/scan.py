@@ -8,6 +8,7 @@ the set has and lists every kind of fault. Training refuses a set with faults, a
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -41,6 +42,9 @@ from tfpix2pix.data.source import Progress
 # Files are decoded in full up to this many decoded bytes; the rest of a larger set is judged by
 # headers and end markers, so that starting a training stays a matter of seconds.
 FULL_CHECK_BYTES = 2 << 30
+# What the threads may hold decoded at one time, whatever the headers claim; decoders take up to
+# three times as much on the way.
+DECODED_AT_ONCE = 256 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,10 +119,10 @@ def scan(
       digests: hash the pixels of every image, and so decode all of them.
     """
     jobs = [(split, files) for split, pairs in splits.items() for files in pairs]
-    budget = _Budget(FULL_CHECK_BYTES)
+    budget, room = _Budget(FULL_CHECK_BYTES), _Room(DECODED_AT_ONCE)
 
     def look(job: tuple[str, PairFiles]) -> PairLook:
-        return _look(*job, wish, budget, digests)
+        return _look(*job, wish, budget, room, digests)
 
     looks = []
     for done, seen in enumerate(threaded(look, jobs), start=1):
@@ -147,7 +151,30 @@ class _Budget:
             return self._left >= 0
 
 
-def _look(split: str, files: PairFiles, wish: FormWish, budget: _Budget, digests: bool) -> PairLook:
+class _Room:
+    """Memory that the scan's threads share; what would need more than all of it goes alone."""
+
+    def __init__(self, size: int):
+        self._size, self._used = size, 0
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def taken(self, amount: int) -> Iterator[None]:
+        """Waits until so many bytes are free, and holds them meanwhile."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._used or self._used + amount <= self._size)
+            self._used += amount
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used -= amount
+                self._changed.notify_all()
+
+
+def _look(
+    split: str, files: PairFiles, wish: FormWish, budget: _Budget, room: _Room, digests: bool
+) -> PairLook:
     headers, unreadable = {}, []
     for path in files.paths():
         try:
@@ -166,8 +193,12 @@ def _look(split: str, files: PairFiles, wish: FormWish, budget: _Budget, digests
         a = _from_header(files.a, header, parts)
         b = a if files.b is None else _from_header(files.b, headers[files.b], 1)
         return PairLook(split, files, a, b)
+    with room.taken(sum(_decoded_bytes(header) for header in headers.values())):
+        return _look_decoded(split, files, wish, digests)
 
-    decoded = {}
+
+def _look_decoded(split: str, files: PairFiles, wish: FormWish, digests: bool) -> PairLook:
+    decoded, unreadable = {}, []
     for path in files.paths():  # each alone, so that all damaged ones are known by name
         try:
             decoded[path] = images.decode(path)
@@ -182,6 +213,11 @@ def _look(split: str, files: PairFiles, wish: FormWish, budget: _Budget, digests
     )
     reason = _labels_reason(decoded[files.labels], pictures[0], wish) if files.labels else ""
     return PairLook(split, files, a, b, labels_reason=reason)
+
+
+def _decoded_bytes(header: images.Header) -> int:
+    channels = header.channels + header.has_alpha
+    return header.height * header.width * channels * np.dtype(header.dtype).itemsize
 
 
 def _must_decode(headers: dict[Path, images.Header], budget: _Budget) -> bool:

@@ -51,7 +51,7 @@ def named_folders(input_dir: str, target_dir: str) -> Folders:
     """
     found = []
     for flag, name in (("input_dir", input_dir), ("target_dir", target_dir)):
-        path = Path(name).expanduser()
+        path = Path(os.path.expanduser(name))
         if not path.is_dir():
             what = "a file" if path.exists() else "no such folder"
             raise DataError(f"--{flag}={name}: {what}; expected a folder of images.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ def write_bytes(path: str | os.PathLike[str], content: bytes, sync: bool = True)
     """
     path = Path(path)
     # Not `tempfile`: its files are private to the user (mode 0600), a report is to be shown.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    # The name's beginning only: with all of a long one it would be too long.
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.tmp")
     try:
         with open(temporary, "xb") as file:
             file.write(content)
@@ -38,12 +40,33 @@ def write_bytes(path: str | os.PathLike[str], content: bytes, sync: bool = True)
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Replaces a text file in one step; see ``write_bytes``."""
-    write_bytes(path, text.encode())
+    # What cannot be UTF-8 can only come from the name of a file.
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Replaces a JSON file in one step; see ``write_bytes``."""
     write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def clear_temporary(folder: str | os.PathLike[str]) -> None:
+    """Removes what a ``write_bytes`` left there that was killed; nobody else may be writing."""
+    for entry in Path(folder).glob(".*.tmp"):
+        if re.fullmatch(r"\..*\.[0-9a-f]{8}\.tmp", entry.name, re.DOTALL):
+            with contextlib.suppress(OSError):
+                entry.unlink()
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """A path as messages show it, on one line whatever the name holds.
+
+    Line ends, terminal codes, marks that turn the reading direction and bytes that are no text
+    are shown by their numbers, as Python writes them: ``a\\nb.png``.
+    """
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode()
+        for char in os.fspath(path)
+    )
 
 
 def existing_place(path: str | os.PathLike[str]) -> Path:

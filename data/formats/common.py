@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from tfpix2pix.errors import DataError
+from tfpix2pix.files import shown
 
 FORMATS_TEXT = "JPEG, PNG, WebP, TIFF, BMP, GIF or .npy"
 TURNED = "turned upright as its EXIF orientation says"
@@ -26,7 +27,7 @@ class UnreadableImage(DataError):
     def __init__(
         self, name: str, reason: str, expected: str = f"a complete image ({FORMATS_TEXT})"
     ):
-        super().__init__(f"{name}: {reason}; expected {expected}.")
+        super().__init__(f"{shown(name)}: {reason}; expected {expected}.")
         self.reason = reason
 
 

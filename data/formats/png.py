@@ -5,10 +5,12 @@ Pillow hands out only the high byte of 16-bit colour, and drops a 16-bit colour 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import os
 import struct
+import threading
 from typing import BinaryIO
 
 from tfpix2pix.data.formats import by_pillow
@@ -25,6 +27,10 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Colour type of the IHDR chunk -> (colour channels, has alpha); type 3, palette, has no 16 bits.
 _COLOUR_TYPES = {0: (1, False), 2: (3, False), 4: (1, True), 6: (3, True)}
 _METADATA = (b"eXIf", b"iTXt", b"tEXt", b"zTXt")
+# Pictures of more pixels than these are decoded for their header's sake one at a time, so that
+# many threads that only look do not fill the memory.
+_LARGE = 1 << 24
+_LARGE_LOCK = threading.Lock()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +55,9 @@ def read_header(file: BinaryIO) -> Header:
     facts = _walk(file)
     with by_pillow.opened(file, "PNG") as image:
         if facts.has_late_metadata:
-            image.load()
+            large = image.height * image.width > _LARGE
+            with _LARGE_LOCK if large else contextlib.nullcontext():
+                image.load()
         size = upright_size(image.height, image.width, by_pillow.orientation_of(image))
         if facts.bits < 16:
             return Header(*size, *by_pillow.channels_of(image), "uint8")

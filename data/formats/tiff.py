@@ -39,6 +39,7 @@ _LOSSLESS = (1, 5, 8, 32946, 32773, 50000, 34925)
 # Of these, none makes more than this of a byte (LZW, whose codes of 12 bits stand for up to 3838
 # bytes in a row of equal ones, comes near it): what claims more is damaged, or a bomb.
 _BOUNDED, _LARGEST_RATIO = (1, 5, 8, 32946, 32773), 2000
+_NOWHERE = logging.NullHandler()
 _CONTIGUOUS_AXES, _SEPARATE_AXES = ("YX", "YXS"), ("SYX",)
 
 
@@ -110,7 +111,8 @@ def _opened(file: BinaryIO) -> Any:
     import tifffile
 
     # What it logs about odd files is either harmless or raised below.
-    logging.getLogger("tifffile").addHandler(logging.NullHandler())
+    logging.getLogger("tifffile").propagate = False
+    logging.getLogger("tifffile").addHandler(_NOWHERE)
     return tifffile.TiffFile(file)
 
 

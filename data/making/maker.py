@@ -97,7 +97,7 @@ def make_pairs(
         raise DataError(
             f"--size={size}: expected {MIN_SIZE} to {MAX_SIZE} pixels, or 0 to keep each image's."
         )
-    target = Path(output).expanduser()
+    target = Path(os.path.expanduser(output))
     named = f"--output={output}"
     folders = _input_folders(task, input)
     _check_apart(folders, target, named)
@@ -173,7 +173,7 @@ def _input_folders(task: Task, input: str | os.PathLike[str] | None) -> dict[str
     if not isinstance(task, Combine):
         if not input:
             raise DataError("--input is missing; give a folder of images.")
-        return {f"--input={input}": Path(input).expanduser()}
+        return {f"--input={input}": Path(os.path.expanduser(input))}
     sides = {"a": task.input_a, "b": task.input_b}
     if input and any(sides.values()):
         raise DataError(
@@ -181,7 +181,7 @@ def _input_folders(task: Task, input: str | os.PathLike[str] | None) -> dict[str
             "A/ and B/, or the two."
         )
     if input:
-        base = Path(input).expanduser()
+        base = Path(os.path.expanduser(input))
         missing = [side for side in ("A", "B") if not (base / side).is_dir()]
         if missing:
             raise DataError(
@@ -195,7 +195,7 @@ def _input_folders(task: Task, input: str | os.PathLike[str] | None) -> dict[str
             "and --input_b=FOLDER."
         )
     return {
-        f"--input_{side}={path}": Path(os.fspath(path)).expanduser() for side, path in sides.items()
+        f"--input_{side}={path}": Path(os.path.expanduser(path)) for side, path in sides.items()
     }
 
 

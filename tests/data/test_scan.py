@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -112,6 +114,34 @@ def test_mixtures_and_sizes_are_found_by_headers(folders, draw, save, refusal, m
         "1 of another size than A/0.png",
     ):
         assert text in message
+
+
+# === The memory ===
+
+
+@pytest.mark.parametrize(("room", "together"), [(2 * 2 * 12 * 16 * 3, 2), (1, 1)])
+def test_what_is_decoded_at_one_time_has_room(tmp_path, draw, save, monkeypatch, room, together):
+    """A pair is two images of 12 x 16 x 3 bytes; what is too large for all the room goes alone."""
+    for index in range(8):
+        for side in "AB":
+            save(tmp_path / side / f"{index}.png", draw(index))
+    monkeypatch.setattr(scan, "DECODED_AT_ONCE", room)
+    lock, now, most, real = threading.Lock(), [0], [0], scan._look_decoded
+
+    def counted(*args):
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.02)  # long enough for the other threads to come as well
+        try:
+            return real(*args)
+        finally:
+            with lock:
+                now[0] -= 1
+
+    monkeypatch.setattr(scan, "_look_decoded", counted)
+    open_dataset(str(tmp_path), val_fraction=0).check()
+    assert most[0] == together
 
 
 # === What is seen ===

@@ -26,6 +26,51 @@ def test_a_new_file_holds_what_was_written(tmp_path):
     assert names(tmp_path) == ["a.bin", "b.txt", "c.json"]
 
 
+def test_a_name_as_long_as_may_be(tmp_path):
+    files.write_text(tmp_path / ("x" * 255), "new")
+    assert names(tmp_path) == ["x" * 255]
+
+
+def test_a_text_that_names_a_file_that_is_no_text(tmp_path):
+    files.write_text(tmp_path / "a.txt", "a\udcff")
+    assert (tmp_path / "a.txt").read_bytes() == b"a\\udcff"
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("runs/a b-ä🏠.png", "runs/a b-ä🏠.png"),
+        ("a\nb\r\t.png", r"a\nb\r\t.png"),
+        ("\x1b[2J\x7f", r"\x1b[2J\x7f"),
+        ("\u202egnp.exe", r"\u202egnp.exe"),
+        (os.fsdecode(b"\xff.png"), r"\udcff.png"),
+    ],
+)
+def test_a_path_is_shown_on_one_line(path, expected):
+    assert files.shown(path) == expected
+    expected.encode("utf-8")
+
+
+def test_what_killed_writes_left_is_cleared(tmp_path):
+    for name in (".a.json.0123abcd.tmp", ".x\ny.01234567.tmp", ".mine.tmp", "a.01234567.tmp"):
+        (tmp_path / name).touch()
+    files.clear_temporary(tmp_path)
+    assert names(tmp_path) == [".mine.tmp", "a.01234567.tmp"]
+    files.clear_temporary(tmp_path / "missing")
+
+
+def test_a_killed_write_leaves_what_is_cleared(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(SystemExit))
+    monkeypatch.setattr("pathlib.Path.unlink", lambda *_: None)  # as if it had come no further
+    for name in ("report.html", "ä" * 100, "[a]*.png"):
+        with pytest.raises(SystemExit):
+            files.write_text(tmp_path / name, "new")
+    monkeypatch.undo()
+    assert len(names(tmp_path)) == 3
+    files.clear_temporary(tmp_path)
+    assert names(tmp_path) == []
+
+
 def test_a_file_is_replaced(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("something much longer than the new")

@@ -124,7 +124,7 @@ def _output(output: str, config: Config, source: PairSource) -> Path:
     Raises:
       UserError: it is, it is a file, or it cannot be written.
     """
-    folder = Path(output or f"inspect-{short_name(config)}").expanduser()
+    folder = Path(os.path.expanduser(output or f"inspect-{short_name(config)}"))
     shown = f"--output={folder}"
     real = folder.resolve()
     for own in _folders_of(config, source):
@@ -151,7 +151,7 @@ def _folders_of(config: Config, source: PairSource) -> list[Path]:
     if not isinstance(source, FileSource):
         return []
     named = [config.input_dir, config.target_dir] if config.input_dir else [config.dataset]
-    folders = {Path(name).expanduser() for name in named}
+    folders = {Path(os.path.expanduser(name)) for name in named}
     pairs = [pair for some in source.listing.splits.values() for pair in some]
     folders |= {path.parent for pair in pairs for path in pair.paths()}
     return sorted({folder.resolve() for folder in folders if folder.is_dir()})

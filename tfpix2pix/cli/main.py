@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -120,4 +121,7 @@ def main(parsed: tuple[ModuleType, Any] | str) -> int:
 
 def run() -> None:
     """Entry point of the command and of ``python -m tfpix2pix``."""
+    # Names of files may hold what no encoding of the output can say.
+    with contextlib.suppress(AttributeError):  # replaced by something that is no text file
+        sys.stdout.reconfigure(errors="backslashreplace")
     app.run(main, flags_parser=parse)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from tfpix2pix.cli.flags import Parser, add_boolean, fail, number
 from tfpix2pix.config import Config
 from tfpix2pix.errors import UserError
+from tfpix2pix.files import shown
 from tfpix2pix.pair_form import form_of
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def main(args: argparse.Namespace) -> int:
     for note, count in sorted(notes.items()):
         say(f"note: {note} ({count:,} of {len(jobs):,} images)")
     good = len(jobs) - failed
-    where = jobs[0].target if len(jobs) == 1 else folder
+    where = shown(jobs[0].target if len(jobs) == 1 else folder)
     say(f"translated {good:,} of {len(jobs):,} images" + (f": {where}" if good else ""))
     if failed:
         return fail("tfpix2pix translate", f"{failed:,} of {len(jobs):,} images failed", 1)
@@ -232,7 +233,7 @@ def _translate(translator: Translator, job: Job, args: argparse.Namespace) -> li
         try:
             image, _ = split_decoded(image, config.direction)
         except ValueError as error:
-            raise UserError(f"{job.source}: {error}; --side_by_side expects pairs") from None
+            raise UserError(f"{shown(job.source)}: {error}; --side_by_side expects pairs") from None
     height, width = image.array.shape[:2]
     size = config.crop_size
     if not args.fit and (min(height, width) >= 2 * size or max(height, width) <= size // 2):
@@ -245,14 +246,15 @@ def _translate(translator: Translator, job: Job, args: argparse.Namespace) -> li
         )
     except ValueError as error:
         raise UserError(
-            f"{job.source}: {error}; expected an input as the run was trained on "
+            f"{shown(job.source)}: {error}; expected an input as the run was trained on "
             f"({translator.form.x.describe()})"
         ) from None
     except Exception as error:
         if not _out_of_memory(error):
             raise
         raise UserError(
-            f"{job.source}: {width}x{height} pixels do not fit into memory; use --fit, or cut it"
+            f"{shown(job.source)}: {width}x{height} pixels do not fit into memory; use --fit, or "
+            "cut it"
         ) from None
     write_image(job.target, _labelled(picture, translator, args.labels))
     return notes
@@ -284,7 +286,7 @@ def _jobs(source: str, output: str, suffix: str) -> list[Job]:
     from tfpix2pix.data.images import WRITABLE
 
     base, names = _inputs(source)
-    target = Path(output).expanduser()
+    target = Path(os.path.expanduser(output))
     is_file_name = target.suffix.lower() in WRITABLE and not target.is_dir()
     single = base / names[0] if len(names) == 1 else None
     if is_file_name:
@@ -304,7 +306,8 @@ def _jobs(source: str, output: str, suffix: str) -> list[Job]:
     for job in jobs:
         if job.target.exists() and os.path.samefile(job.source, job.target):
             raise UserError(
-                f"--output={output} would overwrite the input {job.source}; give another folder"
+                f"--output={output} would overwrite the input {shown(job.source)}; give another "
+                "folder"
             )
     return jobs
 
@@ -313,7 +316,7 @@ def _inputs(source: str) -> tuple[Path, list[str]]:
     """A base folder and the images below it, as relative names in order."""
     from tfpix2pix.data import is_image_name
 
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))
     if path.is_file():
         return path.parent, [path.name]
     if path.is_dir():
