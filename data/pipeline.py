@@ -37,6 +37,9 @@ def training_batches(
     seed: int,
     start_step: int,
     stop_step: int,
+    worker: int = 0,
+    workers: int = 1,
+    devices: int = 1,
 ) -> tf.data.Dataset:
     """Augmented batches for the steps ``start_step, ..., stop_step - 1``, in that order.
 
@@ -53,9 +56,14 @@ def training_batches(
       seed: of order, crop and mirror.
       start_step: the first step, counted from 0.
       stop_step: one past the last step.
+      worker, workers: where several processes train together, which of how many this one is: it
+        gets the `worker`-th of `workers` equal parts of every batch, and reads nothing else.
+      devices: into how many batches the part is cut, one after another for the devices of this
+        process.
 
     Returns:
-      A dataset of ``(x, y)``: float32 ``[batch_size, crop_size, crop_size, C]`` in [-1, 1].
+      A dataset of ``(x, y)``: float32 ``[B, crop_size, crop_size, C]`` in [-1, 1], where B is
+      ``batch_size``, or of a part ``batch_size / workers / devices``.
       Iterating raises a TensorFlow error if a streamed file cannot be read; see `store.explain`.
 
     Raises:
@@ -64,15 +72,22 @@ def training_batches(
     _check_sizes(store.size, crop_size)
     if batch_size < 1 or not 0 <= start_step <= stop_step:
         raise ValueError(f"{batch_size=}, {start_step=}, {stop_step=} describe no batches")
+    if not 0 <= worker < workers or batch_size % (workers * devices):
+        raise ValueError(f"{batch_size=} has no part {worker=} of {workers=} with {devices=}")
+    part = batch_size // workers
 
     def example(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         index = epoch_position(position, store.count, seed)
         corner = _corner(seed, position, store.size, crop_size)
         return _mirror(store.cut(index, corner, crop_size), seed, position, flip)
 
-    positions = tf.data.Dataset.range(start_step * batch_size, stop_step * batch_size)
-    examples = positions.map(example, parallel_calls(), True)
-    return _finish(examples, store.form, batch_size, partial=False)
+    def of_this_part(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        step, place = number // part, number % part
+        return example(step * batch_size + worker * part + place)
+
+    numbers = tf.data.Dataset.range(start_step * part, stop_step * part)
+    examples = numbers.map(example if workers == 1 else of_this_part, parallel_calls(), True)
+    return _finish(examples, store.form, part // devices, partial=False)
 
 
 def evaluation_batches(

@@ -13,12 +13,15 @@ import absl.flags
 import absl.logging
 
 
-def import_tensorflow() -> None:
+def import_tensorflow(wake: bool = True) -> None:
     """Imports TensorFlow and wakes its devices, silently, and sets what every run relies on.
 
     TensorFlow greets the terminal from C++ code that no log level reaches, so the error stream is
     set aside meanwhile; where the import fails, what was said is printed after all.
     Operations are made deterministic: a resumed run gives the weights of an uninterrupted one.
+
+    Args:
+      wake: False where something is still to be settled that devices cannot change any more.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with error_stream_aside():
@@ -30,7 +33,8 @@ def import_tensorflow() -> None:
         for accelerator in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(accelerator, True)
         tf.config.experimental.enable_op_determinism()
-        tf.config.list_logical_devices()
+        if wake:
+            tf.config.list_logical_devices()
     # Keras 3 warns of an own "compute_output_shape" and NumPy of old C interfaces: not the user's.
     warnings.filterwarnings("ignore", module=r"(keras|tensorflow|numpy)\b")
 

@@ -13,9 +13,12 @@ from typing import Any
 
 from tfpix2pix.cli.flags import Parser, add_config_flags, fail, given_config
 from tfpix2pix.config import DEFAULT_PRESET, Config, differences, resolve
+from tfpix2pix.data.palette import BUILTIN
 from tfpix2pix.errors import UserError
 from tfpix2pix.files import existing_place
 from tfpix2pix.training import lock
+from tfpix2pix.training.cluster import WorkerLost, read_cluster
+from tfpix2pix.training.strategies import STRATEGIES, build_strategy, check_strategy
 
 USAGE = "tfpix2pix train [--dataset=FOLDER] [--workdir=RUN] [--preset=NAME] [--flag=value ...]"
 DESCRIPTION = """\
@@ -37,22 +40,60 @@ def add_flags(parser: Parser) -> None:
         default=None,
         help="the run's folder [runs/NAME, from the data set and the preset]",
     )
+    parser.add_argument(
+        "--strategy",
+        choices=STRATEGIES,
+        metavar="|".join(STRATEGIES),
+        default="default",
+        help="where to train: on one device; on all GPUs of this machine; on every worker that the "
+        "environment variable TF_CONFIG names; on a TPU. batch_size is that of all devices "
+        "together, and a run may be continued under another strategy [default]",
+    )
+    parser.add_argument(
+        "--tpu",
+        metavar="NAME",
+        default="",
+        help="which TPU --strategy=tpu uses [the environment's TPU_NAME, else this machine's]",
+    )
     add_config_flags(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     given = given_data_config(args)
-    workdir, _ = _workdir_and_config(args.workdir, given)
+    workdir, config = _workdir_and_config(args.workdir, given)
+    check_strategy(args.strategy, config, tpu=args.tpu)
     _check_writable(workdir)
 
     from tfpix2pix.progress import say
 
+    if args.strategy == "multi_worker":
+        return _train_together(args, workdir, config)
     with lock.held(workdir, f"--workdir={workdir}", say):
         # Read when nobody else writes it any more.
-        return _train(*_workdir_and_config(args.workdir, given))
+        return _train(args, *_workdir_and_config(args.workdir, given))
 
 
-def _train(workdir: Path, config: Config) -> int:
+def _train_together(args: argparse.Namespace, workdir: Path, config: Config) -> int:
+    """This worker's part; the chief alone writes, so it alone holds the workdir."""
+    from tfpix2pix.progress import say
+
+    cluster = read_cluster()
+    try:
+        if cluster.index > 0:
+            code = _train(args, workdir, config)
+        else:
+            with lock.held(workdir, f"--workdir={workdir}", say):
+                code = _train(args, *_workdir_and_config(args.workdir, given_data_config(args)))
+    except (UserError, WorkerLost) as error:
+        code = fail("tfpix2pix train", str(error), 1 if isinstance(error, WorkerLost) else 2)
+    if code in (1, 2):
+        # Python's usual end would wait, a minute and longer, for workers that are no more.
+        sys.stdout.flush()
+        os._exit(code)
+    return code
+
+
+def _train(args: argparse.Namespace, workdir: Path, config: Config) -> int:
     from tfpix2pix.pair_form import open_source
     from tfpix2pix.progress import ProgressLine, duration, say
 
@@ -67,14 +108,18 @@ def _train(workdir: Path, config: Config) -> int:
 
     from tfpix2pix.quiet import import_tensorflow
 
-    import_tensorflow()
+    import_tensorflow(wake=args.strategy not in ("multi_worker", "tpu"))
+    if args.strategy == "multi_worker":
+        cluster = read_cluster()
+        say(f"worker {cluster.index} of {len(cluster)}, waiting for all of them")
+    strategy = build_strategy(args.strategy, config, args.tpu)
     from tfpix2pix.training.loop import TrainingDiverged, train
     from tfpix2pix.training.stop import StopRequest
 
     command = shlex.join(["tfpix2pix", *sys.argv[1:]])
     with StopRequest() as stop:
         try:
-            outcome = train(config, workdir, source, command=command, stop=stop)
+            outcome = train(config, workdir, source, strategy=strategy, command=command, stop=stop)
         except TrainingDiverged as error:
             return fail("tfpix2pix train", str(error), 1)
     if outcome.stopped_by:
@@ -84,6 +129,9 @@ def _train(workdir: Path, config: Config) -> int:
             f"tfpix2pix train --workdir={shlex.quote(str(workdir))}"
         )
         return outcome.exit_code
+    if args.strategy == "multi_worker" and read_cluster().index > 0:
+        say(f"step {outcome.steps_done:,} is done and saved by the first worker in {workdir}")
+        return 0
     if not outcome.trained_now:
         say(
             f"already trained: {workdir} has done {outcome.steps_done:,} steps, and "
@@ -175,7 +223,8 @@ def given_data_config(args: argparse.Namespace) -> dict[str, Any]:
     """The config fields that the command line gave, with the data's paths absolute."""
     given = given_config(args)
     for name in ("dataset", "input_dir", "target_dir", "label_palette"):
-        if given.get(name):
+        # A built-in palette, whatever stands in this folder.
+        if given.get(name) and not (name == "label_palette" and given[name] in BUILTIN):
             given[name] = _absolute(given[name])
     return given
 

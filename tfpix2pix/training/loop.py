@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import io
+import json
 import os
 import platform
 import time
@@ -43,10 +44,12 @@ from tfpix2pix.pair_form import save_palette, settled
 from tfpix2pix.progress import ProgressLine, say
 from tfpix2pix.report.records import read_records
 from tfpix2pix.training.checkpoints import Checkpoints
+from tfpix2pix.training.cluster import WorkerLost
 from tfpix2pix.training.history import History, read_history
 from tfpix2pix.training.periodic import Every
 from tfpix2pix.training.stop import StopRequest
 from tfpix2pix.training.watch import DiscriminatorWatch, not_finite
+from tfpix2pix.training.workers import Workers
 
 REPORT_INTERVAL = 60.0  # seconds; the page takes a moment to draw, so it is not redrawn more often
 
@@ -93,7 +96,8 @@ def train(
       config: what to train; saved as ``config.json``.
       workdir: the run's folder; made if it is missing.
       source: the data set that ``config.dataset`` names, already checked.
-      strategy: where to train; one device by default.
+      strategy: where to train; one device by default. Of several workers all must call this with
+        the same arguments and see one workdir; the first alone writes into it.
       command: how the user started it, for the report.
       stop: asked after every step whether to leave.
       say: receives messages, a sentence each.
@@ -105,8 +109,16 @@ def train(
       UserError: the workdir cannot be written or its checkpoints cannot be used, a file of the
         data set cannot be read any more.
       TrainingDiverged: NaN or infinite losses or weights.
+      WorkerLost: another worker of the strategy is gone.
     """
-    return _Run(config, Path(workdir), source, strategy, command, stop or StopRequest(), say).run()
+    workers = Workers(strategy or tf.distribute.get_strategy())
+    stop = stop or StopRequest()
+    try:
+        return _Run(config, Path(workdir), source, strategy, workers, command, stop, say).run()
+    except tf.errors.OpError as error:
+        if not workers.is_lost(error):
+            raise
+        raise WorkerLost(_lost(error, Checkpoints(workdir).steps())) from None
 
 
 class _Run:
@@ -118,12 +130,14 @@ class _Run:
         workdir: Path,
         source: PairSource,
         strategy: tf.distribute.Strategy | None,
+        workers: Workers,
         command: str,
         stop: StopRequest,
         say: Callable[[str], None],
     ) -> None:
         config = settled(config, source.form)
         self.config, self.workdir, self.source = config, workdir, source
+        self.workers = workers
         self.command, self.stop, self.say = command, stop, say
         self.form = source.form
         self.identity = source.identity()  # looks at every file, so once and not per checkpoint
@@ -140,14 +154,18 @@ class _Run:
     def run(self) -> Outcome:
         # The config after that: a run that is not continued keeps the one it has.
         start = self._restore()
+        self._agree(start)
         if start >= self.total:
+            if not self.workers.chief:
+                return Outcome(start, self.total, None, 0, self.seconds)
             if read_records(self.workdir).run.get("steps_done") != start:
                 self._write_facts(start)  # killed between its last checkpoint and its last line
             return Outcome(start, self.total, self._draw_report(), 0, self.seconds)
-        _make_workdir(self.workdir, self.config, self.form)
+        if self.workers.chief:
+            _make_workdir(self.workdir, self.config, self.form)
         if start:
             self.say(f"continuing from step {start:,} of {self.total:,} in {self.workdir}")
-        elif read_history(self.workdir):
+        elif self.workers.chief and read_history(self.workdir):
             self.say(f"note: {self.checkpoints.folder} holds no checkpoint, so starting again")
         try:
             return self._train_from(start)
@@ -156,6 +174,8 @@ class _Run:
         except OSError as error:
             raise UserError(self._unwritten(error.strerror or str(error))) from None
         except tf.errors.OpError as error:
+            if self.workers.is_lost(error):
+                raise
             text = " ".join(error.message.split())[:200]
             if "OOM" in text or "llocat" in text:
                 raise UserError(
@@ -178,11 +198,28 @@ class _Run:
             )
         return self.saved_step
 
+    def _agree(self, start: int) -> None:
+        """Refuses workers that would not do the same work: another config, data set or folder."""
+        fields = self.config.to_json(), json.dumps(self.identity, sort_keys=True)
+        for same, what, advice in (
+            (self.workers.same(fields[0]), "other settings", "give all of them the same flags"),
+            (self.workers.same(fields[1]), "another data set", "give all of them the same files"),
+            (
+                self.workers.same(str(start)),
+                "other checkpoints",
+                f"--workdir={self.workdir} must be one folder that all of them share",
+            ),
+        ):
+            if not same:
+                raise UserError(f"the workers do not agree: one of them has {what}; {advice}")
+
     # === The loop ===
 
     def _train_from(self, start: int) -> Outcome:
         config = self.config
         self.store = self._open_store("train", config.load_size)
+        if not self.workers.chief:
+            return self._follow_from(start)
         has_val = bool(self.source.count("val"))
         self.val = self._open_store("val", config.crop_size) if has_val else None
         if self.val is None:
@@ -209,7 +246,7 @@ class _Run:
             with ProgressLine("training", self.total, "step", start) as self.line:
                 self.say, outer_say = self.line.say, self.say
                 try:
-                    while step < self.total and self.stop.signal is None:
+                    while step < self.total and not self.workers.stopping(step, self.stop):
                         x, y = self._next(batches)
                         self.pending.append(self.algorithm.train_step(x, y))
                         step += 1
@@ -225,20 +262,47 @@ class _Run:
         finally:
             self.history.close()
 
+    def _follow_from(self, start: int) -> Outcome:
+        """The loop of a worker that is not the chief: the same steps, and nothing is written."""
+        step = start
+        check = Every(self.config.log_every, self._check)
+        batches = iter(self._batches(start))
+        with ProgressLine("training", self.total, "step", start) as line:
+            while step < self.total and not self.workers.stopping(step, self.stop):
+                x, y = self._next(batches)
+                self.pending.append(self.algorithm.train_step(x, y))
+                step += 1
+                line.show(step, "")
+                check(step, last=step == self.total)
+        self.workers.wait()  # until the chief has saved it all
+        return self._outcome(step, step - start, None)
+
+    def _check(self, step: int) -> None:
+        means = _means(self.pending)
+        self.pending.clear()
+        self._check_finite(step, means)
+
     def _batches(self, start: int) -> Any:
         config = self.config
-        batches = training_batches(
-            self.store,
-            crop_size=config.crop_size,
-            flip=config.flip,
-            batch_size=config.batch_size,
-            seed=config.seed,
-            start_step=start,
-            stop_step=self.total,
-        )
-        if self.algorithm.strategy.num_replicas_in_sync > 1:
-            return self.algorithm.strategy.experimental_distribute_dataset(batches)
-        return batches
+        strategy, workers = self.algorithm.strategy, self.workers
+
+        def batches(_: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+            return training_batches(
+                self.store,
+                crop_size=config.crop_size,
+                flip=config.flip,
+                batch_size=config.batch_size,
+                seed=config.seed,
+                start_step=start,
+                stop_step=self.total,
+                worker=workers.index,
+                workers=workers.count,
+                devices=strategy.num_replicas_in_sync // workers.count,
+            )
+
+        if strategy.num_replicas_in_sync == 1:
+            return batches()
+        return strategy.distribute_datasets_from_function(batches)
 
     def _next(self, batches: Any) -> Any:
         try:
@@ -250,6 +314,10 @@ class _Run:
         self._write_facts(step)
         page = self._draw_report()
         self.history.flush()
+        self.workers.wait()
+        return self._outcome(step, trained_now, page)
+
+    def _outcome(self, step: int, trained_now: int, page: Path | None) -> Outcome:
         outcome = Outcome(step, self.total, page, trained_now, self.seconds)
         if step == self.total or self.stop.signal is None:
             return outcome
@@ -450,7 +518,8 @@ class _Run:
             f"{what} became NaN or infinite by step {step:,}, so training stopped; {self._kept()}; "
             "start a new --workdir with a smaller --learning_rate or another --seed"
         )
-        self.history.note(step, text)
+        if self.workers.chief:
+            self.history.note(step, text)
         return text
 
     def _kept(self) -> str:
@@ -494,6 +563,17 @@ class _Run:
 
 
 _JUDGEMENTS = ("real", "fake", "accuracy")
+
+
+def _lost(error: tf.errors.OpError, kept: list[int]) -> str:
+    text = " ".join(str(error.message).split())
+    # The last words are the cause; before them stands where in the graph it was met.
+    reason = text.split("Collective ops is aborted by:")[-1].split("Additional GRPC")[0].strip()
+    saved = f"the checkpoint of step {kept[-1]:,} is intact" if kept else "nothing was saved yet"
+    return (
+        f"another worker has ended or cannot be reached any more ({reason[:120]}), so this one "
+        f"stops too; {saved}; start all workers again with the same command to continue"
+    )
 
 
 def _means(pending: list[dict[str, tf.Tensor]]) -> dict[str, float]:

@@ -1,0 +1,113 @@
+"""``TF_CONFIG``: which processes train together, and which of them this one is.
+
+The form is TensorFlow's own: ``{"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type":
+"worker", "index": 0}}``, perhaps with one ``"chief"`` besides. Read here before TensorFlow is
+imported, so that a mistake is answered in a sentence and not by a process that waits for ever.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tfpix2pix.errors import UserError
+
+EXAMPLE = (
+    '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, '
+    '"task": {"type": "worker", "index": 0}}'
+)
+
+
+class WorkerLost(Exception):
+    """Another worker ended or cannot be reached; the message says what is left and what to do."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The processes that train together.
+
+    Attributes:
+      addresses: ``HOST:PORT`` of every worker; the first is the chief, which alone writes.
+      index: this process's number among them.
+      jobs: how many of them TensorFlow calls ``chief`` and ``worker``, in that order.
+    """
+
+    addresses: tuple[str, ...]
+    index: int
+    jobs: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(self.addresses)
+
+
+def read_cluster(environment: Mapping[str, str] = os.environ) -> Cluster:
+    """The cluster that ``TF_CONFIG`` describes.
+
+    Raises:
+      UserError: it is missing, no JSON, or not a description of workers.
+    """
+    text = environment.get("TF_CONFIG", "").strip()
+    if not text:
+        raise UserError(
+            "--strategy=multi_worker: the environment variable TF_CONFIG is not set; set it on "
+            f"every worker to JSON like {EXAMPLE}, with each worker's own index"
+        )
+    try:
+        config = json.loads(text)
+    except ValueError as error:
+        raise _wrong(f"is no JSON ({error})") from None
+    cluster, task = (_mapping(config, name) for name in ("cluster", "task"))
+    others = sorted(set(cluster) - {"chief", "worker"})
+    if others:
+        raise _wrong(f"has {', '.join(others)} in its cluster, and only chief and worker train")
+    jobs = {name: _addresses(cluster, name) for name in ("chief", "worker") if name in cluster}
+    if len(jobs.get("chief", ())) > 1:
+        raise _wrong(f"has {len(jobs['chief'])} chiefs where one is allowed")
+    addresses = [address for job in jobs.values() for address in job]
+    if not addresses:
+        raise _wrong("has no worker in its cluster")
+    repeated = sorted({address for address in addresses if addresses.count(address) > 1})
+    if repeated:
+        raise _wrong(f"names {repeated[0]} twice, and every worker has an address of its own")
+    counts = {name: len(job) for name, job in jobs.items() if job}
+    return Cluster(tuple(addresses), _index(task, jobs), counts)
+
+
+def _mapping(config: Any, name: str) -> Mapping[str, Any]:
+    value = config.get(name) if isinstance(config, dict) else None
+    if not isinstance(value, dict):
+        raise _wrong(f"has no object {name!r}")
+    return value
+
+
+def _addresses(cluster: Mapping[str, Any], job: str) -> list[str]:
+    found = cluster[job]
+    if not isinstance(found, list):
+        raise _wrong(f"has {found!r} for the cluster's {job}, where a list was expected")
+    for address in found:
+        host, _, port = str(address).rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65536:
+            raise _wrong(f"names {address!r} as a {job}, where HOST:PORT was expected")
+    return [str(address) for address in found]
+
+
+def _index(task: Mapping[str, Any], jobs: Mapping[str, list[str]]) -> int:
+    job, index = task.get("type"), task.get("index")
+    if job not in jobs:
+        raise _wrong(f"has the task type {job!r}, where one of {', '.join(jobs)} was expected")
+    if isinstance(index, str) and index.isdigit():
+        index = int(index)  # as TensorFlow takes it
+    count = len(jobs[job])
+    if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < count:
+        raise _wrong(f"has the task index {index!r}, where 0 to {count - 1} was expected")
+    return index + (len(jobs.get("chief", ())) if job == "worker" else 0)
+
+
+def _wrong(what: str) -> UserError:
+    return UserError(
+        f"--strategy=multi_worker: the environment variable TF_CONFIG {what}; it must be JSON like "
+        f"{EXAMPLE}"
+    )

@@ -1,0 +1,165 @@
+"""Where a run is computed: ``--strategy`` as a ``tf.distribute`` strategy.
+
+A strategy says nothing of what is computed: the batch is the global one whatever number of devices
+share it, so a run may be continued under another strategy or on another number of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from tfpix2pix.config import Config
+from tfpix2pix.errors import UserError
+from tfpix2pix.training.cluster import read_cluster
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+STRATEGIES = ("default", "mirrored", "multi_worker", "tpu")
+
+# Milliseconds without a sign of life after which TensorFlow takes a worker for dead. A process that
+# ends is noticed at once, by its closed connection; this is for a machine that is gone.
+_HEARTBEAT_TIMEOUT = 20_000
+# How long workers wait at the start for the last one.
+_START_TIMEOUT = 15 * 60_000
+# How long a worker waits at its end for the others, which may be the dead ones.
+_SHUTDOWN_TIMEOUT = 5_000
+
+
+def check_strategy(
+    name: str, config: Config, environment: Mapping[str, str] = os.environ, tpu: str = ""
+) -> None:
+    """Refuses what cannot train, before TensorFlow is imported.
+
+    Raises:
+      UserError: ``TF_CONFIG`` is missing, wrong, or set for nothing; the batch does not divide over
+        the workers, or its statistics would depend on their number.
+    """
+    if tpu and name != "tpu":
+        raise UserError(f"--tpu={tpu} means nothing with --strategy={name}; give --strategy=tpu")
+    if name != "default" and config.norm == "batch":
+        raise UserError(
+            f"--norm=batch takes statistics over the batch, which --strategy={name} would split; "
+            "use --norm=instance, or --strategy=default"
+        )
+    if name == "multi_worker":
+        cluster = read_cluster(environment)
+        if config.batch_size % len(cluster):
+            raise _indivisible(config, len(cluster), "workers in TF_CONFIG")
+    elif name in ("default", "mirrored") and environment.get("TF_CONFIG", "").strip():
+        try:
+            workers = len(read_cluster(environment))
+        except UserError:
+            return  # of something else, perhaps; it is not read then
+        if workers > 1:
+            raise UserError(
+                f"TF_CONFIG names {workers} workers, and --strategy={name} would train on this one "
+                "alone; give --strategy=multi_worker, or unset TF_CONFIG"
+            )
+
+
+def build_strategy(name: str, config: Config, tpu: str = "") -> tf.distribute.Strategy | None:
+    """The strategy of a name; None for ``default``, one device.
+
+    Waits, under ``multi_worker``, until all workers are there. To be called before anything else
+    wakes TensorFlow's devices.
+
+    Args:
+      name: one of ``STRATEGIES``, checked by ``check_strategy``.
+      config: the run's.
+      tpu: name of a Cloud TPU; empty for the one that the environment names or the local one.
+
+    Raises:
+      UserError: the cluster or TPU cannot be reached, or the batch does not divide over devices.
+    """
+    if name == "default":
+        return None
+    import tensorflow as tf
+
+    try:
+        if name == "mirrored":
+            strategy = tf.distribute.MirroredStrategy()
+        elif name == "multi_worker":
+            strategy = _multi_worker()
+        else:
+            strategy = _tpu(tpu)
+    except (tf.errors.OpError, ValueError, RuntimeError, OSError) as error:
+        text = " ".join(str(getattr(error, "message", None) or error).split())[:300]
+        advice = {
+            "mirrored": "check the devices",
+            "multi_worker": "check TF_CONFIG, and that every worker is started and reachable",
+            "tpu": "check --tpu and that this machine has or reaches a TPU",
+        }[name]
+        raise UserError(f"--strategy={name} could not be set up ({text}); {advice}") from None
+    if config.batch_size % strategy.num_replicas_in_sync:
+        raise _indivisible(config, strategy.num_replicas_in_sync, "devices that train together")
+    return strategy
+
+
+def _multi_worker() -> tf.distribute.Strategy:
+    import tensorflow as tf
+
+    _watch_over_workers()
+    # Rings of the workers' processors, or NCCL where all of them have GPUs.
+    kind = tf.distribute.experimental.CommunicationImplementation
+    gpus = tf.config.list_physical_devices("GPU")
+    options = tf.distribute.experimental.CommunicationOptions(
+        implementation=kind.AUTO if gpus else kind.RING
+    )
+    return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+
+
+def _watch_over_workers() -> None:
+    """Sets how soon a lost worker is noticed, for which TensorFlow has no public interface.
+
+    The strategy would start TensorFlow's coordination service with its own times, which differ
+    from version to version; one that is configured already it takes as it is.
+    """
+    from tensorflow.python.eager import context
+
+    messages = _coordination_messages()
+    cluster = read_cluster()
+    jobs = [
+        messages.CoordinatedJob(name=job, num_tasks=count) for job, count in cluster.jobs.items()
+    ]
+    context.context().configure_coordination_service(
+        service_type="standalone",
+        service_leader=f"/job:{jobs[0].name}/replica:0/task:0",
+        cluster_register_timeout_in_ms=_START_TIMEOUT,
+        heartbeat_timeout_in_ms=_HEARTBEAT_TIMEOUT,
+        shutdown_barrier_timeout_in_ms=_SHUTDOWN_TIMEOUT,
+        coordinated_jobs=jobs,
+    )
+
+
+def _coordination_messages() -> ModuleType:
+    """TensorFlow's message definitions, which have moved between its versions."""
+    try:
+        from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
+    except ImportError:
+        from tensorflow.tsl.protobuf import coordination_config_pb2
+    return coordination_config_pb2
+
+
+def _tpu(name: str) -> tf.distribute.Strategy:
+    import tensorflow as tf
+
+    resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name or _local_tpu())
+    tf.config.experimental_connect_to_cluster(resolver)
+    tf.tpu.experimental.initialize_tpu_system(resolver)
+    return tf.distribute.TPUStrategy(resolver)
+
+
+def _local_tpu() -> str:
+    """The TPU that the environment names, as TensorFlow users know it, else this machine's."""
+    return os.environ.get("TPU_NAME", "local")
+
+
+def _indivisible(config: Config, count: int, what: str) -> UserError:
+    return UserError(
+        f"--batch_size={config.batch_size} does not divide over the {count} {what}; give a "
+        f"multiple of {count}, or another number of them"
+    )
