@@ -109,10 +109,17 @@ def main(args: argparse.Namespace) -> int:
         plan, is_new = Plan(Path(args.output), _base(given)), True
     else:
         plan, is_new = Plan(plan.folder, _continued(plan, given, args)), False
-    variants = variants_of(tables)
-    for variant in variants:
+    for variant in variants_of(tables):
         plan.config(variant, plan.base.seed)  # refused before anything is trained
 
+    from tfpix2pix.progress import say
+    from tfpix2pix.training import lock
+
+    with lock.held(plan.folder, f"--output={plan.folder}", say):
+        return _reproduce(plan, is_new, tables, args)
+
+
+def _reproduce(plan: Plan, is_new: bool, tables: list[Table], args: argparse.Namespace) -> int:
     from tfpix2pix.progress import say
     from tfpix2pix.quiet import import_tensorflow
 
@@ -122,6 +129,7 @@ def main(args: argparse.Namespace) -> int:
     import_tensorflow()
     from tfpix2pix.training.stop import StopRequest
 
+    variants = variants_of(tables)
     with StopRequest() as stop:
         if is_new:
             plan = _settle_steps(plan, sources, tables, args)

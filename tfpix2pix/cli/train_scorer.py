@@ -121,13 +121,21 @@ def main(args: argparse.Namespace) -> int:
     output = Path(args.output or f"scorers/{short_name(config)}-{settings.size}").expanduser()
     settings = continued(output, settings) or settings
 
-    from tfpix2pix.progress import ProgressLine, say
+    from tfpix2pix.progress import say
     from tfpix2pix.scorer.store import FACTS, load_scorer
+    from tfpix2pix.training import lock
 
     if (output / FACTS).exists():
         _report(output, load_scorer(output), "already trained")
         return 0
     _check_writable(output)
+    with lock.held(output, f"--output={output}", say):
+        return _train(config, settings, output)
+
+
+def _train(config: Config, settings: Settings, output: Path) -> int:
+    from tfpix2pix.progress import ProgressLine, say
+
     said: list[str] = []
     source = _open(config, settings, said)
     for text in said:

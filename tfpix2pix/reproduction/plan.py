@@ -24,6 +24,7 @@ from tfpix2pix.config import Config
 from tfpix2pix.errors import UserError
 from tfpix2pix.files import write_json
 from tfpix2pix.reproduction.tables import LABELS, PHOTO, Variant
+from tfpix2pix.training import lock
 
 FILE = "reproduction.json"
 _OPPOSITE = {"AtoB": "BtoA", "BtoA": "AtoB"}
@@ -130,7 +131,7 @@ class Plan:
             content: Any = json.loads(path.read_text(encoding="utf-8"))
             return cls(folder, Config.from_values(content["config"]))
         except FileNotFoundError:
-            if folder.is_dir() and any(folder.iterdir()):
+            if folder.is_dir() and any(entry.name != lock.NAME for entry in folder.iterdir()):
                 raise UserError(
                     f"--output={folder} holds other files and no {FILE}, so it is not a "
                     "reproduction; give a new or empty folder"

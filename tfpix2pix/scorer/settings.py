@@ -12,6 +12,7 @@ from typing import Any
 
 from tfpix2pix.errors import UserError
 from tfpix2pix.files import write_json
+from tfpix2pix.training import lock
 
 FILE = "training.json"
 INITS = ("auto", "imagenet", "scratch")
@@ -109,7 +110,7 @@ def continued(folder: Path, wanted: Settings) -> Settings | None:
         raise UserError(f"--output={folder} is a file; give a folder, or a new name")
     path = folder / FILE
     if not path.exists():
-        if folder.is_dir() and any(folder.iterdir()):
+        if folder.is_dir() and any(entry.name != lock.NAME for entry in folder.iterdir()):
             raise UserError(
                 f"--output={folder} holds other files and no {FILE}, so it is no scorer; give a "
                 "new or empty folder"

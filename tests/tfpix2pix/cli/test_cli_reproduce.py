@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tfpix2pix.reproduction.tables import TABLES
+from tfpix2pix.training import lock
 
 FLAGS = (
     "--crop_size=32",
@@ -202,6 +204,13 @@ def test_a_folder_of_other_things_is_refused(refused, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     said = refused("reproduce", "--table=losses", f"--output={tmp_path}")
     assert "holds other files and no reproduction.json" in said
+
+
+def test_a_second_process_in_the_same_folder_is_refused(refused, generators):
+    folder, _ = generators
+    with lock.held(folder, "here"):
+        said = refused("reproduce", "--table=generators", f"--output={folder}")
+    assert f"--output={folder} is in use: process {os.getpid()}" in said
 
 
 def test_a_scorer_of_another_size_is_refused_before_anything_is_trained(
