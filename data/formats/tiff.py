@@ -36,6 +36,7 @@ _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
 _PREMULTIPLIED, _STRAIGHT = 1, 2
 # None, LZW, Deflate (two numbers), PackBits, Zstandard, LZMA: bytes in, the same bytes out.
 _LOSSLESS = (1, 5, 8, 32946, 32773, 50000, 34925)
+_LZW = 5
 # Of these, none makes more than this of a byte (LZW, whose codes of 12 bits stand for up to 3838
 # bytes in a row of equal ones, comes near it): what claims more is damaged, or a bomb.
 _BOUNDED, _LARGEST_RATIO = (1, 5, 8, 32946, 32773), 2000
@@ -86,7 +87,13 @@ def decode(data: bytes) -> Decoded:
         if len(tif.pages) > 1:
             notes.append(f"the first of {len(tif.pages)} pages read")
         if not facts.by_pillow:
-            array = page.asarray(maxworkers=1)
+            if page.compression == _LZW:
+                # By libtiff: the decoder that tifffile would take crashes on some damaged data.
+                import imagecodecs
+
+                array = imagecodecs.tiff_decode(data, index=0)
+            else:
+                array = page.asarray(maxworkers=1)
             axes, photometric = page.axes, int(page.photometric)
     if facts.by_pillow:
         # Pillow has turned the picture already, or its orientation would be in the notes twice.

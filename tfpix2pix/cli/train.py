@@ -234,7 +234,7 @@ def _absolute(dataset: str) -> str:
     # The embedded set, whatever stands in this folder; a TFDS name is no path.
     if dataset == "sample" or dataset.startswith("tfds:"):
         return dataset
-    path = Path(dataset).expanduser()
+    path = Path(os.path.expanduser(dataset))
     # abspath takes ".." out too: the same folder from elsewhere must compare equal.
     return os.path.abspath(path) if path.exists() or os.sep in dataset else dataset
 

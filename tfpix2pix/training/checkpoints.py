@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -222,4 +223,6 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     text = " ".join(str(getattr(error, "message", None) or error).split())
-    return text if len(text) < 200 else text[:200] + "…"
+    # TensorFlow says where in a graph it was, which file, and in the end why.
+    text = re.sub(r"\{\{.*?\}\} ?| ?\[Op:\w+\]", "", text)
+    return text if len(text) < 200 else "…" + text[-200:]

@@ -38,7 +38,7 @@ from tfpix2pix.data import (
 )
 from tfpix2pix.errors import UserError
 from tfpix2pix.evaluation import L1, PSNR, SSIM, evaluate
-from tfpix2pix.files import write_bytes, write_json, write_text
+from tfpix2pix.files import clear_temporary, write_bytes, write_json, write_text
 from tfpix2pix.models import noise
 from tfpix2pix.pair_form import save_palette, settled
 from tfpix2pix.progress import ProgressLine, say
@@ -598,6 +598,9 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 def _make_workdir(workdir: Path, config: Config, form: PairForm) -> None:
     try:
         workdir.mkdir(parents=True, exist_ok=True)
+        # What a run that was killed while it wrote a file has left of it.
+        for folder in (workdir, workdir / "samples", workdir / "samples" / "inputs"):
+            clear_temporary(folder)
         save_palette(form, workdir)
         write_text(workdir / "config.json", config.to_json())
         (workdir / "samples").mkdir(exist_ok=True)

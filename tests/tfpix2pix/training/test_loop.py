@@ -39,11 +39,16 @@ def test_a_stop_before_the_first_step_saves_and_continues(tmp_path):
     said: list[str] = []
     stopped = train(config, tmp_path, source_of(config), stop=stop, say=said.append)
     assert (stopped.steps_done, stopped.stopped_by, stopped.exit_code) == (0, "SIGTERM", 143)
+    # What a kill in the middle of writing a file leaves, and what is not ours.
+    (tmp_path / ".report.html.0123abcd.tmp").touch()
+    (tmp_path / "samples" / ".fixed.npz.0123abcd.tmp").touch()
+    (tmp_path / ".notes").touch()
     outcome = train(config, tmp_path, source_of(config), say=said.append)
     assert (outcome.steps_done, outcome.steps_total, outcome.exit_code) == (4, 4, 0)
     assert outcome.report == tmp_path / "report.html"
     assert json.loads((tmp_path / "run.json").read_text())["finished"] is True
     assert Checkpoints(tmp_path).steps()[-1] == 4
+    assert {path.name for path in tmp_path.rglob(".*")} == {".notes"}
 
     # The finished run again: nothing to train, whatever asks it to stop.
     again = train(config, tmp_path, source_of(config), stop=stop, say=said.append)
