@@ -110,6 +110,8 @@ extras_require = {
     "serving": serving,
     "tflite": tflite,
     "tfds": tfds,
+    # translate --beam; the version that was tried beside both ends of TensorFlow's range.
+    "beam": ["apache-beam>=2.77"],
     # Weights of PyTorch code: files ending .pth, and .safetensors (which need no torch).
     "torch": ["torch>=2.0", "safetensors>=0.4"],
 }

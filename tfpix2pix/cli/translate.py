@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import glob
+import importlib.util
 import os
 import sys
 from collections import Counter, deque
@@ -100,9 +101,31 @@ def add_flags(parser: Parser) -> None:
         "resize each image to the size that the run was trained at, and the result back; for "
         "images at another scale than the training's [false]",
     )
+    group = parser.add_argument_group("Very many images (the extra `beam`)")
+    add_boolean(
+        group,
+        "beam",
+        "translate with Apache Beam: on many processes or machines that share the folders. Results "
+        "that are there already are kept, so that it can be started again; what failed stands in "
+        "failures.txt [false]",
+    )
+    group.add_argument(
+        "--runner",
+        metavar="NAME",
+        default="",
+        help="the Beam runner, and --beam; its own flags follow after --, as in "
+        "`--runner=FlinkRunner -- --flink_master=HOST:8081` [DirectRunner]",
+    )
+    parser.add_argument("runner_flags", nargs="*", help=argparse.SUPPRESS)
 
 
 def main(args: argparse.Namespace) -> int:
+    args.beam = args.beam or bool(args.runner)
+    if args.runner_flags and not args.beam:
+        raise UserError(
+            f"unexpected argument {args.runner_flags[0]!r}; flags look like --name=value, and "
+            "those of a Beam runner come after --beam --"
+        )
     for flag in ("input", "output"):
         if not getattr(args, flag):
             raise UserError(f"--{flag} is missing; see `tfpix2pix translate --help`")
@@ -119,6 +142,10 @@ def main(args: argparse.Namespace) -> int:
             f"--checkpoint={args.checkpoint} is for --workdir; an export holds the weights of one "
             "step"
         )
+
+    if args.beam:
+        args.runner = args.runner or "DirectRunner"
+        _check_beam()
 
     from tfpix2pix.progress import ProgressLine, say
     from tfpix2pix.quiet import import_tensorflow
@@ -150,6 +177,11 @@ def main(args: argparse.Namespace) -> int:
             "folder that you may write to"
         ) from None
 
+    if args.beam:
+        from tfpix2pix.cli.translate_beam import run
+
+        return run(args, translator, jobs, args.runner_flags)
+
     notes: Counter[str] = Counter()
     failed = 0
     with ProgressLine("translating", len(jobs), "image") as line:
@@ -170,6 +202,14 @@ def main(args: argparse.Namespace) -> int:
     if failed:
         return fail("tfpix2pix translate", f"{failed:,} of {len(jobs):,} images failed", 1)
     return 0
+
+
+def _check_beam() -> None:
+    if importlib.util.find_spec("apache_beam") is None:
+        raise UserError(
+            "--beam needs Apache Beam, which is not installed; install it by "
+            "`python -m pip install apache-beam` (or tfpix2pix with its extra `beam`)"
+        )
 
 
 def _open(model: str) -> Translator:

@@ -6,8 +6,10 @@ share it, so a run may be continued under another strategy or on another number 
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+import signal
+from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -109,7 +111,22 @@ def _multi_worker() -> tf.distribute.Strategy:
     options = tf.distribute.experimental.CommunicationOptions(
         implementation=kind.AUTO if gpus else kind.RING
     )
-    return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+    with _ctrl_c_ends():
+        return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+
+
+@contextlib.contextmanager
+def _ctrl_c_ends() -> Iterator[None]:
+    """Lets Ctrl-C end the process at once: C++ code that waits for workers hears no Python."""
+    try:
+        before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _watch_over_workers() -> None:
