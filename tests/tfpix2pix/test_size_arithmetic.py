@@ -17,7 +17,7 @@ from tfpix2pix.data.resize import resize
 from tfpix2pix.errors import UserError
 from tfpix2pix.inference import pad, resized
 
-few_examples = settings(max_examples=20, deadline=None)
+few_examples = settings(max_examples=12, deadline=None)
 sides = st.integers(1, 40)
 
 
