@@ -101,23 +101,25 @@ def test_again_with_another_table_and_seed_only_what_is_missing_is_trained(gener
     folder, _ = generators
     before = stamps(folder)
     weights = (folder / "scorer" / "weights.npz").stat().st_mtime_ns
-    done = run_cli("reproduce", "--table=generators,losses", "--seeds=1", f"--output={folder}")
+    done = run_cli("reproduce", "--table=generators,colour", "--seeds=1", f"--output={folder}")
     assert done.returncode == 0, done.stderr
     after = stamps(folder)
     assert {path: after[path] for path in before} == before
-    assert len({path.split("/runs/")[1].split("/")[0] for path in after}) == 4 + 3
+    assert len({path.split("/runs/")[1].split("/")[0] for path in after}) == 4 + 2
     assert (folder / "scorer" / "weights.npz").stat().st_mtime_ns == weights
-    assert "4 of 7 runs are trained already" in done.stdout
-    assert "scoring 1 of 3" in done.stdout
-    assert (folder / "results" / "losses.json").exists()
+    assert "4 of 6 runs are trained already" in done.stdout
+    assert "scoring 1 of 2" in done.stdout
+    content = json.loads((folder / "results" / "colour.json").read_text())
+    assert [row["key"] for row in content["rows"]] == ["l1", "cgan", "l1+cgan", "pixelgan"]
+    assert Image.open(folder / "results" / "colour.png").format == "PNG"
 
 
 # === Interruptions ===
 
 
 def test_interrupted_it_continues_and_ends_with_the_same_weights(start_cli, run_cli, tmp_path):
-    flags = ("--table=labels", "--seeds=1", "--stage=train", *FLAGS[:4], "--steps=300",
-             "--checkpoint_every=20", "--val_every=0")  # fmt: skip
+    flags = ("--table=labels", "--seeds=1", "--stage=train", *FLAGS[:4], "--steps=80",
+             "--checkpoint_every=10", "--val_every=0")  # fmt: skip
     pieces, whole = tmp_path / "pieces", tmp_path / "whole"
     process = start_cli("reproduce", *flags, f"--output={pieces}")
     second = pieces / "runs" / "photo_to_labels-unet-cgan-patch70" / "seed0" / "checkpoints"
@@ -134,7 +136,7 @@ def test_interrupted_it_continues_and_ends_with_the_same_weights(start_cli, run_
         done = run_cli("reproduce", *flags, f"--output={folder}")
         assert done.returncode == 0, done.stderr
     for run in sorted(path.name for path in (whole / "runs").iterdir()):
-        names = [f / "runs" / run / "seed0/checkpoints/step_00000300" for f in (pieces, whole)]
+        names = [f / "runs" / run / "seed0/checkpoints/step_00000080" for f in (pieces, whole)]
         files = [{p.name: p.read_bytes() for p in n.iterdir() if "data" in p.name} for n in names]
         assert files[0]
         assert files[0] == files[1], run
