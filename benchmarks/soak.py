@@ -11,7 +11,7 @@ any moment. For that the command reports on a pipe when it enters and leaves tho
 the signal is sent at a random moment of the time that the function took in the undisturbed run. It
 is counted where it fell, not where it was meant to. Afterwards the last checkpoint's files, the
 records of metrics.jsonl (all but times) and the sample pictures must be the same to the bit.
-Exit code 0 if they are, else 1.
+Exit code 0 if they are, else 1. Needs a Unix.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from absl import app, flags
 _KILLS = flags.DEFINE_integer("kills", 50, "Signals to send.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the plan: which signal, when.")
 _WORKDIR = flags.DEFINE_string("workdir", "", "New folder of both runs; empty: a temporary one.")
-_STEPS = flags.DEFINE_integer("steps", 0, "Of the training; 0: 60 for each kill.", lower_bound=0)
+_STEPS = flags.DEFINE_integer("steps", 0, "Of the training; 0: 80 for each kill.", lower_bound=0)
 
 # Every step has its record, so that no mean spans an interruption.
 _TRAINING = {
@@ -134,11 +134,15 @@ class Sitting:
                 raise SystemExit(f"soak: no {phase} within {_PATIENCE} seconds:\n{self.end()}")
         return True
 
+    def catch_up(self) -> None:
+        """Takes in all that was reported so far."""
+        while self._open and select.select([self._pipe], [], [], 0)[0]:
+            self.hear()
+
     def end(self) -> str:
         """Waits for its end; what it printed."""
         self.process.wait(_PATIENCE)
-        while self.hear():
-            pass
+        self.catch_up()
         os.close(self._pipe)
         self._output.seek(0)
         return self._output.read()
@@ -155,7 +159,7 @@ def main(argv: list[str]) -> None:
 
 def _soak(whole: Path, pieces: Path) -> int:
     started = time.monotonic()
-    steps = _STEPS.value or 60 * _KILLS.value
+    steps = _STEPS.value or 80 * _KILLS.value
     given = [f"--{name}={value}" for name, value in _TRAINING.items()] + [f"--steps={steps}"]
     print(f"tfpix2pix train {' '.join(given)}", flush=True)
     undisturbed = Sitting(whole, given)
@@ -176,12 +180,11 @@ def _soak(whole: Path, pieces: Path) -> int:
         before = _newest(pieces)
         sitting = Sitting(pieces, given)
         times = {"saving": dice.randint(1, 2), "summary": dice.randint(1, 40)}.get(phase, 1)
-        if phase != "starting" and not sitting.until(phase, times):
+        if not _aim(sitting, phase, times, lasts[phase], dice):
             raise SystemExit(
                 f"soak: the run ended by itself after {number - 1} kills; give more --steps unless "
                 f"it failed:\n{sitting.end()}"
             )
-        time.sleep(dice.uniform(0, lasts[phase]))
         where = _send(sitting, name, dice)
         said = sitting.end()
         where = (sitting.inside if name == "SIGKILL" else where) or (
@@ -217,11 +220,30 @@ def _plan(dice: random.Random) -> list[tuple[str, str]]:
     return [(p, "SIGKILL" if (p, s) == ("starting", "SIGINT") else s) for p, s in plan]
 
 
+def _aim(sitting: Sitting, phase: str, times: int, lasts: float, dice: random.Random) -> bool:
+    """Waits for a random moment of a phase; False if the process ended before.
+
+    One that was over meanwhile is waited for again, if it comes often.
+    """
+    if phase in ("starting", "anywhere", "report"):
+        if phase != "starting" and not sitting.until(phase, times):
+            return False
+        time.sleep(dice.uniform(0, lasts))
+        return True
+    for _ in range(4):
+        if not sitting.until(phase, times):
+            return False
+        time.sleep(dice.uniform(0, lasts))
+        sitting.catch_up()
+        if sitting.inside == phase:
+            break
+        times = sitting.entered[phase] + 1
+    return True
+
+
 def _send(sitting: Sitting, name: str, dice: random.Random) -> str:
     """Sends the signal; returns the phase that the process was in then, as far as it was heard."""
-    while sitting.process.poll() is None and select.select([sitting._pipe], [], [], 0)[0]:
-        if not sitting.hear():
-            break
+    sitting.catch_up()
     where = sitting.inside
     sitting.process.send_signal(signal.Signals[name.split()[0]])
     if name.endswith("twice"):
@@ -321,7 +343,7 @@ def _machine() -> str:
         cores = len(os.sched_getaffinity(0))
     except (OSError, AttributeError):  # not Linux
         cores = os.cpu_count() or 1
-    return f"{cores} cores of {model}, {platform.system()}"
+    return f"{cores} core{'' if cores == 1 else 's'} of {model}, {platform.system()}"
 
 
 if __name__ == "__main__":
