@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tfpix2pix.errors import UserError
+
+START_TIMEOUT = 15 * 60.0  # seconds that workers wait for the last one
 
 EXAMPLE = (
     '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, '
@@ -74,6 +78,60 @@ def read_cluster(environment: Mapping[str, str] = os.environ) -> Cluster:
         raise _wrong(f"names {repeated[0]} twice, and every worker has an address of its own")
     counts = {name: len(job) for name, job in jobs.items() if job}
     return Cluster(tuple(addresses), _index(task, jobs), counts)
+
+
+def meet(cluster: Cluster, timeout: float = START_TIMEOUT) -> None:
+    """Waits until every worker is there.
+
+    TensorFlow waits too, but for ever, and deaf to signals. Each worker listens at its own address
+    until it has reached all others; whoever has gone on by then is reached at TensorFlow's server.
+
+    Args:
+      cluster: the workers.
+      timeout: seconds to wait for the last one.
+
+    Raises:
+      UserError: one did not come, or the own port cannot be used.
+    """
+    missing = [address for i, address in enumerate(cluster.addresses) if i != cluster.index]
+    deadline = time.monotonic() + timeout
+    with _listening(cluster.addresses[cluster.index], len(cluster)):
+        while True:
+            missing = [address for address in missing if not _reached(address)]
+            if not missing:
+                return
+            if time.monotonic() > deadline:
+                raise UserError(
+                    f"--strategy=multi_worker: {', '.join(missing[:3])} of TF_CONFIG could not be "
+                    f"reached within {timeout:g} seconds; start all workers, and check addresses "
+                    "and firewalls"
+                )
+            time.sleep(0.2)
+
+
+def _listening(address: str, count: int) -> socket.socket:
+    # On every interface, as TensorFlow's server: the name may be known to the others only.
+    port = int(address.rpartition(":")[2])
+    try:
+        if socket.has_dualstack_ipv6():
+            return socket.create_server(
+                ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=2 * count
+            )
+        return socket.create_server(("", port), backlog=2 * count)
+    except OSError as error:
+        raise UserError(
+            f"--strategy=multi_worker: port {port} of this worker's address {address} in TF_CONFIG "
+            f"cannot be used ({error.strerror or error}); end what uses it, or give another port"
+        ) from None
+
+
+def _reached(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def _mapping(config: Any, name: str) -> Mapping[str, Any]:

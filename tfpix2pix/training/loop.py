@@ -566,12 +566,13 @@ _JUDGEMENTS = ("real", "fake", "accuracy")
 
 
 def _lost(error: tf.errors.OpError, kept: list[int]) -> str:
-    text = " ".join(str(error.message).split())
     # The last words are the cause; before them stands where in the graph it was met.
-    reason = text.split("Collective ops is aborted by:")[-1].split("Additional GRPC")[0].strip()
+    cause = str(error.message).replace("\\n", " ").split("Collective ops is aborted by:")[-1]
+    reason = " ".join(cause.split("Additional GRPC")[0].split(". ")[0].split())
+    reason = reason if len(reason) < 200 else reason[:200] + "…"
     saved = f"the checkpoint of step {kept[-1]:,} is intact" if kept else "nothing was saved yet"
     return (
-        f"another worker has ended or cannot be reached any more ({reason[:120]}), so this one "
+        f"another worker has ended or cannot be reached any more ({reason}), so this one "
         f"stops too; {saved}; start all workers again with the same command to continue"
     )
 

@@ -6,16 +6,14 @@ share it, so a run may be continued under another strategy or on another number 
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from tfpix2pix.config import Config
 from tfpix2pix.errors import UserError
-from tfpix2pix.training.cluster import read_cluster
+from tfpix2pix.training.cluster import meet, read_cluster
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -25,8 +23,6 @@ STRATEGIES = ("default", "mirrored", "multi_worker", "tpu")
 # Milliseconds without a sign of life after which TensorFlow takes a worker for dead. A process that
 # ends is noticed at once, by its closed connection; this is for a machine that is gone.
 _HEARTBEAT_TIMEOUT = 20_000
-# How long workers wait at the start for the last one.
-_START_TIMEOUT = 15 * 60_000
 # How long a worker waits at its end for the others, which may be the dead ones.
 _SHUTDOWN_TIMEOUT = 5_000
 
@@ -104,6 +100,7 @@ def build_strategy(name: str, config: Config, tpu: str = "") -> tf.distribute.St
 def _multi_worker() -> tf.distribute.Strategy:
     import tensorflow as tf
 
+    meet(read_cluster())
     _watch_over_workers()
     # Rings of the workers' processors, or NCCL where all of them have GPUs.
     kind = tf.distribute.experimental.CommunicationImplementation
@@ -111,22 +108,7 @@ def _multi_worker() -> tf.distribute.Strategy:
     options = tf.distribute.experimental.CommunicationOptions(
         implementation=kind.AUTO if gpus else kind.RING
     )
-    with _ctrl_c_ends():
-        return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
-
-
-@contextlib.contextmanager
-def _ctrl_c_ends() -> Iterator[None]:
-    """Lets Ctrl-C end the process at once: C++ code that waits for workers hears no Python."""
-    try:
-        before = signal.signal(signal.SIGINT, signal.SIG_DFL)
-    except ValueError:  # not the main thread
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
 
 
 def _watch_over_workers() -> None:
@@ -145,7 +127,6 @@ def _watch_over_workers() -> None:
     context.context().configure_coordination_service(
         service_type="standalone",
         service_leader=f"/job:{jobs[0].name}/replica:0/task:0",
-        cluster_register_timeout_in_ms=_START_TIMEOUT,
         heartbeat_timeout_in_ms=_HEARTBEAT_TIMEOUT,
         shutdown_barrier_timeout_in_ms=_SHUTDOWN_TIMEOUT,
         coordinated_jobs=jobs,

@@ -97,7 +97,7 @@ class Workers:
     def wait(self) -> None:
         """Waits until every worker has come here."""
         if self.count > 1:
-            self.gather()
+            self.gather(0.0)
 
     def is_lost(self, error: tf.errors.OpError) -> bool:
         """Whether an error says that another worker is gone, and not that something failed here."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
+import time
 
 import pytest
 
 from tfpix2pix.config import resolve
 from tfpix2pix.errors import UserError
-from tfpix2pix.training.cluster import read_cluster
+from tfpix2pix.training.cluster import Cluster, _reached, meet, read_cluster
 from tfpix2pix.training.strategies import check_strategy
 
 
@@ -66,6 +69,46 @@ def test_what_is_no_cluster_is_refused(cluster, task, words):
 def test_what_is_no_object_is_refused(text):
     with pytest.raises(UserError, match="TF_CONFIG"):
         read_cluster({"TF_CONFIG": text})
+
+
+# === Meeting ===
+
+
+@pytest.fixture
+def ports():
+    """Three ports of this machine that nobody uses."""
+    sockets = [socket.create_server(("localhost", 0)) for _ in range(3)]
+    found = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return found
+
+
+def test_a_worker_goes_on_when_the_last_has_come(ports):
+    cluster = Cluster(tuple(f"localhost:{port}" for port in ports), 0, {"worker": 3})
+    waiting = threading.Thread(target=meet, args=(cluster, 60), daemon=True)
+    with socket.create_server(("localhost", ports[1])):
+        waiting.start()
+        deadline = time.monotonic() + 60
+        while not _reached(f"localhost:{ports[0]}"):  # as the others see it
+            assert time.monotonic() < deadline
+        assert waiting.is_alive()
+        with socket.create_server(("localhost", ports[2])):
+            waiting.join(60)
+    assert not waiting.is_alive()
+
+
+def test_a_worker_that_does_not_come_is_named(ports):
+    addresses = tuple(f"localhost:{port}" for port in ports[:2])
+    with pytest.raises(UserError, match=f"localhost:{ports[1]} of TF_CONFIG could not be reached"):
+        meet(Cluster(addresses, 0, {"worker": 2}), timeout=0)
+
+
+def test_a_port_in_use_is_named(ports):
+    addresses = tuple(f"localhost:{port}" for port in ports[:2])
+    refusal = pytest.raises(UserError, match=f"port {ports[0]} of this worker's address")
+    with socket.create_server(("", ports[0])), refusal:
+        meet(Cluster(addresses, 0, {"worker": 2}), timeout=0)
 
 
 def test_other_peoples_tf_config_does_not_disturb_one_device():
