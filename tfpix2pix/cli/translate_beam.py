@@ -129,10 +129,14 @@ def _outcomes(
     handed = argparse.Namespace(
         **{name: getattr(args, name) for name in ("workdir", "model", "checkpoint", *_DECIDES)}
     )
+    # Read from a file: a million names do not fit into the message that carries a pipeline.
+    listed = scratch / "images"
+    write_text(listed, "".join(json.dumps(image) + "\n" for image in waiting))
     made = (
         pipeline
-        | beam.Create(waiting)
-        # Else the images would stay with the one worker that made the list.
+        | beam.io.ReadFromText(str(listed))
+        | beam.Map(json.loads)
+        # Else the images would stay with the one worker that read the list.
         | beam.Reshuffle()
         | beam.ParDo(_Translate(handed)).with_outputs("failed", main="notes")
     )
