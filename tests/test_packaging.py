@@ -208,7 +208,8 @@ def test_metadata(metadata):
     assert meta["Requires-Python"] == ">=3.10"
     assert "Apache-2.0" in (meta["License-Expression"], meta["License"])
     assert set(meta.get_all("Provides-Extra")) == {
-        *("test", "dev", "addons", "cuda", "export", "onnx", "serving", "tfds", "tflite", "torch")
+        *("test", "dev", "addons", "beam", "cuda", "export", "onnx", "serving", "tfds", "tflite"),
+        "torch",
     }
     runtime = requirements(meta, "3.13")
     assert set(runtime) == {

@@ -36,12 +36,10 @@ class Cluster:
     Attributes:
       addresses: ``HOST:PORT`` of every worker; the first is the chief, which alone writes.
       index: this process's number among them.
-      jobs: how many of them TensorFlow calls ``chief`` and ``worker``, in that order.
     """
 
     addresses: tuple[str, ...]
     index: int
-    jobs: Mapping[str, int]
 
     def __len__(self) -> int:
         return len(self.addresses)
@@ -76,8 +74,7 @@ def read_cluster(environment: Mapping[str, str] = os.environ) -> Cluster:
     repeated = sorted({address for address in addresses if addresses.count(address) > 1})
     if repeated:
         raise _wrong(f"names {repeated[0]} twice, and every worker has an address of its own")
-    counts = {name: len(job) for name, job in jobs.items() if job}
-    return Cluster(tuple(addresses), _index(task, jobs), counts)
+    return Cluster(tuple(addresses), _index(task, jobs))
 
 
 def meet(cluster: Cluster, timeout: float = START_TIMEOUT) -> None:

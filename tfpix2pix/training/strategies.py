@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from tfpix2pix.config import Config
@@ -19,12 +18,6 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 STRATEGIES = ("default", "mirrored", "multi_worker", "tpu")
-
-# Milliseconds without a sign of life after which TensorFlow takes a worker for dead. A process that
-# ends is noticed at once, by its closed connection; this is for a machine that is gone.
-_HEARTBEAT_TIMEOUT = 20_000
-# How long a worker waits at its end for the others, which may be the dead ones.
-_SHUTDOWN_TIMEOUT = 5_000
 
 
 def check_strategy(
@@ -101,7 +94,6 @@ def _multi_worker() -> tf.distribute.Strategy:
     import tensorflow as tf
 
     meet(read_cluster())
-    _watch_over_workers()
     # Rings of the workers' processors, or NCCL where all of them have GPUs.
     kind = tf.distribute.experimental.CommunicationImplementation
     gpus = tf.config.list_physical_devices("GPU")
@@ -109,37 +101,6 @@ def _multi_worker() -> tf.distribute.Strategy:
         implementation=kind.AUTO if gpus else kind.RING
     )
     return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
-
-
-def _watch_over_workers() -> None:
-    """Sets how soon a lost worker is noticed, for which TensorFlow has no public interface.
-
-    The strategy would start TensorFlow's coordination service with its own times, which differ
-    from version to version; one that is configured already it takes as it is.
-    """
-    from tensorflow.python.eager import context
-
-    messages = _coordination_messages()
-    cluster = read_cluster()
-    jobs = [
-        messages.CoordinatedJob(name=job, num_tasks=count) for job, count in cluster.jobs.items()
-    ]
-    context.context().configure_coordination_service(
-        service_type="standalone",
-        service_leader=f"/job:{jobs[0].name}/replica:0/task:0",
-        heartbeat_timeout_in_ms=_HEARTBEAT_TIMEOUT,
-        shutdown_barrier_timeout_in_ms=_SHUTDOWN_TIMEOUT,
-        coordinated_jobs=jobs,
-    )
-
-
-def _coordination_messages() -> ModuleType:
-    """TensorFlow's message definitions, which have moved between its versions."""
-    try:
-        from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
-    except ImportError:
-        from tensorflow.tsl.protobuf import coordination_config_pb2
-    return coordination_config_pb2
 
 
 def _tpu(name: str) -> tf.distribute.Strategy:

@@ -26,7 +26,7 @@ WORKERS = {"worker": ["10.0.0.1:2222", "[::1]:2222", "host-2.train:80"]}
 def test_workers_are_counted_in_their_order(index):
     cluster = read_cluster(environment(WORKERS, {"type": "worker", "index": index}))
     assert cluster.addresses == tuple(WORKERS["worker"])
-    assert (len(cluster), cluster.index, cluster.jobs) == (3, int(index), {"worker": 3})
+    assert (len(cluster), cluster.index) == (3, int(index))
 
 
 def test_a_chief_comes_before_the_workers():
@@ -35,7 +35,6 @@ def test_a_chief_comes_before_the_workers():
     last = read_cluster(environment(jobs, {"type": "worker", "index": 1}))
     assert (chief.index, last.index, len(last)) == (0, 2, 3)
     assert last.addresses == ("a:1", "b:1", "c:1")
-    assert list(last.jobs.items()) == [("chief", 1), ("worker", 2)]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +84,7 @@ def ports():
 
 
 def test_a_worker_goes_on_when_the_last_has_come(ports):
-    cluster = Cluster(tuple(f"localhost:{port}" for port in ports), 0, {"worker": 3})
+    cluster = Cluster(tuple(f"localhost:{port}" for port in ports), 0)
     waiting = threading.Thread(target=meet, args=(cluster, 60), daemon=True)
     with socket.create_server(("localhost", ports[1])):
         waiting.start()
@@ -101,14 +100,14 @@ def test_a_worker_goes_on_when_the_last_has_come(ports):
 def test_a_worker_that_does_not_come_is_named(ports):
     addresses = tuple(f"localhost:{port}" for port in ports[:2])
     with pytest.raises(UserError, match=f"localhost:{ports[1]} of TF_CONFIG could not be reached"):
-        meet(Cluster(addresses, 0, {"worker": 2}), timeout=0)
+        meet(Cluster(addresses, 0), timeout=0)
 
 
 def test_a_port_in_use_is_named(ports):
     addresses = tuple(f"localhost:{port}" for port in ports[:2])
     refusal = pytest.raises(UserError, match=f"port {ports[0]} of this worker's address")
     with socket.create_server(("", ports[0])), refusal:
-        meet(Cluster(addresses, 0, {"worker": 2}), timeout=0)
+        meet(Cluster(addresses, 0), timeout=0)
 
 
 def test_other_peoples_tf_config_does_not_disturb_one_device():
