@@ -141,7 +141,12 @@ def _serve(
         import_tensorflow()  # with deterministic operations, as the command has it
         step = OurStep(*case)
     else:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        from tfpix2pix.quiet import error_stream_aside
+
+        with error_stream_aside():
+            import tensorflow as tf
+
+            tf.config.list_logical_devices()
         if kind == "plain":
             from train_step_plain import PlainStep
 
