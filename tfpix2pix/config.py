@@ -13,7 +13,7 @@ import json
 import math
 import os
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -577,6 +577,30 @@ def _settle_folders(values: dict[str, Any], flags: Mapping[str, Any]) -> None:
                 f"--{flag}={flags[flag]} does not go with --input_dir and --target_dir; {advice}"
             )
     values.update(dataset="", direction="AtoB")
+
+
+def with_preset(
+    given: Mapping[str, Any], dataset: str, leave: Collection[str] = ()
+) -> dict[str, Any]:
+    """The fields that were given, and those which the preset among them sets.
+
+    Args:
+      given: fields that the user gave, ``preset`` among them.
+      dataset: of the run that is continued; the preset's own does not count.
+      leave: fields of the preset that do not count either.
+    """
+    resolved = dataclasses.asdict(resolve({"dataset": dataset, **given}))
+    names = [n for n in PRESETS[given["preset"]].values if n != "dataset" and n not in leave]
+    return {**{name: resolved[name] for name in names}, **given}
+
+
+def allowed_changes(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the fields that were given, those which a continued run may change."""
+    return {
+        field.name: given[field.name]
+        for field in dataclasses.fields(Config)
+        if field.metadata["may_change"] and field.name in given
+    }
 
 
 def differences(saved: Config, wanted: Mapping[str, Any]) -> list[str]:

@@ -10,6 +10,8 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from tfpix2pix.errors import UserError
+
 
 def write_bytes(path: str | os.PathLike[str], content: bytes, sync: bool = True) -> None:
     """Replaces a file in one step, through a temporary one in the same folder.
@@ -75,6 +77,26 @@ def existing_place(path: str | os.PathLike[str]) -> Path:
     while not place.exists() and place != place.parent:
         place = place.parent
     return place
+
+
+def check_writable(path: str | os.PathLike[str], flag: str) -> None:
+    """Refuses at once a folder that would fail only after minutes of work.
+
+    Args:
+      path: the folder, which need not be there yet.
+      flag: that named it, for the message.
+
+    Raises:
+      UserError: it is a file, or may not be written.
+    """
+    place = existing_place(path)
+    if not place.is_dir():
+        raise UserError(f"{flag}={path} cannot be written: {place} is a file; give another")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise UserError(
+            f"{flag}={path} cannot be written (no permission for {place}); give a folder that you "
+            "may write to"
+        )
 
 
 def to_disk(path: str | os.PathLike[str]) -> None:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 PALETTE_FILE = "palette.json"
 
-_SAME_NAME = (
+# The config's fields, besides `dataset`, that say which pairs there are and how they are read.
+DATA_FIELDS = (
     "direction",
     "layout",
     "input_dir",
@@ -54,7 +55,7 @@ def open_source(config: Config, workdir: str | os.PathLike[str] | None = None) -
     from tfpix2pix.data import open_dataset
     from tfpix2pix.data.paper_sets import stage_lines
 
-    options: dict[str, Any] = {name: getattr(config, name) for name in _SAME_NAME}
+    options: dict[str, Any] = {name: getattr(config, name) for name in DATA_FIELDS}
     saved = _saved_palette(workdir)
     if config.label_palette and saved is not None:
         options["label_palette"] = saved
@@ -62,6 +63,16 @@ def open_source(config: Config, workdir: str | os.PathLike[str] | None = None) -
     size = max(config.load_size, config.crop_size)
     with stage_lines() as stages:
         return open_dataset(config.dataset, sample_size=size, stages=stages, **options)
+
+
+def check_source(source: PairSource) -> None:
+    """Looks at every pair once, with its progress on the terminal; see `PairSource.check`."""
+    from tfpix2pix.data import SPLITS
+    from tfpix2pix.progress import ProgressLine
+
+    total = sum(source.count(split) for split in SPLITS)
+    with ProgressLine("checking", total, "pair") as line:
+        source.check(lambda done, _: line.show(done))
 
 
 def settled(config: Config, form: PairForm) -> Config:

@@ -144,9 +144,7 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
 def _settle(source: PairSource) -> None:
     """Finds out what the pairs are, where that takes a look at the files."""
     from tfpix2pix.data.file_source import FileSource
-    from tfpix2pix.progress import ProgressLine
+    from tfpix2pix.pair_form import check_source
 
     if isinstance(source, FileSource):
-        total = sum(source.count(split) for split in SPLITS)
-        with ProgressLine("checking", total, "pair") as line:
-            source.check(lambda done, _: line.show(done))
+        check_source(source)

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.cli.flags import Parser, add_field, number
 from tfpix2pix.cli.train import given_data_config
-from tfpix2pix.config import GROUPS, PRESETS, Config, differences, resolve
+from tfpix2pix.config import (
+    GROUPS,
+    Config,
+    allowed_changes,
+    differences,
+    resolve,
+    with_preset,
+)
 from tfpix2pix.errors import UserError
 from tfpix2pix.reproduction.plan import Plan, Run
 from tfpix2pix.reproduction.tables import TABLES, Table, chosen_tables, variants_of
@@ -150,6 +157,7 @@ def _run(
     stop: StopRequest,
     args: argparse.Namespace,
 ) -> int:
+    from tfpix2pix.cli.tables import print_table
     from tfpix2pix.progress import say
     from tfpix2pix.reproduction.publish import publish, read_metrics, verdicts
     from tfpix2pix.reproduction.scoring import open_scorer, score_runs
@@ -170,7 +178,10 @@ def _run(
         facts = scorer and {"size": scorer.size, "val": scorer.val, "identity": scorer.identity}
         for result in publish(plan, tables, runs, read_metrics(runs), facts, command):
             say(f"\n{result.table.paper['number']}: {result.table.paper['title']}")
-            say(result.to_text())
+            print_table(
+                ["", *result.table.headings],
+                [[row.title, *result.texts(row)] for row in result.all_rows],
+            )
             say(verdicts(result))
         say(f"\nresults: {plan.folder / 'results'}")
         say(f"report: {plan.folder / 'report.html'}")
@@ -221,9 +232,7 @@ def _continued(plan: Plan, given: dict[str, Any], args: argparse.Namespace) -> C
     saved = plan.base
     wanted = dict(given)
     if "preset" in given:
-        resolved = dataclasses.asdict(resolve({"dataset": saved.dataset, **given}))
-        fields = [f for f in PRESETS[given["preset"]].values if f not in ("dataset", *_NOT_HERE)]
-        wanted = {**{name: resolved[name] for name in fields}, **given}
+        wanted = with_preset(given, saved.dataset, leave=_NOT_HERE)
     lines = differences(saved, wanted)
     steps = wanted.get("steps")
     if steps and steps != saved.steps:
@@ -238,12 +247,7 @@ def _continued(plan: Plan, given: dict[str, Any], args: argparse.Namespace) -> C
         from tfpix2pix.progress import say
 
         say(f"note: the runs of {plan.folder} have {saved.steps:,} steps, so --budget is not used")
-    changes = {
-        field.name: given[field.name]
-        for field in dataclasses.fields(Config)
-        if field.metadata["may_change"] and field.name in given
-    }
-    return saved.replace(**{**changes, "steps": saved.steps, "epochs": saved.epochs})
+    return saved.replace(**{**allowed_changes(given), "steps": saved.steps, "epochs": saved.epochs})
 
 
 def _turned(base: Config) -> Config:
@@ -257,15 +261,13 @@ def _turned(base: Config) -> Config:
 
 def _sources(plan: Plan, tables: list[Table]) -> dict[str, PairSource]:
     """The data set by task, looked at once."""
-    from tfpix2pix.pair_form import open_source
-    from tfpix2pix.progress import ProgressLine, say
+    from tfpix2pix.pair_form import check_source, open_source
+    from tfpix2pix.progress import say
 
     sources = {}
     for variant in {t.task: t.variants[0] for t in tables}.values():
         source = open_source(plan.config(variant, plan.base.seed))
-        total = sum(source.count(split) for split in ("train", "val", "test"))
-        with ProgressLine("checking", total, "pair") as line:
-            source.check(lambda done, total, line=line: line.show(done))
+        check_source(source)
         sources[variant.task] = source
     first = next(iter(sources.values()))
     if not first.count("val"):
@@ -290,7 +292,7 @@ def _settle_steps(
 
         say("timing a step of every network")
         runs = plan.runs(variants_of(tables), 1)
-        seconds = seconds_per_step(runs, sources, 10, plan.folder) * args.seeds
+        seconds = seconds_per_step(runs, sources, 10) * args.seeds
         steps = int(args.budget * 60 / seconds)
         if not steps:
             raise UserError(

@@ -12,10 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from tfpix2pix.cli.flags import Parser, add_config_flags, fail, given_config
-from tfpix2pix.config import DEFAULT_PRESET, Config, differences, resolve
+from tfpix2pix.config import (
+    DEFAULT_PRESET,
+    Config,
+    allowed_changes,
+    differences,
+    resolve,
+    with_preset,
+)
 from tfpix2pix.data.palette import BUILTIN
 from tfpix2pix.errors import UserError
-from tfpix2pix.files import existing_place
+from tfpix2pix.files import check_writable
 from tfpix2pix.training import lock
 from tfpix2pix.training.cluster import WorkerLost, read_cluster
 from tfpix2pix.training.strategies import STRATEGIES, build_strategy, check_strategy
@@ -62,7 +69,7 @@ def main(args: argparse.Namespace) -> int:
     given = given_data_config(args)
     workdir, config = _workdir_and_config(args.workdir, given)
     check_strategy(args.strategy, config, tpu=args.tpu)
-    _check_writable(workdir)
+    check_writable(workdir, "--workdir")
 
     from tfpix2pix.progress import say
 
@@ -94,13 +101,11 @@ def _train_together(args: argparse.Namespace, workdir: Path, config: Config) -> 
 
 
 def _train(args: argparse.Namespace, workdir: Path, config: Config) -> int:
-    from tfpix2pix.pair_form import open_source
-    from tfpix2pix.progress import ProgressLine, duration, say
+    from tfpix2pix.pair_form import check_source, open_source
+    from tfpix2pix.progress import duration, say
 
     source = open_source(config, workdir)
-    total_files = sum(source.count(split) for split in ("train", "val", "test"))
-    with ProgressLine("checking", total_files, "pair") as line:
-        source.check(lambda done, total: line.show(done))
+    check_source(source)
     for note in source.notes():
         say(f"note: {note}")
     say(f"data: {source.describe()}")
@@ -155,7 +160,7 @@ def _workdir_and_config(workdir: str | None, given: dict[str, Any]) -> tuple[Pat
         if path.exists() and not path.is_dir():
             raise UserError(f"--workdir={workdir} is a file; give a folder, or a new name")
         if not (path / "config.json").exists():
-            if path.is_dir() and any(entry.name != lock.NAME for entry in path.iterdir()):
+            if lock.holds_files(path):
                 raise UserError(
                     f"--workdir={workdir} holds other files and no config.json, so it is not a "
                     "run; give a new or empty folder"
@@ -164,8 +169,7 @@ def _workdir_and_config(workdir: str | None, given: dict[str, Any]) -> tuple[Pat
         # Only what was said by hand must agree: the rest is read back from the run.
         wanted = dict(given)
         if "preset" in given:
-            resolved = dataclasses.asdict(resolve({**_needed(path), **given}))
-            wanted = {**{k: resolved[k] for k in _preset_fields(given["preset"])}, **given}
+            wanted = with_preset(given, Config.load(path).dataset)
         return path, _continued(path, wanted, given)
     config = resolve(given)
     path = _default_workdir(config)
@@ -187,36 +191,10 @@ def _continued(path: Path, wanted: dict[str, Any], given: dict[str, Any]) -> Con
             f"{path} holds a run of another configuration, so nothing was changed; give another "
             "--workdir, or drop the flags that differ:\n  " + "\n  ".join(lines)
         )
-    changes = {
-        field.name: given[field.name]
-        for field in dataclasses.fields(Config)
-        if field.metadata["may_change"] and field.name in given
-    }
+    changes = allowed_changes(given)
     if "epochs" in given and "steps" not in given:
         changes["steps"] = 0
     return saved.replace(**changes)
-
-
-def _check_writable(workdir: Path) -> None:
-    """Refuses at once what would fail only after minutes of checking and importing."""
-    place = existing_place(workdir)
-    if not place.is_dir():
-        raise UserError(f"--workdir={workdir} cannot be written: {place} is a file; give another")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise UserError(
-            f"--workdir={workdir} cannot be written (no permission for {place}); give a folder "
-            "that you may write to"
-        )
-
-
-def _needed(path: Path) -> dict[str, Any]:
-    return {"dataset": Config.load(path).dataset}
-
-
-def _preset_fields(name: str) -> list[str]:
-    from tfpix2pix.config import PRESETS
-
-    return [field for field in PRESETS[name].values if field != "dataset"]
 
 
 def given_data_config(args: argparse.Namespace) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,7 @@ from typing import Any
 from tfpix2pix.cli.flags import Parser, add_field, fail, number
 from tfpix2pix.cli.train import given_data_config, short_name
 from tfpix2pix.config import Config, resolve
-from tfpix2pix.errors import UserError
-from tfpix2pix.files import existing_place
+from tfpix2pix.files import check_writable
 from tfpix2pix.scorer.settings import INITS, Settings, continued
 
 PROGRAM = "tfpix2pix train-scorer"
@@ -128,21 +126,20 @@ def main(args: argparse.Namespace) -> int:
     if (output / FACTS).exists():
         _report(output, load_scorer(output), "already trained")
         return 0
-    _check_writable(output)
+    check_writable(output, "--output")
     with lock.held(output, f"--output={output}", say):
         return _train(config, settings, output)
 
 
 def _train(config: Config, settings: Settings, output: Path) -> int:
-    from tfpix2pix.progress import ProgressLine, say
+    from tfpix2pix.pair_form import check_source
+    from tfpix2pix.progress import say
 
     said: list[str] = []
     source = _open(config, settings, said)
     for text in said:
         say(f"note: {text}")
-    total = sum(source.count(split) for split in ("train", "val", "test"))
-    with ProgressLine("checking", total, "pair") as line:
-        source.check(lambda done, _: line.show(done))
+    check_source(source)
 
     from tfpix2pix.scorer.labelled import check_labelled
 
@@ -173,18 +170,6 @@ def _train(config: Config, settings: Settings, output: Path) -> int:
         return outcome.exit_code
     _report(output, outcome.scorer, "trained")
     return 0
-
-
-def _check_writable(output: Path) -> None:
-    """Refuses at once what would fail only after minutes of reading."""
-    place = existing_place(output)
-    if not place.is_dir():
-        raise UserError(f"--output={output} cannot be written: {place} is a file; give another")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise UserError(
-            f"--output={output} cannot be written (no permission for {place}); give a folder that "
-            "you may write to"
-        )
 
 
 def _open(config: Config, settings: Settings, said: list[str]) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.config import Config, resolve
 from tfpix2pix.errors import UserError
-from tfpix2pix.pair_form import open_source
+from tfpix2pix.pair_form import DATA_FIELDS, open_source
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairForm, PairSource
@@ -18,25 +18,7 @@ if TYPE_CHECKING:
 # The config's fields that say which pairs there are; each is a flag of `tfpix2pix evaluate`.
 FIELDS = (
     "dataset",
-    "direction",
-    "layout",
-    "input_dir",
-    "target_dir",
-    "val_fraction",
-    "input_key",
-    "target_key",
-    "input_channels",
-    "target_channels",
-    "input_dtype",
-    "target_dtype",
-    "input_range",
-    "target_range",
-    "label_palette",
-    "label_side",
-    "color_space",
-    "data_dir",
-    "sample_pairs",
-    "allow_mixed_sizes",
+    *(name for name in DATA_FIELDS if name not in ("input_encoding", "seed")),  # the run's own
 )
 # What says how the files of one data set are found, and nothing about those of another.
 _OF_ONE_SET = ("dataset", "input_dir", "target_dir", "layout", "input_key", "target_key")

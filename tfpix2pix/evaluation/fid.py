@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfpix2pix.evaluation.base import Batch, Evaluator, Number, Statistics
-from tfpix2pix.evaluation.inception import Features, InceptionFeatures
+from tfpix2pix.evaluation.base import Number, Statistics
+from tfpix2pix.evaluation.inception import OfFeatures
 
 
 def frechet_distance(
@@ -48,36 +48,16 @@ def frechet_distance(
     return max(distance, 0.0)  # equal sets leave a rounding error
 
 
-class FID(Evaluator):
+class FID(OfFeatures):
     """Frechet Inception distance (Heusel et al. 2017), with the features of `InceptionFeatures`,
     which says why values are not comparable with those of papers; 0 is equal.
 
     It falls with the number of images, also for a perfect generator: compare only values of equally
-    many. Two rows of features, float32, are kept of an image: 16 KiB. The bootstrap takes 30 draws,
-    since one costs seconds with thousands of images.
-
-    Args:
-      features: what to measure in; None for `InceptionFeatures`.
-
-    Raises:
-      UserError: no features are given, and InceptionV3's weights are not to be had.
+    many.
     """
 
     name = "fid"
-    needs = frozenset({"rgb"})
     numbers_of = (Number("fid", "FID (Keras's InceptionV3)", "lower", 2),)
-    additive = False
-    bootstrap_draws = 30
-
-    def __init__(self, features: Features | None = None) -> None:
-        super().__init__()
-        self.features = InceptionFeatures() if features is None else features
-
-    def per_image(self, batch: Batch) -> Statistics:
-        return {
-            "fake": np.asarray(self.features(batch.fake), np.float32),
-            "truth": np.asarray(self.features(batch.y), np.float32),
-        }
 
     @classmethod
     def measure(cls, statistics: Statistics, weights: np.ndarray) -> dict[str, np.ndarray]:

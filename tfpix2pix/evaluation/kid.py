@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfpix2pix.evaluation.base import Batch, Evaluator, Number, Statistics
-from tfpix2pix.evaluation.inception import Features, InceptionFeatures
+from tfpix2pix.evaluation.base import Number, Statistics
+from tfpix2pix.evaluation.inception import OfFeatures
 
 SUBSETS = 100
 SUBSET_SIZE = 1000
@@ -93,41 +93,21 @@ def kernel_distances(
     return np.array(rows, np.float64).reshape(-1, 2)
 
 
-class KID(Evaluator):
+class KID(OfFeatures):
     """Kernel Inception distance (Binkowski et al. 2018): the unbiased squared maximum mean
     discrepancy with a cubic kernel, its mean over 100 subsets of 1000 images (of half of them,
     where there are fewer than 2000) and its standard deviation over these. In the features of
     `InceptionFeatures`, which says why values are not comparable with those of papers.
 
     0 is expected of a perfect generator, at any number of images. The standard deviation is that
-    of one subset; the bootstrap's standard error is about the mean. Two rows of features, float32,
-    are kept of an image: 16 KiB. The bootstrap takes 30 draws of 100 subsets.
-
-    Args:
-      features: what to measure in; None for `InceptionFeatures`.
-
-    Raises:
-      UserError: no features are given, and InceptionV3's weights are not to be had.
+    of one subset; the bootstrap's standard error is about the mean.
     """
 
     name = "kid"
-    needs = frozenset({"rgb"})
     numbers_of = (
         Number("kid", "KID (Keras's InceptionV3)", "lower", 5),
         Number("kid_std", "KID, standard deviation over subsets", "", 5),
     )
-    additive = False
-    bootstrap_draws = 30
-
-    def __init__(self, features: Features | None = None) -> None:
-        super().__init__()
-        self.features = InceptionFeatures() if features is None else features
-
-    def per_image(self, batch: Batch) -> Statistics:
-        return {
-            "fake": np.asarray(self.features(batch.fake), np.float32),
-            "truth": np.asarray(self.features(batch.y), np.float32),
-        }
 
     @classmethod
     def measure(cls, statistics: Statistics, weights: np.ndarray) -> dict[str, np.ndarray]:

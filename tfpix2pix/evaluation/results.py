@@ -123,8 +123,8 @@ class Evaluation:
 
     def _numbers_json(self) -> dict[str, Any]:
         return {
-            "numbers": {k: _finite(v) for k, v in self.numbers.items()},
-            "standard_errors": {k: _finite(v) for k, v in self.errors.items()},
+            "numbers": {k: finite_or_none(v) for k, v in self.numbers.items()},
+            "standard_errors": {k: finite_or_none(v) for k, v in self.errors.items()},
         }
 
     def _packed(self) -> bytes:
@@ -188,7 +188,8 @@ def versions() -> dict[str, str]:
     return {"tfpix2pix": __version__, "tensorflow": tf.__version__, "numpy": np.__version__}
 
 
-def _finite(value: float) -> float | None:
+def finite_or_none(value: float) -> float | None:
+    """A number as JSON holds it, which knows neither NaN nor infinity."""
     return float(value) if math.isfinite(value) else None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy as np
 
 from tfpix2pix import __version__
 from tfpix2pix.report.html import templates
-from tfpix2pix.report.page import data_uri
+from tfpix2pix.report.page import data_uri, image_uri
 
 if TYPE_CHECKING:
     from tfpix2pix.evaluation.base import Number
@@ -166,15 +165,11 @@ def _plots(evaluation: Evaluation) -> list[tuple[str, str]]:
         matrices = evaluation.statistics.get(evaluator, {}).get(which)
         if matrices is not None and len(names) == matrices.shape[1]:
             total = matrices.sum(axis=0, dtype=np.int64)
-            plots.append((title, _png_uri(confusion_plot(total, names))))
+            plots.append((title, image_uri(confusion_plot(total, names))))
     color = evaluation.statistics.get("color")
     if color:
         from tfpix2pix.evaluation.color import summed
 
         plot = color_plot({"generated": summed(color, "fake")}, summed(color, "truth"))
-        plots.append(("Colours in CIELAB, as in the paper's Figure 7", _png_uri(plot)))
+        plots.append(("Colours in CIELAB, as in the paper's Figure 7", image_uri(plot)))
     return plots
-
-
-def _png_uri(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"

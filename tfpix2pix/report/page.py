@@ -144,6 +144,11 @@ def data_uri(image: np.ndarray) -> str:
     exact = grids.encode_png(np.asarray(picture))
     if len(exact) <= len(content):
         kind, content = "png", exact
+    return image_uri(content, kind)
+
+
+def image_uri(content: bytes, kind: str = "png") -> str:
+    """An image file's bytes as text for `src`."""
     return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 

@@ -131,7 +131,7 @@ class Plan:
             content: Any = json.loads(path.read_text(encoding="utf-8"))
             return cls(folder, Config.from_values(content["config"]))
         except FileNotFoundError:
-            if folder.is_dir() and any(entry.name != lock.NAME for entry in folder.iterdir()):
+            if lock.holds_files(folder):
                 raise UserError(
                     f"--output={folder} holds other files and no {FILE}, so it is not a "
                     "reproduction; give a new or empty folder"

@@ -114,17 +114,16 @@ def _summary(plan: Plan, runs: Sequence[Run]) -> str:
 
 def _section(result: Result, runs: Sequence[Run], grid: Any, folder: Path) -> dict[str, Any]:
     """What the page shows of a table."""
-    from tfpix2pix.report.page import data_uri
+    from tfpix2pix.report.page import data_uri, image_uri
 
     table = result.table
-    rows = [*result.rows, *([result.truth] if result.truth else [])]
     others = {n: t for n, t in _OTHERS.items() if any(n in row.cells for row in result.rows)}
     plot = folder / "results" / f"{table.name}.png"
     return {
         "name": table.name,
         "paper": table.paper,
         "headings": table.headings,
-        "rows": [(row.title, len(row.seeds), result.texts(row)) for row in rows],
+        "rows": [(row.title, len(row.seeds), result.texts(row)) for row in result.all_rows],
         "others": list(others.values()),
         "other_rows": [
             (row.title, [_text(row.cells.get(name)) for name in others]) for row in result.rows
@@ -136,7 +135,7 @@ def _section(result: Result, runs: Sequence[Run], grid: Any, folder: Path) -> di
         "verdicts": verdicts(result),
         "missing": result.missing,
         "grid": None if grid is None else data_uri(grid),
-        "plot": _inline(plot) if plot.is_file() else None,
+        "plot": image_uri(plot.read_bytes()) if plot.is_file() else None,
         "figure": table.figure,
         "runs": [
             (run.variant.key, run.seed, (run.workdir / "report.html").relative_to(folder))
@@ -164,12 +163,6 @@ def verdicts(result: Result) -> str:
 
 def _text(cell: Any) -> str:
     return "" if cell is None else with_error(cell.mean, cell.error)
-
-
-def _inline(path: Path) -> str:
-    import base64
-
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
 
 
 def read_metrics(runs: Sequence[Run]) -> dict[tuple[str, int], dict[str, Any]]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tfpix2pix.evaluation.results import finite_or_none
 from tfpix2pix.reproduction.tables import Table
 
 _DIGITS = 3
@@ -51,10 +52,10 @@ class Cell:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "mean": _finite(self.mean),
-            "standard_error_over_seeds": _finite(self.seed_error),
-            "standard_error_over_images": _finite(self.image_error),
-            "values": [_finite(value) for value in self.values],
+            "mean": finite_or_none(self.mean),
+            "standard_error_over_seeds": finite_or_none(self.seed_error),
+            "standard_error_over_images": finite_or_none(self.image_error),
+            "values": [finite_or_none(value) for value in self.values],
         }
 
 
@@ -119,13 +120,9 @@ class Result:
                 found.append(_compare(better, worse, column, number))
         return found
 
-    def columns_of(self, verdict: str) -> list[Comparison]:
-        return [c for c in self.comparisons if c.verdict == verdict]
-
     def to_json(self) -> dict[str, Any]:
         """Everything, for ``results/TABLE.json``."""
         paper = self.table.paper
-        rows = [*self.rows, *([self.truth] if self.truth else [])]
         return {
             "table": self.table.name,
             "paper": {name: paper[name] for name in ("number", "title", "data")},
@@ -138,38 +135,32 @@ class Result:
                     "paper": dict(zip(self.table.numbers, row.paper, strict=False)),
                     "numbers": {name: cell.to_json() for name, cell in row.cells.items()},
                 }
-                for row in rows
+                for row in self.all_rows
             ],
             "order": [
                 {
                     "column": self.table.headings[c.column],
                     "paper_says": f"{c.better} > {c.worse}",
                     "here": c.verdict,
-                    "difference": _finite(c.difference),
+                    "difference": finite_or_none(c.difference),
                 }
                 for c in self.comparisons
             ],
             "missing": list(self.missing),
         }
 
+    @property
+    def all_rows(self) -> tuple[ResultRow, ...]:
+        """The rows, and the ground truth's as the last."""
+        return (*self.rows, *([self.truth] if self.truth else []))
+
     def to_markdown(self) -> str:
         """The table: ours, mean and standard error, and the paper's in brackets."""
         head = ["", *self.table.headings]
         lines = [f"| {' | '.join(head)} |", f"| {' | '.join(['---'] * len(head))} |"]
-        for row in [*self.rows, *([self.truth] if self.truth else [])]:
+        for row in self.all_rows:
             lines.append(f"| {' | '.join([row.title, *self.texts(row)])} |")
         return "\n".join(lines) + "\n"
-
-    def to_text(self) -> str:
-        """The table for a terminal; the paper's figures in brackets."""
-        rows = [["", *self.table.headings]]
-        for row in [*self.rows, *([self.truth] if self.truth else [])]:
-            rows.append([row.title, *self.texts(row)])
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(
-            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        )
 
     def texts(self, row: ResultRow) -> list[str]:
         """The row's cells as text, ``0.612 ± 0.004 (0.66)``."""
@@ -245,7 +236,3 @@ def _compare(better: ResultRow, worse: ResultRow, column: int, number: str) -> C
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tfpix2pix.errors import UserError
@@ -20,7 +19,6 @@ def train_runs(
     runs: Sequence[Run],
     sources: Mapping[str, PairSource],
     stop: StopRequest,
-    on_trained: Callable[[Run], None] = lambda run: None,
     command: str = "",
 ) -> list[Run]:
     """Trains every run that is not finished; what is finished is not touched.
@@ -29,7 +27,6 @@ def train_runs(
       runs: in their order.
       sources: the data set by task, already checked.
       stop: asked after every step; the run in progress is saved and the rest left.
-      on_trained: called after each run that is complete, old or new.
       command: how the user started it, for the runs' reports.
 
     Returns:
@@ -66,19 +63,18 @@ def train_runs(
             gc.collect()
             done += 1
             if stop.signal is None:
-                say(left(runs, done))
-        if run.trained:
-            on_trained(run)
+                say(left(runs))
     return diverged
 
 
-def left(runs: Sequence[Run], done: int) -> str:
+def left(runs: Sequence[Run]) -> str:
     """One sentence: how many runs are left, and about how long they take."""
     waiting = [run for run in runs if not run.trained]
     if not waiting:
         return f"all {len(runs):,} runs are trained"
     seconds = expected_seconds(runs)
     eta = f", about {duration(seconds)}" if seconds else ""
+    done = len(runs) - len(waiting)
     return f"{done:,} of {len(runs):,} runs are trained; {len(waiting):,} left{eta}"
 
 
@@ -104,16 +100,13 @@ def expected_seconds(runs: Sequence[Run]) -> float:
     )
 
 
-def seconds_per_step(
-    runs: Sequence[Run], sources: Mapping[str, PairSource], steps: int, folder: Path
-) -> float:
+def seconds_per_step(runs: Sequence[Run], sources: Mapping[str, PairSource], steps: int) -> float:
     """Seconds that one step of every variant takes together, measured.
 
     Args:
       runs: one of each variant.
       sources: the data set by task.
       steps: to time, after two that build the graphs.
-      folder: of the reproduction; nothing is left in it.
 
     Raises:
       UserError: a split is too small to be timed.

@@ -110,7 +110,7 @@ def continued(folder: Path, wanted: Settings) -> Settings | None:
         raise UserError(f"--output={folder} is a file; give a folder, or a new name")
     path = folder / FILE
     if not path.exists():
-        if folder.is_dir() and any(entry.name != lock.NAME for entry in folder.iterdir()):
+        if lock.holds_files(folder):
             raise UserError(
                 f"--output={folder} holds other files and no {FILE}, so it is no scorer; give a "
                 "new or empty folder"

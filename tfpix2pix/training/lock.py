@@ -64,6 +64,12 @@ def held(
         _remove_empty(made)
 
 
+def holds_files(folder: str | os.PathLike[str]) -> bool:
+    """Whether a folder is there and holds anything but a lock."""
+    folder = Path(folder)
+    return folder.is_dir() and any(entry.name != NAME for entry in folder.iterdir())
+
+
 def _locked(folder: Path, shown: str, say: Callable[[str], None]) -> int:
     """A handle of the lock's file that holds the lock, where there are locks at all."""
     path = folder / NAME
