@@ -232,7 +232,7 @@ def _forward(network: Any, size: int) -> tuple[float, float]:
             side += 2
         if kernel is None:
             continue
-        transposed = type(layer).__name__ == "Conv2DTranspose"
+        transposed = "Transpose" in type(layer).__name__
         stride = layer.strides[0]
         if not transposed:
             same = layer.padding == "same"

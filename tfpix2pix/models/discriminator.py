@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfpix2pix.models.layers import normalization
+from tfpix2pix.models.layers import Convolution, normalization
 
 # Receptive field in pixels -> number of 4x4 stride-2 layers; two 4x4 stride-1 layers follow.
 _STRIDED_LAYERS = {16: 1, 70: 3, 286: 5}
@@ -77,6 +77,6 @@ def _convolution(
 ) -> tf.Tensor:
     if kernel > 1:
         features = tf.keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(features)
-    return tf.keras.layers.Conv2D(
-        channels, kernel, strides=stride, padding="valid", use_bias=bias, name=name
-    )(features)
+    return Convolution(channels, kernel, strides=stride, padding="valid", use_bias=bias, name=name)(
+        features
+    )

@@ -6,7 +6,12 @@ import math
 
 import tensorflow as tf
 
-from tfpix2pix.models.layers import NoiseDropout, normalization
+from tfpix2pix.models.layers import (
+    Convolution,
+    NoiseDropout,
+    TransposedConvolution,
+    normalization,
+)
 
 # The paper's decoder is CD512-CD512-CD512-C512-...: dropout in the first three full-width layers.
 DROPOUT_LAYERS = 3
@@ -114,7 +119,7 @@ def build_generator(
     for level in range(1, depth + 1):
         if level > 1:
             features = tf.keras.layers.LeakyReLU(0.2, name=f"down{level}_relu")(features)
-        features = tf.keras.layers.Conv2D(
+        features = Convolution(
             _channels(level, ngf),
             4,
             strides=2,
@@ -134,7 +139,7 @@ def build_generator(
         features = tf.keras.layers.ReLU(name=f"up{level}_relu")(features)
         last = level == 1
         channels = output_channels if last else _channels(level - 1, ngf)
-        features = tf.keras.layers.Conv2DTranspose(
+        features = TransposedConvolution(
             channels, 4, strides=2, padding="same", use_bias=last, name=f"up{level}"
         )(features)
         if last:
