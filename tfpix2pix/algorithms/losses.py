@@ -15,8 +15,10 @@ def l1(y: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
 
 
 def _cross_entropy(logits: tf.Tensor, real: bool) -> tf.Tensor:
-    labels = tf.ones_like(logits) if real else tf.zeros_like(logits)
-    per_patch = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
+    # As softplus its gradient is one operation. TensorFlow's cross-entropy has four terms there,
+    # which are added in the order in which their memory happens to be free: not the same bits
+    # in every run.
+    per_patch = tf.math.softplus(-logits if real else logits)
     return tf.reduce_mean(per_patch, axis=[1, 2, 3])
 
 
