@@ -14,7 +14,7 @@ from tfpix2pix.errors import DataError
 from tfpix2pix.files import shown
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class PairFiles:
     """The files of one pair.
 

@@ -47,7 +47,7 @@ FULL_CHECK_BYTES = 2 << 30
 DECODED_AT_ONCE = 256 << 20
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class SideLook:
     """What was seen of A or of B of one pair.
 
@@ -78,7 +78,7 @@ class SideLook:
     digest: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class PairLook:
     """What was seen of one pair: both images, or the files that cannot be read.
 
@@ -134,8 +134,20 @@ def scan(
 
 def threaded(function: Callable, items: Sequence) -> Iterator:
     """Results in the items' order; the decoders work outside the interpreter's lock."""
-    with ThreadPoolExecutor(min(16, (os.cpu_count() or 1) + 4)) as pool:
-        yield from pool.map(function, items)
+    threads = min(16, (os.cpu_count() or 1) + 4)
+    with ThreadPoolExecutor(threads) as pool:
+        # Not `pool.map`: it asks for everything at once, a kilobyte for each item.
+        waiting = collections.deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > 4 * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 class _Budget:
