@@ -42,6 +42,8 @@ from tfpix2pix.data.source import Progress
 # Files are decoded in full up to this many decoded bytes; the rest of a larger set is judged by
 # headers and end markers, so that starting a training stays a matter of seconds.
 FULL_CHECK_BYTES = 2 << 30
+# A small file takes as long as one of so many bytes: opening it is what costs.
+LEAST_CHARGE = 64 << 10
 # What the threads may hold decoded at one time, whatever the headers claim; decoders take up to
 # three times as much on the way.
 DECODED_AT_ONCE = 256 << 20
@@ -236,7 +238,7 @@ def _must_decode(headers: dict[Path, images.Header], budget: _Budget) -> bool:
     # Floats have no scale of their own, so that the values themselves have to be seen.
     if any(header.dtype == "float32" for header in headers.values()):
         return True
-    size = sum(h.height * h.width * 3 for h in headers.values())
+    size = sum(max(LEAST_CHARGE, h.height * h.width * 3) for h in headers.values())
     # Without its end marker a file is probably cut short: decoding tells for certain.
     return budget.take(size) or not all(images.has_end_marker(path) for path in headers)
 
