@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from tfpix2pix.errors import DataError
 from tfpix2pix.files import shown
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class PairFiles:
     """The files of one pair.
 
@@ -72,8 +73,9 @@ class Listing:
 
     def label(self, path: Path) -> str:
         """A file as messages call it: relative to the root where it lies below it."""
-        if self.root != Path(self.root.anchor) and path.is_relative_to(self.root):
-            return shown(path.relative_to(self.root).as_posix())
+        if self.root.parent != self.root:
+            with contextlib.suppress(ValueError):  # it lies elsewhere
+                return shown(path.relative_to(self.root).as_posix())
         return shown(path)
 
 

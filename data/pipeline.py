@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from tfpix2pix.data.forms import PairForm
 from tfpix2pix.data.resize import resize
-from tfpix2pix.data.store import PairStore, parallel_calls
+from tfpix2pix.data.store import PairStore, as_written, parallel_calls
 
 # One stream of random numbers per purpose, so that no two purposes ever share a draw.
 _ORDER, _CROP, _MIRROR = 1, 2, 3
@@ -86,7 +86,8 @@ def training_batches(
         return example(step * batch_size + worker * part + place)
 
     numbers = tf.data.Dataset.range(start_step * part, stop_step * part)
-    examples = numbers.map(example if workers == 1 else of_this_part, parallel_calls(), True)
+    chosen = as_written(example if workers == 1 else of_this_part)
+    examples = numbers.map(chosen, parallel_calls(), True)
     return _finish(examples, store.form, part // devices, partial=False)
 
 
@@ -121,7 +122,8 @@ def evaluation_batches(
         chosen = tf.data.Dataset.range(count)
     else:
         chosen = tf.data.Dataset.from_tensor_slices(tf.constant(indices, tf.int64))
-    return _finish(chosen.map(example, parallel_calls(), True), form, batch_size, partial=True)
+    examples = chosen.map(as_written(example), parallel_calls(), True)
+    return _finish(examples, form, batch_size, partial=True)
 
 
 def _finish(
@@ -144,7 +146,7 @@ def _finish(
 
     # Converted as a batch: bytes are batched with a quarter of the copying that floats take.
     batches = examples.batch(batch_size, drop_remainder=not partial)
-    batches = batches.map(networks_see, parallel_calls(), True)
+    batches = batches.map(as_written(networks_see), parallel_calls(), True)
     return batches.prefetch(2).with_options(options)
 
 

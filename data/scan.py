@@ -42,12 +42,14 @@ from tfpix2pix.data.source import Progress
 # Files are decoded in full up to this many decoded bytes; the rest of a larger set is judged by
 # headers and end markers, so that starting a training stays a matter of seconds.
 FULL_CHECK_BYTES = 2 << 30
+# A small file takes as long as one of so many bytes: opening it is what costs.
+LEAST_CHARGE = 64 << 10
 # What the threads may hold decoded at one time, whatever the headers claim; decoders take up to
 # three times as much on the way.
 DECODED_AT_ONCE = 256 << 20
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class SideLook:
     """What was seen of A or of B of one pair.
 
@@ -78,7 +80,7 @@ class SideLook:
     digest: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class PairLook:
     """What was seen of one pair: both images, or the files that cannot be read.
 
@@ -134,8 +136,20 @@ def scan(
 
 def threaded(function: Callable, items: Sequence) -> Iterator:
     """Results in the items' order; the decoders work outside the interpreter's lock."""
-    with ThreadPoolExecutor(min(16, (os.cpu_count() or 1) + 4)) as pool:
-        yield from pool.map(function, items)
+    threads = min(16, (os.cpu_count() or 1) + 4)
+    with ThreadPoolExecutor(threads) as pool:
+        # Not `pool.map`: it asks for everything at once, a kilobyte for each item.
+        waiting = collections.deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > 4 * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 class _Budget:
@@ -224,7 +238,7 @@ def _must_decode(headers: dict[Path, images.Header], budget: _Budget) -> bool:
     # Floats have no scale of their own, so that the values themselves have to be seen.
     if any(header.dtype == "float32" for header in headers.values()):
         return True
-    size = sum(h.height * h.width * 3 for h in headers.values())
+    size = sum(max(LEAST_CHARGE, h.height * h.width * 3) for h in headers.values())
     # Without its end marker a file is probably cut short: decoding tells for certain.
     return budget.take(size) or not all(images.has_end_marker(path) for path in headers)
 

@@ -28,6 +28,10 @@ _BUFFER_BYTES = 256 << 20
 # Pairs stay in host memory: by default a large constant would move to the accelerator.
 _HOST = "/CPU:0"
 
+# Around what tf.data maps: nothing there is for AutoGraph to convert, which would take longer than
+# all else before the first batch.
+as_written = tf.autograph.experimental.do_not_convert
+
 Arrays = tuple[np.ndarray, np.ndarray]
 Tensors = tuple[tf.Tensor, tf.Tensor]
 
@@ -121,7 +125,8 @@ class PairStore(abc.ABC):
         options = tf.data.Options()
         options.deterministic = True
         options.autotune.enabled = False
-        pairs = tf.data.Dataset.range(self.count).map(self._decoded, parallel_calls(), True)
+        numbers = tf.data.Dataset.range(self.count)
+        pairs = numbers.map(as_written(self._decoded), parallel_calls(), True)
         try:
             yield from pairs.prefetch(1).with_options(options).as_numpy_iterator()
         except tf.errors.OpError as error:

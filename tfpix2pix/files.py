@@ -65,9 +65,11 @@ def shown(path: str | os.PathLike[str]) -> str:
     Line ends, terminal codes, marks that turn the reading direction and bytes that are no text
     are shown by their numbers, as Python writes them: ``a\\nb.png``.
     """
+    text = os.fspath(path)
+    if text.isprintable():
+        return text
     return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode()
-        for char in os.fspath(path)
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
 
 

@@ -56,9 +56,11 @@ def test_beyond_the_budget_headers_are_enough(folders, count_decoded, monkeypatc
     assert source.form == whole.form
 
 
-def test_a_budget_that_ends_half_way(folders, count_decoded, monkeypatch):
-    # A pair is counted as 2 images of 12 x 16 x 3 bytes.
-    monkeypatch.setattr(scan, "FULL_CHECK_BYTES", 3 * 2 * 12 * 16 * 3)
+@pytest.mark.parametrize("least", [0, 10_000])
+def test_a_budget_that_ends_half_way(folders, count_decoded, monkeypatch, least):
+    # A pair is counted as 2 images of 12 x 16 x 3 bytes, or as more if files count as more.
+    monkeypatch.setattr(scan, "LEAST_CHARGE", least)
+    monkeypatch.setattr(scan, "FULL_CHECK_BYTES", 3 * 2 * max(least, 12 * 16 * 3))
     open_dataset(str(folders), val_fraction=0).check()
     assert len(set(count_decoded)) == 3
 

@@ -106,7 +106,8 @@ class Pix2Pix:
 
     # === Training ===
 
-    @tf.function
+    # AutoGraph has nothing to convert here, and takes a second of the start to find that out.
+    @tf.function(autograph=False)
     def train_step(self, x: tf.Tensor, y: tf.Tensor) -> dict[str, tf.Tensor]:
         """One update of both networks on a batch.
 

@@ -62,7 +62,8 @@ def add_flags(parser: Parser) -> None:
         group,
         "duplicates",
         "decode every image and look for the same pixels in several places; without it, files "
-        "beyond the first 2 GiB are judged by their headers and ends, as training does [true]",
+        "beyond the first 2 GiB (each counts as 64 KiB at least) are judged by their headers and "
+        "ends, as training does [true]",
         default=True,
     )
 

@@ -433,7 +433,7 @@ class _Run:
         z = draw_noise(self.algorithm.generator, self.config, x, noise.VALIDATION, positions)
         return self._forward(x, z)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def _forward(self, x: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
         return self.algorithm.generator([x, z], training=False)
 
