@@ -30,12 +30,7 @@ def export_generator(
     Raises:
       ValueError: the weights are not those of the config's generator.
     """
-    policy = tf.keras.mixed_precision.global_policy()
-    tf.keras.mixed_precision.set_global_policy("float32")
-    try:
-        generator = generator_of(config, noise=noise)
-    finally:
-        tf.keras.mixed_precision.set_global_policy(policy)
+    generator = generator_of(config, noise=noise)
     variables = named_weights(generator)
     if set(variables) != set(weights):
         odd = sorted(set(variables) ^ set(weights))

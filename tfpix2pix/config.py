@@ -25,6 +25,7 @@ GROUPS = {
     "data": "Data and jitter",
     "model": "Networks",
     "loss": "Objective and optimizer",
+    "device": "For accelerators",
     "run": "Saving, validating and reporting",
 }
 
@@ -43,8 +44,9 @@ def option(
     """A config field: its default, its manual text (with the unit), and what it may hold.
 
     ``may_change`` marks fields that a continued run may be given anew because no weight of the
-    finished run depends on when they change. ``settles`` marks fields whose default leaves the
-    matter open: it is settled when the data are looked at, and the run's config holds the result.
+    finished run depends, but for rounding, on when they change. ``settles`` marks fields whose
+    default leaves the matter open: it is settled when the data are looked at, and the run's config
+    holds the result.
     """
     return dataclasses.field(
         default=default,
@@ -285,6 +287,24 @@ class Config:
     beta1: float = option(0.5, "Adam's first-moment decay", "loss", minimum=0.0, maximum=0.9999)
     beta2: float = option(
         0.999, "Adam's second-moment decay", "loss", minimum=0.0, maximum=0.999999
+    )
+
+    # === Device ===
+    mixed_precision: str = option(
+        "none",
+        "what the networks' layers compute in while training: none (float32), bfloat16, or float16 "
+        "with the losses scaled; weights, losses and all that is measured or exported stay "
+        "float32. For GPUs with units for it: slower on a CPU",
+        "device",
+        choices=("none", "float16", "bfloat16"),
+        may_change=True,
+    )
+    jit_compile: bool = option(
+        False,
+        "compile the training step with XLA, a minute or so at the start. For GPUs: slower on a "
+        "CPU",
+        "device",
+        may_change=True,
     )
 
     # === Run ===

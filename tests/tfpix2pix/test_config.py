@@ -90,6 +90,8 @@ BAD = {
     "learning_rate": (None, [-1e-9, math.nan, math.inf]),
     "beta1": ("0.5", [-0.1, 1.0]),
     "beta2": (True, [-0.1, 1.0, math.nan]),
+    "mixed_precision": (16, ["fp16", "half", ""]),
+    "jit_compile": (1, []),
     "log_every": (1.0, [0]),
     "val_every": (None, [-1]),
     "val_images": ("all", [-1]),
@@ -368,6 +370,8 @@ MAY_CHANGE = {
     "checkpoint_every": 7,
     "keep_checkpoints": 7,
     "best_metric": "ssim",
+    "mixed_precision": "bfloat16",
+    "jit_compile": True,
     "cache": "none",
     "data_dir": "/elsewhere",
 }

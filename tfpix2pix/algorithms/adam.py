@@ -42,19 +42,30 @@ class Adam:
         """What a checkpoint must hold, besides the step: ``m`` and ``v``, by weight name."""
         return {"m": self.first_moments, "v": self.second_moments}
 
-    def apply(self, gradients: Sequence[tf.Tensor], step: tf.Tensor) -> None:
+    def apply(
+        self, gradients: Sequence[tf.Tensor], step: tf.Tensor, wanted: tf.Tensor | None = None
+    ) -> None:
         """One update. Call in replica context; gradients are summed over the replicas.
 
         Args:
           gradients: one per weight, in the order of ``weights``.
           step: int, how many updates came before.
+          wanted: bool, the same on every replica; False leaves weights and moments as they are,
+            whatever the gradients. None is True.
         """
+        constants = [self.learning_rate, self.beta1, self.beta2]
+        if wanted is not None:
+            # No branch, which would make a GPU wait for the answer: with these numbers the
+            # formulas add nothing to anything.
+            gradients = [tf.where(wanted, g, tf.zeros_like(g)) for g in gradients]
+            idle = (0.0, 1.0, 1.0)
+            constants = [tf.where(wanted, c, i) for c, i in zip(constants, idle, strict=True)]
         replica = tf.distribute.get_replica_context()
         if replica.num_replicas_in_sync > 1:
             gradients = replica.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
         time = tf.cast(step, tf.float32) + 1.0
         powers = tf.pow(tf.constant(self.beta1), time), tf.pow(tf.constant(self.beta2), time)
-        replica.merge_call(self._update, args=(list(gradients), *powers))
+        replica.merge_call(self._update, args=(list(gradients), *powers, *constants))
 
     def _update(
         self,
@@ -62,18 +73,19 @@ class Adam:
         gradients: list[tf.Tensor],
         beta1_power: tf.Tensor,
         beta2_power: tf.Tensor,
+        *constants: tf.Tensor | float,
     ) -> None:
         def update(weight: tf.Variable, *args: tf.Tensor) -> None:
-            m, v, gradient, power1, power2 = args
+            m, v, gradient, power1, power2, rate, beta1, beta2 = args
             tf.raw_ops.ResourceApplyAdam(
                 var=weight.handle,
                 m=m.handle,
                 v=v.handle,
                 beta1_power=power1,
                 beta2_power=power2,
-                lr=self.learning_rate,
-                beta1=self.beta1,
-                beta2=self.beta2,
+                lr=rate,
+                beta1=beta1,
+                beta2=beta2,
                 epsilon=self.epsilon,
                 grad=gradient,
                 use_locking=False,
@@ -82,9 +94,8 @@ class Adam:
 
         slots = zip(self.first_moments.values(), self.second_moments.values(), strict=True)
         for weight, (m, v), gradient in zip(self.weights, slots, gradients, strict=True):
-            strategy.extended.update(
-                weight, update, args=(m, v, gradient, beta1_power, beta2_power), group=False
-            )
+            args = (m, v, gradient, beta1_power, beta2_power, *constants)
+            strategy.extended.update(weight, update, args=args, group=False)
 
 
 def _slot(weight: tf.Variable, name: str) -> tf.Variable:

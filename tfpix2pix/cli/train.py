@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,7 @@ def _train(args: argparse.Namespace, workdir: Path, config: Config) -> int:
         cluster = read_cluster()
         say(f"worker {cluster.index} of {len(cluster)}, waiting for all of them")
     strategy = build_strategy(args.strategy, config, args.tpu)
+    _say_what_is_slower(config, say)
     from tfpix2pix.training.loop import TrainingDiverged, train
     from tfpix2pix.training.stop import StopRequest
 
@@ -151,6 +153,21 @@ def _train(args: argparse.Namespace, workdir: Path, config: Config) -> int:
         )
     say(f"report: {outcome.report}")
     return 0
+
+
+def _say_what_is_slower(config: Config, say: Callable[[str], None]) -> None:
+    flags = []
+    if config.mixed_precision != "none":
+        flags.append(f"--mixed_precision={config.mixed_precision}")
+    if config.jit_compile:
+        flags.append("--jit_compile")
+    if not flags:
+        return
+    import tensorflow as tf
+
+    if all(device.device_type == "CPU" for device in tf.config.list_physical_devices()):
+        is_for = "is meant for GPUs and makes" if len(flags) == 1 else "are meant for GPUs and make"
+        say(f"note: {' and '.join(flags)} {is_for} training slower on this machine, which has none")
 
 
 def _workdir_and_config(workdir: str | None, given: dict[str, Any]) -> tuple[Path, Config]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from tfpix2pix.models.layers import Convolution, normalization
+from tfpix2pix.models.precision import layers_compute_in
 
 # Receptive field in pixels -> number of 4x4 stride-2 layers; two 4x4 stride-1 layers follow.
 _STRIDED_LAYERS = {16: 1, 70: 3, 286: 5}
@@ -19,6 +22,7 @@ def build_discriminator(
     ndf: int = 64,
     norm: str = "instance",
     conditional: bool = True,
+    precision: str = "none",
     name: str = "discriminator",
 ) -> tf.keras.Model:
     """D(x, y), or D(y) when not conditional: one logit per patch, as a Keras functional model.
@@ -35,21 +39,30 @@ def build_discriminator(
       ndf: channels of the first layer.
       norm: ``instance``, ``batch`` or ``none``.
       conditional: whether D sees x beside y (cGAN) or y alone (GAN).
+      precision: what the layers compute in, see ``layers_compute_in``.
 
     Returns:
       A model ``[x, y] -> logits`` (``y -> logits`` when not conditional), images float32
       ``[B, H, W, C]`` in [-1, 1], logits float32 ``[B, h, w, 1]``, large for "real".
 
     Raises:
-      ValueError: a receptive field or norm that is not known.
+      ValueError: a receptive field, norm or precision that is not known.
     """
     y = tf.keras.Input((None, None, output_channels), name="y")
-    inputs, features = y, y
+    inputs = y
     if conditional:
-        x = tf.keras.Input((None, None, input_channels), name="x")
-        inputs = [x, y]
-        features = tf.keras.layers.Concatenate(name="pair")(inputs)
+        inputs = [tf.keras.Input((None, None, input_channels), name="x"), y]
+    with layers_compute_in(precision):
+        logits = _layers(inputs, receptive_field, ndf, norm)
+    with layers_compute_in("none"):
+        return tf.keras.Model(inputs, logits, name=name)
 
+
+def _layers(inputs: Any, receptive_field: int, ndf: int, norm: str) -> tf.Tensor:
+    """The logits of the symbolic [x, y], or of y alone."""
+    features = inputs
+    if isinstance(inputs, list):
+        features = tf.keras.layers.Concatenate(name="pair")(inputs)
     if receptive_field == 1:
         kernel, strides, widths = 1, [1, 1], [1, 2]
     elif receptive_field in _STRIDED_LAYERS:
@@ -68,8 +81,7 @@ def build_discriminator(
         features = tf.keras.layers.LeakyReLU(0.2, name=f"conv{number}_relu")(features)
     # The 1x1 network has no bias in its last layer (9,024 parameters).
     features = _convolution(features, 1, kernel, 1, kernel == 4, f"conv{len(strides) + 1}")
-    logits = tf.keras.layers.Activation("linear", dtype="float32", name="logits")(features)
-    return tf.keras.Model(inputs, logits, name=name)
+    return tf.keras.layers.Activation("linear", dtype="float32", name="logits")(features)
 
 
 def _convolution(

@@ -12,6 +12,7 @@ from tfpix2pix.models.layers import (
     TransposedConvolution,
     normalization,
 )
+from tfpix2pix.models.precision import layers_compute_in
 
 # The paper's decoder is CD512-CD512-CD512-C512-...: dropout in the first three full-width layers.
 DROPOUT_LAYERS = 3
@@ -68,6 +69,7 @@ def build_generator(
     dropout_layers: str = "paper",
     skips: bool = True,
     noise: bool = True,
+    precision: str = "none",
     name: str = "generator",
 ) -> tf.keras.Model:
     """G(x, z): the U-Net (``skips=True``) or the encoder-decoder, as a Keras functional model.
@@ -100,6 +102,7 @@ def build_generator(
         it; not for a crop size of 32, which has none then.
       skips: False for the encoder-decoder.
       noise: False for G(x), the same network without dropout and without the input z.
+      precision: what the layers compute in, see ``layers_compute_in``.
 
     Returns:
       A model ``[x, z] -> y``: x float32 ``[B, H, W, input_channels]`` in [-1, 1], z as above, y
@@ -107,13 +110,42 @@ def build_generator(
       With ``noise=False`` a model ``x -> y``.
 
     Raises:
-      ValueError: a size, norm, rate or place of dropout out of range.
+      ValueError: a size, norm, rate, place of dropout or precision out of range.
     """
     depth = depth_for(crop_size)
     noisy = _dropout_levels(depth, dropout_layers)
     x = tf.keras.Input((None, None, input_channels), name="x")
     z = tf.keras.Input((None, None, noise_channels(crop_size, ngf, dropout_layers)), name="z")
 
+    with layers_compute_in(precision):
+        y = _layers(
+            x,
+            z,
+            depth=depth,
+            noisy=noisy if noise else [],
+            output_channels=output_channels,
+            ngf=ngf,
+            norm=norm,
+            dropout=dropout,
+            skips=skips,
+        )
+    with layers_compute_in("none"):
+        return tf.keras.Model([x, z] if noise else x, y, name=name)
+
+
+def _layers(
+    x: tf.Tensor,
+    z: tf.Tensor,
+    *,
+    depth: int,
+    noisy: list[int],
+    output_channels: int,
+    ngf: int,
+    norm: str,
+    dropout: float,
+    skips: bool,
+) -> tf.Tensor:
+    """y of the symbolic x and z; ``noisy`` are the decoder levels with dropout."""
     # === Encoder ===
     features, skip = x, {}
     for level in range(1, depth + 1):
@@ -145,15 +177,14 @@ def build_generator(
         if last:
             break
         features = _normalize(features, norm, f"up{level}_norm")
-        if noise and level in noisy:
+        if level in noisy:
             block = 2 ** noisy.index(level)
             features = NoiseDropout(dropout, offset, block, name=f"up{level}_dropout")(
                 [features, z]
             )
             offset += channels * block**2
     # float32 whatever the layers compute in: the result is a picture, not a feature.
-    y = tf.keras.layers.Activation("tanh", dtype="float32", name="y")(features)
-    return tf.keras.Model([x, z] if noise else x, y, name=name)
+    return tf.keras.layers.Activation("tanh", dtype="float32", name="y")(features)
 
 
 def _normalize(features: tf.Tensor, norm: str, name: str) -> tf.Tensor:

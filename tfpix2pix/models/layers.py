@@ -73,10 +73,12 @@ class NoiseDropout(tf.keras.layers.Layer):
         ``C * block**2`` channels of ``z``, laid out as ``tf.nn.depth_to_space`` expects.
 
     Inputs: ``[features [B, H, W, C], z [B, H / block, W / block, Z]]``; output like ``features``.
+    z stays float32 where the features are of half precision: rounded, a ``u`` just below the rate
+    would become the rate.
     """
 
     def __init__(self, rate: float, offset: int, block: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         if not 0 <= rate < 1:
             raise ValueError(f"rate must be in [0, 1), got {rate}")
         self.rate, self.offset, self.block = rate, offset, block

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +159,7 @@ class Checkpoints:
         state: Mapping[str, Any],
         step: int | None = None,
         say: Callable[[str], None] = lambda text: None,
+        optional: Collection[str] = (),
     ) -> dict[str, Any] | None:
         """Reads a checkpoint into variables.
 
@@ -166,6 +167,8 @@ class Checkpoints:
           state: variables, nested by name as they were saved; fewer than were saved will do.
           step: which; None for the newest that is whole.
           say: told in a sentence when a damaged one is passed over.
+          optional: names in ``state`` whose variables keep their values where the checkpoint has
+            none of that name.
 
         Returns:
           Its facts, or None when there is no checkpoint at all.
@@ -183,7 +186,7 @@ class Checkpoints:
                 continue
             if damaged:
                 say(f"{damaged[-1]}; using the checkpoint of step {candidate} instead")
-            self._read(state, candidate)
+            self._read(state, candidate, optional)
             return meta
         if damaged:
             raise CheckpointError(
@@ -192,10 +195,14 @@ class Checkpoints:
             )
         return None
 
-    def _read(self, state: Mapping[str, Any], step: int) -> None:
-        checkpoint = tf.train.Checkpoint(**state)
+    def _read(self, state: Mapping[str, Any], step: int, optional: Collection[str]) -> None:
+        path = str(self.path(step) / _STATE)
         try:
-            status = checkpoint.read(str(self.path(step) / _STATE))
+            if optional:
+                saved = {name.split("/")[0] for name, _ in tf.train.list_variables(path)}
+                lacking = set(optional) - saved
+                state = {name: part for name, part in state.items() if name not in lacking}
+            status = tf.train.Checkpoint(**state).read(path)
             status.assert_existing_objects_matched()
             status.expect_partial()
         except (AssertionError, ValueError, tf.errors.OpError) as error:

@@ -31,13 +31,16 @@ class History:
         self._events = tf.summary.create_file_writer(str(Path(workdir) / "events"))
 
     def train(self, step: int, record: Mapping[str, Any]) -> None:
-        """Means since the last record: ``losses``, ``discriminator``, ``images_per_second``, …"""
+        """Means since the last record: ``losses``, ``discriminator``, ``images_per_second``, …,
+        in float16 ``skipped``, the share of steps that updated nothing."""
         self._append({"kind": "train", "step": step, **record})
         with self._events.as_default(step):
             for group in ("losses", "discriminator"):
                 for name, value in record.get(group, {}).items():
                     tf.summary.scalar(f"{group}/{name}", value)
-            tf.summary.scalar("images_per_second", record["images_per_second"])
+            for name in ("images_per_second", "skipped"):
+                if name in record:
+                    tf.summary.scalar(name, record[name])
 
     def val(self, step: int, results: Mapping[str, float]) -> None:
         self._append({"kind": "val", "step": step, **results})

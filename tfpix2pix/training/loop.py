@@ -51,6 +51,8 @@ from tfpix2pix.training.stop import StopRequest
 from tfpix2pix.training.watch import DiscriminatorWatch, not_finite
 from tfpix2pix.training.workers import Workers
 
+# Steps in a row that float16 may skip: more than the scale of the losses needs to reach its least.
+SKIPS = 50
 REPORT_INTERVAL = 60.0  # seconds; the page takes a moment to draw, so it is not redrawn more often
 
 
@@ -144,6 +146,7 @@ class _Run:
         self.total = config.total_steps(source.count("train"))
         self.algorithm = Pix2Pix(config, strategy)
         self.checkpoints = Checkpoints(workdir, config.keep_checkpoints)
+        self.generator = self.algorithm.generator  # the one whose pictures are looked at
         self.best: dict[str, Any] | None = None
         self.seconds = 0.0  # of training, over all sittings
         self.saved_step = -1
@@ -185,7 +188,10 @@ class _Run:
             raise UserError(self._unwritten(text)) from None
 
     def _restore(self) -> int:
-        facts = self.checkpoints.restore(self.algorithm.state(), say=self.say)
+        algorithm = self.algorithm
+        facts = self.checkpoints.restore(
+            algorithm.state(), say=self.say, optional=algorithm.OPTIONAL
+        )
         if facts is None:
             return 0
         self.best, self.seconds = facts.get("best"), float(facts.get("seconds", 0.0))
@@ -265,7 +271,7 @@ class _Run:
     def _follow_from(self, start: int) -> Outcome:
         """The loop of a worker that is not the chief: the same steps, and nothing is written."""
         step = start
-        check = Every(self.config.log_every, self._check)
+        check = Every(self.config.log_every, self._settle)
         batches = iter(self._batches(start))
         with ProgressLine("training", self.total, "step", start) as line:
             while step < self.total and not self.workers.stopping(step, self.stop):
@@ -277,10 +283,17 @@ class _Run:
         self.workers.wait()  # until the chief has saved it all
         return self._outcome(step, step - start, None)
 
-    def _check(self, step: int) -> None:
+    def _settle(self, step: int) -> dict[str, float] | None:
+        """Means since the last point of the curves, or None where no step since then updated the
+        networks: those are left for the next point, until ``_check_finite`` has seen enough."""
+        if not self.pending:
+            return None
         means = _means(self.pending)
-        self.pending.clear()
         self._check_finite(step, means)
+        if means.get("skipped") == 1:
+            return None
+        self.pending.clear()
+        return means
 
     def _batches(self, start: int) -> Any:
         config = self.config
@@ -329,11 +342,9 @@ class _Run:
 
     def _log(self, step: int) -> None:
         """A point of the curves: means since the last one."""
-        if not self.pending:
+        means = self._settle(step)
+        if means is None:
             return
-        means = _means(self.pending)
-        self.pending.clear()
-        self._check_finite(step, means)
         now = time.monotonic()
         then, since = self.logged
         self.logged = (now, step)
@@ -342,8 +353,10 @@ class _Run:
             "epoch": self._epoch(step),
             "seconds": self._training_seconds(),
             "images_per_second": speed,
-            "losses": {k: v for k, v in means.items() if k not in _JUDGEMENTS},
+            "losses": {k: v for k, v in means.items() if k not in _NO_LOSSES},
         }
+        if "skipped" in means:
+            record["skipped"] = means["skipped"]
         judgements = {k: v for k, v in means.items() if k in _JUDGEMENTS}
         if judgements:
             record["discriminator"] = judgements
@@ -360,6 +373,7 @@ class _Run:
         )
         total = min(self.config.val_images or self.val.count, self.val.count)
         started = time.monotonic()
+        self.generator = self.algorithm.exact_generator()
         try:
             results = evaluate(
                 [L1(), PSNR(), SSIM()],
@@ -387,6 +401,7 @@ class _Run:
     def _sample(self, step: int) -> None:
         """The fixed pairs as G sees them now: on disk, for TensorBoard and for the report."""
         started = time.monotonic()
+        self.generator = self.algorithm.exact_generator()
         fake = np.concatenate(
             [
                 self.form.picture_of_y(
@@ -430,12 +445,12 @@ class _Run:
     # === What they use ===
 
     def _generate(self, x: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
-        z = draw_noise(self.algorithm.generator, self.config, x, noise.VALIDATION, positions)
+        z = draw_noise(self.generator, self.config, x, noise.VALIDATION, positions)
         return self._forward(x, z)
 
     @tf.function(reduce_retracing=True, autograph=False)
     def _forward(self, x: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
-        return self.algorithm.generator([x, z], training=False)
+        return self.generator([x, z], training=False)
 
     def _open_store(self, split: str, size: int) -> PairStore:
         total = self.source.count(split)
@@ -508,7 +523,12 @@ class _Run:
         self.say(f"step {step:,}: {text}")
 
     def _check_finite(self, step: int, means: Mapping[str, float]) -> None:
-        broken = not_finite({k: v for k, v in means.items() if k not in _JUDGEMENTS})
+        broken = not_finite({k: v for k, v in means.items() if k not in _NO_LOSSES})
+        if means.get("skipped") == 1:
+            # A step that float16 could not hold is no harm; a long row of nothing else is.
+            if len(self.pending) < SKIPS:
+                return
+            broken = broken or ["scaled for float16"]
         if broken:
             what = "the loss" if len(broken) == 1 else "the losses"
             raise TrainingDiverged(self._diverged(step, f"{what} {', '.join(broken)}"))
@@ -563,6 +583,7 @@ class _Run:
 
 
 _JUDGEMENTS = ("real", "fake", "accuracy")
+_NO_LOSSES = (*_JUDGEMENTS, "skipped")
 
 
 def _lost(error: tf.errors.OpError, kept: list[int]) -> str:
@@ -578,8 +599,13 @@ def _lost(error: tf.errors.OpError, kept: list[int]) -> str:
 
 
 def _means(pending: list[dict[str, tf.Tensor]]) -> dict[str, float]:
+    """Means over the steps that updated the networks, of ``skipped`` over all; over all as well
+    where none did."""
+    records = [{name: float(value) for name, value in record.items()} for record in pending]
+    made = [record for record in records if not record.get("skipped")] or records
     return {
-        name: float(np.mean([float(record[name]) for record in pending])) for name in pending[0]
+        name: float(np.mean([record[name] for record in (records if name == "skipped" else made)]))
+        for name in records[0]
     }
 
 

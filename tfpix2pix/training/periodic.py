@@ -11,7 +11,7 @@ class Every:
     """An action of every ``steps`` steps (0: only of the last)."""
 
     steps: int
-    action: Callable[[int], None]
+    action: Callable[[int], object]
 
     def __call__(self, step: int, last: bool) -> None:
         if last or (self.steps and step % self.steps == 0):

@@ -27,7 +27,8 @@ def check_strategy(
 
     Raises:
       UserError: ``TF_CONFIG`` is missing, wrong, or set for nothing; the batch does not divide over
-        the workers, or its statistics would depend on their number.
+        the workers, or its statistics would depend on their number; a TPU is to do what only GPUs
+        can.
     """
     if tpu and name != "tpu":
         raise UserError(f"--tpu={tpu} means nothing with --strategy={name}; give --strategy=tpu")
@@ -35,6 +36,16 @@ def check_strategy(
         raise UserError(
             f"--norm=batch takes statistics over the batch, which --strategy={name} would split; "
             "use --norm=instance, or --strategy=default"
+        )
+    if name == "tpu" and config.mixed_precision == "float16":
+        raise UserError(
+            "--mixed_precision=float16 is nothing that a TPU computes in; use "
+            "--mixed_precision=bfloat16"
+        )
+    if name == "tpu" and config.jit_compile:
+        raise UserError(
+            "--jit_compile does not go with --strategy=tpu, which compiles every step anyway; "
+            "give --nojit_compile"
         )
     if name == "multi_worker":
         cluster = read_cluster(environment)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 
 import pytest
 
+from tfpix2pix.algorithms import loss_scale
 from tfpix2pix.config import Config, resolve
 from tfpix2pix.data import open_dataset
 from tfpix2pix.training.checkpoints import Checkpoints
 from tfpix2pix.training.history import read_history
-from tfpix2pix.training.loop import TrainingDiverged, train
+from tfpix2pix.training.loop import SKIPS, TrainingDiverged, train
 from tfpix2pix.training.stop import StopRequest
 
 TINY = {
@@ -71,3 +73,31 @@ def test_numbers_that_run_away_before_any_checkpoint(tmp_path):
     assert Checkpoints(tmp_path).steps() == []
     note = read_history(tmp_path)[-1]
     assert (note["kind"], note["text"]) == ("note", str(caught.value))
+
+
+# === float16 ===
+
+HALF = {**TINY, "mixed_precision": "float16", "log_every": 1}
+
+
+def test_steps_that_float16_skips_are_no_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(loss_scale, "INITIAL", 2.0**28)
+    config = resolve({**HALF, "steps": 20})
+    outcome = train(config, tmp_path, source_of(config), say=lambda text: None)
+    assert outcome.steps_done == 20
+    records = [record for record in read_history(tmp_path) if record["kind"] == "train"]
+    skipped = records[0]["step"] - 1
+    assert skipped > 5
+    # The first point has the steps before it in its share, and not in its means.
+    assert records[0]["skipped"] == pytest.approx(skipped / (skipped + 1))
+    assert [record["skipped"] for record in records[1:]] == [0] * (20 - skipped - 1)
+    assert all(0 < record["losses"]["l1"] < 2 for record in records)
+
+
+def test_a_long_row_of_skipped_steps_is_one(tmp_path):
+    # The first update sends the weights where float16 has no numbers.
+    config = resolve({**HALF, "learning_rate": 1e10, "steps": 200, "log_every": 10})
+    with pytest.raises(TrainingDiverged, match="NaN or infinite by step") as caught:
+        train(config, tmp_path, source_of(config), say=lambda text: None)
+    step = int(re.search(r"by step (\d+)", str(caught.value))[1])
+    assert SKIPS <= step <= SKIPS + 20
