@@ -39,6 +39,14 @@ def import_tensorflow(wake: bool = True) -> None:
     warnings.filterwarnings("ignore", module=r"(keras|tensorflow|numpy)\b")
 
 
+def wake_compiler() -> None:
+    """Starts XLA, which says so on the error stream once. Not before the devices are settled."""
+    import tensorflow as tf
+
+    with error_stream_aside():
+        tf.function(lambda number: number + 1.0, jit_compile=True)(tf.constant(1.0))
+
+
 @contextlib.contextmanager
 def error_stream_aside() -> Iterator[None]:
     """Keeps what C++ code says on the error stream off the terminal, unless there is an error."""

@@ -112,13 +112,15 @@ def _train(args: argparse.Namespace, workdir: Path, config: Config) -> int:
     say(f"data: {source.describe()}")
     say(_summary(config, workdir))
 
-    from tfpix2pix.quiet import import_tensorflow
+    from tfpix2pix.quiet import import_tensorflow, wake_compiler
 
     import_tensorflow(wake=args.strategy not in ("multi_worker", "tpu"))
     if args.strategy == "multi_worker":
         cluster = read_cluster()
         say(f"worker {cluster.index} of {len(cluster)}, waiting for all of them")
     strategy = build_strategy(args.strategy, config, args.tpu)
+    if config.jit_compile:
+        wake_compiler()
     _say_what_is_slower(config, say)
     from tfpix2pix.training.loop import TrainingDiverged, train
     from tfpix2pix.training.stop import StopRequest
