@@ -19,7 +19,6 @@ made; images are ``[B, H, W, C]``.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -37,7 +36,7 @@ _POINTS = [Fraction(point) for point in ("0", "1", "-1", "2", "-1/2")]
 
 def convolution(
     x: tf.Tensor, weights: tf.Tensor, stride: int, padding: int
-) -> Callable[[], tf.Tensor] | None:
+) -> functools.partial | None:
     """The way that is faster than TensorFlow's for a convolution of these shapes, if any.
 
     Args:
@@ -47,7 +46,7 @@ def convolution(
       padding: zeros on every side.
 
     Returns:
-      A function that gives the result, or None where TensorFlow's kernel is to be taken.
+      A call that gives the result, or None where TensorFlow's kernel is to be taken.
     """
     if not _eligible(x, weights):
         return None
@@ -55,19 +54,19 @@ def convolution(
     outputs = batch * _outputs(height, stride, padding) * _outputs(width, stride, padding)
     narrower = min(channels, weights.shape[3])
     if 2 * outputs <= narrower:
-        return lambda: matmul(x, weights, stride, padding)
+        return functools.partial(matmul, x, weights, stride, padding)
     if stride == 1 and narrower >= NARROWEST:
-        return lambda: winograd(x, weights, padding)
+        return functools.partial(winograd, x, weights, padding)
     return None
 
 
-def transposed_convolution(x: tf.Tensor, weights: tf.Tensor) -> Callable[[], tf.Tensor] | None:
+def transposed_convolution(x: tf.Tensor, weights: tf.Tensor) -> functools.partial | None:
     """Likewise for a transposed convolution of stride 2 to twice the size, ``[4, 4, O, C]``."""
     if not _eligible(x, weights):
         return None
     batch, height, width, channels = x.shape
     if 2 * batch * height * width <= min(channels, weights.shape[2]):
-        return lambda: matmul_transposed(x, weights)
+        return functools.partial(matmul_transposed, x, weights)
     return None
 
 
