@@ -19,8 +19,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +30,7 @@ from typing import Any
 
 import numpy as np
 from absl import app, flags
-from machine import cores, describe
+from machine import cores, describe, memory, rate
 
 from tfpix2pix.progress import ProgressLine
 
@@ -91,7 +89,7 @@ class Step:
 
     def turn(self, seconds: float) -> float:
         """Seconds a step."""
-        return 1 / _rate(self._step, seconds)
+        return 1 / rate(self._step, seconds)
 
 
 class Stream:
@@ -100,7 +98,7 @@ class Stream:
     def __init__(self, what: str, say: Callable[[int], None]) -> None:
         from tfpix2pix.data import open_dataset, open_store, training_batches
 
-        begun, clock = _memory(), time.perf_counter()
+        begun, clock = memory(), time.perf_counter()
         self.facts, self.read = {}, 0
 
         def lap(name: str) -> None:
@@ -128,7 +126,7 @@ class Stream:
         lap("first")
         for _ in range(50):
             next(self._batches)
-        self._ready = _memory()
+        self._ready = memory()
         self.facts["memory"] = self._ready - begun
 
     def turn(self, seconds: float) -> float:
@@ -138,31 +136,10 @@ class Stream:
             next(self._batches)
             self.read += 1
 
-        return _rate(step, seconds)
+        return rate(step, seconds)
 
     def end(self) -> None:
-        self.facts["read"], self.facts["more"] = self.read, _memory() - self._ready
-
-
-def _rate(call: Callable[[], Any], seconds: float) -> float:
-    """Calls a second; one before them, which does not count, wakes threads and caches up."""
-    call()
-    start, calls = time.perf_counter(), 0
-    while calls == 0 or time.perf_counter() - start < seconds:
-        call()
-        calls += 1
-    return calls / (time.perf_counter() - start)
-
-
-def _memory(peak: bool = False) -> float:
-    """Resident memory of this process now, or the most it ever was, MiB."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        name = "VmHWM:" if peak else "VmRSS:"
-        return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 2**10
-    except (OSError, StopIteration):  # not on Linux: the peak will have to do
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return most / (2**20 if sys.platform == "darwin" else 2**10)
+        self.facts["read"], self.facts["more"] = self.read, memory() - self._ready
 
 
 def _serve(kind: str, what: Any, seconds: float, pipe: Connection) -> None:
@@ -177,7 +154,7 @@ def _serve(kind: str, what: Any, seconds: float, pipe: Connection) -> None:
         pipe.send(subject.turn(seconds))
     if kind == "data":
         subject.end()
-    pipe.send({**subject.facts, "peak": _memory(peak=True)})
+    pipe.send({**subject.facts, "peak": memory(peak=True)})
 
 
 # === Measuring ===
@@ -290,10 +267,10 @@ def _print_data(subjects: list[Subject]) -> None:
     )
     print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for s in subjects:
-        f, (rate, spread) = s.facts, s.spread
+        f, (speed, spread) = s.facts, s.spread
         print(
             f"| {s.number:,} | {f['names']:.2f} | {f['check']:.2f} "
-            f"| {f['check'] / s.number * 1e3:.2f} | {f['first']:.2f} | {rate:.0f} ({spread:.0f}) "
+            f"| {f['check'] / s.number * 1e3:.2f} | {f['first']:.2f} | {speed:.0f} ({spread:.0f}) "
             f"| {f['memory']:.0f} | {f['more']:.0f} ({f['read']:,.0f} pairs) |"
         )
     numbers = [s.number for s in subjects]

@@ -1,11 +1,16 @@
-"""What a benchmark ran on, for the line above its table."""
+"""What a benchmark ran on, for the line above its table, and what its processes measure."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import os
 import platform
+import resource
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 _PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "onnxruntime", "torch", "numpy")
 
@@ -36,3 +41,24 @@ def describe(threads: int) -> str:
         f"{model}, {cores()} cores, {threads} threads each{load}\n"
         f"Python {platform.python_version()}, {', '.join(versions)}"
     )
+
+
+def rate(call: Callable[[], Any], seconds: float) -> float:
+    """Calls a second; one before them, which does not count, wakes threads and caches up."""
+    call()
+    start, calls = time.perf_counter(), 0
+    while calls == 0 or time.perf_counter() - start < seconds:
+        call()
+        calls += 1
+    return calls / (time.perf_counter() - start)
+
+
+def memory(peak: bool = False) -> float:
+    """Resident memory of this process now, or the most it ever was, MiB."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        name = "VmHWM:" if peak else "VmRSS:"
+        return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 2**10
+    except (OSError, StopIteration):  # not on Linux: the peak will have to do
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most / (2**20 if sys.platform == "darwin" else 2**10)

@@ -18,8 +18,6 @@ from __future__ import annotations
 import importlib.util
 import multiprocessing
 import os
-import resource
-import sys
 import time
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -27,7 +25,7 @@ from typing import Any
 
 import numpy as np
 from absl import app, flags
-from machine import cores, describe
+from machine import cores, describe, memory, rate
 
 from tfpix2pix.progress import ProgressLine
 
@@ -160,14 +158,8 @@ def _serve(
         if kind == CEILING:
             pipe.send(step())
             continue
-        step()  # wakes threads and caches up
-        start, steps = time.perf_counter(), 0
-        while steps == 0 or time.perf_counter() - start < turn:
-            step()
-            steps += 1
-        pipe.send((time.perf_counter() - start) / steps)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    pipe.send(peak / (2**20 if sys.platform == "darwin" else 2**10))
+        pipe.send(1 / rate(step, turn))
+    pipe.send(memory(peak=True))
 
 
 # === Measuring ===
