@@ -103,9 +103,9 @@ def _names(models: list[str]) -> list[str]:
 
 
 def _check_output(folder: Path) -> None:
-    from tfpix2pix.evaluation.results import check_writable
+    from tfpix2pix.files import check_writable
 
-    check_writable(folder)
+    check_writable(folder, "--output")
     if folder.is_dir():
         there = {entry.name for entry in folder.iterdir()}
         if there and not there & {FILE, PAGE}:

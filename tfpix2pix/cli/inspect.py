@@ -13,7 +13,7 @@ from tfpix2pix.cli.flags import Parser, add_boolean, add_field, fail, number
 from tfpix2pix.cli.train import given_data_config, short_name
 from tfpix2pix.config import Config, resolve
 from tfpix2pix.errors import DataError, UserError
-from tfpix2pix.files import existing_place
+from tfpix2pix.files import check_writable
 
 if TYPE_CHECKING:
     from tfpix2pix.data.inspection import Inspection
@@ -134,14 +134,7 @@ def _output(output: str, config: Config, source: PairSource) -> Path:
                 f"{shown} lies in the data set's own folder ({own}), where nothing is written; "
                 "give another --output"
             )
-    place = existing_place(folder)
-    if not place.is_dir():
-        raise UserError(f"{shown}: {place} is a file; give a folder, or a new name")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise UserError(
-            f"{shown} cannot be written (no permission for {place}); give a folder that you may "
-            "write to"
-        )
+    check_writable(folder, "--output")
     return folder
 
 

@@ -23,7 +23,7 @@ from tfpix2pix import __version__
 from tfpix2pix.errors import UserError
 from tfpix2pix.evaluation.base import Evaluator, Number
 from tfpix2pix.evaluation.bootstrap import standard_errors
-from tfpix2pix.files import existing_place, write_bytes, write_json
+from tfpix2pix.files import check_writable, write_bytes, write_json
 
 if TYPE_CHECKING:
     from tfpix2pix.evaluation.ranking import Ranking, Strip
@@ -158,7 +158,7 @@ class Evaluation:
 
 def check_output(folder: Path) -> None:
     """Raises UserError where a folder to write to is none, or holds other things than results."""
-    check_writable(folder)
+    check_writable(folder, "--output")
     own = {METRICS, STATISTICS, PAGE}
     if folder.is_dir():
         there = {entry.name for entry in folder.iterdir() if not entry.name.endswith(".tmp")}
@@ -167,18 +167,6 @@ def check_output(folder: Path) -> None:
                 f"--output={folder} holds other files ({min(there)}) and no {METRICS}; give a new "
                 "or empty folder"
             )
-
-
-def check_writable(folder: Path) -> None:
-    """Raises UserError where a folder to write to is a file, or may not be written."""
-    place = existing_place(folder)
-    if not place.is_dir():
-        raise UserError(f"--output={folder}: {place} is a file; give a folder, or a new name")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise UserError(
-            f"--output={folder} cannot be written (no permission for {place}); give a folder that "
-            "you may write to"
-        )
 
 
 def versions() -> dict[str, str]:
