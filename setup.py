@@ -18,10 +18,10 @@ TENSORFLOW_RANGE = ">=2.15,<2.22"
 
 def read_version() -> str:
     """The version, read as text: importing the package here would need its dependencies."""
-    text = (HERE / "tfpix2pix" / "__init__.py").read_text(encoding="utf-8")
+    text = (HERE / "tfpix2pix" / "base" / "version.py").read_text(encoding="utf-8")
     match = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
     if match is None:
-        raise SystemExit('setup.py: no line `__version__ = "..."` in tfpix2pix/__init__.py')
+        raise SystemExit('setup.py: no line `__version__ = "..."` in tfpix2pix/base/version.py')
     return match.group(1)
 
 

@@ -32,7 +32,7 @@ import numpy as np
 from absl import app, flags
 from machine import cores, describe, memory, rate
 
-from tfpix2pix.progress import ProgressLine
+from tfpix2pix.base.progress import ProgressLine
 
 _CROP_SIZES = flags.DEFINE_list("crop_sizes", ["64", "128", "256", "512"], "Pixels.")
 _BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["1", "2", "4", "8", "16"], "Pairs per step.")
@@ -145,7 +145,7 @@ class Stream:
 def _serve(kind: str, what: Any, seconds: float, pipe: Connection) -> None:
     """Sends how far it is, then its facts; answers ``"turn"`` with a turn's result and anything
     else with the facts that are known at the end."""
-    from tfpix2pix.quiet import import_tensorflow
+    from tfpix2pix.base.quiet import import_tensorflow
 
     import_tensorflow()  # with deterministic operations, as the command has it
     subject = {"step": Step, "data": Stream}[kind](what, pipe.send)

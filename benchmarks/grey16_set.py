@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tfpix2pix.base.progress import ProgressLine
 from tfpix2pix.data import open_dataset
 from tfpix2pix.data.images import write_image
-from tfpix2pix.progress import ProgressLine
 
 BRIGHTEST = 250.0  # photons that white gives
 GAIN = 4.0  # counts of a photon

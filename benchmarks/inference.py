@@ -29,8 +29,8 @@ import numpy as np
 from absl import app, flags
 from machine import cores, describe
 
-from tfpix2pix.errors import UserError
-from tfpix2pix.progress import ProgressLine
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.progress import ProgressLine
 
 _SIZE = flags.DEFINE_integer("size", 0, "Height and width, pixels; 0: the crop size, or 256.")
 _NGF = flags.DEFINE_integer("ngf", 64, "Channels of the first layer, for random weights.")
@@ -70,7 +70,7 @@ class Contestant:
 
 def main(argv: list[str]) -> None:
     del argv
-    from tfpix2pix.quiet import import_tensorflow
+    from tfpix2pix.base.quiet import import_tensorflow
 
     import_tensorflow()
     with tempfile.TemporaryDirectory() as scratch:
@@ -224,9 +224,9 @@ def _serve(contestant: Contestant, folder: str, threads: int, pipe: Connection) 
         network = TorchNetwork(weights, dropout, contestant.layout, threads)
         prepare, finish = network.prepare, network.finish
     else:
+        from tfpix2pix.base.quiet import import_tensorflow
         from tfpix2pix.export.opening import open_engine
         from tfpix2pix.inference import load
-        from tfpix2pix.quiet import import_tensorflow
 
         import_tensorflow()
         if contestant.kind == "keras":

@@ -26,8 +26,8 @@ from pathlib import Path
 import numpy as np
 from absl import app, flags
 
-from tfpix2pix.errors import UserError
-from tfpix2pix.progress import ProgressLine
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.progress import ProgressLine
 
 _DATASET = flags.DEFINE_string(
     "dataset", "", "Folder with side-by-side images in train/; empty for facades, else a sample."
@@ -59,7 +59,7 @@ def main(argv: list[str]) -> None:
 
 
 def _run(folder: str) -> None:
-    from tfpix2pix.quiet import import_tensorflow
+    from tfpix2pix.base.quiet import import_tensorflow
 
     import_tensorflow()
     from tfpix2pix.data import open_dataset, open_store

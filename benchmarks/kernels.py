@@ -22,7 +22,7 @@ import numpy as np
 from absl import app, flags
 from machine import cores, describe
 
-from tfpix2pix.progress import ProgressLine
+from tfpix2pix.base.progress import ProgressLine
 
 _CASE = flags.DEFINE_string("case", "256/64/1", "SIZE/NGF/BATCH.")
 _REPEATS = flags.DEFINE_integer("repeats", 9, "Of each way.")
@@ -138,7 +138,7 @@ def _row(layer: Layer, batch: int, repeats: int) -> list[str]:
 
 def main(argv: list[str]) -> None:
     del argv
-    from tfpix2pix.quiet import import_tensorflow
+    from tfpix2pix.base.quiet import import_tensorflow
 
     import_tensorflow()
     size, ngf, batch = (int(part) for part in _CASE.value.split("/"))

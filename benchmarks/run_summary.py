@@ -16,7 +16,7 @@ import numpy as np
 from absl import app, flags
 
 from tfpix2pix import report
-from tfpix2pix.progress import duration
+from tfpix2pix.base.progress import duration
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder.", required=True)
 _PICTURE = flags.DEFINE_string("picture", None, "PNG file to write.")

@@ -12,12 +12,12 @@ from __future__ import annotations
 import numpy as np
 from absl import app, flags
 
+from tfpix2pix.base.quiet import import_tensorflow
 from tfpix2pix.config import Config
 from tfpix2pix.data import evaluation_batches, open_store
 from tfpix2pix.evaluation.base import Batch
 from tfpix2pix.evaluation.bootstrap import resampled
 from tfpix2pix.evaluation.fcn import FCNScore
-from tfpix2pix.quiet import import_tensorflow
 from tfpix2pix.scorer import load_scorer
 from tfpix2pix.scorer.labelled import open_labelled, palette_of, photos_and_classes
 

@@ -76,7 +76,7 @@ def install():
         reported(report, name, "pictures")
     reported(report, "write_report", "report")
 
-from tfpix2pix import quiet
+from tfpix2pix.base import quiet
 import_tensorflow = quiet.import_tensorflow
 quiet.import_tensorflow = lambda **options: (import_tensorflow(**options), install())
 from tfpix2pix.cli.main import run

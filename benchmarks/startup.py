@@ -26,7 +26,7 @@ from absl import app, flags
 from machine import cores, describe
 from startup_observed import MARKS
 
-from tfpix2pix.progress import ProgressLine
+from tfpix2pix.base.progress import ProgressLine
 
 _FLAGS = flags.DEFINE_list("flags", ["--dataset=sample"], "Of `tfpix2pix train`.")
 _REPEATS = flags.DEFINE_integer("repeats", 7, "Starts that count.")

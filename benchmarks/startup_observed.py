@@ -39,7 +39,7 @@ def main() -> None:
         with open(path, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
-    from tfpix2pix import progress, quiet
+    from tfpix2pix.base import progress, quiet
     from tfpix2pix.cli.main import run
 
     mark(0)

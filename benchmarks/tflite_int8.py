@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from absl import app, flags
 
-from tfpix2pix.quiet import error_stream_aside, import_tensorflow
+from tfpix2pix.base.quiet import error_stream_aside, import_tensorflow
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder.", required=True)
 _DATASET = flags.DEFINE_string("dataset", "", "Where its data set is now, if it was moved.")

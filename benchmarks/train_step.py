@@ -27,7 +27,7 @@ import numpy as np
 from absl import app, flags
 from machine import cores, describe, memory, rate
 
-from tfpix2pix.progress import ProgressLine
+from tfpix2pix.base.progress import ProgressLine
 
 _CASES = flags.DEFINE_list("cases", ["256/64/1", "256/64/4", "128/32/1", "64/32/16"], "What.")
 _REPEATS = flags.DEFINE_integer("repeats", 9, "Turns that each contestant takes.")
@@ -134,12 +134,12 @@ def _serve(
 
         step: Any = TorchStep(*case, option, threads)
     elif kind == "ours":
-        from tfpix2pix.quiet import import_tensorflow
+        from tfpix2pix.base.quiet import import_tensorflow
 
         import_tensorflow()  # with deterministic operations, as the command has it
         step = OurStep(*case)
     else:
-        from tfpix2pix.quiet import error_stream_aside
+        from tfpix2pix.base.quiet import error_stream_aside
 
         with error_stream_aside():
             import tensorflow as tf
@@ -241,7 +241,7 @@ def _forward(network: Any, size: int) -> tuple[float, float]:
 
 def main(argv: list[str]) -> None:
     del argv
-    from tfpix2pix.quiet import import_tensorflow
+    from tfpix2pix.base.quiet import import_tensorflow
 
     import_tensorflow()
     cases = [tuple(int(part) for part in text.split("/")) for text in _CASES.value]

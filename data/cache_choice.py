@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from tfpix2pix.files import existing_place
+from tfpix2pix.base.files import existing_place
 
 LEAST_BUDGET = 256 << 20
 

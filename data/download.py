@@ -26,8 +26,9 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from tfpix2pix.errors import DataError
-from tfpix2pix.files import write_json, write_text
+from tfpix2pix.base.errors import DataError
+from tfpix2pix.base.files import write_json, write_text
+from tfpix2pix.base.lock import locked
 
 CONNECT_TIMEOUT = 5.0  # seconds until a silent host counts as unreachable
 READ_TIMEOUT = 30.0  # seconds without a byte until a connection counts as lost
@@ -387,48 +388,6 @@ def _record(url: str, folder: Path, size: int, digest: str) -> None:
 def _write_records(folder: Path, records: dict[str, tuple[int, str]]) -> None:
     lines = [f"{url}\t{size}\t{digest}\n" for url, (size, digest) in sorted(records.items())]
     write_text(folder / CHECKSUMS, "".join(lines))
-
-
-# === One process at a time ===
-
-
-@contextlib.contextmanager
-def locked(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
-    """Holds a lock between processes; the system releases it if the process dies.
-
-    Args:
-      path: the lock's file; made, and left behind empty.
-      waiting: called once if another process holds the lock.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab") as file:
-        while not _try_lock(file):
-            if waiting:
-                waiting()
-                waiting = None
-            time.sleep(0.2)
-        yield
-
-
-def _try_lock(file: IO[bytes]) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        import msvcrt
-
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        except OSError:
-            return False
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        # Some network drives know no locks. One process alone does well without.
-        return True
-    return True
 
 
 # === Unpacking ===

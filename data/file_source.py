@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from tfpix2pix.base.errors import DataError
+from tfpix2pix.base.files import shown
 from tfpix2pix.data import images
 from tfpix2pix.data.forms import FormWish, PairForm
 from tfpix2pix.data.pair_files import Fault, Listing, PairFiles, count_text, read_pair
 from tfpix2pix.data.scan import PairLook, Settled, scan, settle, threaded
 from tfpix2pix.data.source import SPLITS, PairSource, Progress, check_direction
-from tfpix2pix.errors import DataError
-from tfpix2pix.files import shown
 
 _LISTED_PER_FAULT = 10
 

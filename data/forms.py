@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import images
-from tfpix2pix.errors import DataError
 
 if TYPE_CHECKING:
     from tfpix2pix.data.palette import Palette

@@ -20,6 +20,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tfpix2pix.base.errors import DataError
+from tfpix2pix.base.files import write_bytes
 from tfpix2pix.data.formats import (
     EXTENSIONS,
     Decoded,
@@ -31,8 +33,6 @@ from tfpix2pix.data.formats import (
     name_of,
     read_header,
 )
-from tfpix2pix.errors import DataError
-from tfpix2pix.files import write_bytes
 
 __all__ = [
     "EXTENSIONS",

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tfpix2pix.base.errors import DataError
 from tfpix2pix.data.cache_choice import choose_cache
 from tfpix2pix.data.duplicates import (
     Duplicates,
@@ -34,7 +35,6 @@ from tfpix2pix.data.palette_search import FoundPalette, find_palette
 from tfpix2pix.data.scan import PairLook, SideLook, threaded
 from tfpix2pix.data.shown_pairs import decoded_pair, spread
 from tfpix2pix.data.source import SPLITS, PairSource, Progress
-from tfpix2pix.errors import DataError
 
 CHANNELS = {1: "grey", 3: "RGB"}
 SIDES = ("input", "target")

@@ -14,11 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfpix2pix.base.errors import DataError
 from tfpix2pix.data.forms import FormWish, SideWish
 from tfpix2pix.data.pair_files import Listing
 from tfpix2pix.data.source import SPLITS, PairSource, check_direction
 from tfpix2pix.data.splits import DEFAULT_VAL_FRACTION, check_val_fraction
-from tfpix2pix.errors import DataError
 
 if TYPE_CHECKING:
     from tfpix2pix.data.paper_sets import StageProgress

@@ -10,10 +10,10 @@ from os.path import isfile  # unlike pathlib's, no error for what cannot be a na
 from pathlib import Path
 from typing import Any
 
+from tfpix2pix.base.errors import DataError
 from tfpix2pix.data.pair_files import Fault, Listing, PairFiles
 from tfpix2pix.data.source import SPLITS
 from tfpix2pix.data.splits import split_of
-from tfpix2pix.errors import DataError
 
 EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson")
 _SPLIT_NAMES = {"validation": "val", "valid": "val", "dev": "val", "training": "train"}

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tfpix2pix.base.errors import DataError
+from tfpix2pix.base.files import shown
 from tfpix2pix.data import images
-from tfpix2pix.errors import DataError
-from tfpix2pix.files import shown
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from tfpix2pix.base.errors import DataError
 from tfpix2pix.data.label_classes import LabelClass, Palette, bad_color, bad_index, shown
-from tfpix2pix.errors import DataError
 
 __all__ = ["BUILTIN", "LabelClass", "Palette", "load_palette", "parse_palette"]
 

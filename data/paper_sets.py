@@ -13,16 +13,16 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tfpix2pix.base.errors import DataError
+from tfpix2pix.base.lock import locked
+from tfpix2pix.base.progress import ProgressLine, say
 from tfpix2pix.data.download import (
     cannot_write,
     extract,
     fetch,
     forget_checksum,
-    locked,
     recorded_checksum,
 )
-from tfpix2pix.errors import DataError
-from tfpix2pix.progress import ProgressLine, say
 
 StageProgress = Callable[[str, int, int, str], None]
 """Called as ``progress(what, done, total, unit)``, e.g. ``("unpacking maps", 3, 9, "byte")``.

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from tfpix2pix.base.errors import DataError
 from tfpix2pix.data.forms import FULL_SCALE, FormWish, PairForm, SideWish
 from tfpix2pix.data.images import Decoded
 from tfpix2pix.data.source import PairSource, check_direction
-from tfpix2pix.errors import DataError
 
 
 class SampleSource(PairSource):

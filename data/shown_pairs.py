@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 from PIL import Image
 
+from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import images
 from tfpix2pix.data.file_source import FileSource
 from tfpix2pix.data.forms import PairForm, Side
@@ -14,7 +15,6 @@ from tfpix2pix.data.images import Decoded
 from tfpix2pix.data.pair_files import read_pair
 from tfpix2pix.data.scan import threaded
 from tfpix2pix.data.source import SPLITS, PairSource
-from tfpix2pix.errors import DataError
 
 LONGEST_SHOWN = 512  # pixels; larger pictures are shown reduced
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tfpix2pix.base.errors import DataError
 from tfpix2pix.data.pair_files import Listing, PairFiles, count_text, list_images
 from tfpix2pix.data.source import SPLITS
 from tfpix2pix.data.splits import split_of
-from tfpix2pix.errors import DataError
 
 
 def list_side_by_side(

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfpix2pix import __version__
-from tfpix2pix.errors import DataError
+from tfpix2pix.base.errors import DataError
+from tfpix2pix.base.version import __version__
 
 if TYPE_CHECKING:
     from tfpix2pix.data.forms import PairForm

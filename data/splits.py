@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-from tfpix2pix.errors import DataError
+from tfpix2pix.base.errors import DataError
 
 DEFAULT_VAL_FRACTION = 0.1
 

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tfpix2pix.data.download import CONNECT_TIMEOUT, cannot_write, locked, why_unreachable
+from tfpix2pix.base.errors import DataError
+from tfpix2pix.base.lock import locked
+from tfpix2pix.data.download import CONNECT_TIMEOUT, cannot_write, why_unreachable
 from tfpix2pix.data.paper_sets import PAPER_SETS, StageProgress, default_data_dir
-from tfpix2pix.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np

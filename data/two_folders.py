@@ -6,10 +6,10 @@ import dataclasses
 import os
 from pathlib import Path
 
+from tfpix2pix.base.errors import DataError
 from tfpix2pix.data.pair_files import Fault, Listing, PairFiles, count_text, list_images
 from tfpix2pix.data.source import SPLITS
 from tfpix2pix.data.splits import split_of
-from tfpix2pix.errors import DataError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,9 +12,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tfpix2pix import __version__
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.version import __version__
 from tfpix2pix.config import Config
-from tfpix2pix.errors import UserError
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairForm

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfpix2pix import __version__
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.files import existing_place, write_text
+from tfpix2pix.base.version import __version__
 from tfpix2pix.config import Config, nearest
-from tfpix2pix.errors import UserError
 from tfpix2pix.export.contract import INFERENCES, Contract
 from tfpix2pix.export.formats import FORMATS, QUANTIZATIONS, Format, Job, load_format
 from tfpix2pix.export.manifest import FILE, Manifest, checksums
 from tfpix2pix.export.publish import Staging, check_output, finish_interrupted
-from tfpix2pix.files import existing_place, write_text
 
 if TYPE_CHECKING:
     from tfpix2pix.export.pictures import CheckPicture

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfpix2pix import __version__
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.files import write_bytes
+from tfpix2pix.base.version import __version__
 from tfpix2pix.export.contract import Contract
 from tfpix2pix.export.engine import Engine
 from tfpix2pix.export.formats import Artifact, Format, Job, require
-from tfpix2pix.files import write_bytes
 
 if TYPE_CHECKING:
     import onnx

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.export.engine import Engine
 from tfpix2pix.export.formats import load_format
 from tfpix2pix.export.manifest import FILE, Manifest

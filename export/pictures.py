@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfpix2pix.errors import DataError, UserError
+from tfpix2pix.base.errors import DataError, UserError
 from tfpix2pix.pair_form import open_source
 
 if TYPE_CHECKING:

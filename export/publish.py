@@ -16,8 +16,8 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tfpix2pix.errors import UserError
-from tfpix2pix.files import existing_place, to_disk, write_json
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.files import existing_place, to_disk, write_json
 
 try:
     import fcntl

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 import numpy as np
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.export import wire
 from tfpix2pix.export.contract import Contract
 from tfpix2pix.export.remote_retry import MixedSizes, NoSuchThing, Retrier, Retry, ServerError

@@ -30,7 +30,7 @@ class GrpcTransport:
             ("tensorflow_serving", "tensorflow-serving-api"),
         ):
             require(module, package, f"grpc://{address}/{name}", "serving")
-        from tfpix2pix.quiet import import_tensorflow
+        from tfpix2pix.base.quiet import import_tensorflow
 
         # The messages of tensorflow-serving-api hold those of TensorFlow, and import it.
         import_tensorflow()

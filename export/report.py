@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfpix2pix import __version__
+from tfpix2pix.base.files import write_bytes
+from tfpix2pix.base.version import __version__
 from tfpix2pix.export.pictures import tiled
-from tfpix2pix.files import write_bytes
 from tfpix2pix.report.html import templates
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.files import write_text
 from tfpix2pix.export.contract import Contract
 from tfpix2pix.export.engine import Engine
 from tfpix2pix.export.formats import Artifact, Format, Job, require
 from tfpix2pix.export.publish import free_version
-from tfpix2pix.files import write_text
 
 if TYPE_CHECKING:
     import tensorflow as tf

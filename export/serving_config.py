@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tfpix2pix.files import write_text
+from tfpix2pix.base.files import write_text
 
 FOLDER = "serving"
 FILES = ("models.config", "batching.config", "compose.yaml", "smoke_test.py")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.files import write_bytes
 from tfpix2pix.export.formats import Artifact, Format, Job
 from tfpix2pix.export.tflite_engine import TFLiteEngine, require_runtime
 from tfpix2pix.export.tflite_file import Operator, read_operators, with_metadata
-from tfpix2pix.files import write_bytes
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -86,9 +86,9 @@ def convert(job: Job, quantize: str, inputs: list[dict[str, np.ndarray]], scratc
     import tensorflow as tf
     from tensorflow.lite.python.convert import ConverterError
 
+    from tfpix2pix.base.quiet import error_stream_aside
     from tfpix2pix.export.equalize import equalized
     from tfpix2pix.export.tflite_int8 import Quantizer
-    from tfpix2pix.quiet import error_stream_aside
 
     generator = job.generator
     try:

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.quiet import error_stream_aside
 from tfpix2pix.export.contract import Contract
 from tfpix2pix.export.engine import Engine
 from tfpix2pix.export.formats import require
 from tfpix2pix.export.tflite_file import check_whole, read_metadata
-from tfpix2pix.quiet import error_stream_aside
 
 SIGNATURE = "serving_default"
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tfpix2pix.errors import UserError
-from tfpix2pix.files import write_bytes
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.files import write_bytes
 
 TORCH_SUFFIXES = (".pth", ".pt")
 SAFETENSORS_SUFFIX = ".safetensors"

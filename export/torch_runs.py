@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.files import write_json, write_text
 from tfpix2pix.config import Config, resolve
-from tfpix2pix.errors import UserError
 from tfpix2pix.export.torch_files import check_readable, read_state
 from tfpix2pix.export.torch_weights import (
     TorchDiscriminator,
@@ -25,7 +26,6 @@ from tfpix2pix.export.torch_weights import (
     generator_from_torch,
     generator_to_torch,
 )
-from tfpix2pix.files import write_json, write_text
 
 IMPORT_FILE = "import.json"
 

@@ -16,7 +16,7 @@ import pytest
 import setuptools
 from packaging.requirements import Requirement
 
-from tfpix2pix import __version__
+from tfpix2pix.base.version import __version__
 
 ROOT = Path(__file__).resolve().parent.parent
 # Folder of the repository -> the name it is installed under.

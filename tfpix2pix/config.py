@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 
 GROUPS = {
     "first": "What to train on, and for how long",

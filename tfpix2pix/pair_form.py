@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.files import write_text
 from tfpix2pix.config import Config
-from tfpix2pix.errors import UserError
-from tfpix2pix.files import write_text
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairForm, PairSource, Palette
@@ -67,8 +67,8 @@ def open_source(config: Config, workdir: str | os.PathLike[str] | None = None) -
 
 def check_source(source: PairSource) -> None:
     """Looks at every pair once, with its progress on the terminal; see `PairSource.check`."""
+    from tfpix2pix.base.progress import ProgressLine
     from tfpix2pix.data import SPLITS
-    from tfpix2pix.progress import ProgressLine
 
     total = sum(source.count(split) for split in SPLITS)
     with ProgressLine("checking", total, "pair") as line:

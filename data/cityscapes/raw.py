@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tfpix2pix.errors import DataError
+from tfpix2pix.base.errors import DataError
 
 SIZE = 256  # pixels on a side; appendix 6.2 of the paper: "trained at 256x256"
 SPLITS = ("train", "val")  # the labels of the test split are not public

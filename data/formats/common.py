@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 from PIL import Image
 
-from tfpix2pix.errors import DataError
-from tfpix2pix.files import shown
+from tfpix2pix.base.errors import DataError
+from tfpix2pix.base.files import shown
 
 FORMATS_TEXT = "JPEG, PNG, WebP, TIFF, BMP, GIF or .npy"
 TURNED = "turned upright as its EXIF orientation says"

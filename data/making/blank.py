@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 from PIL import ImageColor
 
+from tfpix2pix.base.errors import DataError
 from tfpix2pix.data.making.task import Task, option
-from tfpix2pix.errors import DataError
 
 
 @dataclasses.dataclass(frozen=True)

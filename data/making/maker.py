@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from tfpix2pix.base.errors import DataError
 from tfpix2pix.data.images import (
     UnreadableImage,
     image_size,
@@ -35,7 +36,6 @@ from tfpix2pix.data.making.task import Task
 from tfpix2pix.data.pair_files import count_text
 from tfpix2pix.data.source import SPLITS
 from tfpix2pix.data.splits import DEFAULT_VAL_FRACTION, check_val_fraction
-from tfpix2pix.errors import DataError
 
 MIN_SIZE, MAX_SIZE = 8, 8192
 MAX_THREADS = 8  # Drawing edges takes a photo's memory many times over.

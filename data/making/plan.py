@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from tfpix2pix.base.errors import DataError
 from tfpix2pix.data.pair_files import count_text, list_images
 from tfpix2pix.data.source import SPLITS
 from tfpix2pix.data.splits import split_of
-from tfpix2pix.errors import DataError
 
 _LISTED = 5
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from tfpix2pix.base.grid import picture_grid
 from tfpix2pix.data.images import read_image, write_image
 
 NAME = "preview.png"
@@ -22,8 +23,6 @@ def write_preview(output: Path, pairs: Sequence[Path], titles: tuple[str, str]) 
       pairs: side-by-side images, at least one.
       titles: above A and above B.
     """
-    from tfpix2pix.report import picture_grid
-
     chosen = [pairs[i * len(pairs) // (2 * ROWS)] for i in range(2 * ROWS)]
     halves = [np.split(read_image(path), 2, axis=1) for path in dict.fromkeys(chosen)]
     side = min(MAX_SIDE, max(max(a.shape[:2]) for a, _ in halves))

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tfpix2pix.errors import DataError
-from tfpix2pix.files import write_json
+from tfpix2pix.base.errors import DataError
+from tfpix2pix.base.files import write_json
 
 NAME = "pairs.json"
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tfpix2pix.errors import DataError
+from tfpix2pix.base.errors import DataError
 
 
 def option(

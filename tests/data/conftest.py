@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from tfpix2pix.errors import DataError
+from tfpix2pix.base.errors import DataError
 
 
 def side_by_side(seed: int, height: int = 12, width: int = 32) -> np.ndarray:

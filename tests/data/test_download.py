@@ -25,10 +25,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import download, paper_sets
 from tfpix2pix.data.download import extract, fetch
 from tfpix2pix.data.paper_sets import PAPER_SETS, default_data_dir, paper_set, stage_lines
-from tfpix2pix.errors import DataError
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 BODY = np.random.default_rng(0).integers(0, 256, 300_000, dtype=np.uint8).tobytes()
@@ -510,7 +510,7 @@ def test_where_data_sets_are_kept(monkeypatch, tmp_path):
 
 
 def test_the_stages_are_said(server, facades, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("tfpix2pix.progress.INTERVAL", 0.0)
+    monkeypatch.setattr("tfpix2pix.base.progress.INTERVAL", 0.0)
     with stage_lines() as progress:
         progress("waiting for another process", 0, 0, "")
         progress("downloading x", 1_000_000, 30_000_000, "byte")

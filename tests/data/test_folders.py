@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import open_dataset, scan, split_decoded, split_pair
 from tfpix2pix.data.images import Decoded
-from tfpix2pix.errors import DataError
 
 
 def pixels(seed: int, height: int = 12, width: int = 32) -> np.ndarray:

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 from skimage import color as skcolor
 
+from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import decode, load_palette, open_dataset, write_image
 from tfpix2pix.data.forms import PairForm, Side, SideWish, lab_of, rgb_of
 from tfpix2pix.data.images import Decoded
-from tfpix2pix.errors import DataError
 
 FACADES = load_palette("facades")
 COLORS = np.array([c.color for c in FACADES.classes], np.uint8)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import images
 from tfpix2pix.data.images import (
     UnreadableImage,
@@ -23,7 +24,6 @@ from tfpix2pix.data.images import (
     read_image_with_notes,
     write_image,
 )
-from tfpix2pix.errors import DataError
 
 
 @pytest.fixture

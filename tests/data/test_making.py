@@ -13,6 +13,7 @@ from PIL import Image
 from skimage.measure import label
 from skimage.morphology import thin
 
+from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import open_dataset
 from tfpix2pix.data.making import (
     TASKS,
@@ -25,7 +26,6 @@ from tfpix2pix.data.making import (
     make_pairs,
 )
 from tfpix2pix.data.splits import check_val_fraction, split_of
-from tfpix2pix.errors import DataError
 
 
 def photo(seed: int, height: int = 40, width: int = 56) -> np.ndarray:

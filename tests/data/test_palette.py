@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tfpix2pix.base.errors import DataError
 from tfpix2pix.data.palette import (
     BUILTIN,
     LabelClass,
@@ -22,7 +23,6 @@ from tfpix2pix.data.palette import (
 )
 from tfpix2pix.data.sample import PALETTE as SAMPLE_COLORS
 from tfpix2pix.data.sample import facade_pair
-from tfpix2pix.errors import DataError
 
 
 def palette_of(*colors, name="test"):

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
+from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import open_dataset
-from tfpix2pix.errors import DataError
 
 
 def test_counts_names_and_sizes():

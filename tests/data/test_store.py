@@ -11,9 +11,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import cache_choice, explain, open_dataset, open_store, training_batches
 from tfpix2pix.data import store as store_module
-from tfpix2pix.errors import DataError
 
 SIZE = 10
 

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import tfds_sets
 from tfpix2pix.data.paper_sets import PAPER_SETS
 from tfpix2pix.data.tfds_sets import tfds_folder
-from tfpix2pix.errors import DataError
 
 tfds = pytest.importorskip("tensorflow_datasets", reason="needs the tfds extra")
 epath = pytest.importorskip("etils.epath")
@@ -400,7 +400,7 @@ def test_without_tensorflow_datasets(tmp_path):
     program = (
         "import sys; sys.modules['tensorflow_datasets'] = None\n"
         "from tfpix2pix.data.tfds_sets import tfds_folder\n"
-        "from tfpix2pix.errors import DataError\n"
+        "from tfpix2pix.base.errors import DataError\n"
         "try: tfds_folder('mnist', input_key='image', target_key='image', data_dir='x')\n"
         "except DataError as error: print(error)"
     )

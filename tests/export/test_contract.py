@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Config
 from tfpix2pix.data import load_palette
-from tfpix2pix.errors import UserError
 from tfpix2pix.export.contract import Contract
 
 PALETTE = json.dumps(json.loads(load_palette("camvid").to_json()))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.export import exporter, formats
 from tfpix2pix.export.contract import Contract
 from tfpix2pix.export.engine import Engine

@@ -7,7 +7,7 @@ import collections
 import numpy as np
 import pytest
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.export import formats
 from tfpix2pix.export.contract import Contract
 from tfpix2pix.models.weights import named_weights

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.export import publish
 from tfpix2pix.export.publish import Staging, check_output, finish_interrupted, free_version
 

@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 import tfpix2pix
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.export.remote import open_remote
 from tfpix2pix.export.remote_retry import NoSuchThing, Retrier, Retry, Transient
 from tfpix2pix.export.saved_model import FORMAT

@@ -13,9 +13,9 @@ import pytest
 import tensorflow as tf
 
 import tfpix2pix
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Config
 from tfpix2pix.data import decode
-from tfpix2pix.errors import UserError
 from tfpix2pix.export.core import weights_of
 from tfpix2pix.export.saved_model import FORMAT, SavedModelEngine, saved_weights
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.evaluation.psnr import PSNR
 from tfpix2pix.export.tflite import FORMAT
 from tfpix2pix.export.tflite_engine import TFLiteEngine, runtimes

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tfpix2pix.algorithms import Pix2Pix
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Config
-from tfpix2pix.errors import UserError
 from tfpix2pix.export.torch_files import write_state
 from tfpix2pix.export.torch_runs import check_exportable, export_state, read_networks, write_run
 from tfpix2pix.export.torch_weights import discriminator_to_torch, generator_to_torch

@@ -8,9 +8,9 @@ import math
 
 import pytest
 
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import PRESETS, Config, Preset, differences, nearest, resolve
 from tfpix2pix.data.paper_sets import PAPER_SETS
-from tfpix2pix.errors import UserError
 
 # === Defaults ===
 

@@ -12,8 +12,8 @@ import tensorflow as tf
 
 import tfpix2pix
 from tfpix2pix.algorithms.pix2pix import Pix2Pix
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Config
-from tfpix2pix.errors import UserError
 from tfpix2pix.models import noise
 from tfpix2pix.models.weights import named_weights
 from tfpix2pix.training.checkpoints import Checkpoints

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Config, resolve
 from tfpix2pix.data import epoch_position
 from tfpix2pix.data.pair_files import split_pair
 from tfpix2pix.data.resize import resize
-from tfpix2pix.errors import UserError
 from tfpix2pix.inference import pad, resized
 
 few_examples = settings(max_examples=12, deadline=None)

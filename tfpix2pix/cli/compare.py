@@ -7,8 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.cli.flags import Parser
-from tfpix2pix.errors import UserError
 
 USAGE = "tfpix2pix compare A B [C ...] [--output=FOLDER]"
 DESCRIPTION = """\
@@ -39,10 +39,10 @@ def add_flags(parser: Parser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    from tfpix2pix.base.files import write_json, write_text
     from tfpix2pix.cli.tables import print_table
     from tfpix2pix.evaluation.comparison import PERMUTATIONS, compare, to_json
     from tfpix2pix.evaluation.results import Evaluation
-    from tfpix2pix.files import write_json, write_text
     from tfpix2pix.report.comparison_page import HEADINGS, note, render_comparison, rows
 
     if len(args.models) < 2:
@@ -103,7 +103,7 @@ def _names(models: list[str]) -> list[str]:
 
 
 def _check_output(folder: Path) -> None:
-    from tfpix2pix.files import check_writable
+    from tfpix2pix.base.files import check_writable
 
     check_writable(folder, "--output")
     if folder.is_dir():

@@ -8,10 +8,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.cli.evaluated import LARGEST, SMALLEST, SPLITS, Modelled, Predicted
 from tfpix2pix.cli.flags import Parser, add_boolean, add_field, number
 from tfpix2pix.config import Config
-from tfpix2pix.errors import UserError
 from tfpix2pix.evaluation.data import FIELDS
 
 if TYPE_CHECKING:
@@ -136,8 +136,8 @@ def main(args: argparse.Namespace) -> int:
     subject = Predicted(args) if args.predictions else Modelled(args)
     evaluators = _evaluators(args, wanted, subject)
 
-    from tfpix2pix.progress import ProgressLine, say
-    from tfpix2pix.quiet import import_tensorflow
+    from tfpix2pix.base.progress import ProgressLine, say
+    from tfpix2pix.base.quiet import import_tensorflow
 
     import_tensorflow()
     say(f"data: {subject.source.describe()}")
@@ -243,7 +243,7 @@ def _evaluators(
     for reason in filter(None, (why_not(name, kind) for name in names)):
         raise UserError(reason)
     if not set(ON_REQUEST).isdisjoint(names):  # their network is loaded at once
-        from tfpix2pix.quiet import import_tensorflow
+        from tfpix2pix.base.quiet import import_tensorflow
 
         import_tensorflow()
     evaluators = make_evaluators(names, kind)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.cli.train import given_data_config
 from tfpix2pix.config import Config
-from tfpix2pix.errors import UserError
 from tfpix2pix.evaluation.data import FIELDS
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from contextlib import AbstractContextManager
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.progress import ProgressLine
 from tfpix2pix.cli.flags import Parser, fail, number
-from tfpix2pix.errors import UserError
-from tfpix2pix.progress import ProgressLine
 
 if TYPE_CHECKING:
     from tfpix2pix.export.proof import Proof
@@ -120,8 +120,8 @@ def main(args: argparse.Namespace) -> int:
     request = Request.parse(args.formats, args.quantize, args.inference, args.image_size)
     check_request(args.workdir, args.output, request)
 
-    from tfpix2pix.progress import say
-    from tfpix2pix.quiet import import_tensorflow
+    from tfpix2pix.base.progress import say
+    from tfpix2pix.base.quiet import import_tensorflow
 
     import_tensorflow()
     try:

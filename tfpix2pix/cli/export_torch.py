@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.cli.flags import Parser
 from tfpix2pix.config import Config
-from tfpix2pix.errors import UserError
 
 USAGE = "tfpix2pix export-torch --workdir=RUN --output=FILE.pth|FILE.safetensors"
 DESCRIPTION = """\
@@ -53,8 +53,8 @@ def main(args: argparse.Namespace) -> int:
     check_suffix(output, "--output")
     check_exportable(Config.load(args.workdir), args.network, args.workdir)
 
-    from tfpix2pix.progress import say
-    from tfpix2pix.quiet import import_tensorflow
+    from tfpix2pix.base.progress import say
+    from tfpix2pix.base.quiet import import_tensorflow
 
     import_tensorflow()
     state, config, step = export_state(args.workdir, args.network, args.checkpoint, say)

@@ -7,10 +7,10 @@ import dataclasses
 import shlex
 from pathlib import Path
 
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.cli.flags import Parser, add_field
 from tfpix2pix.cli.train import given_data_config
 from tfpix2pix.config import Config
-from tfpix2pix.errors import UserError
 
 USAGE = "tfpix2pix import-torch FILE --workdir=RUN [--discriminator=FILE] [--dataset=FOLDER]"
 DESCRIPTION = """\
@@ -95,12 +95,12 @@ def main(args: argparse.Namespace) -> int:
         if path:
             check_readable(path, flag)
 
-    from tfpix2pix.progress import say
+    from tfpix2pix.base.progress import say
 
     imported = read_networks(generator, args.discriminator, settings)
     config = imported.config
 
-    from tfpix2pix.quiet import import_tensorflow
+    from tfpix2pix.base.quiet import import_tensorflow
 
     import_tensorflow()
     write_run(imported, args.workdir)

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfpix2pix.base.errors import DataError, UserError
+from tfpix2pix.base.files import check_writable
 from tfpix2pix.cli.flags import Parser, add_boolean, add_field, fail, number
 from tfpix2pix.cli.train import given_data_config, short_name
 from tfpix2pix.config import Config, resolve
-from tfpix2pix.errors import DataError, UserError
-from tfpix2pix.files import check_writable
 
 if TYPE_CHECKING:
     from tfpix2pix.data.inspection import Inspection
@@ -93,10 +93,10 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _look(config: Config, source: PairSource, duplicates: bool) -> Inspection:
+    from tfpix2pix.base.progress import ProgressLine
     from tfpix2pix.data.cache_choice import cache_dir
     from tfpix2pix.data.inspection import inspect_source
     from tfpix2pix.pair_form import settled
-    from tfpix2pix.progress import ProgressLine
 
     total = sum(source.count(split) for split in ("train", "val", "test"))
     with ProgressLine("looking", total, "pair") as line:
@@ -153,8 +153,8 @@ def _folders_of(config: Config, source: PairSource) -> list[Path]:
 
 def _write(output: Path, source: PairSource, seen: Inspection, images: int) -> list[Path]:
     """Writes everything; the page and the notes tell of a palette that was written."""
+    from tfpix2pix.base.files import write_json, write_text
     from tfpix2pix.data.shown_pairs import pairs_to_show
-    from tfpix2pix.files import write_json, write_text
     from tfpix2pix.report.dataset_page import write_contact_sheet, write_dataset_page
 
     output.mkdir(parents=True, exist_ok=True)

@@ -11,10 +11,10 @@ from typing import Any
 
 from absl import app
 
-from tfpix2pix import __version__
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.version import __version__
 from tfpix2pix.cli.flags import Parser, fail
 from tfpix2pix.config import PRESETS, nearest
-from tfpix2pix.errors import UserError
 
 # Name -> (module, one line of help). The modules import TensorFlow only when they run.
 COMMANDS = {

@@ -6,10 +6,10 @@ import argparse
 import dataclasses
 import sys
 
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.cli.flags import Parser, fail, number
 from tfpix2pix.config import nearest
 from tfpix2pix.data.making import TASKS, Task, make_pairs
-from tfpix2pix.errors import UserError
 
 USAGE = "tfpix2pix pairs --task=TASK --input=FOLDER --output=FOLDER"
 DESCRIPTION = """\
@@ -75,7 +75,7 @@ def main(args: argparse.Namespace) -> int:
     if not args.output:
         raise UserError("--output is missing; see `tfpix2pix pairs --help`")
 
-    from tfpix2pix.progress import ProgressLine, say
+    from tfpix2pix.base.progress import ProgressLine, say
 
     line: ProgressLine | None = None
     failed = 0

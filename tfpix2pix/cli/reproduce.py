@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.cli.flags import Parser, add_field, number
 from tfpix2pix.cli.train import given_data_config
 from tfpix2pix.config import (
@@ -19,7 +20,6 @@ from tfpix2pix.config import (
     resolve,
     with_preset,
 )
-from tfpix2pix.errors import UserError
 from tfpix2pix.reproduction.plan import Plan, Run
 from tfpix2pix.reproduction.tables import TABLES, Table, chosen_tables, variants_of
 
@@ -119,16 +119,16 @@ def main(args: argparse.Namespace) -> int:
     for variant in variants_of(tables):
         plan.config(variant, plan.base.seed)  # refused before anything is trained
 
-    from tfpix2pix.progress import say
-    from tfpix2pix.training import lock
+    from tfpix2pix.base import lock
+    from tfpix2pix.base.progress import say
 
     with lock.held(plan.folder, f"--output={plan.folder}", say):
         return _reproduce(plan, is_new, tables, args)
 
 
 def _reproduce(plan: Plan, is_new: bool, tables: list[Table], args: argparse.Namespace) -> int:
-    from tfpix2pix.progress import say
-    from tfpix2pix.quiet import import_tensorflow
+    from tfpix2pix.base.progress import say
+    from tfpix2pix.base.quiet import import_tensorflow
 
     if is_new:
         plan = Plan(plan.folder, _turned(plan.base))
@@ -157,8 +157,8 @@ def _run(
     stop: StopRequest,
     args: argparse.Namespace,
 ) -> int:
+    from tfpix2pix.base.progress import say
     from tfpix2pix.cli.tables import print_table
-    from tfpix2pix.progress import say
     from tfpix2pix.reproduction.publish import publish, read_metrics, verdicts
     from tfpix2pix.reproduction.scoring import open_scorer, score_runs
     from tfpix2pix.reproduction.training import train_runs
@@ -244,7 +244,7 @@ def _continued(plan: Plan, given: dict[str, Any], args: argparse.Namespace) -> C
             "differ:\n  " + "\n  ".join(lines)
         )
     if args.budget is not None:
-        from tfpix2pix.progress import say
+        from tfpix2pix.base.progress import say
 
         say(f"note: the runs of {plan.folder} have {saved.steps:,} steps, so --budget is not used")
     return saved.replace(**{**allowed_changes(given), "steps": saved.steps, "epochs": saved.epochs})
@@ -261,8 +261,8 @@ def _turned(base: Config) -> Config:
 
 def _sources(plan: Plan, tables: list[Table]) -> dict[str, PairSource]:
     """The data set by task, looked at once."""
+    from tfpix2pix.base.progress import say
     from tfpix2pix.pair_form import check_source, open_source
-    from tfpix2pix.progress import say
 
     sources = {}
     for variant in {t.task: t.variants[0] for t in tables}.values():
@@ -283,7 +283,7 @@ def _settle_steps(
     plan: Plan, sources: dict[str, PairSource], tables: list[Table], args: argparse.Namespace
 ) -> Plan:
     """The plan with the steps of every run, and with how often a run looks up."""
-    from tfpix2pix.progress import say
+    from tfpix2pix.base.progress import say
 
     base = plan.base
     steps = base.total_steps(next(iter(sources.values())).count("train"))

@@ -12,6 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tfpix2pix.base import lock
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.files import check_writable
 from tfpix2pix.cli.flags import Parser, add_config_flags, fail, given_config
 from tfpix2pix.config import (
     DEFAULT_PRESET,
@@ -22,9 +25,6 @@ from tfpix2pix.config import (
     with_preset,
 )
 from tfpix2pix.data.palette import BUILTIN
-from tfpix2pix.errors import UserError
-from tfpix2pix.files import check_writable
-from tfpix2pix.training import lock
 from tfpix2pix.training.cluster import WorkerLost, read_cluster
 from tfpix2pix.training.strategies import STRATEGIES, build_strategy, check_strategy
 
@@ -72,7 +72,7 @@ def main(args: argparse.Namespace) -> int:
     check_strategy(args.strategy, config, tpu=args.tpu)
     check_writable(workdir, "--workdir")
 
-    from tfpix2pix.progress import say
+    from tfpix2pix.base.progress import say
 
     if args.strategy == "multi_worker":
         return _train_together(args, workdir, config)
@@ -83,7 +83,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _train_together(args: argparse.Namespace, workdir: Path, config: Config) -> int:
     """This worker's part; the chief alone writes, so it alone holds the workdir."""
-    from tfpix2pix.progress import say
+    from tfpix2pix.base.progress import say
 
     cluster = read_cluster()
     try:
@@ -102,8 +102,8 @@ def _train_together(args: argparse.Namespace, workdir: Path, config: Config) -> 
 
 
 def _train(args: argparse.Namespace, workdir: Path, config: Config) -> int:
+    from tfpix2pix.base.progress import duration, say
     from tfpix2pix.pair_form import check_source, open_source
-    from tfpix2pix.progress import duration, say
 
     source = open_source(config, workdir)
     check_source(source)
@@ -112,7 +112,7 @@ def _train(args: argparse.Namespace, workdir: Path, config: Config) -> int:
     say(f"data: {source.describe()}")
     say(_summary(config, workdir))
 
-    from tfpix2pix.quiet import import_tensorflow, wake_compiler
+    from tfpix2pix.base.quiet import import_tensorflow, wake_compiler
 
     import_tensorflow(wake=args.strategy not in ("multi_worker", "tpu"))
     if args.strategy == "multi_worker":

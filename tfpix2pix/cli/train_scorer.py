@@ -8,10 +8,10 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from tfpix2pix.base.files import check_writable
 from tfpix2pix.cli.flags import Parser, add_field, fail, number
 from tfpix2pix.cli.train import given_data_config, short_name
 from tfpix2pix.config import Config, resolve
-from tfpix2pix.files import check_writable
 from tfpix2pix.scorer.settings import INITS, Settings, continued
 
 PROGRAM = "tfpix2pix train-scorer"
@@ -119,9 +119,9 @@ def main(args: argparse.Namespace) -> int:
     output = Path(args.output or f"scorers/{short_name(config)}-{settings.size}").expanduser()
     settings = continued(output, settings) or settings
 
-    from tfpix2pix.progress import say
+    from tfpix2pix.base import lock
+    from tfpix2pix.base.progress import say
     from tfpix2pix.scorer.store import FACTS, load_scorer
-    from tfpix2pix.training import lock
 
     if (output / FACTS).exists():
         _report(output, load_scorer(output), "already trained")
@@ -132,8 +132,8 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _train(config: Config, settings: Settings, output: Path) -> int:
+    from tfpix2pix.base.progress import say
     from tfpix2pix.pair_form import check_source
-    from tfpix2pix.progress import say
 
     said: list[str] = []
     source = _open(config, settings, said)
@@ -148,7 +148,7 @@ def _train(config: Config, settings: Settings, output: Path) -> int:
         say(f"note: {note}")
     say(f"data: {source.describe()}")
 
-    from tfpix2pix.quiet import import_tensorflow
+    from tfpix2pix.base.quiet import import_tensorflow
 
     import_tensorflow()
     from tfpix2pix.scorer.training import train_scorer
@@ -180,7 +180,7 @@ def _open(config: Config, settings: Settings, said: list[str]) -> Any:
 
 
 def _report(output: Path, scorer: Any, how: str) -> None:
-    from tfpix2pix.progress import say
+    from tfpix2pix.base.progress import say
 
     val = scorer.val
     say(

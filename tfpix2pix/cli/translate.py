@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.files import shown
 from tfpix2pix.cli.flags import Parser, add_boolean, fail, number
 from tfpix2pix.config import Config
-from tfpix2pix.errors import UserError
-from tfpix2pix.files import shown
 from tfpix2pix.pair_form import form_of
 
 if TYPE_CHECKING:
@@ -147,8 +147,8 @@ def main(args: argparse.Namespace) -> int:
         args.runner = args.runner or "DirectRunner"
         _check_beam()
 
-    from tfpix2pix.progress import ProgressLine, say
-    from tfpix2pix.quiet import import_tensorflow
+    from tfpix2pix.base.progress import ProgressLine, say
+    from tfpix2pix.base.quiet import import_tensorflow
 
     if args.model:
         translator = _open(args.model)
@@ -214,7 +214,7 @@ def _check_beam() -> None:
 
 def _open(model: str) -> Translator:
     """What ``--model`` names: a server, a file or a folder."""
-    from tfpix2pix.quiet import import_tensorflow
+    from tfpix2pix.base.quiet import import_tensorflow
 
     if "://" in model:
         from tfpix2pix.export.remote import open_remote

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.files import shown, write_json, write_text
+from tfpix2pix.base.progress import say
 from tfpix2pix.cli.flags import fail
 from tfpix2pix.cli.translate import Job, _open, _translate
-from tfpix2pix.errors import UserError
-from tfpix2pix.files import shown, write_json, write_text
-from tfpix2pix.progress import say
 
 if TYPE_CHECKING:
     from tfpix2pix.inference import Translator
@@ -154,7 +154,7 @@ def _translator(args: argparse.Namespace) -> Translator:
     """The launcher's translator, loaded anew in a process of the runner."""
     if args.model:
         return _open(args.model)
-    from tfpix2pix.quiet import import_tensorflow
+    from tfpix2pix.base.quiet import import_tensorflow
 
     import_tensorflow()
     from tfpix2pix.inference import load

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.cli.export import LineReporter, add_check_flags, check_count, show
 from tfpix2pix.cli.flags import Parser, fail
-from tfpix2pix.errors import UserError
 
 USAGE = "tfpix2pix verify DIR [--workdir=RUN] [--flag=value]"
 DESCRIPTION = """\
@@ -33,9 +33,9 @@ def main(args: argparse.Namespace) -> int:
     check_count(args)
     from pathlib import Path
 
+    from tfpix2pix.base.progress import say
+    from tfpix2pix.base.quiet import import_tensorflow
     from tfpix2pix.export.manifest import Manifest
-    from tfpix2pix.progress import say
-    from tfpix2pix.quiet import import_tensorflow
 
     Manifest.load(Path(args.folder).expanduser())
     import_tensorflow()

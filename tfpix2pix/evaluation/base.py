@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.data import PairForm, Side
-from tfpix2pix.errors import UserError
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.evaluation.base import Evaluator, Number, Statistics, weighted_sums
 from tfpix2pix.evaluation.bootstrap import draws
 from tfpix2pix.evaluation.registry import EVALUATORS

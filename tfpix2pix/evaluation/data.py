@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Config, resolve
-from tfpix2pix.errors import UserError
 from tfpix2pix.pair_form import DATA_FIELDS, open_source
 
 if TYPE_CHECKING:

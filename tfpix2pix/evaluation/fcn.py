@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.evaluation.base import Batch, Evaluator, Number, Statistics
 from tfpix2pix.evaluation.confusion import confusion, segmentation_scores
 

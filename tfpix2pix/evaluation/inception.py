@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.evaluation.base import Batch, Evaluator, Statistics
 
 Features = Callable[[np.ndarray], np.ndarray]

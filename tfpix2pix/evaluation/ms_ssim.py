@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.evaluation.base import Batch, MeanOverImages, Number
 
 POWERS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)

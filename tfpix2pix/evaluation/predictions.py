@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 
 if TYPE_CHECKING:
     from tfpix2pix.data import Decoded, PairSource

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.evaluation.base import Evaluator, Number
 
 KEPT = 4

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import nearest
-from tfpix2pix.errors import UserError
 from tfpix2pix.evaluation.base import Evaluator, Number, no_classes, no_rgb, no_samples
 from tfpix2pix.evaluation.color import Color
 from tfpix2pix.evaluation.diversity import Diversity

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfpix2pix import __version__
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.files import check_writable, write_bytes, write_json
+from tfpix2pix.base.version import __version__
 from tfpix2pix.evaluation.base import Evaluator, Number
 from tfpix2pix.evaluation.bootstrap import standard_errors
-from tfpix2pix.files import check_writable, write_bytes, write_json
 
 if TYPE_CHECKING:
     from tfpix2pix.evaluation.ranking import Ranking, Strip

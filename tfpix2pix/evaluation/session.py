@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.evaluation.base import Batch, Evaluator
 from tfpix2pix.evaluation.fcn import as_uint8
 from tfpix2pix.evaluation.pictures import Generated, Pictures, file_levels

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfpix2pix import __version__
+from tfpix2pix.base.version import __version__
 from tfpix2pix.report.html import templates
 from tfpix2pix.report.page import data_uri, image_uri
 

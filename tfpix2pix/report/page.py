@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tfpix2pix import __version__
-from tfpix2pix.files import write_bytes
+from tfpix2pix.base.files import write_bytes
+from tfpix2pix.base.grid import encode_png, to_rgb
+from tfpix2pix.base.version import __version__
 from tfpix2pix.report import grids
 from tfpix2pix.report.curves import Chart, Line, draw
 from tfpix2pix.report.html import templates
@@ -136,12 +137,12 @@ def spread(items: Sequence, limit: int) -> list:
 
 def data_uri(image: np.ndarray) -> str:
     """A picture, uint8 `[H, W, C]`, as text for `src`: PNG or good JPEG, whichever is smaller."""
-    picture = Image.fromarray(np.ascontiguousarray(grids.to_rgb(image)))
+    picture = Image.fromarray(np.ascontiguousarray(to_rgb(image)))
     buffer = io.BytesIO()
     # Colours at full resolution: label maps have sharp coloured edges.
     picture.save(buffer, "JPEG", quality=_JPEG_QUALITY, subsampling=0, optimize=True)
     kind, content = "jpeg", buffer.getvalue()
-    exact = grids.encode_png(np.asarray(picture))
+    exact = encode_png(np.asarray(picture))
     if len(exact) <= len(content):
         kind, content = "png", exact
     return image_uri(content, kind)
@@ -154,7 +155,7 @@ def image_uri(content: bytes, kind: str = "png") -> str:
 
 def _fitted(image: np.ndarray, longest: int) -> np.ndarray:
     """The picture, made smaller where a side exceeds `longest` pixels: uint8 `[h, w, 3]`."""
-    picture = Image.fromarray(np.ascontiguousarray(grids.to_rgb(image)))
+    picture = Image.fromarray(np.ascontiguousarray(to_rgb(image)))
     picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     return np.asarray(picture)
 

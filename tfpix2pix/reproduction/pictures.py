@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tfpix2pix.files import write_bytes
+from tfpix2pix.base.files import write_bytes
+from tfpix2pix.base.grid import picture_grid, save_png
 from tfpix2pix.report import grids
 from tfpix2pix.reproduction.plan import Run
 from tfpix2pix.reproduction.tables import Table
@@ -63,13 +64,13 @@ def write_grids(table: Table, runs: Sequence[Run], folder: Path) -> np.ndarray |
     fixed, columns = found
     titles = [title for title, _ in columns]
     outputs = [_enlarged(pictures) for _, pictures in columns]
-    whole = grids.picture_grid(
+    whole = picture_grid(
         [_enlarged(fixed.x), _enlarged(fixed.y), *outputs], ["Input", "Ground truth", *titles]
     )
     (folder / "grids").mkdir(parents=True, exist_ok=True)
-    grids.save_png(folder / "grids" / f"{table.name}.png", whole)
+    save_png(folder / "grids" / f"{table.name}.png", whole)
     buffer = io.BytesIO()
-    Image.fromarray(grids.picture_grid(outputs, titles)).save(
+    Image.fromarray(picture_grid(outputs, titles)).save(
         buffer, "JPEG", quality=_JPEG_QUALITY, optimize=True
     )
     write_bytes(folder / "results" / f"{table.name}.jpg", buffer.getvalue())
@@ -85,7 +86,7 @@ def _enlarged(pictures: np.ndarray) -> np.ndarray:
 def write_color_plot(table: Table, runs: Sequence[Run], folder: Path) -> None:
     """Writes ``results/TABLE.png``: the log histograms of L, a and b of every row beside the
     truth's (the paper's Figure 7), over all seeds that are scored."""
-    from tfpix2pix.errors import UserError
+    from tfpix2pix.base.errors import UserError
     from tfpix2pix.evaluation.color import summed
     from tfpix2pix.evaluation.results import Evaluation
     from tfpix2pix.report.evaluation_plots import color_plot

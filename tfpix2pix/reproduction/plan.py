@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfpix2pix import __version__
+from tfpix2pix.base import lock
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.files import write_json
+from tfpix2pix.base.version import __version__
 from tfpix2pix.config import Config
-from tfpix2pix.errors import UserError
-from tfpix2pix.files import write_json
 from tfpix2pix.reproduction.tables import LABELS, PHOTO, Variant
-from tfpix2pix.training import lock
 
 FILE = "reproduction.json"
 _OPPOSITE = {"AtoB": "BtoA", "BtoA": "AtoB"}

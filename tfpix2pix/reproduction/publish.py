@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tfpix2pix import __version__
-from tfpix2pix.files import write_bytes, write_json, write_text
+from tfpix2pix.base.files import write_bytes, write_json, write_text
+from tfpix2pix.base.version import __version__
 from tfpix2pix.report.html import templates
 from tfpix2pix.reproduction.pictures import write_color_plot, write_grids
 from tfpix2pix.reproduction.plan import Plan, Run

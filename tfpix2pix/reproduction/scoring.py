@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tfpix2pix.progress import ProgressLine, say
+from tfpix2pix.base.progress import ProgressLine, say
 from tfpix2pix.reproduction.plan import Plan, Run
 from tfpix2pix.reproduction.tables import PHOTO
 

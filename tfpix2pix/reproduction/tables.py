@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import nearest
-from tfpix2pix.errors import UserError
 
 PHOTO, LABELS = "labels_to_photo", "photo_to_labels"
 

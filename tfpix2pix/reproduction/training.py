@@ -6,8 +6,8 @@ import gc
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tfpix2pix.errors import UserError
-from tfpix2pix.progress import duration, say
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.progress import duration, say
 from tfpix2pix.reproduction.plan import Run
 
 if TYPE_CHECKING:

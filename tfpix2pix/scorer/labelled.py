@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Config
-from tfpix2pix.errors import UserError
 from tfpix2pix.pair_form import open_source
 
 if TYPE_CHECKING:

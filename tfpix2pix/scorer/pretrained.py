@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.models.weights import named_weights
 
 FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"

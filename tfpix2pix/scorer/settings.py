@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfpix2pix.errors import UserError
-from tfpix2pix.files import write_json
-from tfpix2pix.training import lock
+from tfpix2pix.base import lock
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.files import write_json
 
 FILE = "training.json"
 INITS = ("auto", "imagenet", "scratch")

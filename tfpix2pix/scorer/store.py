@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.files import write_bytes, write_json
 from tfpix2pix.data.palette import Palette, parse_palette
-from tfpix2pix.errors import UserError
-from tfpix2pix.files import write_bytes, write_json
 
 FACTS, WEIGHTS, KIND = "scorer.json", "weights.npz", "tfpix2pix scorer"
 

@@ -20,6 +20,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.algorithms.adam import Adam
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.progress import ProgressLine, say
 from tfpix2pix.data import (
     PairSource,
     PairStore,
@@ -29,7 +31,6 @@ from tfpix2pix.data import (
     open_store,
     training_batches,
 )
-from tfpix2pix.errors import UserError
 from tfpix2pix.evaluation.confusion import (
     confusion,
     counted_classes,
@@ -37,7 +38,6 @@ from tfpix2pix.evaluation.confusion import (
     segmentation_scores,
 )
 from tfpix2pix.models.weights import named_weights
-from tfpix2pix.progress import ProgressLine, say
 from tfpix2pix.scorer.fcn import STRIDE, fcn8s, initialize
 from tfpix2pix.scorer.labelled import palette_of, photos_and_classes
 from tfpix2pix.scorer.pretrained import vgg_weights

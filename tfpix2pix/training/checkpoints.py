@@ -18,8 +18,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpix2pix.errors import UserError
-from tfpix2pix.files import to_disk
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.files import to_disk
 
 _PREFIX, _STATE, _META = "step_", "state", "meta.json"
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 
 START_TIMEOUT = 15 * 60.0  # seconds that workers wait for the last one
 

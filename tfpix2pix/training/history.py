@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfpix2pix.files import write_text
+from tfpix2pix.base.files import write_text
 
 
 class History:

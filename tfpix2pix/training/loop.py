@@ -24,6 +24,9 @@ import tensorflow as tf
 from tfpix2pix import report
 from tfpix2pix.algorithms import Pix2Pix
 from tfpix2pix.algorithms.pix2pix import draw_noise
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.files import clear_temporary, write_bytes, write_json, write_text
+from tfpix2pix.base.progress import ProgressLine, say
 from tfpix2pix.config import Config
 from tfpix2pix.data import (
     PairForm,
@@ -36,12 +39,9 @@ from tfpix2pix.data import (
     training_batches,
     write_image,
 )
-from tfpix2pix.errors import UserError
 from tfpix2pix.evaluation import L1, PSNR, SSIM, evaluate
-from tfpix2pix.files import clear_temporary, write_bytes, write_json, write_text
 from tfpix2pix.models import noise
 from tfpix2pix.pair_form import save_palette, settled
-from tfpix2pix.progress import ProgressLine, say
 from tfpix2pix.report.records import read_records
 from tfpix2pix.training.checkpoints import Checkpoints
 from tfpix2pix.training.cluster import WorkerLost

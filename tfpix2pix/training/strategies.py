@@ -10,8 +10,8 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Config
-from tfpix2pix.errors import UserError
 from tfpix2pix.training.cluster import meet, read_cluster
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tfpix2pix.training import lock
-from tfpix2pix.training.lock import held
+from tfpix2pix.base import lock
+from tfpix2pix.base.lock import held
 
 
 @pytest.fixture

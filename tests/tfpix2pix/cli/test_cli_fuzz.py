@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfpix2pix.base.errors import DataError, UserError
 from tfpix2pix.cli import translate
 from tfpix2pix.data import images, open_dataset
-from tfpix2pix.errors import DataError, UserError
 
 malformed_images = SimpleNamespace(
     **runpy.run_path(str(Path(__file__).parents[2] / "malformed_images.py"))

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfpix2pix.base.errors import DataError
 from tfpix2pix.cli import inspect as command
 from tfpix2pix.cli.flags import Parser, given_config
 from tfpix2pix.config import Config, resolve
 from tfpix2pix.data import load_palette, write_image
-from tfpix2pix.errors import DataError
 from tfpix2pix.pair_form import open_source
 
 WRITTEN = {"inspect.html", "inspect.json", "contact_sheet.png"}

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfpix2pix.base import lock
 from tfpix2pix.reproduction.tables import TABLES
-from tfpix2pix.training import lock
 
 FLAGS = (
     "--crop_size=32",

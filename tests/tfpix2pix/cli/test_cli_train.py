@@ -166,7 +166,7 @@ def test_more_steps_continue_from_the_checkpoint(run_cli, run_copy):
         f"--workdir={run_copy}",
         "--steps=8",
         "--log_every=1",
-        prelude="import tfpix2pix.progress as p; p.INTERVAL = 0",
+        prelude="import tfpix2pix.base.progress as p; p.INTERVAL = 0",
     )
     out = done.stdout
     assert (done.returncode, done.stderr) == (0, "")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.scorer import load_scorer
 
 COLORS = np.array([[128, 128, 128], [128, 0, 0], [128, 64, 128], [0, 0, 0]], np.uint8)

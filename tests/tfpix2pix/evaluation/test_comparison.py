@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.evaluation import L1, PSNR
 from tfpix2pix.evaluation.base import Number
 from tfpix2pix.evaluation.color import Color

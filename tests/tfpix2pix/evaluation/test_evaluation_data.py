@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Config
-from tfpix2pix.errors import UserError
 from tfpix2pix.evaluation.data import FIELDS, data_config, predictions_config
 
 OWN = Config(

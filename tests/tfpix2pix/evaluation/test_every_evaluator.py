@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.data.label_classes import LabelClass, Palette
-from tfpix2pix.errors import UserError
 from tfpix2pix.evaluation import Batch
 from tfpix2pix.evaluation.base import MeanOverImages
 from tfpix2pix.evaluation.bootstrap import resampled, standard_errors

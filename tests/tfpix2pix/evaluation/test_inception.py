@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.evaluation import inception
 from tfpix2pix.evaluation.inception import InceptionFeatures, cache_folder, resized
 

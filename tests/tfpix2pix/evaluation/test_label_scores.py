@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.data.label_classes import LabelClass, Palette
-from tfpix2pix.errors import UserError
 from tfpix2pix.evaluation import Batch
 from tfpix2pix.evaluation.fcn import FCNScore
 from tfpix2pix.evaluation.labels import LabelsOut

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import correlate1d
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.evaluation import Batch
 from tfpix2pix.evaluation.l2 import L2
 from tfpix2pix.evaluation.ms_ssim import MSSSIM, POWERS, power_factors, scales

@@ -7,7 +7,7 @@ import weakref
 import numpy as np
 import pytest
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.evaluation import L1, PSNR, Batch
 from tfpix2pix.evaluation.diversity import Diversity
 from tfpix2pix.evaluation.ranking import Strip, ranking_of

@@ -8,9 +8,9 @@ import sys
 import numpy as np
 import pytest
 
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.data import PairForm, Side
 from tfpix2pix.data.label_classes import LabelClass, Palette
-from tfpix2pix.errors import UserError
 from tfpix2pix.evaluation.registry import (
     EVALUATORS,
     Kind,

@@ -11,8 +11,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from tfpix2pix import files
-from tfpix2pix.errors import UserError
+from tfpix2pix.base import files
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.evaluation import L1, PSNR, Batch
 from tfpix2pix.evaluation.color import Color
 from tfpix2pix.evaluation.fcn import FCNScore

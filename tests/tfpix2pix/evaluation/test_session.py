@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tfpix2pix.algorithms.pix2pix import generator_of
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Config
 from tfpix2pix.data import open_store, write_image
-from tfpix2pix.errors import UserError
 from tfpix2pix.evaluation import L1, PSNR
 from tfpix2pix.evaluation.base import MeanOverImages, Number
 from tfpix2pix.evaluation.data import open_labels, open_pairs

@@ -115,7 +115,7 @@ def test_a_failing_write_leaves_the_old_picture_and_nothing_else(tmp_path, monke
     def full_disk(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tfpix2pix.files.os.replace", full_disk)
+    monkeypatch.setattr("tfpix2pix.base.files.os.replace", full_disk)
     with pytest.raises(OSError, match="No space left"):
         report.save_png(path, pictures(1, 4, 4, 3))
     assert path.read_bytes() == before

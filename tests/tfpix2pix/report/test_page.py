@@ -256,7 +256,7 @@ def test_a_failing_write_leaves_the_old_page(workdir, monkeypatch):
     def full_disk(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tfpix2pix.files.os.replace", full_disk)
+    monkeypatch.setattr("tfpix2pix.base.files.os.replace", full_disk)
     with pytest.raises(OSError, match="No space left"):
         report.write_report(workdir)
     assert path.read_bytes() == before

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.reproduction.tables import TABLES, chosen_tables, variants_of
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Config
 from tfpix2pix.data import evaluation_batches, open_store
-from tfpix2pix.errors import UserError
 from tfpix2pix.scorer.labelled import check_labelled, open_labelled, palette_of, photos_and_classes
 
 SAMPLE = {"dataset": "sample", "sample_pairs": 4, "crop_size": 32, "load_size": 64}

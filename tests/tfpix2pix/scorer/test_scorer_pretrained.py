@@ -7,7 +7,7 @@ import time
 import pytest
 import tensorflow as tf
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.models.weights import named_weights
 from tfpix2pix.scorer import pretrained
 from tfpix2pix.scorer.fcn import fcn8s

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.scorer.settings import FILE, Settings, continued
 
 DATA = {"dataset": "/pairs", "label_palette": ""}

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.data.palette import load_palette, parse_palette
-from tfpix2pix.errors import UserError
 from tfpix2pix.models.weights import named_weights
 from tfpix2pix.scorer import load_scorer
 from tfpix2pix.scorer.fcn import fcn8s, initialize

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import resolve
-from tfpix2pix.errors import UserError
 from tfpix2pix.training.cluster import Cluster, _reached, meet, read_cluster
 from tfpix2pix.training.strategies import check_strategy
 

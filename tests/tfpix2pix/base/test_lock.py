@@ -13,13 +13,13 @@ import types
 
 import pytest
 
-from tfpix2pix.errors import UserError
-from tfpix2pix.training import lock
-from tfpix2pix.training.lock import held
+from tfpix2pix.base import lock
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.lock import held
 
 HOLD = """
 import sys, time
-from tfpix2pix.training.lock import held
+from tfpix2pix.base.lock import held
 with held(sys.argv[1], "--workdir=x"):
     print("held", flush=True)
     time.sleep(600)
@@ -175,3 +175,43 @@ def test_windows_locks_a_byte_behind_the_signature(tmp_path, monkeypatch):
     with held(tmp_path, "--workdir=x"):
         assert f"process {os.getpid()} on " in refusal(tmp_path)
     assert calls == [(2, 1, 1 << 20)] * 2
+
+
+def test_alone_tells_and_does_not_wait(tmp_path):
+    path = tmp_path / "lock"
+    with lock.alone(path) as first, lock.alone(path) as second:
+        assert (first, second) == (True, False)
+    with lock.alone(path) as again:
+        assert again
+
+
+def test_locked_waits_and_says_so_once(tmp_path):
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys\nfrom tfpix2pix.base.lock import locked\n"
+            "with locked(sys.argv[1]):\n    print('held', flush=True)\n    sys.stdin.read()",
+            str(tmp_path / "deep" / "lock"),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "held\n"
+    told = []
+
+    def waiting() -> None:
+        told.append("waiting")
+        process.stdin.close()  # lets go only now, so it cannot have been had before
+
+    with lock.locked(tmp_path / "deep" / "lock", waiting):
+        assert told == ["waiting"]
+    assert process.wait() == 0
+    process.stdout.close()
+
+
+def test_without_locks_alone_and_locked_go_on(tmp_path, no_locks):
+    no_locks(errno.ENOLCK)
+    with lock.alone(tmp_path / "a") as free, lock.locked(tmp_path / "b"):
+        assert free

@@ -10,7 +10,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes, sync: bool = True) -> None:

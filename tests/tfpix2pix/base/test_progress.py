@@ -9,8 +9,8 @@ import types
 import pytest
 from rich.console import Console
 
-from tfpix2pix import progress
-from tfpix2pix.progress import ProgressLine, duration
+from tfpix2pix.base import progress
+from tfpix2pix.base.progress import ProgressLine, duration
 
 
 @pytest.fixture

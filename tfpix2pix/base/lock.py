@@ -1,4 +1,8 @@
-"""One process at a time in a folder: the second is refused, a killed one stands in nobody's way.
+"""One process at a time: the second is refused or waits, a killed one stands in nobody's way.
+
+`held` holds a folder and refuses the second process, `alone` says whether this one is the only
+one, `locked` waits. `filelock` (4.3) was tried: it leaves the lock's file behind, so that a
+folder made for nothing stays, and a file system without locks (ENOLCK) is an error to it.
 
 The kernel holds the lock (``flock``; on Windows ``msvcrt.locking``) and lets go of it when the
 process ends, however it ends; so no file that a killed run left behind has to be judged old or
@@ -12,17 +16,19 @@ import errno
 import json
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from tfpix2pix.errors import UserError
+from tfpix2pix.base.errors import UserError
 
 NAME = ".lock"
 
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 # Windows keeps others from reading what is locked, so a byte far behind the text is.
 _LOCKED_BYTE = 1 << 20
+_POLL = 0.2  # seconds
 
 
 @contextlib.contextmanager
@@ -64,6 +70,41 @@ def held(
         _remove_empty(made)
 
 
+@contextlib.contextmanager
+def alone(path: str | os.PathLike[str]) -> Iterator[bool]:
+    """Whether this process alone holds the lock of a file, which it does as long as that is open.
+
+    Args:
+      path: the lock's file; made in a folder that is there, and left behind empty.
+
+    Yields:
+      False where another process holds it. True also on a file system that knows no locks.
+    """
+    with open(path, "ab") as file:
+        yield _free(file.fileno())
+
+
+@contextlib.contextmanager
+def locked(
+    path: str | os.PathLike[str], waiting: Callable[[], None] | None = None
+) -> Iterator[None]:
+    """Holds the lock of a file, after waiting for whoever holds it.
+
+    Args:
+      path: the lock's file; made with its folder, and left behind empty.
+      waiting: called once if another process holds the lock.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "ab") as file:
+        while not _free(file.fileno()):
+            if waiting:
+                waiting()
+                waiting = None
+            time.sleep(_POLL)
+        yield
+
+
 def holds_files(folder: str | os.PathLike[str]) -> bool:
     """Whether a folder is there and holds anything but a lock."""
     folder = Path(folder)
@@ -80,24 +121,45 @@ def _locked(folder: Path, shown: str, say: Callable[[str], None]) -> int:
         except FileNotFoundError:  # the holder before us has just taken the folder away
             continue
         try:
-            _lock(handle)
+            free = _try(handle)
         except OSError as error:
-            if error.errno in _HELD:
-                owner = _owner(path)
-                os.close(handle)
-                raise UserError(
-                    f"{shown} is in use: {owner} is working there, and two would spoil each "
-                    "other's files; wait until it ends, stop it, or give another folder"
-                ) from None
+            free = True
             say(
                 f"note: this file system knows no locks ({error.strerror or error}), so nothing "
                 f"keeps a second process out of {folder}; start only one"
+            )
+        if not free:
+            owner = _owner(path)
+            os.close(handle)
+            raise UserError(
+                f"{shown} is in use: {owner} is working there, and two would spoil each "
+                "other's files; wait until it ends, stop it, or give another folder"
             )
         if _is(handle, path):
             _sign(handle)
             return handle
         os.close(handle)  # its holder removed it while we asked
     raise OSError(errno.EBUSY, "others keep making and removing its lock")
+
+
+def _free(handle: int) -> bool:
+    """Takes the lock without waiting; True also where the file system knows no locks: one process
+    alone does well without."""
+    try:
+        return _try(handle)
+    except OSError:
+        return True
+
+
+def _try(handle: int) -> bool:
+    """Takes the lock without waiting; False if another holds it, OSError if there are no locks."""
+    try:
+        _lock(handle)
+    except OSError as error:
+        if error.errno in _HELD:
+            return False
+        raise
+    return True
 
 
 def _lock(handle: int) -> None:

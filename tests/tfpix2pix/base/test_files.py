@@ -9,7 +9,7 @@ import stat
 
 import pytest
 
-from tfpix2pix import files
+from tfpix2pix.base import files
 
 
 def names(folder) -> list[str]:
