@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from tfpix2pix.algorithms.registry import config_fields
 from tfpix2pix.base.files import check_writable
 from tfpix2pix.cli.flags import Parser, add_field, fail, number
 from tfpix2pix.cli.train import given_data_config, short_name
@@ -82,7 +83,7 @@ _FLAGS: dict[str, tuple[type, str]] = {
 
 def add_flags(parser: Parser) -> None:
     group = parser.add_argument_group("What to learn from")
-    fields = {field.name: field for field in dataclasses.fields(Config)}
+    fields = config_fields()
     for name in _DATA:
         add_field(group, fields[name], _TEXTS.get(name))
     group = parser.add_argument_group("What to train")
@@ -152,7 +153,7 @@ def _train(config: Config, settings: Settings, output: Path) -> int:
 
     import_tensorflow()
     from tfpix2pix.scorer.training import train_scorer
-    from tfpix2pix.training.loop import TrainingDiverged
+    from tfpix2pix.training.run import TrainingDiverged
     from tfpix2pix.training.stop import StopRequest
 
     with StopRequest() as stop:
