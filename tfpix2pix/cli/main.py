@@ -36,7 +36,11 @@ COMMANDS = {
 
 def _manual() -> str:
     commands = "\n".join(f"  {name:<14}{text}" for name, (_, text) in COMMANDS.items())
-    named = "\n".join(f"  {name:<16}{preset.about}" for name, preset in presets().items())
+    named = "\n".join(
+        f"  {name:<16}{preset.about}"
+        + (f"\n{'':<18}expect: {preset.expects}" * bool(preset.expects))
+        for name, preset in presets().items()
+    )
     return f"""\
 tfpix2pix {__version__}: paired image-to-image translation (pix2pix, arXiv 1611.07004)
 

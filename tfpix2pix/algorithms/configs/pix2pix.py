@@ -28,11 +28,17 @@ PRESETS: dict[str, Preset] = {
             "checkpoint_every": 500,
             "log_every": 25,
         },
+        "on the sample set 4:17 on two cores: val L1 0.318, PSNR 13.89 dB, SSIM 0.363",
     ),
-    "paper": Preset("256 px, full-size networks, batch 1, 200 epochs", {}),
+    "paper": Preset(
+        "256 px, full-size networks, batch 1, 200 epochs",
+        {},
+        "0.47 s a step on two cores, so for a GPU; not trained to its end here",
+    ),
     "facades": Preset(
         "labels to facades, as the paper: 200 epochs, batch 1",
         {"dataset": "facades", "direction": "BtoA"},
+        "80,000 steps; at 0.47 s each on two cores 10 hours; not trained here",
     ),
     "facades_cpu": Preset(
         "labels to facades at 128 px, within an hour on two CPU cores",
@@ -49,6 +55,7 @@ PRESETS: dict[str, Preset] = {
             "checkpoint_every": 1000,
             "log_every": 50,
         },
+        "54 minutes on two cores: val L1 0.338, PSNR 13.25 dB, SSIM 0.282",
     ),
     "maps": Preset(
         "aerial photo to map (BtoA: map to photo): 200 epochs, batch 1", {"dataset": "maps"}
