@@ -10,8 +10,8 @@ LARGEST = 4096  # pixels, the longest side of images that are trained on
 
 
 @dataclass(frozen=True)
-class DataConfig:
-    """The data set of a run, and what is done to its images before networks see them.
+class PairsConfig:
+    """Which pairs there are, where they lie, and which of their images shows labels.
 
     Raises:
       UserError: a value out of range; names the flag.
@@ -30,21 +30,6 @@ class DataConfig:
         "first",
         choices=("AtoB", "BtoA"),
     )
-    seed: int = option(
-        0,
-        "every random draw (weights, order, jitter, noise) is a function of this and the step",
-        "first",
-        minimum=0,
-        maximum=2**31 - 1,
-    )
-    load_size: int = option(
-        286,
-        "side to which both images are resized before the random crop, pixels",
-        "data",
-        minimum=32,
-        maximum=LARGEST,
-    )
-    flip: bool = option(True, "mirror half of the pairs left to right", "data")
     layout: str = option(
         "auto",
         "how the folder keeps the pairs: side_by_side, two_folders (A/ and B/, trainA/ and "
@@ -74,6 +59,72 @@ class DataConfig:
         "data",
     )
     target_key: str = option("", "the target's column ('target') or feature ('real_image')", "data")
+    label_palette: str = option(
+        "",
+        "one of the two images shows labels in these colours (facades, camvid, cityscapes or a "
+        "JSON file); it is snapped to them, and index PNGs are read as they are",
+        "data",
+    )
+    label_side: str = option(
+        "",
+        "which image shows the labels; empty: found by the palette",
+        "data",
+        choices=("", "input", "target"),
+        settles=True,
+    )
+    sample_pairs: int = option(
+        400,
+        "training pairs of the embedded sample set; val and test get a quarter each",
+        "data",
+        minimum=4,
+        maximum=1_000_000,
+    )
+    allow_mixed_sizes: bool = option(
+        False, "accept images of differing size (each is resized to --load_size)", "data"
+    )
+    cache: str = option(
+        "auto",
+        "where decoded pairs are kept: memory, file (in --data_dir), none (decoded whenever they "
+        "are needed), or the first of these that fits",
+        "data",
+        choices=("auto", "memory", "file", "none"),
+        may_change=True,
+    )
+    data_dir: str = option(
+        "",
+        "folder of downloads and of decoded pairs; empty: $TFPIX2PIX_DATA_DIR, or "
+        "~/.cache/tfpix2pix",
+        "data",
+        may_change=True,
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@dataclass(frozen=True)
+class DataConfig(PairsConfig):
+    """The data set of a run, and how its networks see the images.
+
+    Raises:
+      UserError: a value out of range; names the flag.
+    """
+
+    seed: int = option(
+        0,
+        "every random draw (weights, order, jitter, noise) is a function of this and the step",
+        "first",
+        minimum=0,
+        maximum=2**31 - 1,
+    )
+    load_size: int = option(
+        286,
+        "side to which both images are resized before the random crop, pixels",
+        "data",
+        minimum=32,
+        maximum=LARGEST,
+    )
+    flip: bool = option(True, "mirror half of the pairs left to right", "data")
     input_channels: int = option(
         0,
         "channels of the input: 1 grey, 3 colour, 2 and 4 with alpha, 0 as the images are",
@@ -114,19 +165,6 @@ class DataConfig:
     target_range: str = option(
         "", "LOW:HIGH of the target, as --input_range; results have it again", "data", settles=True
     )
-    label_palette: str = option(
-        "",
-        "one of the two images shows labels in these colours (facades, camvid, cityscapes or a "
-        "JSON file); it is snapped to them, and index PNGs are read as they are",
-        "data",
-    )
-    label_side: str = option(
-        "",
-        "which image shows the labels; empty: found by the palette",
-        "data",
-        choices=("", "input", "target"),
-        settles=True,
-    )
     input_encoding: str = option(
         "color",
         "what the networks see of input labels: their colours, or one channel for each class",
@@ -140,34 +178,6 @@ class DataConfig:
         "data",
         choices=("rgb", "lab"),
     )
-    cache: str = option(
-        "auto",
-        "where decoded pairs are kept: memory, file (in --data_dir), none (decoded whenever they "
-        "are needed), or the first of these that fits",
-        "data",
-        choices=("auto", "memory", "file", "none"),
-        may_change=True,
-    )
-    data_dir: str = option(
-        "",
-        "folder of downloads and of decoded pairs; empty: $TFPIX2PIX_DATA_DIR, or "
-        "~/.cache/tfpix2pix",
-        "data",
-        may_change=True,
-    )
-    sample_pairs: int = option(
-        400,
-        "training pairs of the embedded sample set; val and test get a quarter each",
-        "data",
-        minimum=4,
-        maximum=1_000_000,
-    )
-    allow_mixed_sizes: bool = option(
-        False, "accept images of differing size (each is resized to --load_size)", "data"
-    )
-
-    def __post_init__(self) -> None:
-        check_options(self)
 
     @property
     def x_channels(self) -> int:

@@ -28,6 +28,7 @@ def option(
     maximum: float | None = None,
     may_change: bool = False,
     settles: bool = False,
+    shown: str = "",
 ) -> Any:
     """A dataclass field: its default, its manual text (with the unit), and what it may hold.
 
@@ -41,6 +42,7 @@ def option(
         depends, but for rounding, on when it changes.
       settles: the default leaves the matter open; it is settled when the data are looked at, and
         the run's config holds the result.
+      shown: what the manual says of the default; empty for its value.
     """
     return dataclasses.field(
         default=default,
@@ -52,6 +54,7 @@ def option(
             "maximum": maximum,
             "may_change": may_change,
             "settles": settles,
+            "shown": shown,
         },
     )
 
@@ -59,6 +62,16 @@ def option(
 def kind_of(field: dataclasses.Field[Any]) -> type:
     """int, float, str or bool: the type that an option is annotated with."""
     return _KINDS[str(field.type)]
+
+
+def default_text(field: dataclasses.Field[Any]) -> str:
+    """What the manual says of an option's default: ``[286]``; empty where that is empty text."""
+    if field.metadata["shown"]:
+        return f"[{field.metadata['shown']}]"
+    value = field.default
+    if value == "":
+        return ""
+    return f"[{str(value).lower() if isinstance(value, bool) else value}]"
 
 
 def check_options(values: Any, error: type[UserError] = UserError) -> None:

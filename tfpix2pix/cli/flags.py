@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from absl.flags import argparse_flags
 
 from tfpix2pix.algorithms import registry
-from tfpix2pix.base.options import KIND_NAMES, kind_of, nearest
+from tfpix2pix.base.options import KIND_NAMES, default_text, kind_of, nearest
 from tfpix2pix.config import GROUPS
 
 _TRUE, _FALSE = ("true", "t", "1", "yes", "y"), ("false", "f", "0", "no", "n")
@@ -140,9 +140,10 @@ def add_field(group: Any, field: dataclasses.Field[Any], text: str | None = None
     if kind is bool:
         add_boolean(group, field.name, text, default=argparse.SUPPRESS)
         return
-    choices = {"preset": tuple(registry.presets()), "algorithm": registry.TRAINABLE}.get(
-        field.name, field.metadata["choices"]
-    )
+    choices = field.metadata["choices"]
+    if registry.config_fields().get(field.name) is field:
+        named = {"preset": tuple(registry.presets()), "algorithm": registry.TRAINABLE}
+        choices = named.get(field.name, choices)
     named = [str(choice) for choice in choices if choice != ""]
     metavar = "|".join(named) if named else kind.__name__.upper()
     group.add_argument(
@@ -156,7 +157,9 @@ def add_field(group: Any, field: dataclasses.Field[Any], text: str | None = None
 
 
 def _default_text(field: dataclasses.Field[Any]) -> str:
-    """``[286]``, or ``[quick 143, paper 286]`` where the default preset differs."""
+    """``[286]``, or ``[quick 143, paper 286]`` where a run's default preset differs."""
+    if registry.config_fields().get(field.name) is not field:
+        return default_text(field)
     default = registry.config_class(registry.DEFAULT)
     if field.name == "preset":
         return f"[{default.DEFAULT_PRESET}]"
@@ -167,7 +170,7 @@ def _default_text(field: dataclasses.Field[Any]) -> str:
     preset = default.PRESETS[default.DEFAULT_PRESET].values
     if field.name in preset:
         return f"[{default.DEFAULT_PRESET} {show(preset[field.name])}, paper {show(field.default)}]"
-    return f"[{show(field.default)}]" if field.default != "" else ""
+    return default_text(field)
 
 
 def given_config(args: argparse.Namespace) -> dict[str, Any]:

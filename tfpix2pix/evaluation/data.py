@@ -25,13 +25,7 @@ FIELDS = tuple(f.name for f in dataclasses.fields(DataConfig) if f.name not in _
 _OF_ONE_SET = ("dataset", "input_dir", "target_dir", "layout", "input_key", "target_key")
 # What is settled when the labels are plain colours, and is not known of them as classes.
 _SETTLED = (
-    "label_side",
-    "input_channels",
-    "target_channels",
-    "input_dtype",
-    "target_dtype",
-    "input_range",
-    "target_range",
+    *(field.name for field in dataclasses.fields(DataConfig) if field.metadata["settles"]),
     "input_encoding",
     "color_space",
 )
