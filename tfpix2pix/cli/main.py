@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import os
 import sys
+import textwrap
 from types import ModuleType
 from typing import Any
 
@@ -15,7 +16,7 @@ from tfpix2pix.algorithms.registry import presets
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.version import __version__
 from tfpix2pix.cli.flags import Parser, fail
-from tfpix2pix.config import nearest
+from tfpix2pix.config import Preset, nearest
 
 # Name -> (module, one line of help). The modules import TensorFlow only when they run.
 COMMANDS = {
@@ -34,13 +35,19 @@ COMMANDS = {
 }
 
 
+def _preset(name: str, preset: Preset) -> str:
+    """A preset's lines of the manual."""
+    lines = [f"  {name:<16}{preset.about}"]
+    if preset.expects:
+        lines += textwrap.wrap(
+            f"expect: {preset.expects}", 90, initial_indent=" " * 18, subsequent_indent=" " * 18
+        )
+    return "\n".join(lines)
+
+
 def _manual() -> str:
     commands = "\n".join(f"  {name:<14}{text}" for name, (_, text) in COMMANDS.items())
-    named = "\n".join(
-        f"  {name:<16}{preset.about}"
-        + (f"\n{'':<18}expect: {preset.expects}" * bool(preset.expects))
-        for name, preset in presets().items()
-    )
+    named = "\n".join(_preset(name, preset) for name, preset in presets().items())
     return f"""\
 tfpix2pix {__version__}: paired image-to-image translation (pix2pix, arXiv 1611.07004)
 

@@ -1,0 +1,99 @@
+"""The algorithms that conformance takes through everything, and a set of pairs for each."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfpix2pix.algorithms import registry
+from tfpix2pix.algorithms.base import Algorithm
+from tfpix2pix.config import Config, config_of
+from tfpix2pix.data import PairSource, open_dataset
+
+TOY = "toy_algorithm"  # a module of its own name, as a user's would be
+
+
+def _register_toy() -> None:
+    spec = importlib.util.spec_from_file_location(TOY, Path(__file__).with_name("toy.py"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[TOY] = module
+    spec.loader.exec_module(module)
+    registry.register("toy", f"{TOY}:Toy", f"{TOY}:ToyConfig")
+
+
+_register_toy()
+
+# What makes an algorithm small; one that is not here has to be small by itself.
+SMALL: dict[str, dict[str, Any]] = {
+    "pix2pix": {"ngf": 4, "ndf": 4, "receptive_field": 16},
+    "scorer": {"width": 2, "label_palette": "facades"},
+    "toy": {},
+}
+COMMON = {
+    "dataset": "sample",
+    "crop_size": 32,
+    "load_size": 36,
+    "sample_pairs": 8,
+    "batch_size": 2,
+    "steps": 4,
+    "log_every": 2,
+    "val_every": 2,
+    "sample_every": 2,
+    "sample_images": 2,
+    "checkpoint_every": 2,
+    "seed": 5,
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """An algorithm under test.
+
+    Attributes:
+      name: of the algorithm.
+      config: a small one.
+      source: pairs for it.
+    """
+
+    name: str
+    config: Config
+    source: PairSource
+
+    def build(self, strategy: Any = None, **changes: Any) -> Algorithm:
+        kind = registry.algorithm_class(self.name)
+        config = self.config.replace(**changes)
+        return kind(config, strategy, form=self.source.form, total_steps=config.steps)
+
+
+def case_of(name: str, **changes: Any) -> Case:
+    """The case of an algorithm by its name."""
+    values = {**COMMON, **SMALL.get(name, {}), **changes, "algorithm": name}
+    config = config_of(values)
+    return Case(name, config, open_dataset(config, sample_size=config.load_size))
+
+
+@pytest.fixture(params=list(registry.ALGORITHMS))
+def case(request) -> Case:
+    """Every registered algorithm, one after the other."""
+    return case_of(request.param)
+
+
+@pytest.fixture
+def odd_picture(tmp_path) -> Callable[[int], Path]:
+    """A picture of a size that no network has: `odd_picture(channels)`."""
+
+    def write(channels: int = 3) -> Path:
+        pixels = np.random.default_rng(0).integers(0, 256, (37, 51, channels), np.uint8)
+        path = tmp_path / "odd.png"
+        Image.fromarray(pixels if channels > 1 else pixels[..., 0]).save(path)
+        return path
+
+    return write

@@ -1,0 +1,244 @@
+"""Every registered algorithm through everything that the house promises of it."""
+
+from __future__ import annotations
+
+import html
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfpix2pix
+from tfpix2pix.algorithms import registry
+from tfpix2pix.data import open_store, training_batches
+from tfpix2pix.models.weights import named_weights
+from tfpix2pix.training.checkpoints import Checkpoints
+from tfpix2pix.training.run import train
+from tfpix2pix.training.stop import StopRequest
+
+
+def quiet(text: str) -> None:
+    pass
+
+
+def flat(state: dict, prefix: str = "") -> dict[str, np.ndarray]:
+    """Every variable of a state by its path."""
+    found = {}
+    for name, value in state.items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{prefix}{name}/")
+        else:
+            found[prefix + name] = value.numpy()
+    return found
+
+
+def first_batches(case, count: int = 1):
+    store = open_store(case.source, "train", size=case.config.load_size)
+    batches = training_batches(
+        store,
+        crop_size=case.config.crop_size,
+        flip=True,
+        batch_size=case.config.batch_size,
+        seed=case.config.seed,
+        start_step=0,
+        stop_step=count,
+    )
+    return store, list(batches)
+
+
+class AfterSteps(StopRequest):
+    """A SIGTERM that comes when so many steps are done."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self._asked = 0
+        self._steps = steps
+        self._at: signal.Signals | None = None
+
+    @property
+    def signal(self) -> signal.Signals | None:
+        if self._at is None and self._asked >= self._steps:
+            self._at = signal.SIGTERM
+        self._asked += 1
+        return self._at
+
+    @signal.setter
+    def signal(self, value) -> None:
+        self._at = value
+
+
+# === A step ===
+
+
+def test_the_declaration_is_whole(case):
+    algorithm = case.build()
+    groups = [group for update in algorithm.order() for group in update]
+    assert sorted(groups) == sorted(algorithm.groups())  # each moves once a step
+    trained = [name for names in algorithm.groups().values() for name in names]
+    assert sorted(trained) == sorted(algorithm.networks)
+    for generator in type(algorithm).generators(case.config).values():
+        assert generator.name in algorithm.networks
+        assert (generator.noise is None) == (len(algorithm.networks[generator.name].inputs) == 1)
+    assert case.config.best_metric in [measure.name for measure in case.config.MEASURES]
+
+
+def test_a_step_moves_every_network_and_reports_what_is_drawn(case):
+    algorithm = case.build()
+    store, (batch,) = first_batches(case)
+    algorithm.prepare(store)
+    before = flat(algorithm.state())
+    means = algorithm.train_step(*batch)
+    assert all(np.isfinite(float(value)) for value in means.values())
+    after = flat(algorithm.state())
+    assert after["step"] == 1
+    for name, network in algorithm.networks.items():
+        keys = named_weights(network, trainable_only=True)
+        moved = [k for k in after if any(k.endswith(f"/{key}") for key in keys)]
+        assert any(not np.array_equal(before[key], after[key]) for key in moved), name
+    judged = {name for names in algorithm.judgements.values() for name in names}
+    shown = {name for name, _, _ in algorithm.shown}
+    assert judged | shown <= set(means)
+    drawn = {line[3] for chart in case.config.CHARTS for line in chart.lines if line[1] == "train"}
+    assert drawn <= set(means)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_keeps_float32_weights(case, precision):
+    algorithm = case.build(mixed_precision=precision)
+    store, (batch,) = first_batches(case)
+    algorithm.prepare(store)
+    means = algorithm.train_step(*batch)
+    assert all(np.isfinite(float(value)) for value in means.values())
+    for network in algorithm.networks.values():
+        assert all(w.dtype == tf.float32 for w in named_weights(network).values())
+    plain, exact = case.build(), algorithm.exact()
+    assert set(exact) == set(plain.networks)
+    for name, network in exact.items():
+        for key, weight in named_weights(network).items():
+            trained = named_weights(algorithm.networks[name])[key]
+            np.testing.assert_array_equal(weight.numpy(), trained.numpy())
+
+
+TWO_DEVICES = """
+import sys
+sys.path.insert(0, sys.argv[2])
+import numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from conftest import case_of
+from test_conformance import first_batches, flat
+case = case_of(sys.argv[1])
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+found = []
+for chosen in (None, strategy):
+    store, batches = first_batches(case, 2)
+    algorithm = case.build(chosen)
+    algorithm.prepare(store)
+    for batch in batches:
+        if chosen is not None:
+            parts = [[tensor[i : i + 1] for tensor in batch] for i in (0, 1)]
+            batch = strategy.experimental_distribute_values_from_function(
+                lambda c: tuple(parts[c.replica_id_in_sync_group]))
+        means = algorithm.train_step(*batch)
+    found.append(({k: float(v) for k, v in means.items()}, flat(algorithm.state())))
+(one, state), (two, states) = found
+for name in one:
+    assert abs(one[name] - two[name]) < 1e-4 * max(1, abs(one[name])), (name, one, two)
+worst = 0.0
+for name in state:
+    if "/v/" in name or name == "step":
+        continue
+    scale = max(1e-6, np.abs(state[name]).max())
+    # Where a gradient is rounding, Adam's first steps are of its sign: one in a thousand may be.
+    off = np.abs(state[name] - states[name]) > 2e-3 * scale
+    assert off.mean() <= 2e-3, (name, off.mean())
+print("equal")
+"""
+
+
+def test_two_replicas_equal_one(case):
+    if case.name == "scorer":
+        pytest.skip("from scratch it normalises by the batch, which two replicas would split")
+    here = str(Path(__file__).parent)
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_DEVICES, case.name, here], capture_output=True, text=True
+    )
+    assert done.stdout.strip().endswith("equal"), done.stderr[-2000:]
+
+
+# === A run ===
+
+
+def test_killed_and_resumed_it_ends_with_the_same_bits(case, tmp_path):
+    whole = train(case.config, tmp_path / "whole", case.source, say=quiet)
+    assert (whole.steps_done, whole.exit_code) == (4, 0)
+    parts = tmp_path / "parts"
+    stopped = train(case.config, parts, case.source, stop=AfterSteps(3), say=quiet)
+    assert (stopped.steps_done, stopped.stopped_by) == (3, "SIGTERM")
+    again = train(case.config, parts, case.source, say=quiet)
+    assert (again.steps_done, again.trained_now) == (4, 1)
+    states = []
+    for folder in (tmp_path / "whole", parts):
+        algorithm = case.build()
+        Checkpoints(folder).restore(algorithm.state(), 4)
+        states.append(flat(algorithm.state()))
+    assert set(states[0]) == set(states[1])
+    for name, value in states[0].items():
+        np.testing.assert_array_equal(value, states[1][name], err_msg=name)
+    assert whole.best == again.best
+
+
+def test_the_report_draws_what_the_algorithm_declares(case, tmp_path):
+    outcome = train(case.config, tmp_path, case.source, say=quiet)
+    page = outcome.report.read_text(encoding="utf-8")
+    for chart in case.config.CHARTS:
+        assert html.escape(chart.heading, quote=True).replace("&#x27;", "&#39;") in page
+    for measure in case.config.MEASURES:
+        assert measure.title in page
+    run = json.loads((tmp_path / "run.json").read_text())
+    assert run["parameters"]
+    records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    val = [record for record in records if record["kind"] == "val"]
+    assert [record["step"] for record in val] == [2, 4]
+    assert {measure.name for measure in case.config.MEASURES} <= set(val[0])
+
+
+def test_a_run_of_a_kind_that_is_not_known_has_a_report(tmp_path, monkeypatch):
+    from conftest import case_of
+
+    case = case_of("toy")
+    train(case.config, tmp_path, case.source, say=quiet)
+    monkeypatch.delitem(registry.ALGORITHMS, "toy")
+    page = tfpix2pix.report.write_report(tmp_path).read_text(encoding="utf-8")
+    assert "There and back" in page  # its own words, from run.json
+    (tmp_path / "run.json").unlink()
+    page = tfpix2pix.report.write_report(tmp_path).read_text(encoding="utf-8")
+    assert "Training: losses" in page  # what the curves hold, without words
+
+
+# === Using it ===
+
+
+@pytest.fixture
+def makes_pictures(case):
+    if not registry.algorithm_class(case.name).generators(case.config):
+        pytest.skip(f"{case.name} makes no pictures")
+    return case
+
+
+def test_it_translates_pictures_of_any_size(makes_pictures, tmp_path):
+    case = makes_pictures
+    train(case.config, tmp_path, case.source, say=quiet)
+    model = tfpix2pix.load(tmp_path)
+    picture = np.random.default_rng(0).integers(0, 256, (37, 51, 3), np.uint8)
+    found = model.translate(picture, seed=3)
+    assert (found.shape, found.dtype) == (picture.shape, np.uint8)
+    np.testing.assert_array_equal(found, model.translate(picture, seed=3))
+    generator = registry.default_generator(case.config)
+    same = np.array_equal(found, model.translate(picture, seed=4))
+    assert same == (generator.noise is None)
