@@ -27,6 +27,7 @@ from tfpix2pix.algorithms.pix2pix import draw_noise
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import clear_temporary, write_bytes, write_json, write_text
 from tfpix2pix.base.progress import ProgressLine, say
+from tfpix2pix.base.version import __version__
 from tfpix2pix.config import Config
 from tfpix2pix.data import (
     PairForm,
@@ -640,10 +641,8 @@ def _make_workdir(workdir: Path, config: Config, form: PairForm) -> None:
 
 
 def _versions() -> dict[str, str]:
-    import tfpix2pix
-
     return {
-        "tfpix2pix": tfpix2pix.__version__,
+        "tfpix2pix": __version__,
         "tensorflow": tf.__version__,
         "keras": tf.keras.__version__ if hasattr(tf.keras, "__version__") else "2",
         "python": platform.python_version(),
