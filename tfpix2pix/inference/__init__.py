@@ -1,5 +1,23 @@
 """Using what a run learned: `load` opens a run, a `Translator` makes pictures with it."""
 
-from tfpix2pix.inference.translator import KerasNetwork, Network, Translator, load, pad, resized
+from tfpix2pix.inference.translator import (
+    KerasNetwork,
+    Model,
+    Network,
+    Translator,
+    load,
+    load_quietly,
+    pad,
+    resized,
+)
 
-__all__ = ["KerasNetwork", "Network", "Translator", "load", "pad", "resized"]
+__all__ = [
+    "KerasNetwork",
+    "Model",
+    "Network",
+    "Translator",
+    "load",
+    "load_quietly",
+    "pad",
+    "resized",
+]
