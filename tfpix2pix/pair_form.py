@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from tfpix2pix.config import Config
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairForm, PairSource, Palette
+    from tfpix2pix.data.inspection import Inspection
 
 PALETTE_FILE = "palette.json"
 
@@ -39,6 +41,16 @@ def open_source(config: Config, workdir: str | os.PathLike[str] | None = None) -
         return open_dataset(config, sample_size=size, stages=stages)
 
 
+def short_name(config: Config) -> str:
+    """What the data set is called, fit for a folder's name."""
+    if config.input_dir:
+        return f"{Path(config.input_dir).name}-to-{Path(config.target_dir).name}"
+    if config.dataset.startswith("tfds:"):
+        return re.sub(r"[^\w.-]+", "-", config.dataset[len("tfds:") :])
+    path = Path(config.dataset)
+    return (path.stem if path.is_file() else path.name) or "data"
+
+
 def check_source(source: PairSource) -> None:
     """Looks at every pair once, with its progress on the terminal; see `PairSource.check`."""
     from tfpix2pix.base.progress import ProgressLine
@@ -47,6 +59,56 @@ def check_source(source: PairSource) -> None:
     total = sum(source.count(split) for split in SPLITS)
     with ProgressLine("checking", total, "pair") as line:
         source.check(lambda done, _: line.show(done))
+
+
+def inspect_data(config: Config, source: PairSource, duplicates: bool = True) -> Inspection:
+    """All that can be told of a data set, and whether a run of this config would accept it, with
+    the progress on the terminal; see `tfpix2pix.data.inspection.inspect_source`."""
+    from tfpix2pix.base.progress import ProgressLine
+    from tfpix2pix.data import SPLITS
+    from tfpix2pix.data.cache_choice import cache_dir
+    from tfpix2pix.data.inspection import inspect_source
+
+    total = sum(source.count(split) for split in SPLITS)
+    with ProgressLine("looking", total, "pair") as line:
+        seen = inspect_source(
+            source,
+            progress=lambda done, _: line.show(done),
+            duplicates=duplicates,
+            load_size=config.load_size,
+            cache=config.cache,
+            cache_dir=cache_dir(config.data_dir),
+        )
+    if not seen.refusal:
+        try:
+            settled(config, source.form)
+        except UserError as error:  # a form that no run can have
+            seen.refusal = str(error)
+    return seen
+
+
+def check_outside(output: Path, config: Config, source: PairSource) -> None:
+    """Raises UserError where a folder to write to lies in one of the data set's."""
+    real = output.resolve()
+    for own in _folders_of(config, source):
+        if real == own or own in real.parents:
+            raise UserError(
+                f"--output={output} lies in the data set's own folder ({own}), where nothing is "
+                "written; give another --output"
+            )
+
+
+def _folders_of(config: Config, source: PairSource) -> list[Path]:
+    """Where the data lie: the folders that were named, and those of all files."""
+    from tfpix2pix.data.file_source import FileSource
+
+    if not isinstance(source, FileSource):
+        return []
+    named = [config.input_dir, config.target_dir] if config.input_dir else [config.dataset]
+    folders = {Path(os.path.expanduser(name)) for name in named}
+    pairs = [pair for some in source.listing.splits.values() for pair in some]
+    folders |= {path.parent for pair in pairs for path in pair.paths()}
+    return sorted({folder.resolve() for folder in folders if folder.is_dir()})
 
 
 def settled(config: Config, form: PairForm) -> Config:

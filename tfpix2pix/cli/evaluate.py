@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.algorithms.registry import config_fields
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.cli.evaluated import LARGEST, SMALLEST, SPLITS, Modelled, Predicted
-from tfpix2pix.cli.flags import Parser, add_boolean, add_field, number
+from tfpix2pix.cli.flags import Parser, add_boolean, add_field, given_data_config, number
+from tfpix2pix.cli.models import model_of
 from tfpix2pix.evaluation.data import FIELDS
 
 if TYPE_CHECKING:
-    from tfpix2pix.evaluation.base import Evaluator
     from tfpix2pix.evaluation.results import Evaluation
+    from tfpix2pix.evaluation.subjects import Settings
 
 USAGE = "tfpix2pix evaluate --workdir=RUN|--model=EXPORT|--predictions=FOLDER [--split=val]"
 DESCRIPTION = """\
@@ -64,7 +64,7 @@ def add_flags(parser: Parser) -> None:
     )
     group = parser.add_argument_group("On what")
     group.add_argument(
-        "--split", default="val", metavar="|".join(SPLITS), help="which pairs of the data set [val]"
+        "--split", default="val", metavar="train|val|test", help="which pairs of the data set [val]"
     )
     group.add_argument(
         "--size",
@@ -126,18 +126,33 @@ def _help(field: dataclasses.Field[Any]) -> str:
 
 
 def main(args: argparse.Namespace) -> int:
-    from tfpix2pix.evaluation.registry import parse_metrics
+    from tfpix2pix.evaluation.registry import choose_evaluators, parse_metrics
     from tfpix2pix.evaluation.results import check_output
+    from tfpix2pix.evaluation.subjects import Modelled, Predicted
 
-    _check(args)
-    wanted = parse_metrics(args.metrics) if args.metrics else None
+    settings = _settings(args)
+    if args.metrics:
+        parse_metrics(args.metrics)  # a wrong one is refused before data are looked at
     output = _output(args)
     check_output(output)
-    subject = Predicted(args) if args.predictions else Modelled(args)
-    evaluators = _evaluators(args, wanted, subject)
+    given = {name: value for name, value in given_data_config(args).items() if name in FIELDS}
+    subject: Modelled | Predicted
+    if args.predictions:
+        subject = Predicted(args.predictions, given, settings)
+    else:
+        subject = Modelled(model_of(args), given, settings)
+    scorer = None
+    if args.scorer:
+        from tfpix2pix.scorer import load_scorer
+
+        scorer = load_scorer(args.scorer)
+    evaluators = choose_evaluators(
+        subject.kind(scorer), subject.size, args.metrics, args.scorer or "", args.rank_by
+    )
 
     from tfpix2pix.base.progress import ProgressLine, say
     from tfpix2pix.base.quiet import import_tensorflow
+    from tfpix2pix.report.evaluation_page import write_evaluation_page
 
     import_tensorflow()
     say(f"data: {subject.source.describe()}")
@@ -145,14 +160,18 @@ def main(args: argparse.Namespace) -> int:
     total = min(args.limit or total, total)
     with ProgressLine("evaluating", total, "image") as line:
         evaluation = subject.evaluate(evaluators, lambda done, _: line.show(done), say)
+    page = write_evaluation_page(output, evaluation)
     evaluation.save(output)
     _print(evaluation)
     say(f"wrote {output / 'metrics.json'}")
-    say(f"page: {output / 'evaluation.html'}")
+    say(f"page: {page}")
     return 0
 
 
-def _check(args: argparse.Namespace) -> None:
+def _settings(args: argparse.Namespace) -> Settings:
+    """How to evaluate, from flags that go together."""
+    from tfpix2pix.evaluation.subjects import Settings
+
     given = [name for name in _SOURCES if getattr(args, name)]
     if not given:
         raise UserError(
@@ -161,17 +180,15 @@ def _check(args: argparse.Namespace) -> None:
     if len(given) > 1:
         flags = " and ".join(f"--{name}" for name in given)
         raise UserError(f"{flags} were given; give the one that is meant")
-    if args.split not in SPLITS:
-        raise UserError(f"--split={args.split}: expected {', '.join(SPLITS)}")
-    if args.size and not SMALLEST <= args.size <= LARGEST:
-        raise UserError(f"--size={args.size}: expected {SMALLEST} to {LARGEST} pixels")
-    if args.limit < 0:
-        raise UserError(f"--limit={args.limit}: expected a number of pairs, or 0 for all")
-    if args.samples < 1:
-        raise UserError(f"--samples={args.samples}: expected 1 or more")
-    last = (args.seed or 0) + args.samples - 1
-    if not -(2**63) <= (args.seed or 0) <= last < 2**63:
-        raise UserError(f"--seed={args.seed} does not fit in 64 bits; give a smaller number")
+    settings = Settings(
+        args.split,
+        args.size,
+        args.limit,
+        args.samples,
+        args.seed or 0,
+        args.deterministic,
+        args.rank_by,
+    )
     if args.checkpoint != "latest" and not args.workdir:
         raise UserError(
             f"--checkpoint={args.checkpoint} is for --workdir; an export or a folder has no "
@@ -184,6 +201,7 @@ def _check(args: argparse.Namespace) -> None:
             raise UserError(
                 f"--{name} says how pictures are made, and --predictions are made already; drop it"
             )
+    return settings
 
 
 def _output(args: argparse.Namespace) -> Path:
@@ -197,69 +215,11 @@ def _output(args: argparse.Namespace) -> Path:
     return Path("evaluation", f"{plain}-{args.split}")
 
 
-# === Measures ===
-
-
-def _evaluators(
-    args: argparse.Namespace, wanted: list[str] | None, subject: Modelled | Predicted
-) -> list[Evaluator]:
-    """What is measured, checked against the data before anything is computed.
-
-    Raises:
-      UserError: a metric, the scorer or --rank_by does not fit.
-    """
-    from tfpix2pix.evaluation.ranking import ranking_of
-    from tfpix2pix.evaluation.registry import (
-        ON_REQUEST,
-        Kind,
-        default_metrics,
-        make_evaluators,
-        why_not,
-    )
-
-    scorer = None
-    if args.scorer:
-        from tfpix2pix.scorer import load_scorer
-
-        scorer = load_scorer(args.scorer)
-    kind = Kind.of(subject.form, subject.samples, scorer)
-    if subject.labels is not None:
-        form = subject.labels.form
-        palette = form.x.palette or form.y.palette
-        kind = dataclasses.replace(kind, palette=palette, labels_out=form.label_side == "target")
-    names = wanted or default_metrics(kind)
-    if scorer is not None:
-        if "fcn" not in names:
-            raise UserError(
-                why_not("fcn", kind)
-                or f"--scorer is for fcn, and --metrics={args.metrics} leaves that out; drop one "
-                "of the two"
-            )
-        if not why_not("fcn", kind):
-            try:
-                scorer.check(kind.palette, subject.size)
-            except UserError as error:
-                raise UserError(f"--scorer={args.scorer}: {error}") from None
-    for reason in filter(None, (why_not(name, kind) for name in names)):
-        raise UserError(reason)
-    if not set(ON_REQUEST).isdisjoint(names):  # their network is loaded at once
-        from tfpix2pix.base.quiet import import_tensorflow
-
-        import_tensorflow()
-    evaluators = make_evaluators(names, kind)
-    ranking_of(evaluators, args.rank_by)
-    return evaluators
-
-
 def _print(evaluation: Evaluation) -> None:
     from tfpix2pix.cli.tables import print_table
-    from tfpix2pix.report.evaluation_page import BETTER, error_text, scorer_text, shown
+    from tfpix2pix.report.evaluation_page import score_rows, scorer_text
 
-    rows = [
-        (n.title, shown(value, n), error_text(error, n), BETTER[n.better])
-        for n, value, error in evaluation.rows()
-    ]
-    print_table(("", "value", "± SE", ""), rows)
+    print_table(("", "value", "± SE", ""), score_rows(evaluation))
     scorer = scorer_text(evaluation)
     if scorer:
         print(scorer)

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from tfpix2pix.algorithms.registry import config_fields
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.cli.flags import Parser, add_field
-from tfpix2pix.cli.train import given_data_config
+from tfpix2pix.cli.flags import Parser, add_field, given_data_config
 
 USAGE = "tfpix2pix import-torch FILE --workdir=RUN [--discriminator=FILE] [--dataset=FOLDER]"
 DESCRIPTION = """\

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 from tfpix2pix.algorithms.registry import config_fields
 from tfpix2pix.base.errors import DataError, UserError
 from tfpix2pix.base.files import check_writable
-from tfpix2pix.cli.flags import Parser, add_boolean, add_field, fail, number
-from tfpix2pix.cli.train import given_data_config, short_name
-from tfpix2pix.config import Config, resolve
+from tfpix2pix.cli.flags import Parser, add_boolean, add_field, fail, given_data_config, number
+from tfpix2pix.config import resolve
+from tfpix2pix.pair_form import check_outside, inspect_data, open_source, short_name
 
 if TYPE_CHECKING:
     from tfpix2pix.data.inspection import Inspection
-    from tfpix2pix.data.source import PairSource
 
 PROGRAM = "tfpix2pix inspect"
 USAGE = "tfpix2pix inspect [--dataset=FOLDER] [--output=FOLDER] [--flag=value ...]"
@@ -30,7 +29,6 @@ OUTPUT/contact_sheet.png the pairs alone, OUTPUT/inspect.json is for programs.
 The exit code is 0 if training would accept the data set, and 1 if it would refuse it."""
 
 MOST_SHOWN = 64
-PALETTE_FILE = "palette_found.json"
 
 # Fields of these groups that say nothing of the pairs.
 _GROUPS = {"first": "What to look at", "data": "What to look at, further"}
@@ -73,15 +71,18 @@ def main(args: argparse.Namespace) -> int:
         raise UserError(f"--images={args.images}: expected 1 to {MOST_SHOWN} pairs of each split")
     config = resolve(given_data_config(args))
 
-    from tfpix2pix.pair_form import open_source
+    from tfpix2pix.data.shown_pairs import pairs_to_show
+    from tfpix2pix.report.dataset_page import write_inspection
 
     try:
         source = open_source(config)
     except DataError as error:
         return fail(PROGRAM, f"training would refuse it: {error}", 1)
-    output = _output(args.output, config, source)
-    seen = _look(config, source, args.duplicates)
-    written = _write(output, source, seen, args.images)
+    output = Path(os.path.expanduser(args.output or f"inspect-{short_name(config)}"))
+    check_outside(output, config, source)
+    check_writable(output, "--output")
+    seen = inspect_data(config, source, duplicates=args.duplicates)
+    written = write_inspection(output, seen, pairs_to_show(source, seen.form, args.images))
     _print(seen)
     for path in written:
         print(f"wrote {path}")
@@ -90,103 +91,6 @@ def main(args: argparse.Namespace) -> int:
     )
     sys.stdout.flush()
     return 1 if seen.refusal else 0
-
-
-def _look(config: Config, source: PairSource, duplicates: bool) -> Inspection:
-    from tfpix2pix.base.progress import ProgressLine
-    from tfpix2pix.data.cache_choice import cache_dir
-    from tfpix2pix.data.inspection import inspect_source
-    from tfpix2pix.pair_form import settled
-
-    total = sum(source.count(split) for split in ("train", "val", "test"))
-    with ProgressLine("looking", total, "pair") as line:
-        seen = inspect_source(
-            source,
-            progress=lambda done, _: line.show(done),
-            duplicates=duplicates,
-            load_size=config.load_size,
-            cache=config.cache,
-            cache_dir=cache_dir(config.data_dir),
-        )
-    if not seen.refusal:
-        try:
-            settled(config, source.form)
-        except UserError as error:  # a form that no run can have
-            seen.refusal = str(error)
-    return seen
-
-
-# === What is written ===
-
-
-def _output(output: str, config: Config, source: PairSource) -> Path:
-    """The folder to write to, which may not be one of the data set's.
-
-    Raises:
-      UserError: it is, it is a file, or it cannot be written.
-    """
-    folder = Path(os.path.expanduser(output or f"inspect-{short_name(config)}"))
-    shown = f"--output={folder}"
-    real = folder.resolve()
-    for own in _folders_of(config, source):
-        if real == own or own in real.parents:
-            raise UserError(
-                f"{shown} lies in the data set's own folder ({own}), where nothing is written; "
-                "give another --output"
-            )
-    check_writable(folder, "--output")
-    return folder
-
-
-def _folders_of(config: Config, source: PairSource) -> list[Path]:
-    """Where the data lie: the folders that were named, and those of all files."""
-    from tfpix2pix.data.file_source import FileSource
-
-    if not isinstance(source, FileSource):
-        return []
-    named = [config.input_dir, config.target_dir] if config.input_dir else [config.dataset]
-    folders = {Path(os.path.expanduser(name)) for name in named}
-    pairs = [pair for some in source.listing.splits.values() for pair in some]
-    folders |= {path.parent for pair in pairs for path in pair.paths()}
-    return sorted({folder.resolve() for folder in folders if folder.is_dir()})
-
-
-def _write(output: Path, source: PairSource, seen: Inspection, images: int) -> list[Path]:
-    """Writes everything; the page and the notes tell of a palette that was written."""
-    from tfpix2pix.base.files import write_json, write_text
-    from tfpix2pix.data.shown_pairs import pairs_to_show
-    from tfpix2pix.report.dataset_page import write_contact_sheet, write_dataset_page
-
-    output.mkdir(parents=True, exist_ok=True)
-    written = [output / "inspect.html", output / "contact_sheet.png", output / "inspect.json"]
-    palette_path = output / PALETTE_FILE
-    found = _palette_to_write(seen)
-    if found:
-        write_text(palette_path, found)
-        written.append(palette_path)
-        seen.notes.append(
-            f"its colours are a palette, {palette_path}: name the classes there; to train on "
-            f"them: --label_palette={palette_path}"
-        )
-    else:
-        palette_path.unlink(missing_ok=True)  # of an earlier look
-    pairs = pairs_to_show(source, seen.form, images)
-    write_dataset_page(written[0], seen, pairs, ())
-    write_contact_sheet(written[1], seen, pairs)
-    write_json(written[2], seen.facts())
-    return written
-
-
-def _palette_to_write(seen: Inspection) -> str:
-    """The JSON of a palette that was found and has no name yet; empty if there is none."""
-    found = [side.found for side in seen.sides.values() if side.found]
-    if any(palette.builtin for palette in found):
-        return ""
-    palettes = [made for palette in found if (made := palette.palette())]
-    return max(palettes, key=len).to_json() if palettes else ""
-
-
-# === What is printed ===
 
 
 def _print(seen: Inspection) -> None:

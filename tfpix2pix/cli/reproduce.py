@@ -6,19 +6,17 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tfpix2pix.algorithms.registry import config_fields
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.cli.flags import Parser, add_field, number
-from tfpix2pix.cli.train import given_data_config
-from tfpix2pix.config import GROUPS, Config, allowed_changes, differences, resolve, with_preset
-from tfpix2pix.reproduction.plan import Plan, Run
-from tfpix2pix.reproduction.tables import TABLES, Table, chosen_tables, variants_of
+from tfpix2pix.cli.flags import Parser, add_field, given_data_config, number
+from tfpix2pix.config import GROUPS
+from tfpix2pix.reproduction.plan import begin
+from tfpix2pix.reproduction.tables import DECIDED, TABLES, chosen_tables
 
 if TYPE_CHECKING:
-    from tfpix2pix.data import PairSource
-    from tfpix2pix.training.stop import StopRequest
+    from tfpix2pix.reproduction.results import Result
 
 USAGE = "tfpix2pix reproduce --table=TABLE [--dataset=FOLDER] [--seeds=3] --output=DIR"
 DESCRIPTION = """\
@@ -29,19 +27,6 @@ paper's own figures, grids of pictures, all configs, and a page, DIR/report.html
 Run the same command again and it continues: finished runs are not run again. Another --table or
 more --seeds with the same DIR add what is missing; networks that tables share are trained once."""
 
-# What the tables decide themselves, and what would make no sense in them.
-_NOT_HERE = {
-    "direction",
-    "label_side",
-    "loss",
-    "generator",
-    "receptive_field",
-    "color_space",
-    "input_encoding",
-    "input_dir",
-    "target_dir",
-    "best_metric",
-}
 _STAGES = ("all", "train", "score")
 
 
@@ -93,7 +78,7 @@ def add_flags(parser: Parser) -> None:
     )
     groups = {key: parser.add_argument_group(title) for key, title in GROUPS.items()}
     for field in config_fields().values():
-        if field.name not in _NOT_HERE:
+        if field.name not in DECIDED:
             add_field(groups[field.metadata["group"]], field)
 
 
@@ -103,90 +88,51 @@ def main(args: argparse.Namespace) -> int:
             raise UserError(f"--{flag} is missing; see `tfpix2pix reproduce --help`")
     tables = chosen_tables(args.table)
     _check(args)
-    plan = Plan.load(args.output)
     given = given_data_config(args)
-    if plan is None:
-        plan, is_new = Plan(Path(args.output), _base(given)), True
-    else:
-        plan, is_new = Plan(plan.folder, _continued(plan, given, args)), False
-    for variant in variants_of(tables):
-        plan.config(variant, plan.base.seed)  # refused before anything is trained
+    plan, is_new = begin(args.output, given, tables, has_budget=args.budget is not None)
 
     from tfpix2pix.base import lock
     from tfpix2pix.base.progress import say
-
-    with lock.held(plan.folder, f"--output={plan.folder}", say):
-        return _reproduce(plan, is_new, tables, args)
-
-
-def _reproduce(plan: Plan, is_new: bool, tables: list[Table], args: argparse.Namespace) -> int:
-    from tfpix2pix.base.progress import say
-    from tfpix2pix.base.quiet import import_tensorflow
-
-    if is_new:
-        plan = Plan(plan.folder, _turned(plan.base))
-    sources = _sources(plan, tables)
-    import_tensorflow()
-    from tfpix2pix.training.stop import StopRequest
-
-    variants = variants_of(tables)
-    with StopRequest() as stop:
-        if is_new:
-            plan = _settle_steps(plan, sources, tables, args)
-            plan.save()
-        runs = plan.runs(variants, args.seeds)
-        say(
-            f"{', '.join(t.paper['number'] for t in tables)}: {len(variants)} networks x "
-            f"{args.seeds} seeds, {plan.base.steps:,} steps each, in {plan.folder}"
-        )
-        return _run(plan, tables, runs, sources, stop, args)
-
-
-def _run(
-    plan: Plan,
-    tables: list[Table],
-    runs: list[Run],
-    sources: dict[str, PairSource],
-    stop: StopRequest,
-    args: argparse.Namespace,
-) -> int:
-    from tfpix2pix.base.progress import say
-    from tfpix2pix.cli.tables import print_table
-    from tfpix2pix.reproduction.publish import publish, read_metrics, verdicts
-    from tfpix2pix.reproduction.scoring import open_scorer, score_runs
-    from tfpix2pix.reproduction.training import train_runs
+    from tfpix2pix.reproduction.run import Wish, reproduce
 
     command = shlex.join(["tfpix2pix", *sys.argv[1:]])
-    scorer, diverged = None, []
-    scoring = args.stage != "train"
-    if scoring and any(table.evaluator == "fcn" for table in tables):
-        scorer = open_scorer(
-            plan, next(iter(sources.values())), args.scorer, stop, args.scorer_steps
-        )
-    if args.stage != "score" and stop.signal is None:
-        diverged = train_runs(runs, sources, stop, command=command)
-    if scoring and stop.signal is None:
-        score_runs(runs, sources, scorer, stop)
-    if scoring and stop.signal is None:
-        facts = scorer and {"size": scorer.size, "val": scorer.val, "identity": scorer.identity}
-        for result in publish(plan, tables, runs, read_metrics(runs), facts, command):
-            say(f"\n{result.table.paper['number']}: {result.table.paper['title']}")
-            print_table(
-                ["", *result.table.headings],
-                [[row.title, *result.texts(row)] for row in result.all_rows],
-            )
-            say(verdicts(result))
-        say(f"\nresults: {plan.folder / 'results'}")
-        say(f"report: {plan.folder / 'report.html'}")
-    if stop.signal is not None:
-        say(f"stopped by {stop.signal.name}; everything is saved. To continue: {command}")
-        return stop.exit_code
-    for run in diverged:
+    wish = Wish(
+        tables,
+        args.seeds,
+        train=args.stage != "score",
+        score=args.stage != "train",
+        budget=args.budget,
+        scorer=args.scorer,
+        scorer_steps=args.scorer_steps,
+        given=given,
+        command=command,
+    )
+    with lock.held(plan.folder, f"--output={plan.folder}", say):
+        made = reproduce(plan, is_new, wish)
+    if made.results is not None:
+        _print(made.results, plan.folder)
+    if made.stopped_by:
+        say(f"stopped by {made.stopped_by}; everything is saved. To continue: {command}")
+        return made.exit_code
+    for run in made.diverged:
         say(f"diverged: {run.workdir}")
-    return 1 if diverged else 0
+    return 1 if made.diverged else 0
 
 
-# === The config ===
+def _print(results: list[Result], folder: Path) -> None:
+    from tfpix2pix.base.progress import say
+    from tfpix2pix.cli.tables import print_table
+    from tfpix2pix.reproduction.publish import verdicts
+
+    for result in results:
+        say(f"\n{result.table.paper['number']}: {result.table.paper['title']}")
+        print_table(
+            ["", *result.table.headings],
+            [[row.title, *result.texts(row)] for row in result.all_rows],
+        )
+        say(verdicts(result))
+    say(f"\nresults: {folder / 'results'}")
+    say(f"report: {folder / 'report.html'}")
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -200,104 +146,3 @@ def _check(args: argparse.Namespace) -> None:
         for flag in ("steps", "epochs"):
             if hasattr(args, flag):
                 raise UserError(f"--budget and --{flag} were given; give the one that is meant")
-
-
-def _base(given: dict[str, Any]) -> Config:
-    """The config that all runs share, as the flags say; steps and direction are still open."""
-    config = resolve(given)
-    palette = config.label_palette or {"sample": "facades"}.get(config.dataset, "")
-    if not palette and config.dataset in ("facades", "cityscapes"):
-        palette = config.dataset
-    if not palette:
-        raise UserError(
-            f"--dataset={config.dataset}: the tables need labels, so say which colours they have "
-            "with --label_palette=NAME|FILE (`tfpix2pix inspect` finds them)"
-        )
-    return config.replace(label_palette=palette)
-
-
-def _continued(plan: Plan, given: dict[str, Any], args: argparse.Namespace) -> Config:
-    """The saved config, with what a continued reproduction may change.
-
-    Raises:
-      UserError: the flags say something else.
-    """
-    saved = plan.base
-    wanted = dict(given)
-    if "preset" in given:
-        wanted = with_preset(given, saved.dataset, leave=_NOT_HERE)
-    lines = differences(saved, wanted)
-    steps = wanted.get("steps")
-    if steps and steps != saved.steps:
-        lines.append(f"--steps: the runs have {saved.steps}, the command says {steps}")
-    if lines:
-        raise UserError(
-            f"{plan.folder} holds a reproduction of another configuration, and a table compares "
-            "equals, so nothing was changed; give another --output, or drop the flags that "
-            "differ:\n  " + "\n  ".join(lines)
-        )
-    if args.budget is not None:
-        from tfpix2pix.base.progress import say
-
-        say(f"note: the runs of {plan.folder} have {saved.steps:,} steps, so --budget is not used")
-    return saved.replace(
-        **{**allowed_changes(saved, given), "steps": saved.steps, "epochs": saved.epochs}
-    )
-
-
-def _turned(base: Config) -> Config:
-    """The config with the direction from labels to photographs."""
-    from tfpix2pix.pair_form import open_source
-
-    source = open_source(base.replace(direction="AtoB", label_side=""))
-    side = source.form.label_side
-    return base.replace(direction="AtoB" if side == "input" else "BtoA")
-
-
-def _sources(plan: Plan, tables: list[Table]) -> dict[str, PairSource]:
-    """The data set by task, looked at once."""
-    from tfpix2pix.base.progress import say
-    from tfpix2pix.pair_form import check_source, open_source
-
-    sources = {}
-    for variant in {t.task: t.variants[0] for t in tables}.values():
-        source = open_source(plan.config(variant, plan.base.seed))
-        check_source(source)
-        sources[variant.task] = source
-    first = next(iter(sources.values()))
-    if not first.count("val"):
-        raise UserError(
-            f"{first.name} has no val split to score on; make one (--val_fraction, or a folder "
-            "val/)"
-        )
-    say(f"data: {first.describe()}")
-    return sources
-
-
-def _settle_steps(
-    plan: Plan, sources: dict[str, PairSource], tables: list[Table], args: argparse.Namespace
-) -> Plan:
-    """The plan with the steps of every run, and with how often a run looks up."""
-    from tfpix2pix.base.progress import say
-
-    base = plan.base
-    steps = base.total_steps(next(iter(sources.values())).count("train"))
-    if args.budget is not None:
-        from tfpix2pix.reproduction.training import seconds_per_step
-
-        say("timing a step of every network")
-        runs = plan.runs(variants_of(tables), 1)
-        seconds = seconds_per_step(runs, sources, 10) * args.seeds
-        steps = int(args.budget * 60 / seconds)
-        if not steps:
-            raise UserError(
-                f"--budget={args.budget:g} minutes do not carry a step of each of the "
-                f"{len(runs) * args.seeds} runs; give more, fewer --seeds, or a smaller --crop_size"
-            )
-    changes: dict[str, Any] = {"steps": steps}
-    for field, share in (("val_every", 4), ("checkpoint_every", 8)):
-        if not hasattr(args, field):
-            changes[field] = -(-steps // share)
-    if not hasattr(args, "sample_every"):
-        changes["sample_every"] = 0
-    return Plan(plan.folder, base.replace(**changes))

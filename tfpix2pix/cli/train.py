@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
-import re
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from tfpix2pix.base import lock
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import check_writable
-from tfpix2pix.cli.flags import Parser, add_config_flags, fail, given_config
-from tfpix2pix.config import (
-    Config,
-    allowed_changes,
-    differences,
-    load_config,
-    resolve,
-    with_preset,
-)
-from tfpix2pix.data.palette import BUILTIN
+from tfpix2pix.cli.flags import Parser, add_config_flags, fail, given_data_config
+from tfpix2pix.config import Config
 from tfpix2pix.training.cluster import WorkerLost, read_cluster
-from tfpix2pix.training.strategies import STRATEGIES, build_strategy, check_strategy
+from tfpix2pix.training.strategies import STRATEGIES, build_strategy, check_strategy, slower_here
+from tfpix2pix.training.workdir import workdir_and_config
 
 USAGE = "tfpix2pix train [--dataset=FOLDER] [--workdir=RUN] [--preset=NAME] [--flag=value ...]"
 DESCRIPTION = """\
@@ -68,7 +57,7 @@ def add_flags(parser: Parser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     given = given_data_config(args)
-    workdir, config = _workdir_and_config(args.workdir, given)
+    workdir, config = workdir_and_config(args.workdir, given)
     check_strategy(args.strategy, config, tpu=args.tpu)
     check_writable(workdir, "--workdir")
 
@@ -78,7 +67,7 @@ def main(args: argparse.Namespace) -> int:
         return _train_together(args, workdir, config)
     with lock.held(workdir, f"--workdir={workdir}", say):
         # Read when nobody else writes it any more.
-        return _train(args, *_workdir_and_config(args.workdir, given))
+        return _train(args, *workdir_and_config(args.workdir, given))
 
 
 def _train_together(args: argparse.Namespace, workdir: Path, config: Config) -> int:
@@ -91,7 +80,7 @@ def _train_together(args: argparse.Namespace, workdir: Path, config: Config) -> 
             code = _train(args, workdir, config)
         else:
             with lock.held(workdir, f"--workdir={workdir}", say):
-                code = _train(args, *_workdir_and_config(args.workdir, given_data_config(args)))
+                code = _train(args, *workdir_and_config(args.workdir, given_data_config(args)))
     except (UserError, WorkerLost) as error:
         code = fail("tfpix2pix train", str(error), 1 if isinstance(error, WorkerLost) else 2)
     if code in (1, 2):
@@ -121,7 +110,9 @@ def _train(args: argparse.Namespace, workdir: Path, config: Config) -> int:
     strategy = build_strategy(args.strategy, config, args.tpu)
     if config.jit_compile:
         wake_compiler()
-    _say_what_is_slower(config, say)
+    slower = slower_here(config)
+    if slower:
+        say(f"note: {slower}")
     from tfpix2pix.training.run import TrainingDiverged, train
     from tfpix2pix.training.stop import StopRequest
 
@@ -155,105 +146,6 @@ def _train(args: argparse.Namespace, workdir: Path, config: Config) -> int:
         )
     say(f"report: {outcome.report}")
     return 0
-
-
-def _say_what_is_slower(config: Config, say: Callable[[str], None]) -> None:
-    flags = []
-    if config.mixed_precision != "none":
-        flags.append(f"--mixed_precision={config.mixed_precision}")
-    if config.jit_compile:
-        flags.append("--jit_compile")
-    if not flags:
-        return
-    import tensorflow as tf
-
-    if all(device.device_type == "CPU" for device in tf.config.list_physical_devices()):
-        is_for = "is meant for GPUs and makes" if len(flags) == 1 else "are meant for GPUs and make"
-        say(f"note: {' and '.join(flags)} {is_for} training slower on this machine, which has none")
-
-
-def _workdir_and_config(workdir: str | None, given: dict[str, Any]) -> tuple[Path, Config]:
-    """Where the run stands and what it is: its own config if it exists, else what was asked."""
-    if workdir is not None:
-        path = Path(workdir)
-        if path.exists() and not path.is_dir():
-            raise UserError(f"--workdir={workdir} is a file; give a folder, or a new name")
-        if not (path / "config.json").exists():
-            if lock.holds_files(path):
-                raise UserError(
-                    f"--workdir={workdir} holds other files and no config.json, so it is not a "
-                    "run; give a new or empty folder"
-                )
-            return path, resolve(given)
-        # Only what was said by hand must agree: the rest is read back from the run.
-        wanted = dict(given)
-        if "preset" in given:
-            wanted = with_preset(given, load_config(path).dataset)
-        return path, _continued(path, wanted, given)
-    config = resolve(given)
-    path = _default_workdir(config)
-    if not (path / "config.json").exists():
-        return path, config
-    return path, _continued(path, dataclasses.asdict(config), given)
-
-
-def _continued(path: Path, wanted: dict[str, Any], given: dict[str, Any]) -> Config:
-    saved = load_config(path)
-    if not saved.dataset and not saved.input_dir:
-        raise UserError(
-            f"--workdir={path} was imported without pairs to train on; import its weights again, "
-            "into a new --workdir, with --dataset=FOLDER"
-        )
-    lines = differences(saved, wanted)
-    if lines:
-        raise UserError(
-            f"{path} holds a run of another configuration, so nothing was changed; give another "
-            "--workdir, or drop the flags that differ:\n  " + "\n  ".join(lines)
-        )
-    changes = allowed_changes(saved, given)
-    if "epochs" in given and "steps" not in given:
-        changes["steps"] = 0
-    return saved.replace(**changes)
-
-
-def given_data_config(args: argparse.Namespace) -> dict[str, Any]:
-    """The config fields that the command line gave, with the data's paths absolute."""
-    given = given_config(args)
-    for name in ("dataset", "input_dir", "target_dir", "label_palette"):
-        # A built-in palette, whatever stands in this folder.
-        if given.get(name) and not (name == "label_palette" and given[name] in BUILTIN):
-            given[name] = _absolute(given[name])
-    return given
-
-
-def _absolute(dataset: str) -> str:
-    """A folder by its absolute path, so that the run can be continued from anywhere."""
-    # The embedded set, whatever stands in this folder; a TFDS name is no path.
-    if dataset == "sample" or dataset.startswith("tfds:"):
-        return dataset
-    path = Path(os.path.expanduser(dataset))
-    # abspath takes ".." out too: the same folder from elsewhere must compare equal.
-    return os.path.abspath(path) if path.exists() or os.sep in dataset else dataset
-
-
-def _default_workdir(config: Config) -> Path:
-    """``runs/sample``, ``runs/FOLDER``, ``runs/PRESET-FOLDER`` or, where it says it all, PRESET."""
-    name = short_name(config)
-    if config.preset == config.DEFAULT_PRESET:
-        return Path("runs", name)
-    if config.preset.startswith(name):
-        return Path("runs", config.preset)
-    return Path("runs", f"{config.preset}-{name}")
-
-
-def short_name(config: Config) -> str:
-    """What the data set is called, fit for a folder's name."""
-    if config.input_dir:
-        return f"{Path(config.input_dir).name}-to-{Path(config.target_dir).name}"
-    if config.dataset.startswith("tfds:"):
-        return re.sub(r"[^\w.-]+", "-", config.dataset[len("tfds:") :])
-    path = Path(config.dataset)
-    return (path.stem if path.is_file() else path.name) or "data"
 
 
 def _summary(config: Config, workdir: Path) -> str:

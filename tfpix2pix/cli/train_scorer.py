@@ -10,10 +10,10 @@ from typing import Any
 
 from tfpix2pix.algorithms.registry import config_fields
 from tfpix2pix.base.files import check_writable
-from tfpix2pix.cli.flags import Parser, add_field, fail
-from tfpix2pix.cli.train import given_data_config, short_name
+from tfpix2pix.cli.flags import Parser, add_field, fail, given_data_config
 from tfpix2pix.config import Config, resolve
 from tfpix2pix.data.config import PairsConfig
+from tfpix2pix.pair_form import short_name
 from tfpix2pix.scorer.settings import Settings, continued
 
 PROGRAM = "tfpix2pix train-scorer"
@@ -80,15 +80,14 @@ def main(args: argparse.Namespace) -> int:
 def _train(config: Config, settings: Settings, output: Path) -> int:
     from tfpix2pix.base.progress import say
     from tfpix2pix.pair_form import check_source
+    from tfpix2pix.scorer.labelled import check_labelled, open_labelled
 
     said: list[str] = []
-    source = _open(config, settings, said)
+    # The sample set is drawn at this size; the generator's own sizes do not matter here.
+    source = open_labelled(config.replace(crop_size=32, load_size=settings.load_size), said)
     for text in said:
         say(f"note: {text}")
     check_source(source)
-
-    from tfpix2pix.scorer.labelled import check_labelled
-
     check_labelled(source)
     for note in source.notes():
         say(f"note: {note}")
@@ -116,13 +115,6 @@ def _train(config: Config, settings: Settings, output: Path) -> int:
         return outcome.exit_code
     _report(output, outcome.scorer, "trained")
     return 0
-
-
-def _open(config: Config, settings: Settings, said: list[str]) -> Any:
-    from tfpix2pix.scorer.labelled import open_labelled
-
-    # The sample set is drawn at this size; the generator's own sizes do not matter here.
-    return open_labelled(config.replace(crop_size=32, load_size=settings.load_size), said)
 
 
 def _report(output: Path, scorer: Any, how: str) -> None:

@@ -186,6 +186,11 @@ class Config(RunConfig, DataConfig):
         return dataclasses.replace(self, **changes)
 
     @property
+    def size_multiple(self) -> int:
+        """Height and width of what the networks see are multiples of this, pixels."""
+        return self.crop_size
+
+    @property
     def best_measure(self) -> Measure:
         """The measure by which the best checkpoint is chosen."""
         return next(measure for measure in self.MEASURES if measure.name == self.best_metric)

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +28,7 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.evaluation.base import Evaluator, Number, Statistics, weighted_sums
 from tfpix2pix.evaluation.bootstrap import draws
 from tfpix2pix.evaluation.registry import EVALUATORS
-from tfpix2pix.evaluation.results import Evaluation
+from tfpix2pix.evaluation.results import Evaluation, results_folder
 
 PERMUTATIONS = 9999
 LEVEL = 0.05
@@ -276,30 +277,67 @@ def holm(differences: Sequence[Difference]) -> list[Difference]:
     return [dataclasses.replace(d, p_holm=corrected[i]) for i, d in enumerate(differences)]
 
 
-def to_json(
-    names: Sequence[str], evaluations: Sequence[Evaluation], found: Mapping[str, list[Difference]]
-) -> dict[str, Any]:
-    """What ``comparison.json`` holds.
+# === Several models ===
 
-    Args:
-      names: of the models, the first being A of every comparison.
+
+@dataclass(frozen=True)
+class Comparison:
+    """Models, each compared with the first.
+
+    Attributes:
+      names: of the models; the first is A of every comparison.
       evaluations: of them.
       found: for each other name what `compare` found.
     """
-    first = evaluations[0].facts
-    return {
-        "models": {
-            name: evaluation.facts.get("model", {})
-            for name, evaluation in zip(names, evaluations, strict=True)
-        },
-        "dataset": first.get("dataset"),
-        "split": first.get("split"),
-        "size": first.get("size"),
-        "images": evaluations[0].images,
-        "scorer": first.get("scorer"),
-        "permutations": PERMUTATIONS,
-        "comparisons": [
-            {"a": names[0], "b": b, "numbers": {d.number.name: d.to_json() for d in differences}}
-            for b, differences in found.items()
-        ],
+
+    names: list[str]
+    evaluations: list[Evaluation]
+    found: dict[str, list[Difference]]
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``comparison.json`` holds."""
+        first = self.evaluations[0].facts
+        return {
+            "models": {
+                name: evaluation.facts.get("model", {})
+                for name, evaluation in zip(self.names, self.evaluations, strict=True)
+            },
+            "dataset": first.get("dataset"),
+            "split": first.get("split"),
+            "size": first.get("size"),
+            "images": self.evaluations[0].images,
+            "scorer": first.get("scorer"),
+            "permutations": PERMUTATIONS,
+            "comparisons": [
+                {
+                    "a": self.names[0],
+                    "b": b,
+                    "numbers": {d.number.name: d.to_json() for d in differences},
+                }
+                for b, differences in self.found.items()
+            ],
+        }
+
+
+def compare_models(models: Sequence[str], split: str = "val") -> Comparison:
+    """Compares saved evaluations, each with the first.
+
+    Args:
+      models: folders of evaluations, or of runs; at least two.
+      split: of runs, which evaluation is taken.
+
+    Raises:
+      UserError: one was named twice, there is no evaluation, or they do not compare; see `compare`.
+    """
+    seen: set[str] = set()
+    for model in models:
+        real = os.path.realpath(os.path.expanduser(model))
+        if real in seen:
+            raise UserError(f"{model} was named twice; name folders of different models")
+        seen.add(real)
+    evaluations = [Evaluation.load(results_folder(model, split)) for model in models]
+    found = {
+        name: compare(evaluations[0], evaluation, (models[0], name))
+        for name, evaluation in zip(models[1:], evaluations[1:], strict=True)
     }
+    return Comparison(list(models), evaluations, found)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -11,9 +12,29 @@ from tfpix2pix.evaluation.base import Batch, Evaluator, Number, Statistics
 from tfpix2pix.evaluation.confusion import confusion, segmentation_scores
 
 if TYPE_CHECKING:
-    from tfpix2pix.scorer import Scorer
+    from tfpix2pix.data import Palette
 
 _PARTS = ("per_pixel", "per_class", "iou")
+
+
+class Scorer(Protocol):
+    """A network that reads classes from photos, as a `tfpix2pix.scorer.Scorer` does."""
+
+    palette: Palette
+    size: int
+    """Height and width of the photos."""
+
+    identity: str
+    """SHA-256 of its weights."""
+
+    val: Mapping[str, Any]
+    """How good it is itself, on real photos."""
+
+    def classes(self, photos: np.ndarray) -> np.ndarray:
+        """The class of every pixel of RGB photos: uint8 ``[B, H, W, 3]`` to ``[B, H, W]``."""
+
+    def check(self, palette: Palette | None, size: int) -> None:
+        """Raises UserError where it cannot judge photos of this size and labels of this palette."""
 
 
 class FCNScore(Evaluator):
@@ -25,7 +46,7 @@ class FCNScore(Evaluator):
     matrices int32 ``[K, K + 1]`` are kept of an image: 1,056 bytes with 11 classes.
 
     Args:
-      scorer: of `tfpix2pix.scorer`; anything with `palette`, `size` and `classes`.
+      scorer: which reads photos.
     """
 
     name = "fcn"

@@ -9,8 +9,27 @@ import numpy as np
 from tfpix2pix.base.errors import UserError
 
 if TYPE_CHECKING:
+    from tfpix2pix.config import Config
     from tfpix2pix.data import PairForm
-    from tfpix2pix.inference import Translator
+
+
+class Maker(Protocol):
+    """What makes pictures of inputs, as a `tfpix2pix.inference.Translator` does: of a run, an
+    export or a server."""
+
+    config: Config
+    form: PairForm
+    step: int
+    checkpoint: str
+    takes_noise: bool
+    stride: int
+    network: Any
+    """Its `image_size`: the height and width that inputs must have, padded; None for any."""
+
+    def translate_x(
+        self, x: np.ndarray, *, seed: int = 0, deterministic: bool = False
+    ) -> np.ndarray:
+        """See `tfpix2pix.inference.Translator.translate_x`."""
 
 
 class Pictures(Protocol):
@@ -59,7 +78,7 @@ class Generated:
 
     def __init__(
         self,
-        translator: Translator,
+        translator: Maker,
         size: int,
         *,
         seed: int = 0,
@@ -90,18 +109,11 @@ class Generated:
         return self.translator.takes_noise and not self.deterministic and config.dropout > 0
 
     def of(self, name: str, x: np.ndarray) -> list[np.ndarray]:
-        from tfpix2pix.inference import pad
-
-        height, width = x.shape[:2]
-        padded = np.ascontiguousarray(pad(x, self.translator.stride)[None], np.float32)
-        made = []
-        for k in range(self.samples):
-            z = None
-            if self.translator.takes_noise:
-                z = self.translator.noise(padded, [self.seed + k], self.deterministic)
-            y = self.translator.network(padded, z)[0, :height, :width]
-            made.append(self.form.result(x, y))
-        return made
+        seeds = range(self.seed, self.seed + self.samples)
+        return [
+            self.translator.translate_x(x, seed=seed, deterministic=self.deterministic)
+            for seed in seeds
+        ]
 
     def facts(self) -> dict[str, Any]:
         return {

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.quiet import import_tensorflow
 from tfpix2pix.config import nearest
 from tfpix2pix.evaluation.base import Evaluator, Number, no_classes, no_rgb, no_samples
 from tfpix2pix.evaluation.color import Color
 from tfpix2pix.evaluation.diversity import Diversity
-from tfpix2pix.evaluation.fcn import FCNScore
+from tfpix2pix.evaluation.fcn import FCNScore, Scorer
 from tfpix2pix.evaluation.fid import FID
 from tfpix2pix.evaluation.inception import Features, InceptionFeatures
 from tfpix2pix.evaluation.kid import KID
@@ -23,12 +24,12 @@ from tfpix2pix.evaluation.l2 import L2
 from tfpix2pix.evaluation.labels import LabelsOut
 from tfpix2pix.evaluation.ms_ssim import MSSSIM
 from tfpix2pix.evaluation.psnr import PSNR
+from tfpix2pix.evaluation.ranking import ranking_of
 from tfpix2pix.evaluation.sharpness import Sharpness
 from tfpix2pix.evaluation.ssim import SSIM
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairForm, Palette
-    from tfpix2pix.scorer import Scorer
 
 EVALUATORS: dict[str, type[Evaluator]] = {
     evaluator.name: evaluator
@@ -127,6 +128,42 @@ def why_not(name: str, kind: Kind) -> str:
             "name it with --scorer, or leave the metric out"
         )
     return ""
+
+
+def choose_evaluators(
+    kind: Kind, size: int, metrics: str = "", scorer_folder: str = "", rank_by: str | None = None
+) -> list[Evaluator]:
+    """What a call measures, checked against the data before anything is computed.
+
+    Args:
+      kind: of the data; its scorer is used.
+      size: of the pictures, pixels.
+      metrics: names with commas between them; empty for all that fit (`default_metrics`).
+      scorer_folder: where the scorer is, for messages.
+      rank_by: the number by which best and worst pictures are chosen.
+
+    Raises:
+      UserError: a metric, the scorer or `rank_by` does not fit.
+    """
+    names = parse_metrics(metrics) if metrics else default_metrics(kind)
+    if kind.scorer is not None:
+        reason = why_not("fcn", kind)
+        if "fcn" not in names:
+            raise UserError(
+                reason
+                or f"--scorer is for fcn, and --metrics={metrics} leaves that out; drop one "
+                "of the two"
+            )
+        if not reason:
+            try:
+                kind.scorer.check(kind.palette, size)
+            except UserError as error:
+                raise UserError(f"--scorer={scorer_folder}: {error}") from None
+    if not set(ON_REQUEST).isdisjoint(names):  # their network is loaded at once
+        import_tensorflow()
+    evaluators = make_evaluators(names, kind)
+    ranking_of(evaluators, rank_by)
+    return evaluators
 
 
 def make_evaluators(

@@ -28,7 +28,8 @@ from tfpix2pix.evaluation.bootstrap import standard_errors
 if TYPE_CHECKING:
     from tfpix2pix.evaluation.ranking import Ranking, Strip
 
-METRICS, STATISTICS, PAGE = "metrics.json", "statistics.npz", "evaluation.html"
+METRICS, STATISTICS = "metrics.json", "statistics.npz"
+PAGE = "evaluation.html"  # beside them, made by `tfpix2pix.report.evaluation_page`
 FORMAT = 1
 
 
@@ -98,26 +99,22 @@ class Evaluation:
     # === Files ===
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Writes ``statistics.npz``, ``evaluation.html`` and ``metrics.json``; returns the folder.
+        """Writes ``statistics.npz`` and ``metrics.json``; returns the folder.
 
-        Each file is replaced in one step, the last of them names the others by their content, so
-        that an interrupted call is noticed when they are loaded.
+        Each file is replaced in one step, and the second names the first by its content, so that
+        an interrupted call is noticed when they are loaded.
 
         Raises:
           UserError: the folder holds something else.
           OSError: it cannot be written.
         """
-        from tfpix2pix.report.evaluation_page import render_evaluation
-
         folder = Path(folder)
         check_output(folder)
         packed = self._packed()
-        page = render_evaluation(self)
         content = {**self.facts, **self._numbers_json()}
         content["statistics_sha256"] = hashlib.sha256(packed).hexdigest()
         folder.mkdir(parents=True, exist_ok=True)
         write_bytes(folder / STATISTICS, packed)
-        write_bytes(folder / PAGE, page.encode("utf-8", "replace"))
         write_json(folder / METRICS, {"format": FORMAT, **content})
         return folder
 
@@ -156,17 +153,42 @@ class Evaluation:
         return cls(numbers, errors, names, statistics, facts)
 
 
-def check_output(folder: Path) -> None:
-    """Raises UserError where a folder to write to is none, or holds other things than results."""
+def check_output(folder: Path, own: Sequence[str] = (METRICS, STATISTICS, PAGE)) -> None:
+    """Whether results may be written to a folder.
+
+    Args:
+      folder: it need not exist.
+      own: names of the files that will be written, the one that a message names first.
+
+    Raises:
+      UserError: it is no folder, cannot be written to, or holds other files alone.
+    """
     check_writable(folder, "--output")
-    own = {METRICS, STATISTICS, PAGE}
     if folder.is_dir():
         there = {entry.name for entry in folder.iterdir() if not entry.name.endswith(".tmp")}
-        if there and not there & own:
+        if there and not there & set(own):
             raise UserError(
-                f"--output={folder} holds other files ({min(there)}) and no {METRICS}; give a new "
+                f"--output={folder} holds other files ({min(there)}) and no {own[0]}; give a new "
                 "or empty folder"
             )
+
+
+def results_folder(model: str, split: str = "val") -> Path:
+    """Where an evaluation is: the folder itself, or in that of a run.
+
+    Raises:
+      UserError: it is a run that was not evaluated on this split.
+    """
+    folder = Path(model).expanduser()
+    if (folder / "config.json").is_file() and not (folder / METRICS).is_file():
+        results = folder / "evaluation" / split
+        if not (results / METRICS).is_file():
+            raise UserError(
+                f"{model} was not evaluated on {split} yet; run `tfpix2pix evaluate "
+                f"--workdir={model}{'' if split == 'val' else f' --split={split}'}`"
+            )
+        return results
+    return folder
 
 
 def versions() -> dict[str, str]:

@@ -21,14 +21,13 @@ import numpy as np
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.evaluation.base import Batch, Evaluator
 from tfpix2pix.evaluation.fcn import as_uint8
-from tfpix2pix.evaluation.pictures import Generated, Pictures, file_levels
+from tfpix2pix.evaluation.pictures import Generated, Maker, Pictures, file_levels
 from tfpix2pix.evaluation.predictions import Predictions
 from tfpix2pix.evaluation.ranking import Strip, ranking_of
 from tfpix2pix.evaluation.results import Evaluation, versions
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairForm, PairSource, PairStore, Side
-    from tfpix2pix.inference import Translator
 
 Progress = Callable[[int, int], None]
 """Called as ``progress(done, total)`` in images."""
@@ -37,7 +36,7 @@ BATCH = 8  # images that evaluators are shown at a time
 
 
 def evaluate_model(
-    translator: Translator,
+    translator: Maker,
     source: PairSource,
     evaluators: Sequence[Evaluator],
     *,
@@ -55,7 +54,7 @@ def evaluate_model(
     """Scores a run, an export or a server on a split.
 
     Args:
-      translator: of `tfpix2pix.load` or `tfpix2pix.export`.
+      translator: as `tfpix2pix.load` or `tfpix2pix.export` opens it.
       source: the data set, of the form that the translator was trained on.
       evaluators: the measures, fresh.
       split: train, val or test.

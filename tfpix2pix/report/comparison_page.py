@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
 
+from tfpix2pix.base.files import write_json, write_text
 from tfpix2pix.base.version import __version__
+from tfpix2pix.evaluation.comparison import PERMUTATIONS, Comparison, Difference
+from tfpix2pix.evaluation.results import check_output
 from tfpix2pix.report.evaluation_page import error_digits, error_text, scorer_text, shown, summary
 from tfpix2pix.report.html import templates
 
-if TYPE_CHECKING:
-    from tfpix2pix.evaluation.comparison import Difference
-    from tfpix2pix.evaluation.results import Evaluation
-
+FILE, PAGE = "comparison.json", "comparison.html"
 HEADINGS = ("", "A", "B", "B - A", "± SE", "95 % interval", "p", "p (Holm)", "better")
 
 NOTE = (
@@ -43,41 +43,38 @@ def rows(differences: Sequence[Difference]) -> list[tuple[str, ...]]:
     ]
 
 
-def note(differences: Sequence[Difference], permutations: int) -> str:
+def note(differences: Sequence[Difference]) -> str:
     """How to read the table, in some sentences."""
     tests = sum(math.isfinite(d.p) for d in differences)
-    return NOTE.format(permutations=permutations, tests=tests)
+    return NOTE.format(permutations=PERMUTATIONS, tests=tests)
 
 
-def render_comparison(
-    names: Sequence[str],
-    first: Evaluation,
-    found: Mapping[str, list[Difference]],
-    permutations: int,
-) -> str:
-    """The page as text; it loads nothing from anywhere.
+def write_comparison(folder: Path, comparison: Comparison) -> None:
+    """Writes ``comparison.html``, which loads nothing from anywhere, and ``comparison.json``.
 
-    Args:
-      names: of the models, A of every comparison being the first.
-      first: its evaluation.
-      found: for each other name its differences to the first.
-      permutations: of each test.
+    Raises:
+      UserError: the folder holds something else.
     """
-    return (
+    check_output(folder, (FILE, PAGE))
+    folder.mkdir(parents=True, exist_ok=True)
+    first = comparison.evaluations[0]
+    page = (
         templates()
         .get_template("comparison.html")
         .render(
-            names=names,
+            names=comparison.names,
             summary=summary(first, with_model=False),
             scorer=scorer_text(first),
             headings=HEADINGS,
             comparisons=[
-                (name, rows(differences), note(differences, permutations))
-                for name, differences in found.items()
+                (name, rows(differences), note(differences))
+                for name, differences in comparison.found.items()
             ],
             version=__version__,
         )
     )
+    write_text(folder / PAGE, page)
+    write_json(folder / FILE, comparison.to_json())
 
 
 def _signed(value: float, digits: int) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from tfpix2pix.base.files import write_bytes
+from tfpix2pix.base.files import write_bytes, write_json, write_text
 from tfpix2pix.base.grid import encode_png, picture_grid
 from tfpix2pix.base.version import __version__
 from tfpix2pix.data.inspection import Inspection, SideFacts, sizes_text
@@ -22,6 +22,7 @@ from tfpix2pix.data.shown_pairs import ShownPair
 from tfpix2pix.report.html import templates
 from tfpix2pix.report.page import data_uri
 
+PALETTE_FILE = "palette_found.json"
 _PAIRS_A_ROW = 4
 _GAP = 4
 _CELL, _SMALLEST_CELL = 192, 96  # longest side of a picture, pixels
@@ -30,6 +31,46 @@ _INK = (32, 32, 32)
 _NOTHING = (225, 225, 225)
 _KEPT = {"memory": "in memory", "file": "in a file", "none": "each time they are needed"}
 _LISTED = 50  # files of a fault, duplicates
+
+
+def write_inspection(output: Path, seen: Inspection, pairs: Sequence[ShownPair]) -> list[Path]:
+    """Writes ``inspect.html``, ``contact_sheet.png``, ``inspect.json`` and, where colours without
+    a name were found, ``palette_found.json``, of which a note is added to `seen`.
+
+    Args:
+      output: a folder, made if it is missing.
+      seen: the data set.
+      pairs: what to show.
+
+    Returns:
+      The files.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    written = [output / "inspect.html", output / "contact_sheet.png", output / "inspect.json"]
+    palette_path = output / PALETTE_FILE
+    found = _palette_to_write(seen)
+    if found:
+        write_text(palette_path, found)
+        written.append(palette_path)
+        seen.notes.append(
+            f"its colours are a palette, {palette_path}: name the classes there; to train on "
+            f"them: --label_palette={palette_path}"
+        )
+    else:
+        palette_path.unlink(missing_ok=True)  # of an earlier look
+    write_dataset_page(written[0], seen, pairs, ())
+    write_contact_sheet(written[1], seen, pairs)
+    write_json(written[2], seen.facts())
+    return written
+
+
+def _palette_to_write(seen: Inspection) -> str:
+    """The JSON of a palette that was found and has no name yet; empty if there is none."""
+    found = [side.found for side in seen.sides.values() if side.found]
+    if any(palette.builtin for palette in found):
+        return ""
+    palettes = [made for palette in found if (made := palette.palette())]
+    return max(palettes, key=len).to_json() if palettes else ""
 
 
 # === The contact sheet ===

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfpix2pix.base.files import write_bytes
 from tfpix2pix.base.version import __version__
+from tfpix2pix.evaluation.results import PAGE, Evaluation, check_output
 from tfpix2pix.report.html import templates
 from tfpix2pix.report.page import data_uri, image_uri
 
 if TYPE_CHECKING:
     from tfpix2pix.evaluation.base import Number
-    from tfpix2pix.evaluation.results import Evaluation
 
 BETTER = {"higher": "higher is better", "lower": "lower is better", "": ""}
 _BINS = 24
@@ -24,6 +27,23 @@ _MATRICES = {
     ("fcn", "truth"): "The scorer on the true photographs",
     ("labels", "fake"): "Generated label images",
 }
+
+
+def write_evaluation_page(folder: str | os.PathLike[str], evaluation: Evaluation) -> Path:
+    """Writes ``evaluation.html``, which stands beside the files of `Evaluation.save`.
+
+    Returns:
+      Its path.
+
+    Raises:
+      UserError: the folder holds something else.
+    """
+    folder = Path(folder)
+    check_output(folder)
+    page = render_evaluation(evaluation)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_bytes(folder / PAGE, page.encode("utf-8", "replace"))
+    return folder / PAGE
 
 
 def render_evaluation(evaluation: Evaluation) -> str:
@@ -36,10 +56,7 @@ def render_evaluation(evaluation: Evaluation) -> str:
             name=subject(evaluation),
             summary=summary(evaluation),
             scorer=scorer_text(evaluation),
-            rows=[
-                (n.title, shown(v, n), error_text(e, n), BETTER[n.better])
-                for n, v, e in evaluation.rows()
-            ],
+            rows=score_rows(evaluation),
             ranked=evaluation.ranked,
             rank_value=lambda value: shown(value, evaluation.ranked.number),
             histogram=histogram(evaluation.ranked.values) if evaluation.ranked else None,
@@ -54,6 +71,13 @@ def render_evaluation(evaluation: Evaluation) -> str:
 
 
 # === Figures in words ===
+
+
+def score_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str]]:
+    """(title, value, standard error, which way is better) of every number."""
+    return [
+        (n.title, shown(v, n), error_text(e, n), BETTER[n.better]) for n, v, e in evaluation.rows()
+    ]
 
 
 def subject(evaluation: Evaluation) -> str:

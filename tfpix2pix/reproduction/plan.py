@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,10 @@ from typing import Any
 from tfpix2pix.base import lock
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_json
+from tfpix2pix.base.progress import say
 from tfpix2pix.base.version import __version__
-from tfpix2pix.config import Config, config_of
-from tfpix2pix.reproduction.tables import LABELS, PHOTO, Variant
+from tfpix2pix.config import Config, allowed_changes, config_of, differences, resolve, with_preset
+from tfpix2pix.reproduction.tables import DECIDED, LABELS, PHOTO, Table, Variant, variants_of
 
 FILE = "reproduction.json"
 _OPPOSITE = {"AtoB": "BtoA", "BtoA": "AtoB"}
@@ -143,3 +144,78 @@ class Plan:
             raise UserError(f"{path} is damaged; restore it, or give a new --output") from None
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
+
+
+# === Beginning, and going on ===
+
+
+def begin(
+    folder: str | os.PathLike[str],
+    given: Mapping[str, Any],
+    tables: Sequence[Table],
+    has_budget: bool = False,
+) -> tuple[Plan, bool]:
+    """The plan of a folder as far as it is known before the data set is opened.
+
+    Args:
+      folder: of the reproduction, new or of an earlier call.
+      given: fields of the config that the user gave.
+      tables: to reproduce.
+      has_budget: whether the number of steps was to follow from a budget of time.
+
+    Returns:
+      The plan, and whether it is new: then its direction and steps are still open.
+
+    Raises:
+      UserError: the folder holds something else or another configuration, or a network of the
+        tables cannot be trained so.
+    """
+    found = Plan.load(folder)
+    if found is None:
+        plan = Plan(Path(folder), _base(given))
+    else:
+        plan = Plan(found.folder, _continued(found, given, has_budget))
+    for variant in variants_of(tables):
+        plan.config(variant, plan.base.seed)  # refused before anything is trained
+    return plan, found is None
+
+
+def _base(given: Mapping[str, Any]) -> Config:
+    """The config that all runs share, as the flags say; steps and direction are still open."""
+    config = resolve(given)
+    palette = config.label_palette or {"sample": "facades"}.get(config.dataset, "")
+    if not palette and config.dataset in ("facades", "cityscapes"):
+        palette = config.dataset
+    if not palette:
+        raise UserError(
+            f"--dataset={config.dataset}: the tables need labels, so say which colours they have "
+            "with --label_palette=NAME|FILE (`tfpix2pix inspect` finds them)"
+        )
+    return config.replace(label_palette=palette)
+
+
+def _continued(plan: Plan, given: Mapping[str, Any], has_budget: bool) -> Config:
+    """The saved config, with what a continued reproduction may change.
+
+    Raises:
+      UserError: the flags say something else.
+    """
+    saved = plan.base
+    wanted = dict(given)
+    if "preset" in given:
+        wanted = with_preset(given, saved.dataset, leave=DECIDED)
+    lines = differences(saved, wanted)
+    steps = wanted.get("steps")
+    if steps and steps != saved.steps:
+        lines.append(f"--steps: the runs have {saved.steps}, the command says {steps}")
+    if lines:
+        raise UserError(
+            f"{plan.folder} holds a reproduction of another configuration, and a table compares "
+            "equals, so nothing was changed; give another --output, or drop the flags that "
+            "differ:\n  " + "\n  ".join(lines)
+        )
+    if has_budget:
+        say(f"note: the runs of {plan.folder} have {saved.steps:,} steps, so --budget is not used")
+    return saved.replace(
+        **{**allowed_changes(saved, given), "steps": saved.steps, "epochs": saved.epochs}
+    )

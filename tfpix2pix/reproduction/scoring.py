@@ -96,6 +96,7 @@ def score_run(run: Run, source: PairSource, scorer: Scorer | None) -> None:
     from tfpix2pix.evaluation.registry import Kind, default_metrics, make_evaluators
     from tfpix2pix.evaluation.session import evaluate_model
     from tfpix2pix.inference import load
+    from tfpix2pix.report.evaluation_page import write_evaluation_page
 
     translator = load(run.workdir)
     kind = Kind.of(source.form, scorer=scorer if run.variant.task == PHOTO else None)
@@ -109,7 +110,8 @@ def score_run(run: Run, source: PairSource, scorer: Scorer | None) -> None:
             size=run.config.crop_size,
             progress=lambda done, _: line.show(done),
         )
-    evaluation.save(run.evaluation)
+    write_evaluation_page(run.evaluation, evaluation)
+    evaluation.save(run.evaluation)  # last: who reads these numbers finds the page too
     tf.keras.backend.clear_session()
     gc.collect()
 

@@ -16,6 +16,20 @@ from tfpix2pix.config import nearest
 
 PHOTO, LABELS = "labels_to_photo", "photo_to_labels"
 
+# Fields of the config that the tables decide themselves, or that would make no sense in them.
+DECIDED = {
+    "direction",
+    "label_side",
+    "loss",
+    "generator",
+    "receptive_field",
+    "color_space",
+    "input_encoding",
+    "input_dir",
+    "target_dir",
+    "best_metric",
+}
+
 
 @dataclass(frozen=True)
 class Variant:

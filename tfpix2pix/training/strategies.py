@@ -133,3 +133,20 @@ def _indivisible(config: Config, count: int, what: str) -> UserError:
         f"--batch_size={config.batch_size} does not divide over the {count} {what}; give a "
         f"multiple of {count}, or another number of them"
     )
+
+
+def slower_here(config: Config) -> str:
+    """A sentence on settings that make training slower on this machine; empty where none does."""
+    flags = []
+    if config.mixed_precision != "none":
+        flags.append(f"--mixed_precision={config.mixed_precision}")
+    if config.jit_compile:
+        flags.append("--jit_compile")
+    if not flags:
+        return ""
+    import tensorflow as tf
+
+    if any(device.device_type != "CPU" for device in tf.config.list_physical_devices()):
+        return ""
+    is_for = "is meant for GPUs and makes" if len(flags) == 1 else "are meant for GPUs and make"
+    return f"{' and '.join(flags)} {is_for} training slower on this machine, which has none"

@@ -90,7 +90,7 @@ def test_runs_stand_for_their_evaluations_and_several_are_compared_with_the_firs
         (("a", "fewer"), "different numbers of images (50 and 9)"),
         (("a", "damaged"), "is not of the evaluation of its metrics.json"),
         (("a", "b", "--output=empty/file"), "empty/file is a file"),
-        (("a", "b", "--output=a"), "holds other files (evaluation.html)"),
+        (("a", "b", "--output=a"), "holds other files (metrics.json)"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

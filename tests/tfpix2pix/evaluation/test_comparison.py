@@ -15,12 +15,12 @@ from tfpix2pix.evaluation import L1, PSNR
 from tfpix2pix.evaluation.base import Number
 from tfpix2pix.evaluation.color import Color
 from tfpix2pix.evaluation.comparison import (
+    Comparison,
     Difference,
     bootstrap_differences,
     compare,
     holm,
     permutation_test,
-    to_json,
 )
 from tfpix2pix.evaluation.labels import LabelsOut
 from tfpix2pix.evaluation.results import Evaluation
@@ -235,7 +235,7 @@ def test_holm_by_hand():
 
 def test_the_json_has_no_nan():
     one, other = evaluation([0.5]), evaluation([0.25])
-    content = to_json(["A", "B"], [one, other], {"B": compare(one, other)})
+    content = Comparison(["A", "B"], [one, other], {"B": compare(one, other)}).to_json()
     assert content["comparisons"][0]["numbers"]["l1"] == {
         "a": 0.5, "b": 0.25, "difference": -0.25, "standard_error": None, "low": None,
         "high": None, "p": 1.0, "p_holm": 1.0,

@@ -14,6 +14,8 @@ import tfpix2pix
 from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 from tfpix2pix.algorithms.pix2pix import Pix2Pix
 from tfpix2pix.base.errors import UserError
+from tfpix2pix.data import Decoded
+from tfpix2pix.inference import Model
 from tfpix2pix.models import noise
 from tfpix2pix.models.weights import named_weights
 from tfpix2pix.training.checkpoints import Checkpoints
@@ -326,3 +328,36 @@ def test_load_is_one_of_the_packages_names():
     assert "load" in tfpix2pix.__all__
     with pytest.raises(AttributeError, match="nothing_here"):
         tfpix2pix.nothing_here  # noqa: B018
+
+
+# === What is loaded later ===
+
+
+def test_an_input_is_translated_like_its_picture(model):
+    image = picture(40, 33, 3)
+    x = model.form.read_input(Decoded(image, False, None, ()))
+    np.testing.assert_array_equal(model.translate_x(x, seed=3), model.translate(image, seed=3))
+
+
+def test_a_model_is_known_before_it_is_loaded(colour, model):
+    waiting = Model.of_run(str(colour[1]))
+    assert (waiting.name, waiting.form) == (str(colour[1]), model.form)
+    image = picture(32, 32, 3)
+    np.testing.assert_array_equal(
+        waiting.open(print).translate(image, seed=1), model.translate(image, seed=1)
+    )
+    assert Model.of_translator("here", model).open(print) is model
+
+
+def test_a_model_that_is_no_run_is_refused_without_tensorflow(tmp_path):
+    code = (
+        "import sys\n"
+        "from tfpix2pix.base.errors import UserError\n"
+        "from tfpix2pix.inference import Model\n"
+        "try:\n"
+        f"    Model.of_run({str(tmp_path)!r})\n"
+        "except UserError:\n"
+        "    sys.exit('tensorflow' in sys.modules)\n"
+        "sys.exit(2)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -67,7 +68,12 @@ class Translator:
       step: the training step that its weights come from.
       form: of the run's pairs: channels, depth, value range, labels.
       checkpoint: SHA-256 of the checkpoint that the weights come from.
+
+    Attributes:
+      parallel: calls at a time that use it well; an engine here uses all cores for one.
     """
+
+    parallel = 1
 
     def __init__(
         self, config: Config, network: Network, step: int, form: PairForm, checkpoint: str = ""
@@ -88,7 +94,7 @@ class Translator:
     @property
     def stride(self) -> int:
         """Height and width must be multiples of this; images are padded to it."""
-        return self.config.crop_size
+        return self.config.size_multiple
 
     def translate(
         self,
@@ -125,16 +131,29 @@ class Translator:
         if not -(2**63) <= seed < 2**63:
             raise ValueError(f"seed {seed} does not fit in 64 bits")
         x = self.form.read_input(self._decoded(image), notes)
-        height, width = x.shape[:2]
-        if fit:
-            size = self.network.image_size or (self.stride, self.stride)
-            seen = resized(x, *size, nearest=self.form.x.is_classes)
-            y = resized(self._generate(seen, seed, deterministic), height, width)
-        else:
-            padded = pad(x, self.stride)
-            self._check_size(*padded.shape[:2])
-            y = self._generate(padded, seed, deterministic)[:height, :width]
+        if not fit:
+            return self.translate_x(x, seed=seed, deterministic=deterministic)
+        size = self.network.image_size or (self.stride, self.stride)
+        seen = resized(x, *size, nearest=self.form.x.is_classes)
+        y = resized(self._generate(seen, seed, deterministic), *x.shape[:2])
         return self.form.result(x, y)
+
+    def translate_x(
+        self, x: np.ndarray, *, seed: int = 0, deterministic: bool = False
+    ) -> np.ndarray:
+        """Translates what is an input already: `translate` of its picture.
+
+        Args:
+          x: float32 ``[H, W, C_in]`` in [-1, 1], of any size.
+          seed, deterministic: as `translate` takes them.
+
+        Raises:
+          ValueError: another size than an export of fixed size takes.
+        """
+        height, width = x.shape[:2]
+        padded = pad(x, self.stride)
+        self._check_size(*padded.shape[:2])
+        return self.form.result(x, self._generate(padded, seed, deterministic)[:height, :width])
 
     def _decoded(self, image: np.ndarray | Decoded) -> Decoded:
         from tfpix2pix.data import Decoded
@@ -165,17 +184,14 @@ class Translator:
         """
         import tensorflow as tf
 
+        from tfpix2pix.algorithms.registry import default_generator
         from tfpix2pix.models import noise
-        from tfpix2pix.models.unet import noise_channels, noise_factor
 
-        config = self.config
-        factor = noise_factor(config.crop_size, config.dropout_layers)
-        channels = noise_channels(config.crop_size, config.ngf, config.dropout_layers)
-        shape = (x.shape[1] // factor, x.shape[2] // factor, channels)
+        shape = default_generator(self.config).noise.shape(*x.shape[1:3])
         if deterministic:
             return noise.no_noise(len(seeds), shape).numpy()
         positions = tf.constant(list(seeds), tf.int64)
-        return noise.draw(config.seed, noise.INFERENCE, positions, shape).numpy()
+        return noise.draw(self.config.seed, noise.INFERENCE, positions, shape).numpy()
 
     def _generate(self, x: np.ndarray, seed: int, deterministic: bool) -> np.ndarray:
         """G of one x ``[H, W, C]`` whose sides are multiples of the stride."""
@@ -215,10 +231,61 @@ def load(
 
     checkpoints = Checkpoints(workdir)
     step = _step_of(checkpoints, checkpoint, workdir, say)
-    generator = default_generator(config).build()
-    facts = checkpoints.restore({"generator": named_weights(generator)}, step, say)
-    network = KerasNetwork(generator)
+    generator = default_generator(config)
+    model = generator.build()
+    facts = checkpoints.restore({generator.name: named_weights(model)}, step, say)
+    network = KerasNetwork(model)
     return Translator(config, network, int(facts["step"]), form, facts["sha256"])
+
+
+def load_quietly(
+    workdir: str | os.PathLike[str],
+    checkpoint: str | int = "latest",
+    say: Callable[[str], None] = lambda text: None,
+) -> Translator:
+    """`load`, without the lines that TensorFlow prints when it is imported."""
+    from tfpix2pix.base.quiet import import_tensorflow
+
+    import_tensorflow()
+    return load(workdir, checkpoint, say)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A run or an export that may be loaded later: TensorFlow takes seconds to import, and what
+    does not fit the model is refused before that.
+
+    Attributes:
+      name: as the user typed it: a run's folder, an export's, or a server's address.
+      config: of the run.
+      form: of its pairs.
+      open: loads it; its argument is told in a sentence when a damaged checkpoint was passed over.
+    """
+
+    name: str
+    config: Config
+    form: PairForm
+    open: Callable[[Callable[[str], None]], Translator]
+
+    @classmethod
+    def of_run(cls, workdir: str, checkpoint: str = "latest") -> Model:
+        """A trained run, of which its folder's small files are read; see `load`.
+
+        Raises:
+          UserError: it is no run. What is wrong with its checkpoints is found when it is opened.
+        """
+        config = load_config(workdir)
+        return cls(
+            workdir,
+            config,
+            form_of(config, workdir),
+            lambda say: load_quietly(workdir, checkpoint, say),
+        )
+
+    @classmethod
+    def of_translator(cls, name: str, translator: Translator) -> Model:
+        """What is loaded already, such as an export."""
+        return cls(name, translator.config, translator.form, lambda say: translator)
 
 
 def _step_of(

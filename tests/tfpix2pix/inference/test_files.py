@@ -1,0 +1,84 @@
+"""Folders of images from Python: what goes where, in which order, and what fails alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.data import decode, write_image
+from tfpix2pix.inference import Translator
+from tfpix2pix.inference.files import Job, Manner, find_jobs, make_folders, translate_files
+from tfpix2pix.pair_form import form_with
+
+SIZE = 32
+
+
+class Negative:
+    """A network without noise: the negative of its input."""
+
+    takes_noise, image_size = False, None
+
+    def __call__(self, x, z):
+        return -x
+
+
+@pytest.fixture
+def translator():
+    config = Pix2PixConfig(crop_size=SIZE, load_size=SIZE, ngf=4)
+    return Translator(config, Negative(), 1, form_with(config, None))
+
+
+@pytest.fixture
+def images(tmp_path):
+    random = np.random.default_rng(0)
+    for name in ("a.png", "b.png", "b.tif", "c.png", "d.png"):
+        write_image(tmp_path / name, random.integers(0, 256, (40, 33, 3), np.uint8))
+    (tmp_path / "c.png").write_bytes(b"\x89PNG\r\n")
+    return tmp_path
+
+
+def test_every_image_has_a_result_of_its_own(images):
+    jobs = find_jobs(str(images), str(images / "out"), ".png")
+    names = [(job.source.name, job.target.name) for job in jobs]
+    assert names == [
+        ("a.png", "a.png"), ("b.png", "b.png.png"), ("b.tif", "b.tif.png"), ("c.png", "c.png"),
+        ("d.png", "d.png"),
+    ]  # fmt: skip
+    assert find_jobs(str(images / "a.png"), str(images / "x.jpg"), ".png") == [
+        Job(images / "a.png", images / "x.jpg")
+    ]
+    with pytest.raises(UserError, match=r"would overwrite the input .*a\.png"):
+        find_jobs(str(images), str(images), ".png")
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_results_come_in_the_order_of_the_jobs_and_one_may_fail(translator, images, parallel):
+    translator.parallel = parallel
+    jobs = find_jobs(str(images), str(images / "deep" / "out"), ".png")
+    make_folders(jobs, str(images / "deep" / "out"))
+    results = list(translate_files(translator, jobs, Manner()))
+    assert [isinstance(result, UserError) for result in results] == [False] * 3 + [True, False]
+    assert "c.png" in str(results[3])
+    for job, result in zip(jobs, results, strict=True):
+        if not isinstance(result, UserError):
+            expected = 255 - decode(job.source).array
+            np.testing.assert_array_equal(decode(job.target).array, expected)
+    assert not jobs[3].target.exists()
+
+
+def test_what_is_far_from_the_trained_size_is_told(translator, images):
+    write_image(images / "large.png", np.zeros((64, 70, 3), np.uint8))
+    job = Job(images / "large.png", images / "result.png")
+    (notes,) = translate_files(translator, [job], Manner())
+    assert notes == [
+        "far from the 32 pixels that the run was trained at; --fit resizes them to that"
+    ]
+    assert list(translate_files(translator, [job], Manner(fit=True))) == [[]]
+
+
+def test_labels_are_for_models_that_make_labels(translator):
+    Manner().check(translator.form)
+    with pytest.raises(UserError, match=r"--labels=index is for runs whose target shows labels"):
+        Manner(labels="index").check(translator.form)

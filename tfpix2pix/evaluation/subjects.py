@@ -1,0 +1,202 @@
+"""What an evaluation scores: a model or a folder of pictures, with the pairs for it.
+
+Making one of these refuses whatever does not fit, before TensorFlow is imported where that can be.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.evaluation.data import data_config, open_labels, open_pairs, predictions_config
+from tfpix2pix.evaluation.predictions import Predictions, size_of_first
+from tfpix2pix.evaluation.registry import Kind
+from tfpix2pix.evaluation.session import (
+    Progress,
+    check_form,
+    check_split,
+    evaluate_model,
+    evaluate_predictions,
+)
+from tfpix2pix.pair_form import open_source
+
+if TYPE_CHECKING:
+    from tfpix2pix.config import Config
+    from tfpix2pix.data import PairForm, PairSource
+    from tfpix2pix.evaluation.base import Evaluator
+    from tfpix2pix.evaluation.fcn import Scorer
+    from tfpix2pix.evaluation.pictures import Maker
+    from tfpix2pix.evaluation.results import Evaluation
+
+SPLITS = ("train", "val", "test")
+SMALLEST, LARGEST = 16, 4096  # pixels; SSIM's window has 11
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an evaluation is made; see `evaluate_model`.
+
+    Attributes:
+      split: which pairs.
+      size: height and width that all pictures are resized to; 0 for the model's or their own.
+      limit: only the first pairs; 0 for all.
+      samples, seed, deterministic: how a model's pictures are made; nothing for predictions.
+      rank_by: the number by which best and worst are chosen; None for l1 or the first there is.
+
+    Raises:
+      UserError: a value out of range.
+    """
+
+    split: str = "val"
+    size: int = 0
+    limit: int = 0
+    samples: int = 1
+    seed: int = 0
+    deterministic: bool = False
+    rank_by: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.split not in SPLITS:
+            raise UserError(f"--split={self.split}: expected {', '.join(SPLITS)}")
+        if self.size and not SMALLEST <= self.size <= LARGEST:
+            raise UserError(f"--size={self.size}: expected {SMALLEST} to {LARGEST} pixels")
+        if self.limit < 0:
+            raise UserError(f"--limit={self.limit}: expected a number of pairs, or 0 for all")
+        if self.samples < 1:
+            raise UserError(f"--samples={self.samples}: expected 1 or more")
+        last = self.seed + self.samples - 1
+        if not -(2**63) <= self.seed <= last < 2**63:
+            raise UserError(f"--seed={self.seed} does not fit in 64 bits; give a smaller number")
+
+
+class Model(Protocol):
+    """A model that is loaded when it is needed, as a `tfpix2pix.inference.Model` is."""
+
+    name: str
+    config: Config
+    form: PairForm
+    open: Callable[[Say], Maker]
+
+
+class Modelled:
+    """A run, an export or a server, and the pairs that it is scored on.
+
+    Args:
+      model: it.
+      given: fields of `tfpix2pix.evaluation.data.FIELDS` in which the data set is not the run's.
+      settings: how.
+
+    Raises:
+      UserError: there are no such pairs, or they are not what the model was trained on.
+    """
+
+    def __init__(self, model: Model, given: Mapping[str, Any], settings: Settings) -> None:
+        self.model, self.settings, self.form = model, settings, model.form
+        config = data_config(model.config, given)
+        self.source = open_pairs(config, model.form)
+        check_split(self.source, settings.split)
+        check_form(model.form, self.source)
+        self.size = settings.size or model.config.crop_size
+        self.labels: PairSource | None = None
+        if given.get("label_palette"):
+            self.labels = open_labels(config, given)
+            _settle(self.labels)
+
+    def kind(self, scorer: Scorer | None) -> Kind:
+        """What of it decides which measures fit."""
+        kind = Kind.of(self.form, self.settings.samples, scorer)
+        if self.labels is None:
+            return kind
+        form = self.labels.form
+        palette = form.x.palette or form.y.palette
+        return dataclasses.replace(kind, palette=palette, labels_out=form.label_side == "target")
+
+    def evaluate(self, evaluators: Sequence[Evaluator], progress: Progress, say: Say) -> Evaluation:
+        """Scores it; `say` is told with which weights."""
+        model, settings = self.model, self.settings
+        translator = model.open(say)
+        noisy = translator.takes_noise and not settings.deterministic
+        say(
+            f"{model.name} at step {translator.step:,}, "
+            + (f"noise of seed {settings.seed}" if noisy else "without noise")
+        )
+        return evaluate_model(
+            translator,
+            self.source,
+            evaluators,
+            split=settings.split,
+            size=self.size,
+            samples=settings.samples,
+            limit=settings.limit,
+            seed=settings.seed,
+            deterministic=settings.deterministic,
+            labels=self.labels,
+            rank_by=settings.rank_by,
+            model={"path": model.name},
+            progress=progress,
+        )
+
+
+class Predicted:
+    """A folder of pictures, and the pairs that they are predictions of.
+
+    Args:
+      folder: of a picture for each pair.
+      given: fields of `tfpix2pix.evaluation.data.FIELDS`: which pairs.
+      settings: how.
+
+    Raises:
+      UserError: there are no such pairs, or the pictures are not theirs.
+    """
+
+    def __init__(self, folder: str, given: Mapping[str, Any], settings: Settings) -> None:
+        self.folder, self.settings = folder, settings
+        if not given.get("dataset") and not given.get("input_dir"):
+            raise UserError(
+                "--dataset is missing: --predictions are compared with the targets of a data set"
+            )
+        size = settings.size or size_of_first(folder)
+        self.source = open_source(predictions_config(given, size))
+        check_split(self.source, settings.split)
+        _settle(self.source)
+        found = Predictions(
+            folder, self.source, settings.split, settings.size or None, settings.limit
+        )
+        if found.size < SMALLEST:
+            raise UserError(
+                f"--predictions={folder}: pictures of {found.size}x{found.size} pixels; "
+                f"expected at least {SMALLEST}, or a --size to resize them to"
+            )
+        self.form, self.size = self.source.form, found.size
+
+    def kind(self, scorer: Scorer | None) -> Kind:
+        """What of it decides which measures fit."""
+        return Kind.of(self.form, 1, scorer)
+
+    def evaluate(self, evaluators: Sequence[Evaluator], progress: Progress, say: Say) -> Evaluation:
+        """Scores it."""
+        settings = self.settings
+        return evaluate_predictions(
+            self.folder,
+            self.source,
+            evaluators,
+            split=settings.split,
+            size=settings.size or None,
+            limit=settings.limit,
+            rank_by=settings.rank_by,
+            progress=progress,
+        )
+
+
+def _settle(source: PairSource) -> None:
+    """Finds out what the pairs are, where that takes a look at the files."""
+    from tfpix2pix.data.file_source import FileSource
+    from tfpix2pix.pair_form import check_source
+
+    if isinstance(source, FileSource):
+        check_source(source)

@@ -1,0 +1,259 @@
+"""Files of images: which there are, what their translations are called, and making them."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.files import shown
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tfpix2pix.data import PairForm
+    from tfpix2pix.inference.translator import Translator
+
+LABELS = ("raw", "color", "index")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image to read, and the file its translation goes to."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How images are translated.
+
+    Attributes:
+      labels: of a run that makes label images: ``raw`` as the network painted them, ``color``
+        snapped to the palette's colours, ``index`` as index maps.
+      side_by_side: the images are pairs in the pix2pix layout; the half that the run takes as
+        input is translated.
+      seed, deterministic, fit: as `Translator.translate` takes them.
+    """
+
+    labels: str = "raw"
+    side_by_side: bool = False
+    seed: int = 0
+    deterministic: bool = False
+    fit: bool = False
+
+    def check(self, form: PairForm) -> None:
+        """Raises UserError where a model of such pairs makes no labels, and labels are wanted."""
+        if self.labels != "raw" and not form.y.is_classes:
+            raise UserError(
+                f"--labels={self.labels} is for runs whose target shows labels (--label_palette), "
+                "and this one's does not; drop it"
+            )
+
+
+# === Making them ===
+
+
+def translate_files(
+    translator: Translator, jobs: Sequence[Job], manner: Manner
+) -> Iterator[list[str] | UserError]:
+    """Translates files, several at a time where that is of use.
+
+    Yields:
+      In the order of the jobs: the notes of an image (see `translate_file`), or why it failed.
+    """
+
+    def one(job: Job) -> list[str] | UserError:
+        try:
+            return translate_file(translator, job, manner)
+        except UserError as error:
+            return error
+
+    parallel = translator.parallel
+    if parallel == 1:
+        yield from map(one, jobs)
+        return
+    with ThreadPoolExecutor(parallel) as pool:
+        pending: deque[Future[list[str] | UserError]] = deque()
+        for job in jobs:
+            pending.append(pool.submit(one, job))
+            # Not all at once: ten thousand results must not wait in memory.
+            if len(pending) >= 2 * parallel:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+def translate_file(translator: Translator, job: Job, manner: Manner) -> list[str]:
+    """Translates one file.
+
+    Returns:
+      What had to be done to the image, in plain words.
+
+    Raises:
+      UserError: it cannot be read, does not fit the run, or is too large for the memory.
+    """
+    from tfpix2pix.data import decode, split_decoded, write_image
+
+    config = translator.config
+    image = decode(job.source)
+    notes = list(image.notes)
+    if manner.side_by_side:
+        try:
+            image, _ = split_decoded(image, config.direction)
+        except ValueError as error:
+            raise UserError(f"{shown(job.source)}: {error}; --side_by_side expects pairs") from None
+    height, width = image.array.shape[:2]
+    size = config.crop_size
+    if not manner.fit and (min(height, width) >= 2 * size or max(height, width) <= size // 2):
+        notes.append(
+            f"far from the {size} pixels that the run was trained at; --fit resizes them to that"
+        )
+    try:
+        picture = translator.translate(
+            image,
+            seed=manner.seed,
+            deterministic=manner.deterministic,
+            fit=manner.fit,
+            notes=notes,
+        )
+    except ValueError as error:
+        raise UserError(
+            f"{shown(job.source)}: {error}; expected an input as the run was trained on "
+            f"({translator.form.x.describe()})"
+        ) from None
+    except Exception as error:
+        if not _out_of_memory(error):
+            raise
+        raise UserError(
+            f"{shown(job.source)}: {width}x{height} pixels do not fit into memory; use --fit, or "
+            "cut it"
+        ) from None
+    write_image(job.target, _labelled(picture, translator, manner.labels))
+    return notes
+
+
+def _out_of_memory(error: Exception) -> bool:
+    # By name: a server's client needs no TensorFlow.
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+
+
+def _labelled(picture: np.ndarray, translator: Translator, labels: str) -> np.ndarray:
+    """The picture, or the labels that it shows, as `Manner.labels` says."""
+    if labels == "raw":
+        return picture
+    palette = translator.form.y.palette
+    classes = palette.to_classes(picture)
+    return palette.to_colors(classes) if labels == "color" else palette.to_indices(classes)
+
+
+# === What goes where ===
+
+
+def find_jobs(source: str, output: str, suffix: str) -> list[Job]:
+    """The images that a path names, each with the file that its translation becomes.
+
+    Args:
+      source: an image, a folder of images, or a pattern such as ``photos/**/*.jpg``.
+      output: a file for one image, else a folder, which need not exist.
+      suffix: of results in a folder, with the dot.
+
+    Raises:
+      UserError: nothing there, no images, or an output that cannot be meant.
+    """
+    from tfpix2pix.data.images import WRITABLE
+
+    base, names = _inputs(source)
+    target = Path(os.path.expanduser(output))
+    is_file_name = target.suffix.lower() in WRITABLE and not target.is_dir()
+    single = base / names[0] if len(names) == 1 else None
+    if is_file_name:
+        if single is None:
+            raise UserError(
+                f"--output={output} is one file, --input={source} are {len(names):,} images; give "
+                "a folder"
+            )
+        jobs = [Job(single, target)]
+    else:
+        if target.exists() and not target.is_dir():
+            raise UserError(
+                f"--output={output} is a file of no image format; give a folder or a name that "
+                "ends in .png, .jpg, .tif or the like"
+            )
+        jobs = [Job(base / name, target / result) for name, result in _result_names(names, suffix)]
+    for job in jobs:
+        if job.target.exists() and os.path.samefile(job.source, job.target):
+            raise UserError(
+                f"--output={output} would overwrite the input {shown(job.source)}; give another "
+                "folder"
+            )
+    return jobs
+
+
+def make_folders(jobs: Sequence[Job], output: str) -> None:
+    """Makes the folders that the results go to.
+
+    Raises:
+      UserError: one cannot be made.
+    """
+    try:
+        for target in {job.target.parent for job in jobs}:
+            target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"--output={output}: {error.filename} cannot be made ({error.strerror}); give a "
+            "folder that you may write to"
+        ) from None
+
+
+def _inputs(source: str) -> tuple[Path, list[str]]:
+    """A base folder and the images below it, as relative names in order."""
+    from tfpix2pix.data import is_image_name
+
+    path = Path(os.path.expanduser(source))
+    if path.is_file():
+        return path.parent, [path.name]
+    if path.is_dir():
+        names = sorted(entry.name for entry in _files(path) if is_image_name(entry.name))
+        if not names:
+            raise UserError(
+                f"--input={source} holds no image (.jpg, .png, .tif, ...); for images in its "
+                f"subfolders give --input='{source.rstrip('/')}/**/*.png'"
+            )
+        return path, names
+    if glob.has_magic(source):
+        matches = glob.glob(str(path), recursive=True)
+        files = sorted(m for m in matches if is_image_name(m) and os.path.isfile(m))
+        if not files:
+            raise UserError(
+                f"--input={source} matches no image (.jpg, .png, .tif, ...); check the pattern, "
+                "and quote it"
+            )
+        base = os.path.commonpath([os.path.dirname(os.path.abspath(f)) for f in files])
+        return Path(base), [os.path.relpath(os.path.abspath(f), base) for f in files]
+    raise UserError(
+        f"--input={source}: no such file or folder; give an image, a folder or a quoted pattern"
+    )
+
+
+def _files(folder: Path) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        yield from (entry for entry in entries if entry.is_file())
+
+
+def _result_names(names: list[str], suffix: str) -> list[tuple[str, str]]:
+    """Each name with that of its result; where two would meet, the old extension stays in it."""
+    stems = Counter(os.path.splitext(name)[0].casefold() for name in names)
+
+    def result(name: str) -> str:
+        stem = os.path.splitext(name)[0]
+        return (stem if stems[stem.casefold()] == 1 else name) + suffix
+
+    return [(name, result(name)) for name in names]

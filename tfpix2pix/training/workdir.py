@@ -1,0 +1,75 @@
+"""Where a run stands and what it is: the config of its folder, or what was asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tfpix2pix.base import lock
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.config import Config, allowed_changes, differences, load_config, resolve, with_preset
+from tfpix2pix.pair_form import short_name
+
+
+def workdir_and_config(workdir: str | None, given: Mapping[str, Any]) -> tuple[Path, Config]:
+    """The folder of a run, and its own config if there is one, else what was asked for.
+
+    Args:
+      workdir: the folder; None for ``runs/NAME``, from the data set and the preset.
+      given: fields of the config that the user gave.
+
+    Raises:
+      UserError: the folder holds something else, or a run that disagrees with what was given.
+    """
+    if workdir is not None:
+        path = Path(workdir)
+        if path.exists() and not path.is_dir():
+            raise UserError(f"--workdir={workdir} is a file; give a folder, or a new name")
+        if not (path / "config.json").exists():
+            if lock.holds_files(path):
+                raise UserError(
+                    f"--workdir={workdir} holds other files and no config.json, so it is not a "
+                    "run; give a new or empty folder"
+                )
+            return path, resolve(given)
+        # Only what was said by hand must agree: the rest is read back from the run.
+        wanted = dict(given)
+        if "preset" in given:
+            wanted = with_preset(given, load_config(path).dataset)
+        return path, _continued(path, wanted, given)
+    config = resolve(given)
+    path = _default_workdir(config)
+    if not (path / "config.json").exists():
+        return path, config
+    return path, _continued(path, dataclasses.asdict(config), given)
+
+
+def _continued(path: Path, wanted: Mapping[str, Any], given: Mapping[str, Any]) -> Config:
+    saved = load_config(path)
+    if not saved.dataset and not saved.input_dir:
+        raise UserError(
+            f"--workdir={path} was imported without pairs to train on; import its weights again, "
+            "into a new --workdir, with --dataset=FOLDER"
+        )
+    lines = differences(saved, wanted)
+    if lines:
+        raise UserError(
+            f"{path} holds a run of another configuration, so nothing was changed; give another "
+            "--workdir, or drop the flags that differ:\n  " + "\n  ".join(lines)
+        )
+    changes = allowed_changes(saved, given)
+    if "epochs" in given and "steps" not in given:
+        changes["steps"] = 0
+    return saved.replace(**changes)
+
+
+def _default_workdir(config: Config) -> Path:
+    """``runs/sample``, ``runs/FOLDER``, ``runs/PRESET-FOLDER`` or, where it says it all, PRESET."""
+    name = short_name(config)
+    if config.preset == config.DEFAULT_PRESET:
+        return Path("runs", name)
+    if config.preset.startswith(name):
+        return Path("runs", config.preset)
+    return Path("runs", f"{config.preset}-{name}")
