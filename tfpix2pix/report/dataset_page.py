@@ -16,9 +16,9 @@ from PIL import Image, ImageDraw, ImageFont
 from tfpix2pix.base.files import write_bytes
 from tfpix2pix.base.grid import encode_png, picture_grid
 from tfpix2pix.base.version import __version__
-from tfpix2pix.data.inspection import Inspection, SideFacts, sizes_text
-from tfpix2pix.data.pair_files import count_text
-from tfpix2pix.data.shown_pairs import ShownPair
+from tfpix2pix.data.check.inspection import Inspection, SideFacts, sizes_text
+from tfpix2pix.data.check.shown_pairs import ShownPair
+from tfpix2pix.data.layouts.pair_files import count_text
 from tfpix2pix.report.html import templates
 from tfpix2pix.report.page import data_uri
 
