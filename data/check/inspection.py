@@ -1,4 +1,4 @@
-"""All that can be told of a data set before training: for ``tfpix2pix inspect``.
+"""Reports what a data set holds before anything trains on it: for ``tfpix2pix inspect``.
 
 `inspect_source` looks at every file (`scan`) and, where pixels matter, at some of them. What keeps
 the set from being used is a fault, in the words in which training refuses it; what a person should
@@ -28,7 +28,7 @@ from tfpix2pix.data.check.duplicates import (
     twice_text,
 )
 from tfpix2pix.data.check.palette_search import FoundPalette, find_palette
-from tfpix2pix.data.check.scan import PairLook, SideLook, threaded
+from tfpix2pix.data.check.scan import PairLook, SideLook
 from tfpix2pix.data.check.shown_pairs import decoded_pair, spread
 from tfpix2pix.data.forms import DEPTHS, PairForm
 from tfpix2pix.data.images import Decoded
@@ -42,6 +42,7 @@ from tfpix2pix.data.layouts.pair_files import (
 )
 from tfpix2pix.data.sources.base import SPLITS, PairSource, Progress
 from tfpix2pix.data.sources.file_source import FileSource
+from tfpix2pix.data.threads import threaded
 
 CHANNELS = {1: "grey", 3: "RGB"}
 SIDES = ("input", "target")
@@ -121,7 +122,7 @@ class Inspection:
       same_pairs: pairs whose input and target are the same picture.
       extensions: number of files by extension, in lower case.
       file_bytes: of all files.
-      decoded: by split, bytes of the decoded pairs and the cache that ``--cache`` comes to.
+      decoded: by split, bytes of the decoded pairs and the cache that ``--cache`` chooses.
       index_maps: folders of index maps beside the pairs, with the number of images in each.
     """
 

@@ -1,4 +1,4 @@
-"""Does a picture show labels, and in which colours? A look at some images of one side of the pairs.
+"""Finds out from some images whether one side of the pairs is label maps, and in which colours.
 
 What is found is a suggestion: training reads labels only where ``--label_palette`` names them.
 """

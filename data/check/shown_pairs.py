@@ -9,12 +9,12 @@ from PIL import Image
 
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import images
-from tfpix2pix.data.check.scan import threaded
 from tfpix2pix.data.forms import PairForm, Side
 from tfpix2pix.data.images import Decoded
 from tfpix2pix.data.layouts.pair_files import read_pair
 from tfpix2pix.data.sources.base import SPLITS, PairSource
 from tfpix2pix.data.sources.file_source import FileSource
+from tfpix2pix.data.threads import threaded
 
 LONGEST_SHOWN = 512  # pixels; larger pictures are shown reduced
 

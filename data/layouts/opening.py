@@ -1,4 +1,4 @@
-"""From the words the user typed to a data set: known names first, then what is found there.
+"""Opens a data set by what the user typed: a known name, else whatever layout lies at that path.
 
 A further layout is one more listing in a file of its own and one more entry in `LAYOUTS`. An
 unpaired set is recognised by `two_folders`, where unpaired training will find it.

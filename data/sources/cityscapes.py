@@ -8,13 +8,13 @@ import io
 import os
 import zipfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from tfpix2pix.base.errors import DataError
+from tfpix2pix.data.threads import threaded
 
 SIZE = 256  # pixels on a side; appendix 6.2 of the paper: "trained at 256x256"
 SPLITS = ("train", "val")  # the labels of the test split are not public
@@ -151,11 +151,7 @@ def write_pairs(
         both = np.concatenate(pair.load(), axis=1)
         Image.fromarray(both).save(target / f"{pair.stem}.png", "PNG")
 
-    # Decoding 2048x1024 pixels takes most of the time, and Pillow does it outside Python's lock.
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        try:
-            for done, _ in enumerate(pool.map(write, jobs), 1):
-                progress(done, len(jobs))
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    # Closed, for after an error the caller removes the folder: nothing may still be written then.
+    with contextlib.closing(threaded(write, jobs, os.cpu_count() or 1)) as written:
+        for done, _ in enumerate(written, 1):
+            progress(done, len(jobs))

@@ -13,10 +13,12 @@ import numpy as np
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.base.files import shown
 from tfpix2pix.data import images
-from tfpix2pix.data.check.scan import PairLook, Settled, scan, settle, threaded
+from tfpix2pix.data.check.scan import PairLook, scan
+from tfpix2pix.data.check.settle import Settled, settle
 from tfpix2pix.data.forms import FormWish, PairForm
 from tfpix2pix.data.layouts.pair_files import Fault, Listing, PairFiles, count_text, read_pair
 from tfpix2pix.data.sources.base import SPLITS, PairSource, Progress, check_direction
+from tfpix2pix.data.threads import threaded
 
 _LISTED_PER_FAULT = 10
 
@@ -164,7 +166,7 @@ class FileSource(PairSource):
           digests: hash every image's pixels.
 
         Returns:
-          What was seen, pair by pair, and what it comes to; the listing's faults are among it.
+          What was seen of each pair; and the form, with all faults, the listing's first.
         """
         looks = scan(self._splits, self._wish, progress=progress, digests=digests)
         for look in looks:

@@ -1,18 +1,14 @@
-"""tfpix2pix.data.tasks: pairs made from people's single images, one file per task.
+"""tfpix2pix.data.tasks: pairs made from people's single images.
 
 ``make_pairs(Edges(sigma=2), "photos", "pairs")`` does what ``tfpix2pix pairs`` does. A further
-task is one more `Task` in a file of its own and one more entry in `TASKS`.
+task is one more `Task`, in `simple` or a file of its own, and one more entry in `TASKS`.
 """
 
 from __future__ import annotations
 
-from tfpix2pix.data.tasks.blank import Blank
-from tfpix2pix.data.tasks.combine import Combine
 from tfpix2pix.data.tasks.edges import Edges
-from tfpix2pix.data.tasks.grayscale import Grayscale
-from tfpix2pix.data.tasks.lab import Lab
-from tfpix2pix.data.tasks.lowres import LowRes
 from tfpix2pix.data.tasks.maker import Made, make_pairs
+from tfpix2pix.data.tasks.simple import Blank, Combine, Grayscale, Lab, LowRes
 from tfpix2pix.data.tasks.task import Task
 
 TASKS: dict[str, type[Task]] = {

@@ -7,10 +7,8 @@ import importlib
 import os
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -27,7 +25,6 @@ from tfpix2pix.data.layouts.pair_files import count_text
 from tfpix2pix.data.layouts.splits import DEFAULT_VAL_FRACTION, check_val_fraction
 from tfpix2pix.data.sources.base import SPLITS
 from tfpix2pix.data.tasks import preview, record
-from tfpix2pix.data.tasks.combine import Combine
 from tfpix2pix.data.tasks.plan import (
     Job,
     partner_jobs,
@@ -35,10 +32,13 @@ from tfpix2pix.data.tasks.plan import (
     shortened,
     single_jobs,
 )
+from tfpix2pix.data.tasks.simple import Combine
 from tfpix2pix.data.tasks.task import Task
+from tfpix2pix.data.threads import threaded
 
 MIN_SIZE, MAX_SIZE = 8, 8192
-MAX_THREADS = 8  # Drawing edges takes a photo's memory many times over.
+# No more than 8: drawing edges takes a photo's memory many times over.
+_THREADS = min(8, os.cpu_count() or 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +135,8 @@ def make_pairs(
     work = _Work(task, target, size)
     if todo and progress:
         progress(0, len(todo))
-    for done, (job, outcome) in enumerate(zip(todo, _parallel(work, todo), strict=True), start=1):
+    outcomes = threaded(work, todo, _THREADS)
+    for done, (job, outcome) in enumerate(zip(todo, outcomes, strict=True), start=1):
         if outcome.size is None:
             skipped.append(outcome.fault)
             if on_skip:
@@ -229,7 +230,7 @@ def _sizes_there(output: Path, jobs: list[Job]) -> dict[str, tuple[int, int]]:
 
     names = {f"{split}/{name}" for split in SPLITS for name in _names(output / split)}
     there = [job for job in jobs if job.target in names]
-    found = zip(there, _parallel(look, there), strict=True)
+    found = zip(there, threaded(look, there, _THREADS), strict=True)
     return {job.target: size for job, size in found if size}
 
 
@@ -257,7 +258,7 @@ def _check_sizes(jobs: list[Job], size: int) -> None:
             fits = all(abs(s - scale * g) <= 1 for s, g in zip(small, large, strict=True))
         return "" if fits else f"{job.stem} (A {wa}x{ha}, B {wb}x{hb})"
 
-    faults = [fault for fault in _parallel(look, jobs) if fault]
+    faults = [fault for fault in threaded(look, jobs, _THREADS) if fault]
     if faults:
         wish = "proportions" if size else "size"
         remedy = "mend or remove them" if size else "mend them, or give --size=N to resize both"
@@ -357,15 +358,6 @@ def fit(picture: np.ndarray, size: int, mix: bool = True) -> np.ndarray:
     """
     kernel = Image.Resampling.LANCZOS if mix else Image.Resampling.NEAREST
     return np.asarray(ImageOps.fit(Image.fromarray(picture), (size, size), kernel))
-
-
-def _parallel(function: Callable[[Job], Any], jobs: list[Job]) -> Iterator[Any]:
-    """Results in the jobs' order; what has not begun when the caller gives up never begins."""
-    pool = ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1))
-    try:
-        yield from pool.map(function, jobs)
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 # === After ===
