@@ -15,7 +15,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tfpix2pix.base.files import write_bytes
 from tfpix2pix.base.grid import encode_png, picture_grid
-from tfpix2pix.base.version import __version__
 from tfpix2pix.data.check.inspection import Inspection, SideFacts, sizes_text
 from tfpix2pix.data.check.shown_pairs import ShownPair
 from tfpix2pix.data.layouts.pair_files import count_text
@@ -234,7 +233,6 @@ def write_dataset_page(
         picture=lambda image: data_uri(fitted(image, cell)),
         tile=2 * cell[1],
         written=datetime.now().astimezone(),
-        version=__version__,
     )
     path = Path(path)
     write_bytes(path, html.encode("utf-8", "replace"))
