@@ -1,4 +1,4 @@
-"""What a data set is: named splits of numbered pairs, whatever form they are kept in."""
+"""`PairSource`, a data set: named splits of numbered pairs, whatever form they are kept in."""
 
 from __future__ import annotations
 

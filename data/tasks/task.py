@@ -1,4 +1,4 @@
-"""What a task is: a frozen dataclass whose fields are its flags and whose `make` draws A from B."""
+"""`Task`: a frozen dataclass whose fields are its flags and whose `make` draws A from B."""
 
 from __future__ import annotations
 

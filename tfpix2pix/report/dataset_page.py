@@ -1,4 +1,4 @@
-"""What a person looks at before training: a data set's contact sheet and its HTML page.
+"""A data set's contact sheet and HTML page, to look at before training.
 
 Both show an `Inspection`. The page holds everything it shows, as a run's report does.
 """
