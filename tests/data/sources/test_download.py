@@ -30,7 +30,7 @@ from tfpix2pix.data.sources import download, paper_sets
 from tfpix2pix.data.sources.download import extract, fetch
 from tfpix2pix.data.sources.paper_sets import PAPER_SETS, default_data_dir, paper_set, stage_lines
 
-BUILDERS = Path(__file__).resolve().parents[2] / "data" / "sources" / "builders"
+BUILDERS = Path(__file__).resolve().parents[3] / "data" / "sources" / "builders"
 BODY = np.random.default_rng(0).integers(0, 256, 300_000, dtype=np.uint8).tobytes()
 
 

@@ -1,4 +1,4 @@
-"""Draws the builders' dummy data: ``python tests/data/draw_dummy_data.py``.
+"""Draws the builders' dummy data: ``python tests/data/sources/draw_dummy_data.py``.
 
 Tiny pairs in the form of each archive, with nothing of the real sets in them: the left half is
 reddish, the right half bluish, with a few rectangles, different in every file.
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-BUILDERS = Path(__file__).resolve().parents[2] / "data" / "sources" / "builders"
+BUILDERS = Path(__file__).resolve().parents[3] / "data" / "sources" / "builders"
 HEIGHT, WIDTH = 16, 16  # of one half, in pixels
 LEFT, RIGHT = (200, 60, 60), (60, 60, 200)
 

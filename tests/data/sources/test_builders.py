@@ -15,8 +15,8 @@ from tfpix2pix.data.sources.paper_sets import PAPER_SETS
 tfds = pytest.importorskip("tensorflow_datasets", reason="needs the tfds extra")
 pytest.importorskip("dill", reason="tfds.testing needs it")
 
-BUILDERS = Path(__file__).resolve().parents[2] / "data" / "sources" / "builders"
-LEFT, RIGHT = (200, 60, 60), (60, 60, 200)  # of tests/data/draw_dummy_data.py
+BUILDERS = Path(__file__).resolve().parents[3] / "data" / "sources" / "builders"
+LEFT, RIGHT = (200, 60, 60), (60, 60, 200)  # of tests/data/sources/draw_dummy_data.py
 FILES = ("README.md", "CITATIONS.bib", "TAGS.txt", "checksums.tsv")
 
 

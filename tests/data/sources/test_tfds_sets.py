@@ -24,7 +24,7 @@ from tfpix2pix.data.sources.tfds_sets import tfds_folder
 tfds = pytest.importorskip("tensorflow_datasets", reason="needs the tfds extra")
 epath = pytest.importorskip("etils.epath")
 
-BUILDERS = Path(__file__).resolve().parents[2] / "data" / "sources" / "builders"
+BUILDERS = Path(__file__).resolve().parents[3] / "data" / "sources" / "builders"
 DUMMY = BUILDERS / "facades" / "dummy_data"
 COUNTS = {"train": 4, "validation": 2, "test": 1, "unlabelled": 1}
 H, W = 6, 8
