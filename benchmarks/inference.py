@@ -115,12 +115,12 @@ def _run(scratch: Path) -> None:
 
 def _random_run(workdir: Path) -> str:
     """A workdir with initial weights."""
+    from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
     from tfpix2pix.algorithms.pix2pix import Pix2Pix
-    from tfpix2pix.config import Config
     from tfpix2pix.training.checkpoints import Checkpoints
 
     size = _SIZE.value or 256
-    config = Config(crop_size=size, load_size=size, ngf=_NGF.value, loss="l1")
+    config = Pix2PixConfig(crop_size=size, load_size=size, ngf=_NGF.value, loss="l1")
     workdir.mkdir(parents=True)
     (workdir / "config.json").write_text(config.to_json())
     Checkpoints(workdir).save(Pix2Pix(config).state(), 0, {"best": None})

@@ -158,10 +158,10 @@ def _our_rate(store, batch_size: int) -> float:
 
 def _training_rate(store) -> float:
     """Images a second that training with the paper's networks takes, batch 1: median of steps."""
-    from tfpix2pix.algorithms import Pix2Pix
-    from tfpix2pix.config import Config
+    from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
+    from tfpix2pix.algorithms.pix2pix import Pix2Pix
 
-    algorithm = Pix2Pix(Config(load_size=_LOAD_SIZE.value, crop_size=_CROP_SIZE.value))
+    algorithm = Pix2Pix(Pix2PixConfig(load_size=_LOAD_SIZE.value, crop_size=_CROP_SIZE.value))
     batches = iter(_our_batches(store, 1).take(_STEPS.value + 2))
     seconds = []
     with ProgressLine("training", _STEPS.value + 2, "step") as line:

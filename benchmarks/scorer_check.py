@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 from absl import app, flags
 
+from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 from tfpix2pix.base.quiet import import_tensorflow
-from tfpix2pix.config import Config
 from tfpix2pix.data import evaluation_batches, open_store
 from tfpix2pix.evaluation.base import Batch
 from tfpix2pix.evaluation.bootstrap import resampled
@@ -71,7 +71,7 @@ def main(argv: list[str]) -> None:
     import_tensorflow()
     scorer = load_scorer(_SCORER.value)
     said: list[str] = []
-    config = Config(
+    config = Pix2PixConfig(
         dataset=_DATASET.value,
         label_palette=_PALETTE.value,
         crop_size=32,

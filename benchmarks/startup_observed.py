@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def _observe_training(mark: Any) -> None:
-    from tfpix2pix.algorithms import Pix2Pix
+    from tfpix2pix.algorithms.pix2pix import Pix2Pix
 
     build, step = Pix2Pix.__init__, Pix2Pix.train_step
 

@@ -79,10 +79,10 @@ class OurStep:
     def __init__(self, size: int, ngf: int, batch: int) -> None:
         import tensorflow as tf
 
-        from tfpix2pix.algorithms import Pix2Pix
-        from tfpix2pix.config import Config
+        from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
+        from tfpix2pix.algorithms.pix2pix import Pix2Pix
 
-        config = Config(crop_size=size, load_size=size, ngf=ngf, ndf=ngf, batch_size=batch)
+        config = Pix2PixConfig(crop_size=size, load_size=size, ngf=ngf, ndf=ngf, batch_size=batch)
         self.algorithm = Pix2Pix(config)
         random = np.random.default_rng(0)
         self.x, self.y = (
@@ -203,11 +203,12 @@ def flops(size: int, ngf: int, batch: int) -> float:
     (none for the inputs that are data). One generator and one discriminator pass on its result
     serve both updates; the result is judged backwards twice: for D's weights, and for G.
     """
-    from tfpix2pix.algorithms.pix2pix import discriminator_of, generator_of
-    from tfpix2pix.config import Config
+    from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
+    from tfpix2pix.algorithms.pix2pix import discriminator_of
+    from tfpix2pix.algorithms.registry import default_generator
 
-    config = Config(crop_size=size, load_size=size, ngf=ngf, ndf=ngf)
-    g, g_first = _forward(generator_of(config), size)
+    config = Pix2PixConfig(crop_size=size, load_size=size, ngf=ngf, ndf=ngf)
+    g, g_first = _forward(default_generator(config).build(), size)
     d, d_first = _forward(discriminator_of(config), size)
     of_generator = g + g + (g - g_first)
     real = d + d + (d - d_first)

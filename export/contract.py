@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.version import __version__
-from tfpix2pix.config import Config
+from tfpix2pix.config import Config, config_of
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairForm
@@ -83,14 +83,14 @@ class Contract:
     @property
     def noise_factor(self) -> int:
         """Pixels of x per cell of z, along each axis."""
-        from tfpix2pix.models.generator import noise_factor
+        from tfpix2pix.models.unet import noise_factor
 
         return noise_factor(self.config.crop_size, self.config.dropout_layers)
 
     @property
     def noise_channels(self) -> int:
         """Channels Z of z."""
-        from tfpix2pix.models.generator import noise_channels
+        from tfpix2pix.models.unet import noise_channels
 
         return noise_channels(self.config.crop_size, self.config.ngf, self.config.dropout_layers)
 
@@ -180,7 +180,7 @@ class Contract:
             size = values["image_size"]
             palette = values["palette"]
             contract = cls(
-                Config.from_values(values["config"]),
+                config_of(values["config"]),
                 "" if palette is None else _canonical(palette),
                 int(values["checkpoint"]["step"]),
                 str(values["checkpoint"]["sha256"]),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from tfpix2pix.algorithms.pix2pix import generator_of
+from tfpix2pix.algorithms.registry import default_generator
 from tfpix2pix.models.weights import named_weights
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def export_generator(
     Raises:
       ValueError: the weights are not those of the config's generator.
     """
-    generator = generator_of(config, noise=noise)
+    generator = default_generator(config).build(noise=noise)
     variables = named_weights(generator)
     if set(variables) != set(weights):
         odd = sorted(set(variables) ^ set(weights))

@@ -20,7 +20,7 @@ import numpy as np
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import existing_place, write_text
 from tfpix2pix.base.version import __version__
-from tfpix2pix.config import Config, nearest
+from tfpix2pix.config import Config, load_config, nearest
 from tfpix2pix.export.contract import INFERENCES, Contract
 from tfpix2pix.export.formats import FORMATS, QUANTIZATIONS, Format, Job, load_format
 from tfpix2pix.export.manifest import FILE, Manifest, checksums
@@ -238,7 +238,7 @@ def check_request(
       UserError: no run, no checkpoint, a size that it cannot have, an output folder that cannot
         be written, or a package that is missing.
     """
-    config = Config.load(workdir)
+    config = load_config(workdir)
     request.check_size(config)
     if not any(Path(workdir, "checkpoints").glob("step_*")):
         raise UserError(

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfpix2pix.algorithms.pix2pix import generator_of
+from tfpix2pix.algorithms.registry import default_generator
 from tfpix2pix.export import onnx_rewrites
 from tfpix2pix.export.core import Core, export_generator, weights_of
 from tfpix2pix.export.onnx_nodes import Graph
@@ -114,7 +114,7 @@ def _narrow_model(contract: Contract) -> onnx.ModelProto:
     # Not the initial ones: a multiplication by 1 would be optimised away.
     weights = {
         name: random.normal(size=value.shape).astype(np.float32)
-        for name, value in weights_of(generator_of(config, noise=contract.noise)).items()
+        for name, value in weights_of(default_generator(config).build(noise=contract.noise)).items()
     }
     generator = export_generator(config, weights, noise=contract.noise)
     # Twice the crop size: no feature is a single pixel then, which would be a case of its own.

@@ -16,7 +16,7 @@ import numpy as np
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_json, write_text
-from tfpix2pix.config import Config, resolve
+from tfpix2pix.config import Config, load_config, resolve
 from tfpix2pix.export.torch_files import check_readable, read_state
 from tfpix2pix.export.torch_weights import (
     TorchDiscriminator,
@@ -93,13 +93,13 @@ def write_run(imported: Imported, workdir: str | os.PathLike[str]) -> None:
     Raises:
       UserError: the workdir is in use or cannot be written.
     """
-    from tfpix2pix.algorithms import Pix2Pix
+    from tfpix2pix.algorithms.pix2pix import Pix2Pix
     from tfpix2pix.training.checkpoints import Checkpoints
 
     workdir = Path(workdir).expanduser()
     check_new(workdir)
     algorithm = Pix2Pix(imported.config)
-    networks = algorithm.networks()
+    networks = algorithm.networks
     for name, weights in imported.weights.items():
         _assign(networks[name], weights)
 
@@ -261,7 +261,7 @@ def export_state(
     Raises:
       UserError: no run, no such checkpoint, or a network that the PyTorch code does not have.
     """
-    check_exportable(Config.load(workdir), network, workdir)
+    check_exportable(load_config(workdir), network, workdir)
     from tfpix2pix.algorithms.pix2pix import discriminator_of
     from tfpix2pix.inference import load
     from tfpix2pix.models.weights import named_weights

@@ -34,7 +34,7 @@ LIGHT = (
     *(f"tfpix2pix.cli.{name}" for name in ("train", "translate", "pairs", "inspect")),
     *("tfpix2pix.pair_form", "tfpix2pix.base.progress"),
 )
-HEAVY = ("tensorflow", *LIGHT, "tfpix2pix.training.loop", "tfpix2pix.inference")
+HEAVY = ("tensorflow", *LIGHT, "tfpix2pix.training.run", "tfpix2pix.inference")
 _MODULE = "import runpy; runpy.run_module('tfpix2pix', run_name='__main__', alter_sys=True)"
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.config import Config
+from tfpix2pix.config import Config, load_config
 from tfpix2pix.pair_form import form_of
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class Translator:
         import tensorflow as tf
 
         from tfpix2pix.models import noise
-        from tfpix2pix.models.generator import noise_channels, noise_factor
+        from tfpix2pix.models.unet import noise_channels, noise_factor
 
         config = self.config
         factor = noise_factor(config.crop_size, config.dropout_layers)
@@ -207,15 +207,15 @@ def load(
     Raises:
       UserError: it is no run, has no checkpoint (that is whole), or not the one asked for.
     """
-    config = Config.load(workdir)
+    config = load_config(workdir)
     form = form_of(config, workdir)
-    from tfpix2pix.algorithms.pix2pix import generator_of
+    from tfpix2pix.algorithms.registry import default_generator
     from tfpix2pix.models.weights import named_weights
     from tfpix2pix.training.checkpoints import Checkpoints
 
     checkpoints = Checkpoints(workdir)
     step = _step_of(checkpoints, checkpoint, workdir, say)
-    generator = generator_of(config)
+    generator = default_generator(config).build()
     facts = checkpoints.restore({"generator": named_weights(generator)}, step, say)
     network = KerasNetwork(generator)
     return Translator(config, network, int(facts["step"]), form, facts["sha256"])

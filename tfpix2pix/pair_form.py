@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_text
@@ -14,31 +14,6 @@ if TYPE_CHECKING:
     from tfpix2pix.data import PairForm, PairSource, Palette
 
 PALETTE_FILE = "palette.json"
-
-# The config's fields, besides `dataset`, that say which pairs there are and how they are read.
-DATA_FIELDS = (
-    "direction",
-    "layout",
-    "input_dir",
-    "target_dir",
-    "val_fraction",
-    "input_key",
-    "target_key",
-    "input_channels",
-    "target_channels",
-    "input_dtype",
-    "target_dtype",
-    "input_range",
-    "target_range",
-    "label_palette",
-    "label_side",
-    "input_encoding",
-    "color_space",
-    "data_dir",
-    "sample_pairs",
-    "seed",
-    "allow_mixed_sizes",
-)
 
 
 def open_source(config: Config, workdir: str | os.PathLike[str] | None = None) -> PairSource:
@@ -55,14 +30,13 @@ def open_source(config: Config, workdir: str | os.PathLike[str] | None = None) -
     from tfpix2pix.data import open_dataset
     from tfpix2pix.data.sources.paper_sets import stage_lines
 
-    options: dict[str, Any] = {name: getattr(config, name) for name in DATA_FIELDS}
     saved = _saved_palette(workdir)
     if config.label_palette and saved is not None:
-        options["label_palette"] = saved
+        config = config.replace(label_palette=os.fspath(saved))
     # Drawn no smaller than the networks need it.
     size = max(config.load_size, config.crop_size)
     with stage_lines() as stages:
-        return open_dataset(config.dataset, sample_size=size, stages=stages, **options)
+        return open_dataset(config, sample_size=size, stages=stages)
 
 
 def check_source(source: PairSource) -> None:

@@ -12,13 +12,14 @@ import difflib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tfpix2pix.base.errors import DataError
+from tfpix2pix.base.errors import DataError, UserError
+from tfpix2pix.data.config import DataConfig
 from tfpix2pix.data.forms import FormWish, SideWish
 from tfpix2pix.data.layouts.pair_files import Listing
-from tfpix2pix.data.layouts.splits import DEFAULT_VAL_FRACTION, check_val_fraction
-from tfpix2pix.data.sources.base import SPLITS, PairSource, check_direction
+from tfpix2pix.data.layouts.splits import DEFAULT_VAL_FRACTION
+from tfpix2pix.data.sources.base import SPLITS, PairSource
 
 if TYPE_CHECKING:
     from tfpix2pix.data.sources.paper_sets import StageProgress
@@ -98,141 +99,100 @@ LAYOUT_NAMES = ("auto", *(layout.name for layout in LAYOUTS))
 
 
 def open_dataset(
-    dataset: str,
+    data: DataConfig | str,
     *,
-    direction: str = "AtoB",
-    layout: str = "auto",
-    input_dir: str = "",
-    target_dir: str = "",
-    val_fraction: float = DEFAULT_VAL_FRACTION,
-    input_key: str = "",
-    target_key: str = "",
-    input_channels: int = 0,
-    target_channels: int = 0,
-    input_dtype: str = "",
-    target_dtype: str = "",
-    input_range: str = "",
-    target_range: str = "",
-    label_palette: str | os.PathLike = "",
-    label_side: str = "",
-    input_encoding: str = "color",
-    color_space: str = "rgb",
-    data_dir: str = "",
-    sample_pairs: int = 400,
     sample_size: int = 256,
-    seed: int = 0,
-    allow_mixed_sizes: bool = False,
     stages: StageProgress | None = None,
+    **fields: Any,
 ) -> PairSource:
     """Opens a data set by name or path. Lists names, decodes nothing; see `PairSource.check`.
 
     Args:
-      dataset: ``sample``; one of the paper's sets (``facades``, downloaded once, unless there is
-        a folder of that name); ``tfds:NAME``; a folder in one of `LAYOUTS`; or a manifest, a
-        .csv, .tsv or .jsonl file. Ignored with `input_dir`.
-      direction: ``AtoB`` (A, or the left half, is the input) or ``BtoA``; of no effect where
-        input and target are named as such (folders, manifest columns, TFDS features).
-      layout: ``auto``, or the name of a layout to take without looking.
-      input_dir, target_dir: two folders with images of matching stems.
-      val_fraction: share of the pairs held out as val, by a hash of their names, where the data
-        have no splits of their own.
-      input_key, target_key: columns of a manifest (default input, target), or features of a TFDS
-        data set (default input_image, real_image).
-      input_channels, target_channels: 0 as the images are; 1 grey, 3 RGB, 2 and 4 with alpha.
-      input_dtype, target_dtype: empty as the images are, or uint8, uint16, float32.
-      input_range, target_range: ``LOW:HIGH``, the values that become -1 and 1; empty for the whole
-        scale of 8 or 16 bits, and for floats what the training images show.
-      label_palette: name or file of a palette: one image of the pair shows labels.
-      label_side: ``input`` or ``target``; empty to find out by the palette's colours.
-      input_encoding: ``color`` or ``onehot``, for labels as the input.
-      color_space: ``rgb``, or ``lab``: L of the colour images in, a and b out.
-      data_dir: where downloads are kept; empty for the default.
-      sample_pairs: for ``sample``: number of training pairs.
+      data: which data set, and how it is read; or its `DataConfig.dataset` alone.
       sample_size: for ``sample``: height and width in pixels.
-      seed: for ``sample``: which pairs are drawn.
-      allow_mixed_sizes: accept pairs of differing size.
       stages: told how a download goes on; `sources.paper_sets.stage_lines` prints it.
+      **fields: of `DataConfig`, in the place of those of `data`.
 
     Raises:
       DataError: the data set is not there, not recognised or empty, or an option is out of
         range. The message names the flag and says what to do.
     """
-    check_direction(direction)
-    check_val_fraction(val_fraction)
-    if layout not in LAYOUT_NAMES:
-        raise DataError(f"--layout={layout}: expected one of {', '.join(LAYOUT_NAMES)}.")
+    fields = {k: os.fspath(v) if isinstance(v, os.PathLike) else v for k, v in fields.items()}
+    try:
+        if isinstance(data, str):
+            data = DataConfig(dataset=data, **fields)
+        elif fields:
+            data = dataclasses.replace(data, **fields)
+    except UserError as error:
+        raise DataError(str(error)) from None
     palette = None
-    if label_palette:
+    if data.label_palette:
         from tfpix2pix.data.palette import load_palette
 
-        palette = load_palette(label_palette)
+        palette = load_palette(data.label_palette)
     wish = FormWish(
-        SideWish("input", input_channels, input_dtype, input_range),
-        SideWish("target", target_channels, target_dtype, target_range),
+        SideWish("input", data.input_channels, data.input_dtype, data.input_range),
+        SideWish("target", data.target_channels, data.target_dtype, data.target_range),
         palette,
-        label_side,
-        input_encoding,
-        color_space,
+        data.label_side,
+        data.input_encoding,
+        data.color_space,
     )
-    if dataset == "sample" and not input_dir:
+    if data.dataset == "sample" and not data.input_dir:
         from tfpix2pix.data.sources.sample_source import SampleSource
 
-        return SampleSource(seed, sample_pairs, sample_size, direction=direction, wish=wish)
+        return SampleSource(
+            data.seed, data.sample_pairs, sample_size, direction=data.direction, wish=wish
+        )
 
     named_sides = True  # input and target are told by name, not by direction
-    options = ListingOptions(val_fraction, labels=palette is not None)
-    if input_dir or target_dir:
-        name = f"--input_dir={input_dir} --target_dir={target_dir}"
-        listing = _list_named_folders(name, input_dir, target_dir, val_fraction)
+    options = ListingOptions(data.val_fraction, labels=palette is not None)
+    if data.input_dir or data.target_dir:
+        name = f"--input_dir={data.input_dir} --target_dir={data.target_dir}"
+        listing = _list_named_folders(name, data)
     else:
-        name = f"--dataset={dataset}"
-        folder, layout = _folder_of(dataset, layout, input_key, target_key, data_dir, stages)
+        name = f"--dataset={data.dataset}"
+        folder, layout = _folder_of(data, stages)
         try:
             if folder.is_file():
-                listing = _list_manifest(dataset, folder, input_key, target_key, val_fraction)
+                listing = _list_manifest(data, folder)
             else:
-                named_sides = dataset.startswith("tfds:")
-                listing = _list_folder(dataset, folder, layout, options, color_space)
+                named_sides = data.dataset.startswith("tfds:")
+                listing = _list_folder(data.dataset, folder, layout, options, data.color_space)
         except PermissionError as error:
             raise DataError(
-                f"--dataset={dataset}: {error.filename} cannot be read (permission denied); give "
-                "yourself read permission."
+                f"--dataset={data.dataset}: {error.filename} cannot be read (permission denied); "
+                "give yourself read permission."
             ) from None
     from tfpix2pix.data.sources.file_source import FileSource
 
     return FileSource(
         name,
         listing,
-        direction="AtoB" if named_sides else direction,
+        direction="AtoB" if named_sides else data.direction,
         wish=wish,
-        allow_mixed_sizes=allow_mixed_sizes,
+        allow_mixed_sizes=data.allow_mixed_sizes,
     )
 
 
 # === Where the data lie ===
 
 
-def _folder_of(
-    dataset: str,
-    layout: str,
-    input_key: str,
-    target_key: str,
-    data_dir: str,
-    stages: StageProgress | None,
-) -> tuple[Path, str]:
+def _folder_of(data: DataConfig, stages: StageProgress | None) -> tuple[Path, str]:
     """The folder (or manifest) that a name or path stands for, and the layout it has there."""
+    dataset = data.dataset
     if not dataset:
         raise DataError("--dataset= is empty; expected 'sample' or the path of a folder.")
     from tfpix2pix.data.sources.paper_sets import PAPER_SETS, default_data_dir, paper_set
 
-    place = Path(os.path.expanduser(data_dir)) if data_dir else default_data_dir()
+    place = Path(os.path.expanduser(data.data_dir)) if data.data_dir else default_data_dir()
     if dataset.startswith("tfds:"):
         from tfpix2pix.data.sources.tfds_sets import tfds_folder
 
         return tfds_folder(
             dataset[len("tfds:") :],
-            input_key=input_key or "input_image",
-            target_key=target_key or "real_image",
+            input_key=data.input_key or "input_image",
+            target_key=data.target_key or "real_image",
             data_dir=place,
             progress=stages,
         )
@@ -242,7 +202,7 @@ def _folder_of(
         if dataset in PAPER_SETS:
             return paper_set(dataset, place, progress=stages), "side_by_side"
         raise DataError(f"--dataset={dataset}: {_no_such(dataset, path, list(PAPER_SETS))}")
-    return path, layout
+    return path, data.layout
 
 
 def _no_such(dataset: str, folder: Path, paper_sets: list[str]) -> str:
@@ -301,33 +261,32 @@ def _single_if_coloured(
     return listing
 
 
-def _list_named_folders(name: str, input_dir: str, target_dir: str, val_fraction: float) -> Listing:
+def _list_named_folders(name: str, data: DataConfig) -> Listing:
     from tfpix2pix.data.layouts.two_folders import list_two_folders, named_folders
 
-    if not (input_dir and target_dir):
-        missing = "target_dir" if input_dir else "input_dir"
+    if not (data.input_dir and data.target_dir):
+        missing = "target_dir" if data.input_dir else "input_dir"
         raise DataError(
             f"--{missing} is missing; two folders need both --input_dir and --target_dir."
         )
-    return list_two_folders(name, named_folders(input_dir, target_dir), val_fraction=val_fraction)
+    folders = named_folders(data.input_dir, data.target_dir)
+    return list_two_folders(name, folders, val_fraction=data.val_fraction)
 
 
-def _list_manifest(
-    dataset: str, path: Path, input_key: str, target_key: str, val_fraction: float
-) -> Listing:
+def _list_manifest(data: DataConfig, path: Path) -> Listing:
     from tfpix2pix.data.layouts.manifest import EXTENSIONS, list_manifest
 
     if path.suffix.lower() not in EXTENSIONS:
         raise DataError(
-            f"--dataset={dataset}: a file, where a folder with train/ in it or a manifest "
+            f"--dataset={data.dataset}: a file, where a folder with train/ in it or a manifest "
             f"({', '.join(EXTENSIONS)}) was expected; name the folder."
         )
     return list_manifest(
-        dataset,
+        data.dataset,
         path,
-        input_key=input_key or "input",
-        target_key=target_key or "target",
-        val_fraction=val_fraction,
+        input_key=data.input_key or "input",
+        target_key=data.target_key or "target",
+        val_fraction=data.val_fraction,
     )
 
 

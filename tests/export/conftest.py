@@ -22,13 +22,13 @@ def _make_run(workdir: Path, *, palette: str = "", std: float = 0.2, **changes: 
       std: of the weights.
       **changes: of the config; crop_size 32, ngf 4 otherwise.
     """
+    from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
     from tfpix2pix.algorithms.pix2pix import Pix2Pix
-    from tfpix2pix.config import Config
     from tfpix2pix.models.weights import named_weights
     from tfpix2pix.training.checkpoints import Checkpoints
 
     values = {"crop_size": SIZE, "load_size": SIZE, "ngf": 4, "loss": "l1", "seed": 9, **changes}
-    config = Config(**values)
+    config = Pix2PixConfig(**values)
     workdir.mkdir(parents=True, exist_ok=True)
     (workdir / "config.json").write_text(config.to_json())
     if palette:

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.config import Config
 from tfpix2pix.data import load_palette
 from tfpix2pix.export.contract import Contract
 
@@ -17,7 +17,7 @@ PALETTE = json.dumps(json.loads(load_palette("camvid").to_json()))
 def contract(**options) -> Contract:
     config = {"crop_size": 64, "load_size": 64, "ngf": 4, **options.pop("config", {})}
     values = {"palette": "", "step": 7, "checkpoint": "ab" * 32, **options}
-    return Contract(Config(**config), **values)
+    return Contract(Pix2PixConfig(**config), **values)
 
 
 LABELS = {"label_palette": "camvid", "label_side": "input"}

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 import tfpix2pix
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.config import Config
+from tfpix2pix.config import config_of
 from tfpix2pix.data import decode
 from tfpix2pix.export.core import weights_of
 from tfpix2pix.export.saved_model import FORMAT, SavedModelEngine, saved_weights
@@ -409,7 +409,7 @@ def test_the_contract_is_the_same_in_the_graph_and_beside_it(saved_model, signat
     assert texts[0].decode() == (saved_model / "assets.extra" / "contract.json").read_text()
     values = json.loads(texts[0])
     assert values["checkpoint"] == {"step": 5, "sha256": run.checkpoint}
-    assert Config.from_values(values["config"]) == run.config
+    assert config_of(values["config"]) == run.config
 
 
 def test_every_signature_runs_in_a_session_as_servers_run_it(saved_model, engine):

@@ -8,9 +8,10 @@ import os
 import numpy as np
 import pytest
 
-from tfpix2pix.algorithms import Pix2Pix
+from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
+from tfpix2pix.algorithms.pix2pix import Pix2Pix
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.config import Config
+from tfpix2pix.config import load_config
 from tfpix2pix.export.torch_files import write_state
 from tfpix2pix.export.torch_runs import check_exportable, export_state, read_networks, write_run
 from tfpix2pix.export.torch_weights import discriminator_to_torch, generator_to_torch
@@ -63,7 +64,7 @@ def read(folder, generator="G", discriminator=None, **settings):
 
 def test_sizes_are_read_off_the_weights(folder):
     imported = read(folder, "G", "D", dataset="sample")
-    expected = Config().replace(
+    expected = Pix2PixConfig().replace(
         crop_size=64,
         load_size=72,
         ngf=2,
@@ -129,13 +130,13 @@ def test_an_imported_run_has_the_weights_and_a_fresh_optimizer(folder, tmp_path,
     write_run(imported, tmp_path / "run")
     assert sorted(os.listdir(tmp_path)) == ["run"]
     assert {"config.json", "checkpoints", "import.json"} <= set(os.listdir(tmp_path / "run"))
-    config = Config.load(tmp_path / "run")
+    config = load_config(tmp_path / "run")
     assert config == imported.config
     algorithm = Pix2Pix(config)
     # The whole state of a run, or this would complain.
     facts = Checkpoints(tmp_path / "run").restore(algorithm.state())
     assert (facts["step"], int(algorithm.step)) == (0, 0)
-    for name, network in algorithm.networks().items():
+    for name, network in algorithm.networks.items():
         for key, variable in named_weights(network).items():
             np.testing.assert_array_equal(variable.numpy(), imported.weights[name][key])
     for slots in algorithm.state()["discriminator_adam"].values():
@@ -168,13 +169,13 @@ def test_what_was_imported_is_exported_bit_for_bit(folder, tmp_path, network):
 
 @pytest.mark.parametrize("norm", ["instance", "batch", "none"])
 def test_what_was_exported_is_imported_bit_for_bit(tmp_path, norm):
-    config = Config(crop_size=64, load_size=64, ngf=2, ndf=2, norm=norm, dataset="sample")
+    config = Pix2PixConfig(crop_size=64, load_size=64, ngf=2, ndf=2, norm=norm, dataset="sample")
     run = tmp_path / "run"
     run.mkdir()
     (run / "config.json").write_text(config.to_json())
     algorithm = Pix2Pix(config)
     weights = {}
-    for seed, (name, model) in enumerate(algorithm.networks().items()):
+    for seed, (name, model) in enumerate(algorithm.networks.items()):
         weights[name] = random_weights(model, seed)
         for key, variable in named_weights(model).items():
             variable.assign(weights[name][key])
@@ -206,7 +207,7 @@ def test_a_workdir_in_use_is_refused_and_left_alone(folder, tmp_path):
     assert os.listdir(tmp_path / "used") == ["mine.txt"]
     (tmp_path / "empty").mkdir()
     write_run(imported, tmp_path / "empty")
-    assert Config.load(tmp_path / "empty") == imported.config
+    assert load_config(tmp_path / "empty") == imported.config
 
 
 @pytest.mark.parametrize("error", [CheckpointError("full"), KeyboardInterrupt()])
@@ -229,15 +230,15 @@ def test_what_a_killed_import_left_is_cleared_away(folder, tmp_path):
 
 def test_networks_that_the_pytorch_code_does_not_have():
     with pytest.raises(UserError, match="its generator is an encoder_decoder"):
-        check_exportable(Config(generator="encoder_decoder"), "generator", "run")
-    check_exportable(Config(generator="encoder_decoder"), "discriminator", "run")
+        check_exportable(Pix2PixConfig(generator="encoder_decoder"), "generator", "run")
+    check_exportable(Pix2PixConfig(generator="encoder_decoder"), "discriminator", "run")
     with pytest.raises(UserError, match="--loss=l1 and has no discriminator"):
-        check_exportable(Config(loss="l1"), "discriminator", "run")
+        check_exportable(Pix2PixConfig(loss="l1"), "discriminator", "run")
 
 
 def test_runs_from_before_have_the_papers_dropout(tmp_path):
-    values = json.loads(Config().to_json())
+    values = json.loads(Pix2PixConfig().to_json())
     del values["dropout_layers"]
     (tmp_path / "config.json").write_text(json.dumps(values))
-    assert Config.load(tmp_path) == Config()
-    assert Config().dropout_layers == "paper"
+    assert load_config(tmp_path) == Pix2PixConfig()
+    assert Pix2PixConfig().dropout_layers == "paper"

@@ -8,15 +8,16 @@ import math
 
 import pytest
 
+from tfpix2pix.algorithms.configs.pix2pix import PRESETS, Pix2PixConfig
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.config import PRESETS, Config, Preset, differences, nearest, resolve
+from tfpix2pix.config import Preset, differences, load_config, nearest, resolve
 from tfpix2pix.data.sources.paper_sets import PAPER_SETS
 
 # === Defaults ===
 
 
 def test_defaults_are_the_papers():
-    config = Config()
+    config = Pix2PixConfig()
     assert (config.crop_size, config.load_size, config.flip) == (256, 286, True)
     assert (config.ngf, config.ndf, config.receptive_field) == (64, 64, 70)
     assert (config.generator, config.norm, config.dropout) == ("unet", "instance", 0.5)
@@ -27,11 +28,11 @@ def test_defaults_are_the_papers():
 
 def test_a_config_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Config().ngf = 3
+        Pix2PixConfig().ngf = 3
 
 
 def test_replace_gives_a_changed_copy_and_checks_it():
-    config = Config()
+    config = Pix2PixConfig()
     assert config.replace(ngf=3).ngf == 3
     assert config.ngf == 64
     with pytest.raises(UserError, match="--ngf=0"):
@@ -40,7 +41,7 @@ def test_replace_gives_a_changed_copy_and_checks_it():
 
 def test_only_l1_has_no_discriminator():
     losses = ("l1", "gan", "cgan", "l1+gan", "l1+cgan")
-    found = [Config(loss=loss).has_discriminator for loss in losses]
+    found = [Pix2PixConfig(loss=loss).has_discriminator for loss in losses]
     assert found == [False, True, True, True, True]
 
 
@@ -100,17 +101,18 @@ BAD = {
     "checkpoint_every": ("x", [-1]),
     "keep_checkpoints": (2.5, [1, 0]),
     "best_metric": (1, ["fid"]),
+    "algorithm": (1, ["pix2pixHD", ""]),
 }
 
 
 def test_the_table_of_bad_values_has_every_field():
-    assert list(BAD) == [field.name for field in dataclasses.fields(Config)]
+    assert sorted(BAD) == sorted(field.name for field in dataclasses.fields(Pix2PixConfig))
 
 
 @pytest.mark.parametrize("field", BAD)
 def test_a_value_of_another_kind_is_refused(field):
     with pytest.raises(UserError, match=f"--{field}=.*expected (a|text|true)"):
-        Config(**{field: BAD[field][0]})
+        Pix2PixConfig(**{field: BAD[field][0]})
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,7 @@ def test_a_value_of_another_kind_is_refused(field):
 )
 def test_a_value_out_of_range_is_refused(field, value):
     with pytest.raises(UserError, match=f"^--{field}="):
-        Config(**{field: value})
+        Pix2PixConfig(**{field: value})
 
 
 @pytest.mark.parametrize(
@@ -138,24 +140,24 @@ def test_a_value_out_of_range_is_refused(field, value):
     ],
 )
 def test_values_at_the_edge_are_accepted(edge):
-    assert dataclasses.asdict(Config(**edge)).items() >= edge.items()
+    assert dataclasses.asdict(Pix2PixConfig(**edge)).items() >= edge.items()
 
 
 @pytest.mark.parametrize("size", [100, 127, 129, 513])
 def test_the_message_names_the_powers_of_two_on_both_sides(size):
     lower = 1 << (size.bit_length() - 1)
     with pytest.raises(UserError, match=f"--crop_size={lower} or --crop_size={2 * lower}$"):
-        Config(crop_size=size, load_size=1024)
+        Pix2PixConfig(crop_size=size, load_size=1024)
 
 
 def test_a_crop_larger_than_the_image_is_refused_with_the_size_that_fits():
     with pytest.raises(UserError, match=r"--crop_size=256 .*--load_size=200.*--load_size=286"):
-        Config(load_size=200)
+        Pix2PixConfig(load_size=200)
 
 
 def test_a_patch_larger_than_the_image_is_refused():
     with pytest.raises(UserError, match="--receptive_field=286"):
-        Config(crop_size=64, load_size=64, receptive_field=286)
+        Pix2PixConfig(crop_size=64, load_size=64, receptive_field=286)
 
 
 # === Nearest names ===
@@ -172,7 +174,7 @@ def test_the_nearest_preset_is_suggested(word, expected):
 
 def test_the_nearest_choice_is_suggested():
     with pytest.raises(UserError, match="did you mean 'instance'"):
-        Config(norm="instanc")
+        Pix2PixConfig(norm="instanc")
 
 
 def test_nothing_is_suggested_where_nothing_is_near():
@@ -185,7 +187,7 @@ def test_nothing_is_suggested_where_nothing_is_near():
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_resolves_to_its_values_on_top_of_the_defaults(name):
     config = dataclasses.asdict(resolve({"preset": name, "dataset": "somewhere"}))
-    expected = {**dataclasses.asdict(Config()), **PRESETS[name].values}
+    expected = {**dataclasses.asdict(Pix2PixConfig()), **PRESETS[name].values}
     assert config == {**expected, "dataset": "somewhere", "preset": name}
     assert PRESETS[name].about
 
@@ -286,12 +288,12 @@ def test_presets_are_only_data():
 
 def test_steps_are_whole_batches_of_all_epochs():
     # 3 epochs of 10 pairs in batches of 4: 30 pairs are 7.5 batches.
-    assert Config(epochs=3, batch_size=4).total_steps(10) == 8
-    assert Config(epochs=200).total_steps(400) == 80_000
+    assert Pix2PixConfig(epochs=3, batch_size=4).total_steps(10) == 8
+    assert Pix2PixConfig(epochs=200).total_steps(400) == 80_000
 
 
 def test_steps_win_over_epochs():
-    assert Config(epochs=3, steps=5).total_steps(10) == 5
+    assert Pix2PixConfig(epochs=3, steps=5).total_steps(10) == 5
 
 
 # === File ===
@@ -304,30 +306,30 @@ def save(folder, text: str) -> None:
 def test_a_config_survives_its_file(tmp_path):
     config = resolve({"crop_size": 64, "lambda_l1": 12.5, "flip": False, "dataset": "ä/🏠 x"})
     save(tmp_path, config.to_json())
-    assert Config.load(tmp_path) == config
+    assert load_config(tmp_path) == config
 
 
 def test_a_whole_number_in_the_file_does_for_a_fraction(tmp_path):
     save(tmp_path, json.dumps({"lambda_l1": 10}))
-    found = Config.load(tmp_path).lambda_l1
+    found = load_config(tmp_path).lambda_l1
     assert found == 10.0
     assert isinstance(found, float)
 
 
 def test_a_whole_number_does_for_a_fraction_in_python_too():
-    assert isinstance(Config(lambda_l1=100).lambda_l1, float)
-    assert Config().replace(dropout=0).dropout == 0.0
+    assert isinstance(Pix2PixConfig(lambda_l1=100).lambda_l1, float)
+    assert Pix2PixConfig().replace(dropout=0).dropout == 0.0
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path):
     (tmp_path / "config.json").write_bytes(b'{"dataset": "\xff"}')
     with pytest.raises(UserError, match="not valid JSON"):
-        Config.load(tmp_path)
+        load_config(tmp_path)
 
 
 def test_fields_that_the_file_lacks_have_their_defaults(tmp_path):
     save(tmp_path, json.dumps({"ngf": 5}))
-    assert Config.load(tmp_path) == Config(ngf=5)
+    assert load_config(tmp_path) == Pix2PixConfig(ngf=5)
 
 
 @pytest.mark.parametrize(
@@ -348,14 +350,14 @@ def test_fields_that_the_file_lacks_have_their_defaults(tmp_path):
 def test_a_file_that_is_no_config_is_refused_in_a_sentence_that_names_it(tmp_path, text, said):
     save(tmp_path, text)
     with pytest.raises(UserError, match=said) as caught:
-        Config.load(tmp_path)
+        load_config(tmp_path)
     assert str(tmp_path / "config.json") in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_folder_without_config_is_no_run(tmp_path):
     with pytest.raises(UserError, match=r"no config\.json"):
-        Config.load(tmp_path)
+        load_config(tmp_path)
 
 
 # === What a continued run may change ===
@@ -418,18 +420,18 @@ MAY_NOT = {
 
 
 def test_both_lists_together_have_every_field():
-    fields = {field.name for field in dataclasses.fields(Config)}
-    assert fields == {*MAY_CHANGE, *MAY_NOT, "preset"}
+    fields = {field.name for field in dataclasses.fields(Pix2PixConfig)}
+    assert fields == {*MAY_CHANGE, *MAY_NOT, "preset", "algorithm"}
 
 
 def test_what_may_change_makes_no_difference():
-    assert differences(Config(), {**MAY_CHANGE, "preset": "quick"}) == []
+    assert differences(Pix2PixConfig(), {**MAY_CHANGE, "preset": "quick"}) == []
 
 
 @pytest.mark.parametrize("field", MAY_NOT)
 def test_every_other_field_makes_one(field):
-    old = getattr(Config(), field)
-    lines = differences(Config(), {field: MAY_NOT[field]})
+    old = getattr(Pix2PixConfig(), field)
+    lines = differences(Pix2PixConfig(), {field: MAY_NOT[field]})
     assert lines == [f"--{field}: the run has {old}, the command says {MAY_NOT[field]}"]
 
 
@@ -442,10 +444,10 @@ def test_every_other_field_makes_one(field):
     ],
 )
 def test_what_the_data_settled_is_no_difference_to_what_was_left_open(field, settled, other):
-    saved = Config(**{field: settled})
-    assert differences(saved, dataclasses.asdict(Config())) == []
+    saved = Pix2PixConfig(**{field: settled})
+    assert differences(saved, dataclasses.asdict(Pix2PixConfig())) == []
     assert len(differences(saved, {field: other})) == 1
 
 
 def test_the_same_value_makes_no_difference():
-    assert differences(Config(), dataclasses.asdict(Config())) == []
+    assert differences(Pix2PixConfig(), dataclasses.asdict(Pix2PixConfig())) == []

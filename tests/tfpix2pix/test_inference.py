@@ -11,9 +11,9 @@ import pytest
 import tensorflow as tf
 
 import tfpix2pix
+from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 from tfpix2pix.algorithms.pix2pix import Pix2Pix
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.config import Config
 from tfpix2pix.models import noise
 from tfpix2pix.models.weights import named_weights
 from tfpix2pix.training.checkpoints import Checkpoints
@@ -24,7 +24,7 @@ SIZE = 32
 def make_run(workdir: Path, steps=(5,), best=None, **changes) -> Pix2Pix:
     """A workdir as training leaves it; the weights differ from step to step."""
     values = {"crop_size": SIZE, "load_size": SIZE, "ngf": 4, "loss": "l1", "seed": 9, **changes}
-    config = Config(**values)
+    config = Pix2PixConfig(**values)
     workdir.mkdir(parents=True, exist_ok=True)
     (workdir / "config.json").write_text(config.to_json())
     algorithm = Pix2Pix(config)
@@ -289,7 +289,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
 
 
 def test_a_run_without_checkpoint_is_refused(tmp_path):
-    (tmp_path / "config.json").write_text(Config().to_json())
+    (tmp_path / "config.json").write_text(Pix2PixConfig().to_json())
     with pytest.raises(UserError, match="no checkpoint yet"):
         tfpix2pix.load(tmp_path)
 
@@ -297,7 +297,7 @@ def test_a_run_without_checkpoint_is_refused(tmp_path):
 def test_a_checkpoint_of_other_networks_is_refused(tmp_path):
     make_run(tmp_path)
     (tmp_path / "config.json").write_text(
-        Config(crop_size=SIZE, load_size=SIZE, ngf=6, loss="l1").to_json()
+        Pix2PixConfig(crop_size=SIZE, load_size=SIZE, ngf=6, loss="l1").to_json()
     )
     with pytest.raises(UserError, match=r"config\.json"):
         tfpix2pix.load(tmp_path)

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.config import Config, resolve
+from tfpix2pix.config import resolve
 from tfpix2pix.data import epoch_position
 from tfpix2pix.data.layouts.pair_files import split_pair
 from tfpix2pix.data.resize import resize
@@ -150,7 +151,7 @@ def test_any_stretch_of_the_stream_shows_all_pairs_about_equally(count, seed, st
     steps=st.sampled_from([0, 1, 777]),
 )
 def test_the_steps_cover_the_epochs_and_no_step_more(epochs, pairs, batch_size, steps):
-    config = Config(epochs=epochs, batch_size=batch_size, steps=steps)
+    config = Pix2PixConfig(epochs=epochs, batch_size=batch_size, steps=steps)
     total = config.total_steps(pairs)
     if steps:
         assert total == steps

@@ -1,5 +1,5 @@
-"""Training algorithms: each is networks and a step; the loop knows no more of them."""
+"""Training algorithms: each is networks, what they minimise, and the order of their updates.
 
-from tfpix2pix.algorithms.pix2pix import Pix2Pix
-
-__all__ = ["Pix2Pix"]
+The training loop, inference and export know no more of one than `base.Algorithm` says;
+`registry` finds it by its name.
+"""

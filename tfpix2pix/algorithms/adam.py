@@ -43,7 +43,11 @@ class Adam:
         return {"m": self.first_moments, "v": self.second_moments}
 
     def apply(
-        self, gradients: Sequence[tf.Tensor], step: tf.Tensor, wanted: tf.Tensor | None = None
+        self,
+        gradients: Sequence[tf.Tensor],
+        step: tf.Tensor,
+        wanted: tf.Tensor | None = None,
+        learning_rate: tf.Tensor | None = None,
     ) -> None:
         """One update. Call in replica context; gradients are summed over the replicas.
 
@@ -52,8 +56,10 @@ class Adam:
           step: int, how many updates came before.
           wanted: bool, the same on every replica; False leaves weights and moments as they are,
             whatever the gradients. None is True.
+          learning_rate: float32 scalar of this update; None for the one given to the optimizer.
         """
-        constants = [self.learning_rate, self.beta1, self.beta2]
+        rate = self.learning_rate if learning_rate is None else learning_rate
+        constants = [rate, self.beta1, self.beta2]
         if wanted is not None:
             # No branch, which would make a GPU wait for the answer: with these numbers the
             # formulas add nothing to anything.

@@ -18,23 +18,34 @@ class LossScale:
     gradients were not finite, doubled after ``PATIENCE`` good ones in a row. Create this under the
     ``tf.distribute`` scope of the weights.
 
+    Args:
+      updates: how many updates a step has, each left out by itself.
+
     Attributes:
       scale: float32 variable.
       good_steps: int64 variable, good steps since the scale last changed.
-      skipped: int64 variable, steps in all whose gradients were not finite.
+      skipped: int64 variables, one for each update: of how many steps in all it was left out,
+        because its gradients were not finite.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, updates: int = 1) -> None:
         self.scale = _variable(INITIAL, tf.float32, "scale")
         self.good_steps = _variable(0, tf.int64, "good_steps")
-        self.skipped = _variable(0, tf.int64, "skipped")
+        self._names = ["skipped", *(f"skipped_{number}" for number in range(2, updates + 1))]
+        self.skipped = [_variable(0, tf.int64, name) for name in self._names]
 
     def variables(self) -> dict[str, tf.Variable]:
         """What a checkpoint must hold, by name."""
-        return {"scale": self.scale, "good_steps": self.good_steps, "skipped": self.skipped}
+        skipped = dict(zip(self._names, self.skipped, strict=True))
+        return {"scale": self.scale, "good_steps": self.good_steps, **skipped}
 
-    def update(self, finite: tf.Tensor) -> None:
-        """After a step. Call in cross-replica context; ``finite`` is a bool scalar."""
+    def update(self, done: Sequence[tf.Tensor]) -> None:
+        """After a step. Call in cross-replica context.
+
+        Args:
+          done: of each update a bool scalar, whether its gradients were finite.
+        """
+        finite = tf.reduce_all(tf.stack(done))
         good = tf.convert_to_tensor(self.good_steps) + 1
         scale = tf.convert_to_tensor(self.scale)
         # A doubling that is not finite would never come back.
@@ -44,7 +55,8 @@ class LossScale:
             tf.where(finite, tf.where(grows, doubled, scale), tf.maximum(scale / 2.0, LEAST))
         )
         self.good_steps.assign(tf.where(finite & ~grows, good, tf.zeros_like(good)))
-        self.skipped.assign_add(tf.cast(~finite, tf.int64))
+        for skipped, was_done in zip(self.skipped, done, strict=True):
+            skipped.assign_add(tf.cast(~was_done, tf.int64))
 
 
 def all_finite(gradients: Sequence[tf.Tensor]) -> tf.Tensor:

@@ -8,10 +8,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfpix2pix.algorithms.registry import config_fields
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.cli.evaluated import LARGEST, SMALLEST, SPLITS, Modelled, Predicted
 from tfpix2pix.cli.flags import Parser, add_boolean, add_field, number
-from tfpix2pix.config import Config
 from tfpix2pix.evaluation.data import FIELDS
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def add_flags(parser: Parser) -> None:
     )
     add_boolean(group, "deterministic", "no dropout: leave the noise z out [false]")
     group = parser.add_argument_group("The data set, where it is not the run's own")
-    for field in dataclasses.fields(Config):
+    for field in config_fields().values():
         if field.name in FIELDS:
             add_field(group, field, _help(field))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.cli.train import given_data_config
-from tfpix2pix.config import Config
+from tfpix2pix.config import Config, load_config
 from tfpix2pix.evaluation.data import FIELDS
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Modelled:
         from tfpix2pix.pair_form import form_of
 
         if self.args.workdir:  # TensorFlow can wait
-            config = Config.load(self.args.workdir)
+            config = load_config(self.args.workdir)
             return form_of(config, self.args.workdir), config
         from tfpix2pix.cli.translate import _open
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.cli.flags import Parser
-from tfpix2pix.config import Config
+from tfpix2pix.config import Config, load_config
 
 USAGE = "tfpix2pix export-torch --workdir=RUN --output=FILE.pth|FILE.safetensors"
 DESCRIPTION = """\
@@ -51,7 +51,7 @@ def main(args: argparse.Namespace) -> int:
     if output.is_dir():
         raise UserError(f"--output={args.output} is a folder; give a file (.pth or .safetensors)")
     check_suffix(output, "--output")
-    check_exportable(Config.load(args.workdir), args.network, args.workdir)
+    check_exportable(load_config(args.workdir), args.network, args.workdir)
 
     from tfpix2pix.base.progress import say
     from tfpix2pix.base.quiet import import_tensorflow

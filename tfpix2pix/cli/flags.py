@@ -16,7 +16,9 @@ from typing import Any, NoReturn
 
 from absl.flags import argparse_flags
 
-from tfpix2pix.config import DEFAULT_PRESET, GROUPS, KIND_NAMES, PRESETS, Config, nearest
+from tfpix2pix.algorithms import registry
+from tfpix2pix.base.options import KIND_NAMES, default_text, kind_of, nearest
+from tfpix2pix.config import GROUPS
 
 _TRUE, _FALSE = ("true", "t", "1", "yes", "y"), ("false", "f", "0", "no", "n")
 
@@ -123,24 +125,25 @@ def number(kind: type) -> Callable[[str], Any]:
 
 
 def add_config_flags(parser: Parser) -> None:
-    """One flag per field of ``Config``, grouped; a flag that is not given sets nothing."""
+    """One flag per field of a run's config, grouped; a flag that is not given sets nothing."""
     groups = {key: parser.add_argument_group(title) for key, title in GROUPS.items()}
-    for field in dataclasses.fields(Config):
+    for field in registry.config_fields().values():
         add_field(groups[field.metadata["group"]], field)
 
 
 def add_field(group: Any, field: dataclasses.Field[Any], text: str | None = None) -> None:
-    """The flag of one field of ``Config``, with its own manual text and default or another text."""
+    """The flag of one option, with its own manual text and default or another text."""
     if text is None:
         text = f"{field.metadata['help']} {_default_text(field)}"
     text = text.replace("%", "%%")
-    if str(field.type) == "bool":
+    kind = kind_of(field)
+    if kind is bool:
         add_boolean(group, field.name, text, default=argparse.SUPPRESS)
         return
-    kind = {"int": int, "float": float, "str": str}[str(field.type)]
     choices = field.metadata["choices"]
-    if field.name == "preset":
-        choices = tuple(PRESETS)
+    if registry.config_fields().get(field.name) is field:
+        named = {"preset": tuple(registry.presets()), "algorithm": registry.TRAINABLE}
+        choices = named.get(field.name, choices)
     named = [str(choice) for choice in choices if choice != ""]
     metavar = "|".join(named) if named else kind.__name__.upper()
     group.add_argument(
@@ -154,23 +157,25 @@ def add_field(group: Any, field: dataclasses.Field[Any], text: str | None = None
 
 
 def _default_text(field: dataclasses.Field[Any]) -> str:
-    """``[286]``, or ``[quick 143, paper 286]`` where the default preset differs."""
+    """``[286]``, or ``[quick 143, paper 286]`` where a run's default preset differs."""
+    if registry.config_fields().get(field.name) is not field:
+        return default_text(field)
+    default = registry.config_class(registry.DEFAULT)
     if field.name == "preset":
-        return f"[{DEFAULT_PRESET}]"
+        return f"[{default.DEFAULT_PRESET}]"
 
     def show(value: Any) -> str:
         return str(value).lower() if isinstance(value, bool) else str(value)
 
-    quick = PRESETS[DEFAULT_PRESET].values
-    if field.name in quick:
-        return f"[{DEFAULT_PRESET} {show(quick[field.name])}, paper {show(field.default)}]"
-    return f"[{show(field.default)}]" if field.default != "" else ""
+    preset = default.PRESETS[default.DEFAULT_PRESET].values
+    if field.name in preset:
+        return f"[{default.DEFAULT_PRESET} {show(preset[field.name])}, paper {show(field.default)}]"
+    return default_text(field)
 
 
 def given_config(args: argparse.Namespace) -> dict[str, Any]:
     """The config fields that the command line gave."""
-    names = [field.name for field in dataclasses.fields(Config)]
-    return {name: getattr(args, name) for name in names if hasattr(args, name)}
+    return {name: getattr(args, name) for name in registry.config_fields() if hasattr(args, name)}
 
 
 def fail(program: str, message: str, code: int = 2) -> int:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import shlex
 from pathlib import Path
 
+from tfpix2pix.algorithms.registry import config_fields
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.cli.flags import Parser, add_field
 from tfpix2pix.cli.train import given_data_config
-from tfpix2pix.config import Config
 
 USAGE = "tfpix2pix import-torch FILE --workdir=RUN [--discriminator=FILE] [--dataset=FOLDER]"
 DESCRIPTION = """\
@@ -62,7 +61,7 @@ def add_flags(parser: Parser) -> None:
     )
     group.add_argument("--workdir", metavar="RUN", help="the folder to make (required)")
     group = parser.add_argument_group("What the weights do not tell")
-    fields = {field.name: field for field in dataclasses.fields(Config)}
+    fields = config_fields()
     for name in FIELDS:
         add_field(group, fields[name], _HELP.get(name))
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfpix2pix.algorithms.registry import config_fields
 from tfpix2pix.base.errors import DataError, UserError
 from tfpix2pix.base.files import check_writable
 from tfpix2pix.cli.flags import Parser, add_boolean, add_field, fail, number
@@ -39,7 +39,7 @@ _NOT_OF_DATA = ("epochs", "steps", "batch_size", "flip")
 
 def add_flags(parser: Parser) -> None:
     groups = {key: parser.add_argument_group(title) for key, title in _GROUPS.items()}
-    for field in dataclasses.fields(Config):
+    for field in config_fields().values():
         group = field.metadata["group"]
         if group in groups and field.name not in _NOT_OF_DATA:
             add_field(groups[group], field)

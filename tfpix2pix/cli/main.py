@@ -11,10 +11,11 @@ from typing import Any
 
 from absl import app
 
+from tfpix2pix.algorithms.registry import presets
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.version import __version__
 from tfpix2pix.cli.flags import Parser, fail
-from tfpix2pix.config import PRESETS, nearest
+from tfpix2pix.config import nearest
 
 # Name -> (module, one line of help). The modules import TensorFlow only when they run.
 COMMANDS = {
@@ -35,7 +36,11 @@ COMMANDS = {
 
 def _manual() -> str:
     commands = "\n".join(f"  {name:<14}{text}" for name, (_, text) in COMMANDS.items())
-    presets = "\n".join(f"  {name:<16}{preset.about}" for name, preset in PRESETS.items())
+    named = "\n".join(
+        f"  {name:<16}{preset.about}"
+        + (f"\n{'':<18}expect: {preset.expects}" * bool(preset.expects))
+        for name, preset in presets().items()
+    )
     return f"""\
 tfpix2pix {__version__}: paired image-to-image translation (pix2pix, arXiv 1611.07004)
 
@@ -57,7 +62,7 @@ First steps
       translates new images; no flag of the training is repeated
 
 Presets (tfpix2pix train --preset=NAME; other flags override them)
-{presets}
+{named}
 
 Exit codes
   0 done; 1 something failed on the way (what could be done was done); 2 bad input, nothing was

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfpix2pix.algorithms.registry import config_fields
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.cli.flags import Parser, add_field, number
 from tfpix2pix.cli.train import given_data_config
-from tfpix2pix.config import (
-    GROUPS,
-    Config,
-    allowed_changes,
-    differences,
-    resolve,
-    with_preset,
-)
+from tfpix2pix.config import GROUPS, Config, allowed_changes, differences, resolve, with_preset
 from tfpix2pix.reproduction.plan import Plan, Run
 from tfpix2pix.reproduction.tables import TABLES, Table, chosen_tables, variants_of
 
@@ -99,7 +92,7 @@ def add_flags(parser: Parser) -> None:
         help="train: only train; score: score and draw what is trained; all: both [all]",
     )
     groups = {key: parser.add_argument_group(title) for key, title in GROUPS.items()}
-    for field in dataclasses.fields(Config):
+    for field in config_fields().values():
         if field.name not in _NOT_HERE:
             add_field(groups[field.metadata["group"]], field)
 
@@ -247,7 +240,9 @@ def _continued(plan: Plan, given: dict[str, Any], args: argparse.Namespace) -> C
         from tfpix2pix.base.progress import say
 
         say(f"note: the runs of {plan.folder} have {saved.steps:,} steps, so --budget is not used")
-    return saved.replace(**{**allowed_changes(given), "steps": saved.steps, "epochs": saved.epochs})
+    return saved.replace(
+        **{**allowed_changes(saved, given), "steps": saved.steps, "epochs": saved.epochs}
+    )
 
 
 def _turned(base: Config) -> Config:

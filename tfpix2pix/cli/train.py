@@ -17,10 +17,10 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import check_writable
 from tfpix2pix.cli.flags import Parser, add_config_flags, fail, given_config
 from tfpix2pix.config import (
-    DEFAULT_PRESET,
     Config,
     allowed_changes,
     differences,
+    load_config,
     resolve,
     with_preset,
 )
@@ -122,7 +122,7 @@ def _train(args: argparse.Namespace, workdir: Path, config: Config) -> int:
     if config.jit_compile:
         wake_compiler()
     _say_what_is_slower(config, say)
-    from tfpix2pix.training.loop import TrainingDiverged, train
+    from tfpix2pix.training.run import TrainingDiverged, train
     from tfpix2pix.training.stop import StopRequest
 
     command = shlex.join(["tfpix2pix", *sys.argv[1:]])
@@ -188,7 +188,7 @@ def _workdir_and_config(workdir: str | None, given: dict[str, Any]) -> tuple[Pat
         # Only what was said by hand must agree: the rest is read back from the run.
         wanted = dict(given)
         if "preset" in given:
-            wanted = with_preset(given, Config.load(path).dataset)
+            wanted = with_preset(given, load_config(path).dataset)
         return path, _continued(path, wanted, given)
     config = resolve(given)
     path = _default_workdir(config)
@@ -198,7 +198,7 @@ def _workdir_and_config(workdir: str | None, given: dict[str, Any]) -> tuple[Pat
 
 
 def _continued(path: Path, wanted: dict[str, Any], given: dict[str, Any]) -> Config:
-    saved = Config.load(path)
+    saved = load_config(path)
     if not saved.dataset and not saved.input_dir:
         raise UserError(
             f"--workdir={path} was imported without pairs to train on; import its weights again, "
@@ -210,7 +210,7 @@ def _continued(path: Path, wanted: dict[str, Any], given: dict[str, Any]) -> Con
             f"{path} holds a run of another configuration, so nothing was changed; give another "
             "--workdir, or drop the flags that differ:\n  " + "\n  ".join(lines)
         )
-    changes = allowed_changes(given)
+    changes = allowed_changes(saved, given)
     if "epochs" in given and "steps" not in given:
         changes["steps"] = 0
     return saved.replace(**changes)
@@ -239,7 +239,7 @@ def _absolute(dataset: str) -> str:
 def _default_workdir(config: Config) -> Path:
     """``runs/sample``, ``runs/FOLDER``, ``runs/PRESET-FOLDER`` or, where it says it all, PRESET."""
     name = short_name(config)
-    if config.preset == DEFAULT_PRESET:
+    if config.preset == config.DEFAULT_PRESET:
         return Path("runs", name)
     if config.preset.startswith(name):
         return Path("runs", config.preset)

@@ -8,11 +8,13 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from tfpix2pix.algorithms.registry import config_fields
 from tfpix2pix.base.files import check_writable
-from tfpix2pix.cli.flags import Parser, add_field, fail, number
+from tfpix2pix.cli.flags import Parser, add_field, fail
 from tfpix2pix.cli.train import given_data_config, short_name
 from tfpix2pix.config import Config, resolve
-from tfpix2pix.scorer.settings import INITS, Settings, continued
+from tfpix2pix.data.config import PairsConfig
+from tfpix2pix.scorer.settings import Settings, continued
 
 PROGRAM = "tfpix2pix train-scorer"
 USAGE = "tfpix2pix train-scorer --dataset=FOLDER [--output=SCORER] [--flag=value ...]"
@@ -24,22 +26,7 @@ photos by it (the paper's FCN-score, section 4.1).
 Run the same command again and it continues where it stopped. Ctrl-C and SIGTERM save first.
 The weights that had the best class IoU on val are the ones that are kept."""
 
-_DATA = (
-    "dataset",
-    "label_palette",
-    "label_side",
-    "direction",
-    "layout",
-    "input_dir",
-    "target_dir",
-    "val_fraction",
-    "input_key",
-    "target_key",
-    "sample_pairs",
-    "allow_mixed_sizes",
-    "cache",
-    "data_dir",
-)
+_DATA = tuple(field.name for field in dataclasses.fields(PairsConfig))
 _TEXTS = {
     "label_palette": "the labels' colours (facades, camvid, cityscapes or a JSON file); empty: the "
     "built-in one that fits one of the two images",
@@ -48,41 +35,13 @@ _TEXTS = {
 # Where decoded pairs lie does not change what is learned.
 _OF_THE_MACHINE = ("cache", "data_dir")
 
-_DEFAULTS = {field.name: field.default for field in dataclasses.fields(Settings)}
-_FLAGS: dict[str, tuple[type, str]] = {
-    "size": (int, "side of the photos that it reads, pixels, a multiple of 32 [256]"),
-    "load_size": (
-        int,
-        "side to which photos are resized in training before the random crop, pixels "
-        "[--size * 286 / 256]",
-    ),
-    "width": (
-        int,
-        "channels of the first block, 64 being VGG-16; everything else scales with it [64 with "
-        "ImageNet's weights, else 16, which suits a CPU]",
-    ),
-    "epochs": (int, "passes over the train split, unless --steps is given [60]"),
-    "steps": (int, "training steps in all, one batch each; 0 counts by --epochs instead [0]"),
-    "batch_size": (int, "photos per step [4]"),
-    "learning_rate": (
-        float,
-        "Adam's step size at first, which falls to 0 at the end [0.001, or 0.0001 from ImageNet's "
-        "weights]",
-    ),
-    "balance": (
-        float,
-        "how much rare classes weigh in the loss: 0 every pixel alike, 1 median frequency "
-        "balancing, or between [0.5]",
-    ),
-    "seed": (int, "every random draw is a function of this and the step [0]"),
-    "val_every": (int, "steps between measurements on val, 0 for none but the last [500]"),
-    "checkpoint_every": (int, "steps between checkpoints, 0 for none but the last [500]"),
-}
+# The settings, but for the data, as flags.
+_SETTINGS = [field for field in dataclasses.fields(Settings) if field.metadata]
 
 
 def add_flags(parser: Parser) -> None:
     group = parser.add_argument_group("What to learn from")
-    fields = {field.name: field for field in dataclasses.fields(Config)}
+    fields = config_fields()
     for name in _DATA:
         add_field(group, fields[name], _TEXTS.get(name))
     group = parser.add_argument_group("What to train")
@@ -92,22 +51,8 @@ def add_flags(parser: Parser) -> None:
         default="",
         help="the scorer's folder [scorers/NAME-SIZE, from the data set and --size]",
     )
-    group.add_argument(
-        "--init",
-        choices=INITS,
-        metavar="|".join(INITS),
-        default="auto",
-        help="the weights that VGG-16 starts from: ImageNet's (through keras.applications), "
-        "random ones, or the first of these that can be had [auto]",
-    )
-    for name, (kind, text) in _FLAGS.items():
-        group.add_argument(
-            f"--{name}",
-            type=number(kind),
-            metavar=kind.__name__.upper(),
-            default=_DEFAULTS[name],
-            help=text,
-        )
+    for field in _SETTINGS:
+        add_field(group, field)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -115,7 +60,8 @@ def main(args: argparse.Namespace) -> int:
     given = {name: value for name, value in given.items() if name in (*_DATA, "seed")}
     config = resolve(given)
     data = {k: getattr(config, k) for k in _DATA if k not in _OF_THE_MACHINE}
-    settings = Settings(data=data, init=args.init, **{name: getattr(args, name) for name in _FLAGS})
+    chosen = {f.name: getattr(args, f.name) for f in _SETTINGS if hasattr(args, f.name)}
+    settings = Settings(data=data, **chosen)
     output = Path(args.output or f"scorers/{short_name(config)}-{settings.size}").expanduser()
     settings = continued(output, settings) or settings
 
@@ -152,7 +98,7 @@ def _train(config: Config, settings: Settings, output: Path) -> int:
 
     import_tensorflow()
     from tfpix2pix.scorer.training import train_scorer
-    from tfpix2pix.training.loop import TrainingDiverged
+    from tfpix2pix.training.run import TrainingDiverged
     from tfpix2pix.training.stop import StopRequest
 
     with StopRequest() as stop:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import shown
 from tfpix2pix.cli.flags import Parser, add_boolean, fail, number
-from tfpix2pix.config import Config
+from tfpix2pix.config import load_config
 from tfpix2pix.pair_form import form_of
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def main(args: argparse.Namespace) -> int:
         _check_labels(args.labels, translator.form)
         jobs = _jobs(args.input, args.output, translator.form.suffix)
     else:
-        form = form_of(Config.load(args.workdir), args.workdir)
+        form = form_of(load_config(args.workdir), args.workdir)
         _check_labels(args.labels, form)
         jobs = _jobs(args.input, args.output, form.suffix)
         import_tensorflow()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
 from collections.abc import Mapping
@@ -10,27 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Config, resolve
-from tfpix2pix.pair_form import DATA_FIELDS, open_source
+from tfpix2pix.data.config import DataConfig
+from tfpix2pix.pair_form import open_source
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairForm, PairSource
 
+# What of the data part is the run's own: how pairs are shown to its networks, and kept meanwhile.
+_OF_THE_RUN = ("input_encoding", "seed", "load_size", "flip", "cache")
 # The config's fields that say which pairs there are; each is a flag of `tfpix2pix evaluate`.
-FIELDS = (
-    "dataset",
-    *(name for name in DATA_FIELDS if name not in ("input_encoding", "seed")),  # the run's own
-)
+FIELDS = tuple(f.name for f in dataclasses.fields(DataConfig) if f.name not in _OF_THE_RUN)
 # What says how the files of one data set are found, and nothing about those of another.
 _OF_ONE_SET = ("dataset", "input_dir", "target_dir", "layout", "input_key", "target_key")
 # What is settled when the labels are plain colours, and is not known of them as classes.
 _SETTLED = (
-    "label_side",
-    "input_channels",
-    "target_channels",
-    "input_dtype",
-    "target_dtype",
-    "input_range",
-    "target_range",
+    *(field.name for field in dataclasses.fields(DataConfig) if field.metadata["settles"]),
     "input_encoding",
     "color_space",
 )
@@ -108,7 +103,7 @@ def predictions_config(given: Mapping[str, Any], size: int | None) -> Config:
 
 
 def _defaults(*names: str) -> dict[str, Any]:
-    found = {name: getattr(Config, name) for name in names}
+    found = {name: getattr(DataConfig, name) for name in names}
     if "dataset" in found:
         found["dataset"] = ""
     return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from PIL import Image
 
 from tfpix2pix.base.grid import picture_grid, save_png
 
-_STRIP_NAME = re.compile(r"step_(\d+)\.png")
+_STRIP_NAME = re.compile(r"step_(\d+)(?:_([a-z]\w*))?\.png")
 
 
 @dataclass(frozen=True)
@@ -83,15 +83,38 @@ def load_strip(path: str | os.PathLike, n: int) -> np.ndarray:
 # === Samples of a workdir ===
 
 
-def strip_path(workdir: str | os.PathLike, step: int) -> Path:
-    """Where a workdir keeps the outputs of `step`: `samples/step_00001000.png`."""
-    return Path(workdir, "samples", f"step_{step:08d}.png")
+def strip_path(workdir: str | os.PathLike, step: int, column: str = "") -> Path:
+    """Where a workdir keeps the outputs of `step`: `samples/step_00001000.png`.
+
+    Further columns of the grid stand beside it: `samples/step_00001000_again.png`.
+    """
+    return Path(workdir, "samples", f"step_{step:08d}{column and '_' + column}.png")
+
+
+def save_strips(workdir: str | os.PathLike, step: int, pictures: Mapping[str, np.ndarray]) -> None:
+    """Stores the generated columns of a step's grid; see `save_strip`.
+
+    Args:
+      workdir: the run.
+      step: the training step.
+      pictures: uint8 `[N, H, W, C]` by the name of their column, of letters and digits. The first
+        are the outputs, whatever their name.
+    """
+    for place, (name, images) in enumerate(pictures.items()):
+        save_strip(strip_path(workdir, step, name if place else ""), images)
 
 
 def sample_steps(workdir: str | os.PathLike) -> list[int]:
     """The steps whose outputs the workdir holds, in order; empty when there are none."""
     names = (path.name for path in Path(workdir, "samples").glob("step_*.png"))
-    return sorted({int(match[1]) for name in names if (match := _STRIP_NAME.fullmatch(name))})
+    found = (match for name in names if (match := _STRIP_NAME.fullmatch(name)))
+    return sorted({int(match[1]) for match in found if not match[2]})
+
+
+def further_columns(workdir: str | os.PathLike, step: int) -> list[str]:
+    """Names of the columns that `step` has besides its outputs."""
+    names = (path.name for path in Path(workdir, "samples").glob(f"step_{step:08d}_*.png"))
+    return sorted(match[2] for name in names if (match := _STRIP_NAME.fullmatch(name)))
 
 
 def load_fixed(workdir: str | os.PathLike) -> FixedPairs:
@@ -130,7 +153,10 @@ def load_outputs(workdir: str | os.PathLike, step: int, fixed: FixedPairs) -> np
 
 
 def grid_for_step(workdir: str | os.PathLike, step: int) -> np.ndarray:
-    """The fixed pairs at `step`, input | output | target: uint8 `[height, width, 3]`.
+    """The fixed pairs at `step`, input | output | (further columns) | target.
+
+    Returns:
+      uint8 `[height, width, 3]`.
 
     Raises:
       OSError: the workdir has no outputs of this step, or no fixed pairs.
@@ -138,7 +164,10 @@ def grid_for_step(workdir: str | os.PathLike, step: int) -> np.ndarray:
     """
     fixed = load_fixed(workdir)
     outputs = load_outputs(workdir, step, fixed)
-    return picture_grid([fixed.x, outputs, fixed.y], ["input", f"output, step {step:,}", "target"])
+    further = further_columns(workdir, step)
+    strips = [load_strip(strip_path(workdir, step, name), len(fixed)) for name in further]
+    titles = ["input", f"output, step {step:,}", *further, "target"]
+    return picture_grid([fixed.x, outputs, *strips, fixed.y], titles)
 
 
 def write_sample_grid(workdir: str | os.PathLike, step: int) -> Path:

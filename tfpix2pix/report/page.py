@@ -23,8 +23,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tfpix2pix.algorithms import registry
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_bytes
 from tfpix2pix.base.grid import encode_png, to_rgb
+from tfpix2pix.config.declared import ChartSpec, Measure
 from tfpix2pix.report import grids
 from tfpix2pix.report.curves import Chart, Line, draw
 from tfpix2pix.report.html import templates
@@ -34,7 +37,6 @@ MAX_STEPS_SHOWN = 8
 # The longest side, in pixels, of the pictures in the page: more than it shows, on any screen.
 _PICTURE, _THUMBNAIL = 512, 160
 _JPEG_QUALITY = 90
-_LN2 = math.log(2)
 
 
 def write_report(workdir: str | os.PathLike) -> Path:
@@ -73,7 +75,7 @@ def _render(workdir: Path) -> str:
         summary=_summary(records),
         state=_state(records),
         headline=_headline(records),
-        val_table=_val_table(records.val),
+        val_table=_val_table(records),
         notes=records.notes,
         problems=records.problems,
         samples=samples,
@@ -215,9 +217,6 @@ def _headline(records: RunRecords) -> list[tuple[str, str, str]]:
     epochs = _first_number(number(run, "epochs"), _last(train, "epoch"))
     seconds = _first_number(number(run, "train_seconds"), _last(train, "seconds"))
     speeds = series(train, "images_per_second")[1]
-    generator = number(run, "parameters", "generator")
-    discriminator = number(run, "parameters", "discriminator")
-
     figures = []
     if done >= 0:
         figures.append(("Steps", f"{done:,.0f}", f"of {total:,.0f}" if total >= 0 else ""))
@@ -227,11 +226,14 @@ def _headline(records: RunRecords) -> list[tuple[str, str, str]]:
         figures.append(("Training time", duration(seconds), "wall clock"))
     if len(speeds):
         figures.append(("Speed", f"{np.median(speeds):,.1f}", "images per second (median)"))
-    if generator >= 0:
-        other = f"weights; discriminator {_millions(discriminator)}"
-        figures.append(
-            ("Generator", _millions(generator), other if discriminator >= 0 else "weights")
-        )
+    counts = run.get("parameters")
+    known = {n: c for n, c in counts.items() if c} if isinstance(counts, dict) else {}
+    if known:
+        # The network that makes pictures comes first; the others are named behind its figure.
+        first = "generator" if "generator" in known else next(iter(known))
+        others = [f"{name} {_millions(known[name])}" for name in known if name != first]
+        words = "; ".join(["weights", *others])
+        figures.append((first.replace("_", " ").capitalize(), _millions(known[first]), words))
     return figures
 
 
@@ -239,26 +241,21 @@ def _millions(count: float) -> str:
     return f"{count / 1e6:,.1f} M" if count >= 1e5 else f"{count:,.0f}"
 
 
-def _val_table(val: Sequence[Record]) -> list[dict[str, str]]:
+def _val_table(records: RunRecords) -> list[dict[str, str]]:
     """Best and last of each validation measure, with their steps."""
-    measures = [
-        ("l1", "L1", "lower is better; 0 to 2", ".4f", "", np.argmin),
-        ("psnr", "PSNR", "higher is better", ".2f", " dB", np.argmax),
-        ("ssim", "SSIM", "higher is better; 1 is identical", ".4f", "", np.argmax),
-    ]
     rows = []
-    for key, name, meaning, form, unit, choose in measures:
-        steps, values = series(val, key)
+    for measure in _declared(records)[1]:
+        steps, values = series(records.val, measure.name)
         if not len(values):
             continue
-        best = choose(values)
+        best = np.argmin(values) if measure.better == "lower" else np.argmax(values)
         rows.append(
             {
-                "name": name,
-                "meaning": meaning,
-                "best": f"{values[best]:{form}}{unit}",
+                "name": measure.title,
+                "meaning": measure.meaning,
+                "best": measure.written(values[best]),
                 "best_step": f"{steps[best]:,.0f}",
-                "last": f"{values[-1]:{form}}{unit}",
+                "last": measure.written(values[-1]),
                 "last_step": f"{steps[-1]:,.0f}",
             }
         )
@@ -290,103 +287,57 @@ def _facts(run: Record) -> list[tuple[str, str]]:
 # === Curves ===
 
 
-def _charts(records: RunRecords) -> list[tuple[Chart, str, str]]:
-    """Every chart a page may show, with its heading and how to read it."""
-    train, val = records.train, records.val
+SPEED = ChartSpec(
+    "speed",
+    "Speed",
+    "Training pairs worked through each second. It should be flat; a dip is "
+    "another program on the machine, or a data set that is read too slowly.",
+    "images per second",
+    (("images per second", "train", "images_per_second"),),
+    from_zero=True,
+)
 
-    def line(label: str, source: Sequence[Record], *keys: str) -> Line:
-        return Line(label, *series(source, *keys))
 
-    losses = {key: None for r in train if isinstance(r.get("losses"), dict) for key in r["losses"]}
-    others = [key for key in losses if key not in ("gan", "l1", "discriminator")]
-    return [
-        (
-            Chart("val-l1", "L1 on val (0 to 2)", [line("L1", val, "l1")], mark="min"),
-            "Validation: L1",
-            "Mean absolute difference between output and target on pairs the run never trains on, "
-            "with pixel values from -1 to 1. Lower is closer; 0 is identical. A curve that turns "
-            "upwards for good is a run that has begun to memorise its training pairs.",
-        ),
-        (
-            Chart("val-psnr", "PSNR on val (dB)", [line("PSNR", val, "psnr")], mark="max"),
-            "Validation: PSNR",
-            "Peak signal-to-noise ratio: closeness to the target on a logarithmic scale, higher is "
-            "closer. Where one input has many right answers, a good picture may differ from its "
-            "target, and 10 to 15 dB is usual.",
-        ),
-        (
-            Chart("val-ssim", "SSIM on val (up to 1)", [line("SSIM", val, "ssim")], mark="max"),
-            "Validation: SSIM",
-            "Structural similarity: whether edges and texture sit in the same places. 1 is "
-            "identical, 0 is unrelated. Higher is closer.",
-        ),
-        (
-            Chart(
-                "adversarial",
-                "loss (nats per patch)",
-                [
-                    line("generator", train, "losses", "gan"),
-                    line("discriminator", train, "losses", "discriminator"),
-                ],
-                reference=(_LN2, "guessing (0.69)"),
-                from_zero=True,
-            ),
-            "The contest: adversarial losses",
-            "Generator and discriminator pull against each other, so neither curve should fall to "
-            "zero. On the dotted line the discriminator only guesses. Healthy runs wander; "
-            "a discriminator near 0 while the generator climbs has won and no longer teaches. "
-            "These curves say little about how good the pictures are.",
-        ),
-        (
-            Chart(
-                "discriminator",
-                "share (0 to 1)",
-                [
-                    line("says real of real", train, "discriminator", "real"),
-                    line("says real of output", train, "discriminator", "fake"),
-                    line("accuracy", train, "discriminator", "accuracy"),
-                ],
-                y_range=(-0.02, 1.02),
-            ),
-            "What the discriminator thinks",
-            "How real it holds real targets and the generator's outputs to be, on average, and how "
-            "often it is right. Both curves near 0.5: it cannot tell them apart. Saturated, "
-            "real stuck at 1, outputs at 0 and accuracy at 1: it has won, and the generator "
-            "learns from L1 alone. Short visits there are harmless.",
-        ),
-        (
-            Chart("train-l1", "L1 on train (0 to 2)", [line("L1", train, "losses", "l1")]),
-            "Training: L1",
-            "Mean absolute difference to the target on the training pairs. It falls quickly, "
-            "then slowly. Far below the L1 on val, the run has memorised its pairs.",
-        ),
-        (
-            Chart(
-                "total",
-                "loss (weighted sum)",
-                [line(key.replace("_", " "), train, "losses", key) for key in others],
-            ),
-            "Training: the generator's total loss",
-            "All that the generator minimises, weighted and added up. Where L1 is a part it "
-            "carries most of the weight, and this follows the training L1. A jump is a bad step.",
-        ),
-        (
-            Chart(
-                "speed",
-                "images per second",
-                [line("images per second", train, "images_per_second")],
-                from_zero=True,
-            ),
-            "Speed",
-            "Training pairs worked through each second. It should be flat; a dip is "
-            "another program on the machine, or a data set that is read too slowly.",
-        ),
-    ]
+def _declared(records: RunRecords) -> tuple[list[ChartSpec], list[Measure]]:
+    """The charts and measures that a run's algorithm declares.
+
+    They stand in ``run.json``. Runs from before that have those of their algorithm as it is now,
+    and one that is not known has a chart of every loss.
+    """
+    try:
+        charts = [ChartSpec.from_dict(each) for each in records.run["charts"]]
+        measures = [Measure.from_dict(each) for each in records.run["measures"]]
+    except (KeyError, TypeError, ValueError, IndexError):
+        try:
+            config = registry.config_class(records.config.get("algorithm", registry.DEFAULT))
+        except UserError:
+            return [*_chart_of_losses(records), SPEED], []
+        charts, measures = list(config.CHARTS), list(config.MEASURES)
+    return [*charts, SPEED], measures
+
+
+def _chart_of_losses(records: RunRecords) -> list[ChartSpec]:
+    groups = [r["losses"] for r in records.train if isinstance(r.get("losses"), dict)]
+    names = list(dict.fromkeys(name for group in groups for name in group))
+    lines = tuple((name.replace("_", " "), "train", "losses", name) for name in names)
+    return [ChartSpec("losses", "Training: losses", "As the run recorded them.", "loss", lines)]
 
 
 def _drawn_charts(records: RunRecords) -> list[dict[str, str]]:
-    drawn = [
-        {"heading": heading, "caption": caption, "svg": draw(chart)}
-        for chart, heading, caption in _charts(records)
-    ]
+    kinds = {"train": records.train, "val": records.val}
+    drawn = []
+    for spec in _declared(records)[0]:
+        lines = [
+            Line(label, *series(kinds.get(kind, []), *keys)) for label, kind, *keys in spec.lines
+        ]
+        chart = Chart(
+            spec.key,
+            spec.y_label,
+            lines,
+            y_range=spec.y_range,
+            reference=spec.reference,
+            mark=spec.mark,
+            from_zero=spec.from_zero,
+        )
+        drawn.append({"heading": spec.heading, "caption": spec.caption, "svg": draw(chart)})
     return [chart for chart in drawn if chart["svg"]]

@@ -23,7 +23,7 @@ from tfpix2pix.base import lock
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_json
 from tfpix2pix.base.version import __version__
-from tfpix2pix.config import Config
+from tfpix2pix.config import Config, config_of
 from tfpix2pix.reproduction.tables import LABELS, PHOTO, Variant
 
 FILE = "reproduction.json"
@@ -129,7 +129,7 @@ class Plan:
             raise UserError(f"--output={folder} is a file; give a folder, or a new name")
         try:
             content: Any = json.loads(path.read_text(encoding="utf-8"))
-            return cls(folder, Config.from_values(content["config"]))
+            return cls(folder, config_of(content["config"]))
         except FileNotFoundError:
             if lock.holds_files(folder):
                 raise UserError(

@@ -34,7 +34,7 @@ def train_runs(
     """
     import tensorflow as tf
 
-    from tfpix2pix.training.loop import TrainingDiverged, train
+    from tfpix2pix.training.run import TrainingDiverged, train
 
     diverged = []
     waiting = [run for run in runs if not run.trained]
@@ -115,7 +115,7 @@ def seconds_per_step(runs: Sequence[Run], sources: Mapping[str, PairSource], ste
 
     import tensorflow as tf
 
-    from tfpix2pix.algorithms import Pix2Pix
+    from tfpix2pix.algorithms.registry import algorithm_class
     from tfpix2pix.data import open_store, training_batches
 
     total = 0.0
@@ -124,7 +124,7 @@ def seconds_per_step(runs: Sequence[Run], sources: Mapping[str, PairSource], ste
         config, task = run.config, run.variant.task
         if task not in stores:
             stores[task] = open_store(sources[task], "train", size=config.load_size)
-        algorithm = Pix2Pix(config)
+        algorithm = algorithm_class(config.algorithm)(config)
         batches = iter(
             training_batches(
                 stores[task],
@@ -141,7 +141,7 @@ def seconds_per_step(runs: Sequence[Run], sources: Mapping[str, PairSource], ste
         started = time.monotonic()
         for _ in range(steps):
             losses = algorithm.train_step(*next(batches))
-        float(losses["l1"])
+        float(next(iter(losses.values())))
         total += (time.monotonic() - started) / steps
         tf.keras.backend.clear_session()
         gc.collect()

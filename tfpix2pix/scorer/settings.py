@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from tfpix2pix.base import lock
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_json
+from tfpix2pix.base.options import check_options, option
 
 FILE = "training.json"
 INITS = ("auto", "imagenet", "scratch")
@@ -23,37 +23,66 @@ SCRATCH_WIDTH, FULL_WIDTH = 16, 64
 class Settings:
     """Everything that decides a scorer's weights, beside the images themselves.
 
-    Attributes:
-      data: the flags that name the data set.
-      size: of the photos that it reads, pixels, a multiple of 32.
-      load_size: to which they are resized in training before a random crop.
-      width: channels of the first block; 64 is VGG-16; 0 for 64 with ImageNet's weights, else 16.
-      init: ``imagenet``, ``scratch``, or ``auto`` for the first that can be had.
-      epochs, steps: how long; steps, if not 0, count.
-      batch_size: photos per step.
-      learning_rate: of Adam at the first step, falling to 0 at the last; 0 for 1e-3, or 1e-4
-        from ImageNet's weights.
-      balance: 0 to 1, how much rare classes weigh in the loss; see `class_weights`.
-      seed: of every random draw.
-      val_every: steps between measurements; the best one's weights are kept.
-      checkpoint_every: steps between checkpoints.
+    Each field but `data`, the flags that name the data set, is a flag of `tfpix2pix train-scorer`.
+
+    Raises:
+      UserError: a value out of range, or two that do not go together; names the flag.
     """
 
     data: dict[str, Any]
-    size: int = 256
-    load_size: int = 0
-    width: int = 0
-    init: str = "auto"
-    epochs: int = 60
-    steps: int = 0
-    batch_size: int = 4
-    learning_rate: float = 0.0
-    balance: float = 0.5
-    seed: int = 0
-    val_every: int = 500
-    checkpoint_every: int = 500
+    size: int = option(256, "side of the photos that it reads, pixels, a multiple of 32")
+    load_size: int = option(
+        0,
+        "side to which photos are resized in training before the random crop, pixels",
+        shown="--size * 286 / 256",
+    )
+    width: int = option(
+        0,
+        "channels of the first block, 64 being VGG-16; everything else scales with it",
+        minimum=0,
+        maximum=256,
+        shown="64 with ImageNet's weights, else 16, which suits a CPU",
+    )
+    init: str = option(
+        "auto",
+        "the weights that VGG-16 starts from: ImageNet's (through keras.applications), random "
+        "ones, or the first of these that can be had",
+        choices=INITS,
+    )
+    epochs: int = option(60, "passes over the train split, unless --steps is given", minimum=1)
+    steps: int = option(
+        0, "training steps in all, one batch each; 0 counts by --epochs instead", minimum=0
+    )
+    batch_size: int = option(4, "photos per step", minimum=1)
+    learning_rate: float = option(
+        0.0,
+        "Adam's step size at first, which falls to 0 at the end",
+        minimum=0.0,
+        maximum=1.0,
+        shown="0.001, or 0.0001 from ImageNet's weights",
+    )
+    balance: float = option(
+        0.5,
+        "how much rare classes weigh in the loss: 0 every pixel alike, 1 median frequency "
+        "balancing, or between",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    seed: int = option(
+        0,
+        "every random draw is a function of this and the step",
+        minimum=0,
+        maximum=2**31 - 1,
+    )
+    val_every: int = option(
+        500, "steps between measurements on val, 0 for none but the last", minimum=0
+    )
+    checkpoint_every: int = option(
+        500, "steps between checkpoints, 0 for none but the last", minimum=0, may_change=True
+    )
 
     def __post_init__(self) -> None:
+        check_options(self)
         if self.size % 32 or not 32 <= self.size <= 1024:
             lower = min(1024, max(32, self.size // 32 * 32))
             raise UserError(
@@ -72,24 +101,6 @@ class Settings:
                 f"--width={self.width}: ImageNet's weights are those of --width=64; drop one of "
                 "--width and --init=imagenet"
             )
-        for name, low, high in (
-            ("width", 0, 256),
-            ("epochs", 1, math.inf),
-            ("steps", 0, math.inf),
-            ("batch_size", 1, math.inf),
-            ("learning_rate", 0, 1),
-            ("balance", 0, 1),
-            ("seed", 0, 2**31 - 1),
-            ("val_every", 0, math.inf),
-            ("checkpoint_every", 0, math.inf),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                expected = f"{low} or more" if high == math.inf else f"{low} to {high}"
-                raise UserError(f"--{name}={value}: expected {expected}")
-
-    def total_steps(self, train_pairs: int) -> int:
-        return self.steps or math.ceil(self.epochs * train_pairs / self.batch_size)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         write_json(Path(folder) / FILE, dataclasses.asdict(self))

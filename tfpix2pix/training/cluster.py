@@ -166,3 +166,21 @@ def _wrong(what: str) -> UserError:
         f"--strategy=multi_worker: the environment variable TF_CONFIG {what}; it must be JSON like "
         f"{EXAMPLE}"
     )
+
+
+def lost(error: Any, kept: list[int]) -> str:
+    """What a TensorFlow error says of a worker that is gone, and how to go on.
+
+    Args:
+      error: a ``tf.errors.OpError``.
+      kept: steps of the checkpoints there are.
+    """
+    # The last words are the cause; before them stands where in the graph it was met.
+    cause = str(error.message).replace("\\n", " ").split("Collective ops is aborted by:")[-1]
+    reason = " ".join(cause.split("Additional GRPC")[0].split(". ")[0].split())
+    reason = reason if len(reason) < 200 else reason[:200] + "…"
+    saved = f"the checkpoint of step {kept[-1]:,} is intact" if kept else "nothing was saved yet"
+    return (
+        f"another worker has ended or cannot be reached any more ({reason}), so this one "
+        f"stops too; {saved}; start all workers again with the same command to continue"
+    )

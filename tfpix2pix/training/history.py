@@ -35,8 +35,8 @@ class History:
         in float16 ``skipped``, the share of steps that updated nothing."""
         self._append({"kind": "train", "step": step, **record})
         with self._events.as_default(step):
-            for group in ("losses", "discriminator"):
-                for name, value in record.get(group, {}).items():
+            for group, values in record.items():
+                for name, value in values.items() if isinstance(values, Mapping) else ():
                     tf.summary.scalar(f"{group}/{name}", value)
             for name in ("images_per_second", "skipped"):
                 if name in record:

@@ -143,7 +143,9 @@ def test_layouts_asked_for_that_are_not_there(fill, refusal):
     message = refusal(folder, layout="two_folders")
     assert "--layout=two_folders, but there is neither A/ beside B/" in message
     assert "--input_dir and --target_dir" in message
-    assert "--layout=towers: expected one of auto, two_folders" in refusal(folder, layout="towers")
+    assert "--layout=towers is not one of auto, side_by_side, two_folders, single" in refusal(
+        folder, layout="towers"
+    )
     empty = folder.parent / "empty"
     empty.mkdir()
     assert "neither train/ nor images" in refusal(empty, layout="side_by_side")
@@ -174,8 +176,8 @@ def _try_listing(folder):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"input_channels": -1}, "--input_channels=-1: expected 0 or more"),
-        ({"target_dtype": "int8"}, "--target_dtype=int8: expected one of uint8"),
+        ({"input_channels": -1}, "--input_channels=-1 is too small; the smallest allowed is 0"),
+        ({"target_dtype": "int8"}, "--target_dtype=int8 is not one of uint8, uint16, float32"),
         ({"input_range": "0-255"}, "--input_range=0-255: expected LOW:HIGH"),
         ({"input_range": "5:5"}, "--input_range=5:5: expected LOW:HIGH"),
         ({"target_range": "0:inf"}, "--target_range=0:inf: expected LOW:HIGH"),

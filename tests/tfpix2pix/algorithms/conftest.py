@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 from tfpix2pix.config import Config
 
 # The smallest networks that have every kind of layer.
@@ -29,7 +30,7 @@ def exact_products(full_float32):
 
 @pytest.fixture
 def tiny_config() -> Callable[..., Config]:
-    return lambda **changes: Config(**{**TINY, **changes})
+    return lambda **changes: Pix2PixConfig(**{**TINY, **changes})
 
 
 @pytest.fixture

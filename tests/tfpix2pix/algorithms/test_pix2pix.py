@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpix2pix.algorithms.pix2pix import Pix2Pix, discriminator_of, draw_noise, generator_of
+from tfpix2pix.algorithms.pix2pix import Pix2Pix, discriminator_of
+from tfpix2pix.algorithms.registry import default_generator
 from tfpix2pix.models import noise
 from tfpix2pix.models.weights import initialize, named_weights
 
@@ -20,6 +21,10 @@ LOSSES = ["l1", "gan", "cgan", "l1+gan", "l1+cgan"]
 
 def values(model: tf.keras.Model) -> dict[str, np.ndarray]:
     return {name: variable.numpy() for name, variable in named_weights(model).items()}
+
+
+def generator_of(config):
+    return default_generator(config).build()
 
 
 def copy_of(net: tf.keras.Model, build, config) -> tf.keras.Model:
@@ -92,7 +97,8 @@ def test_a_step_equals_a_plain_recomputation(loss, tiny_config, pairs):
     discriminator = None
     if loss != "l1":
         discriminator = copy_of(algorithm.discriminator, discriminator_of, config)
-    z = draw_noise(generator, config, x, noise.TRAINING, tf.constant([0, 1], tf.int64))
+    z_spec = default_generator(config).noise
+    z = z_spec.draw(config.seed, noise.TRAINING, tf.constant([0, 1], tf.int64), x)
     expected, gradients = plain_step(config, generator, discriminator, x, y, z)
 
     found = algorithm.train_step(x, y)
@@ -100,10 +106,10 @@ def test_a_step_equals_a_plain_recomputation(loss, tiny_config, pairs):
     assert set(found) == set(expected)
     for name, value in expected.items():
         np.testing.assert_allclose(found[name].numpy(), value, rtol=1e-4, atol=1e-6, err_msg=name)
-    assert set(gradients) == set(algorithm.networks())
+    assert set(gradients) == set(algorithm.networks)
     for net, of_net in gradients.items():
         before = values({"generator": generator, "discriminator": discriminator}[net])
-        after = values(algorithm.networks()[net])
+        after = values(algorithm.networks[net])
         moments = algorithm.state()[f"{net}_adam"]["m"]
         for name, gradient in of_net.items():
             gradient = gradient.numpy().astype(np.float64)
@@ -124,7 +130,7 @@ def test_a_step_equals_a_plain_recomputation(loss, tiny_config, pairs):
 def test_the_l1_objective_has_no_discriminator(tiny_config):
     algorithm = Pix2Pix(tiny_config(loss="l1"))
     assert algorithm.discriminator is None
-    assert set(algorithm.networks()) == {"generator"}
+    assert set(algorithm.networks) == {"generator"}
     assert set(algorithm.state()) == {"step", "generator", "generator_adam"}
 
 
@@ -176,8 +182,8 @@ def test_state_is_all_that_a_continued_run_needs(tiny_config, pairs):
     for algorithm in (one, other):
         algorithm.train_step(y, x)
     for net in ("generator", "discriminator"):
-        for name, value in values(one.networks()[net]).items():
-            np.testing.assert_array_equal(values(other.networks()[net])[name], value)
+        for name, value in values(one.networks[net]).items():
+            np.testing.assert_array_equal(values(other.networks[net])[name], value)
 
 
 # === Noise ===
@@ -190,13 +196,13 @@ def noise_of_steps(tiny_config, pairs, monkeypatch):
     def record(seed: int, batch_size: int, steps: int) -> np.ndarray:
         algorithm = Pix2Pix(tiny_config(seed=seed, batch_size=batch_size, loss="l1"))
         seen = []
-        draw = algorithm._training_noise
+        draw = algorithm.draw
 
-        def spy(x):
-            seen.append(draw(x))
+        def spy(*args):
+            seen.append(draw(*args))
             return seen[-1]
 
-        monkeypatch.setattr(algorithm, "_training_noise", spy)
+        monkeypatch.setattr(algorithm, "draw", spy)
         before = tf.config.functions_run_eagerly()
         tf.config.run_functions_eagerly(True)
         try:
@@ -232,11 +238,11 @@ import tensorflow as tf
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from tfpix2pix.algorithms import Pix2Pix
-from tfpix2pix.config import Config
+from tfpix2pix.algorithms.pix2pix import Pix2Pix
+from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 from tfpix2pix.models.weights import named_weights
 
-config = Config(**json.loads(sys.argv[1]))
+config = Pix2PixConfig(**json.loads(sys.argv[1]))
 random = np.random.default_rng(0)
 x, y = random.uniform(-1, 1, (2, 2, 32, 32, 3)).astype(np.float32)
 

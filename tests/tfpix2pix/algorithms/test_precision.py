@@ -221,17 +221,17 @@ def test_the_scale_grows_after_a_long_row_of_good_steps():
     scale = LossScale()
     for _ in range(2):
         scale.good_steps.assign(PATIENCE - 2)
-        scale.update(tf.constant(True))
+        scale.update([tf.constant(True)])
         before = float(scale.scale)
-        scale.update(tf.constant(True))
+        scale.update([tf.constant(True)])
         assert (float(scale.scale), int(scale.good_steps)) == (2 * before, 0)
     scale.good_steps.assign(PATIENCE - 1)
     for expected in (INITIAL * 2, INITIAL):
-        scale.update(tf.constant(False))
+        scale.update([tf.constant(False)])
         assert (float(scale.scale), int(scale.good_steps)) == (expected, 0)
     scale.scale.assign(1.0)
-    scale.update(tf.constant(False))
-    assert (float(scale.scale), int(scale.skipped)) == (1.0, 3)
+    scale.update([tf.constant(False)])
+    assert (float(scale.scale), int(scale.skipped[0])) == (1.0, 3)
 
 
 # === Checkpoints ===
@@ -312,10 +312,10 @@ import tensorflow as tf
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from tfpix2pix.algorithms import Pix2Pix
-from tfpix2pix.config import Config
+from tfpix2pix.algorithms.pix2pix import Pix2Pix
+from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 
-config = Config(
+config = Pix2PixConfig(
     crop_size=32, load_size=32, ngf=4, batch_size=2, loss="l1", mixed_precision="float16",
     jit_compile=True,
 )

@@ -17,7 +17,7 @@ import tifffile
 from PIL import Image
 from skimage.color import rgb2lab
 
-from tfpix2pix.config import Config
+from tfpix2pix.config import load_config
 from tfpix2pix.data import load_palette
 from tfpix2pix.pair_form import form_of, open_source
 
@@ -188,7 +188,7 @@ def test_the_same_command_and_more_steps_continue_it(deep_run, command):
     out = command(*args, f"--workdir={run}", "--steps=5")
     assert "continuing from step 4 of 5" in out
     assert "has changed" not in out
-    before, after = (Config.load(folder) for folder in (root / "run", run))
+    before, after = (load_config(folder) for folder in (root / "run", run))
     assert after == before.replace(steps=5)
 
 
@@ -208,9 +208,9 @@ def test_a_continued_run_and_another_depth(deep_run, refused, tmp_path):
     for path in raw.rglob("*.tif"):
         eight = (tifffile.imread(path) >> 8).astype(np.uint8)
         tifffile.imwrite(path, eight)
-    source = open_source(Config.load(tmp_path / "run"), tmp_path / "run")
+    source = open_source(load_config(tmp_path / "run"), tmp_path / "run")
     source.check()
-    assert source.form == form_of(Config.load(root / "run"), root / "run")
+    assert source.form == form_of(load_config(root / "run"), root / "run")
     x, _ = source.load("train", 0)
     np.testing.assert_array_equal(x[..., 0], (deep(0) >> 8) * 257)
 
@@ -248,7 +248,7 @@ def test_the_palette_is_kept_with_the_run(onehot_run):
     root, expected, out = onehot_run
     assert "4 classes of 'streets' (onehot) to RGB, 8 bit" in out
     assert load_palette(root / "run" / "palette.json") == expected
-    config = Config.load(root / "run")
+    config = load_config(root / "run")
     assert (config.label_side, config.input_channels) == ("input", 4)
     # What the run shows as its inputs is what the labels look like.
     (sample,) = (root / "run" / "samples" / "inputs").iterdir()
@@ -282,7 +282,7 @@ def test_colours_and_index_maps_are_the_same_labels(onehot_run, command, tmp_pat
 
 def test_the_run_is_all_that_is_needed_to_read_its_data(onehot_run):
     root, expected, _ = onehot_run
-    source = open_source(Config.load(root / "run"), root / "run")
+    source = open_source(load_config(root / "run"), root / "run")
     source.check()
     assert source.form.x.palette == expected
     x, _ = source.load("train", 1)
@@ -333,7 +333,7 @@ def label_run(train_labels, tmp_path_factory):
 
 
 def test_labels_come_out_in_colours_or_as_numbers(label_run, command, tmp_path):
-    assert Config.load(label_run).label_side == "target"
+    assert load_config(label_run).label_side == "target"
     save(tmp_path / "in" / "1.png", photo(1))
     for labels in ("color", "index"):
         command(
@@ -404,7 +404,7 @@ def lab_run(command, tiny, tmp_path_factory):
 def test_colourization_keeps_the_lightness(lab_run, command, tmp_path):
     root, out = lab_run
     assert "pairs of 36x36 (single pictures, split by name; L to ab of CIELAB)" in out
-    config = Config.load(root / "run")
+    config = load_config(root / "run")
     assert (config.input_channels, config.target_channels) == (1, 2)
     # Neither black nor white: there no colour has room on a screen.
     middle = (photo(20) // 2 + 64).astype(np.uint8)

@@ -9,9 +9,9 @@ import re
 import pytest
 
 import tfpix2pix
-from tfpix2pix.config import PRESETS, Config
+from tfpix2pix.algorithms.configs.pix2pix import PRESETS, Pix2PixConfig
 
-FIELDS = dataclasses.fields(Config)
+FIELDS = dataclasses.fields(Pix2PixConfig)
 
 
 @pytest.fixture

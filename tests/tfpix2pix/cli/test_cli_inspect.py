@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.cli import inspect as command
 from tfpix2pix.cli.flags import Parser, given_config
-from tfpix2pix.config import Config, resolve
+from tfpix2pix.config import resolve
 from tfpix2pix.data import load_palette, write_image
 from tfpix2pix.pair_form import open_source
 
@@ -440,7 +441,7 @@ def test_every_flag_of_the_data_is_there():
     parser = Parser(prog="x")
     command.add_flags(parser)
     text = parser.format_help()
-    for field in dataclasses.fields(Config):
+    for field in dataclasses.fields(Pix2PixConfig):
         if field.metadata["group"] == "data" and field.name != "flip":
             assert f"--{field.name}" in text
     assert "--ngf" not in text

@@ -10,7 +10,7 @@ from PIL import Image
 
 import tfpix2pix
 from tfpix2pix import report
-from tfpix2pix.config import Config
+from tfpix2pix.config import load_config
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def sittings(run_command, tmp_path_factory, tiny):
     ):
         done = run_command(*flags, *more, cwd=root)
         assert (done.returncode, done.stderr) == (0, "")
-        said.append((done.stdout, Config.load(root / "run")))
+        said.append((done.stdout, load_config(root / "run")))
     return root / "run", said
 
 

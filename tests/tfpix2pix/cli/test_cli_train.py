@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfpix2pix.config import Config
+from tfpix2pix.config import load_config
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +75,7 @@ def test_the_workdir_holds_the_parts_of_a_run_and_nothing_unfinished(trained):
 
 
 def test_the_config_is_the_resolved_one(trained, trained_config):
-    assert Config.load(trained) == trained_config
+    assert load_config(trained) == trained_config
     assert (trained / "config.json").read_text() == trained_config.to_json()
 
 
@@ -180,7 +180,7 @@ def test_more_steps_continue_from_the_checkpoint(run_cli, run_copy):
     steps = [json.loads(line)["step"] for line in records if '"train"' in line]
     assert steps == [2, 4, 6, 7, 8]
     assert (run_copy / "checkpoints" / "step_00000008" / "meta.json").is_file()
-    assert Config.load(run_copy).steps == 8
+    assert load_config(run_copy).steps == 8
 
 
 # === Other data, other losses ===
@@ -205,7 +205,7 @@ def test_an_own_folder_without_val_in_the_other_direction(run_cli, pairs, draw, 
     assert "6 train pairs of 32x32 (side by side, BtoA: right to left; RGB, 8 bit)" in done.stdout
     assert "no val split" in done.stdout
     assert (tmp_path / "run" / "report.html").is_file()
-    config = Config.load(tmp_path / "run")
+    config = load_config(tmp_path / "run")
     assert (config.direction, config.dataset) == ("BtoA", str(pairs))
     last = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1]
     assert set(json.loads(last)["losses"]) >= {"l1"}
@@ -242,6 +242,6 @@ def test_real_facades(run_cli, shared_data, tmp_path, tiny):
         "--workdir=run",
     )
     assert (done.returncode, done.stderr) == (0, "")
-    config = Config.load(tmp_path / "run")
+    config = load_config(tmp_path / "run")
     assert (config.direction, config.preset, config.steps) == ("BtoA", "facades", 2)
     assert (tmp_path / "run" / "report.html").is_file()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.config import Config
 from tfpix2pix.evaluation.data import FIELDS, data_config, predictions_config
 
-OWN = Config(
+OWN = Pix2PixConfig(
     dataset="/data/mine",
     layout="side_by_side",
     direction="BtoA",

@@ -8,7 +8,8 @@ import json
 import numpy as np
 import pytest
 
-from tfpix2pix.algorithms.pix2pix import generator_of
+from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
+from tfpix2pix.algorithms.registry import default_generator
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Config
 from tfpix2pix.data import open_store, write_image
@@ -55,7 +56,7 @@ class Recorder(MeanOverImages):
 def translator_of(config: Config, source) -> Translator:
     """A translator with random weights, large enough that its pictures differ."""
     config = settled(config, source.form)
-    generator = generator_of(config)
+    generator = default_generator(config).build()
     random = np.random.default_rng(3)
     for name, variable in named_weights(generator).items():
         value = random.normal(0, 0.2, tuple(variable.shape)) + name.endswith("gamma")
@@ -90,7 +91,7 @@ def make(tmp_path_factory, palette_file):
                         (folder / side / split).mkdir(parents=True, exist_ok=True)
                         suffix = ".npy" if picture.dtype == np.float32 else ".png"
                         write_image(folder / side / split / f"{i:02d}{suffix}", picture)
-            config = Config(**values)
+            config = Pix2PixConfig(**values)
             source = open_source(config)
             made[kind] = translator_of(config, source), source
         return made[kind]

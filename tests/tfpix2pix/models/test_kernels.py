@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpix2pix.algorithms import Pix2Pix
-from tfpix2pix.config import Config
+from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
+from tfpix2pix.algorithms.pix2pix import Pix2Pix
 from tfpix2pix.models import build_discriminator, build_generator, kernels
 from tfpix2pix.models.layers import Convolution, TransposedConvolution
 
@@ -171,7 +171,7 @@ def test_networks_give_the_same_in_training_as_outside():
 
 
 def _noise_size(generator: tf.keras.Model, x: tf.Tensor) -> list[int]:
-    from tfpix2pix.models.generator import noise_factor
+    from tfpix2pix.models.unet import noise_factor
 
     factor = noise_factor(64)
     return [x.shape[1] // factor, x.shape[2] // factor, generator.inputs[1].shape[-1]]
@@ -179,7 +179,7 @@ def _noise_size(generator: tf.keras.Model, x: tf.Tensor) -> list[int]:
 
 def test_gradients_of_a_step_are_those_of_the_plain_layers(monkeypatch):
     batch = 2
-    config = Config(crop_size=64, load_size=64, ngf=32, ndf=32, batch_size=batch)
+    config = Pix2PixConfig(crop_size=64, load_size=64, ngf=32, ndf=32, batch_size=batch)
     x, y = (tf.constant(np.tanh(normal(i, batch, 64, 64, 3)), tf.float32) for i in range(2))
     states = []
     for faster in (True, False):

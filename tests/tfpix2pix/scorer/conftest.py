@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfpix2pix.config import Config
+from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 from tfpix2pix.scorer.labelled import open_labelled
 
 PALETTE = {
@@ -70,6 +70,6 @@ def drawn_palette(tmp_path_factory) -> Path:
 @pytest.fixture
 def drawn_source(drawn, drawn_palette):
     """The data set, opened and checked."""
-    source = open_labelled(Config(dataset=str(drawn), label_palette=str(drawn_palette)))
+    source = open_labelled(Pix2PixConfig(dataset=str(drawn), label_palette=str(drawn_palette)))
     source.check()
     return source

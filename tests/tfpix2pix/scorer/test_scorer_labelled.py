@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.config import Config
 from tfpix2pix.data import evaluation_batches, open_store
 from tfpix2pix.scorer.labelled import check_labelled, open_labelled, palette_of, photos_and_classes
 
@@ -28,7 +28,7 @@ def first_pair(config):
 
 def test_either_image_may_show_the_labels_in_either_encoding():
     found = [
-        first_pair(Config(**SAMPLE, label_palette="facades", **more))
+        first_pair(Pix2PixConfig(**SAMPLE, label_palette="facades", **more))
         for more in ({}, {"direction": "BtoA"}, {"input_encoding": "onehot"})
     ]
     photos, classes, labels, palette = found[0]
@@ -43,7 +43,7 @@ def test_either_image_may_show_the_labels_in_either_encoding():
 def test_a_builtin_palette_is_found():
     said = []
     for direction in ("AtoB", "BtoA"):
-        source = open_labelled(Config(**SAMPLE, direction=direction), said)
+        source = open_labelled(Pix2PixConfig(**SAMPLE, direction=direction), said)
         assert palette_of(source.form).name == "facades"
     assert said == ["the labels are painted in the palette 'facades'"] * 2
 
@@ -55,7 +55,7 @@ def test_pairs_without_labels_are_refused(tmp_path):
         noise = random.integers(0, 256, (32, 64, 3), np.uint8)
         Image.fromarray(noise).save(tmp_path / "train" / f"{name}.png")
     with pytest.raises(UserError, match=r"neither image .*--label_palette") as caught:
-        open_labelled(Config(dataset=str(tmp_path)))
+        open_labelled(Pix2PixConfig(dataset=str(tmp_path)))
     assert "\n" not in str(caught.value)
 
 
@@ -63,12 +63,12 @@ def test_own_colours_are_found_by_nobody_but_given(drawn, drawn_source):
     check_labelled(drawn_source)
     assert palette_of(drawn_source.form).name == "drawn"
     with pytest.raises(UserError, match="tfpix2pix inspect"):
-        open_labelled(Config(dataset=str(drawn)))
+        open_labelled(Pix2PixConfig(dataset=str(drawn)))
 
 
 def test_without_val_there_is_no_scorer(drawn, drawn_palette, tmp_path):
     (tmp_path / "train").symlink_to(drawn / "train")
-    source = open_labelled(Config(dataset=str(tmp_path), label_palette=str(drawn_palette)))
+    source = open_labelled(Pix2PixConfig(dataset=str(tmp_path), label_palette=str(drawn_palette)))
     source.check()
     with pytest.raises(UserError, match="no val split"):
         check_labelled(source)

@@ -9,6 +9,7 @@ import pytest
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.scorer.settings import FILE, Settings, continued
+from tfpix2pix.scorer.training import config_of_settings
 
 DATA = {"dataset": "/pairs", "label_palette": ""}
 
@@ -21,9 +22,9 @@ DATA = {"dataset": "/pairs", "label_palette": ""}
         ({"size": 2048}, "--size=1024"),
         ({"size": 64, "load_size": 32}, "--load_size=32 is smaller than --size=64"),
         ({"init": "imagenet", "width": 16}, "--width=16"),
-        ({"width": -1}, "--width=-1: expected 0 to 256"),
-        ({"batch_size": 0}, "--batch_size=0: expected 1 or more"),
-        ({"balance": 1.5}, "--balance=1.5: expected 0 to 1"),
+        ({"width": -1}, "--width=-1 is too small; the smallest allowed is 0"),
+        ({"batch_size": 0}, "--batch_size=0 is too small; the smallest allowed is 1"),
+        ({"balance": 1.5}, "--balance=1.5 is too large; the largest allowed is 1"),
         ({"learning_rate": float("nan")}, "--learning_rate=nan"),
     ],
     ids=str,
@@ -40,8 +41,10 @@ def test_the_crop_jitter_is_the_papers():
 
 
 def test_steps_count_before_epochs():
-    assert Settings(DATA, epochs=3, batch_size=4).total_steps(10) == 8
-    assert Settings(DATA, epochs=3, steps=5).total_steps(10) == 5
+    resolved = {"width": 4, "init": "scratch", "learning_rate": 1e-3}
+    for values, steps in (({"epochs": 3, "batch_size": 4}, 8), ({"epochs": 3, "steps": 5}, 5)):
+        config = config_of_settings(Settings(DATA, **values, **resolved))
+        assert config.total_steps(10) == steps
 
 
 def test_a_new_or_empty_folder_holds_nothing(tmp_path):

@@ -7,10 +7,12 @@ import signal
 import numpy as np
 import pytest
 
+from tfpix2pix.algorithms.scorer import PixelLoss, class_weights
 from tfpix2pix.data import open_store
 from tfpix2pix.scorer import load_scorer
+from tfpix2pix.scorer.scores import scores_of
 from tfpix2pix.scorer.settings import Settings
-from tfpix2pix.scorer.training import PixelLoss, class_weights, scores_of, train_scorer
+from tfpix2pix.scorer.training import train_scorer
 
 # Pairs of 48 px become 32 px by cropping alone, so that edges stay sharp.
 SMALL = {"size": 32, "load_size": 48, "init": "scratch"}

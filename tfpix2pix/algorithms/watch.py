@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 
@@ -49,8 +48,3 @@ _MEANING = {
     "constant": "the discriminator gives the same answer to everything, so it is dead and only "
     "the L1 term still trains: start again with a smaller --learning_rate or another --seed",
 }
-
-
-def not_finite(losses: Mapping[str, float]) -> list[str]:
-    """Names of the losses that are NaN or infinite."""
-    return [name for name, value in losses.items() if not math.isfinite(value)]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from typing import Any
 
 import tensorflow as tf
 
+from tfpix2pix.models.base import Generator, NoiseSpec
 from tfpix2pix.models.layers import (
     Convolution,
     NoiseDropout,
@@ -56,6 +59,35 @@ def noise_channels(crop_size: int, ngf: int, dropout_layers: str = "paper") -> i
     """Channels Z of the generator's z input."""
     layers = len(_dropout_levels(depth_for(crop_size), dropout_layers))
     return WIDEST * ngf * sum(4**i for i in range(layers))
+
+
+def unet(
+    *,
+    crop_size: int,
+    input_channels: int,
+    output_channels: int,
+    ngf: int,
+    dropout_layers: str = "paper",
+    **layers: Any,
+) -> Generator:
+    """The U-Net, or the encoder-decoder, as a `Generator`; arguments as `build_generator`."""
+    sizes = {
+        "crop_size": crop_size,
+        "input_channels": input_channels,
+        "output_channels": output_channels,
+        "ngf": ngf,
+        "dropout_layers": dropout_layers,
+    }
+    return Generator(
+        "unet",
+        crop_size,
+        input_channels,
+        output_channels,
+        NoiseSpec(
+            noise_factor(crop_size, dropout_layers), noise_channels(crop_size, ngf, dropout_layers)
+        ),
+        functools.partial(build_generator, **sizes, **layers),
+    )
 
 
 def build_generator(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
-from tfpix2pix.training.watch import DiscriminatorWatch, not_finite
+from tfpix2pix.algorithms.watch import DiscriminatorWatch
 
 HEALTHY = {"real": 0.7, "fake": 0.3}
 WON = {"real": 0.999, "fake": 0.001}
@@ -67,9 +65,3 @@ def test_the_margin_is_the_border():
     watch = DiscriminatorWatch(patience=0, margin=0.1)
     assert watch(1, {"real": 0.89, "fake": 0.05}) is None
     assert watch(2, {"real": 0.91, "fake": 0.09})
-
-
-def test_losses_that_are_no_numbers_are_named():
-    losses = {"l1": 0.1, "gan": math.nan, "generator": math.inf, "discriminator": -math.inf}
-    assert not_finite(losses) == ["gan", "generator", "discriminator"]
-    assert not_finite({"l1": 0.0}) == []

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tfpix2pix.models import InstanceNormalization, build_generator, noise
-from tfpix2pix.models.generator import depth_for, noise_channels, noise_factor
+from tfpix2pix.models.unet import depth_for, noise_channels, noise_factor
 from tfpix2pix.models.weights import named_weights
 
 SIZES = [32, 64, 128, 256, 512, 1024]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import signal
 
@@ -13,7 +14,8 @@ from tfpix2pix.config import Config, resolve
 from tfpix2pix.data import open_dataset
 from tfpix2pix.training.checkpoints import Checkpoints
 from tfpix2pix.training.history import read_history
-from tfpix2pix.training.loop import SKIPS, TrainingDiverged, train
+from tfpix2pix.training.observe import SKIPS, TrainingDiverged, not_finite
+from tfpix2pix.training.run import train
 from tfpix2pix.training.stop import StopRequest
 
 TINY = {
@@ -101,3 +103,9 @@ def test_a_long_row_of_skipped_steps_is_one(tmp_path):
         train(config, tmp_path, source_of(config), say=lambda text: None)
     step = int(re.search(r"by step (\d+)", str(caught.value))[1])
     assert SKIPS <= step <= SKIPS + 20
+
+
+def test_losses_that_are_no_numbers_are_named():
+    losses = {"l1": 0.1, "gan": math.nan, "generator": math.inf, "discriminator": -math.inf}
+    assert not_finite(losses) == ["gan", "generator", "discriminator"]
+    assert not_finite({"l1": 0.0}) == []

@@ -1,0 +1,190 @@
+"""Which pairs there are, and how they are read: the part of a run's config that is about data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tfpix2pix.base.options import check_options, option
+
+LARGEST = 4096  # pixels, the longest side of images that are trained on
+
+
+@dataclass(frozen=True)
+class PairsConfig:
+    """Which pairs there are, where they lie, and which of their images shows labels.
+
+    Raises:
+      UserError: a value out of range; names the flag.
+    """
+
+    dataset: str = option(
+        "sample",
+        "a folder of pairs (side by side, or in A/ and B/), a manifest (.csv, .tsv, .jsonl), "
+        "'sample', the embedded house fronts, one of the paper's sets by name (facades, maps, "
+        "edges2shoes, edges2handbags, night2day, cityscapes: downloaded once), or tfds:NAME",
+        "first",
+    )
+    direction: str = option(
+        "AtoB",
+        "which image is the input: AtoB left to right, BtoA right to left",
+        "first",
+        choices=("AtoB", "BtoA"),
+    )
+    layout: str = option(
+        "auto",
+        "how the folder keeps the pairs: side_by_side, two_folders (A/ and B/, trainA/ and "
+        "trainB/), single (photographs, for --color_space=lab), or look",
+        "data",
+        choices=("auto", "side_by_side", "two_folders", "single"),
+    )
+    input_dir: str = option(
+        "",
+        "folder of the inputs, with --target_dir instead of --dataset: images of one stem are a "
+        "pair; train/, val/, test/ in both or the images themselves",
+        "data",
+    )
+    target_dir: str = option("", "folder of the targets, see --input_dir", "data")
+    val_fraction: float = option(
+        0.1,
+        "share of the pairs held out as val, by a hash of their names, where the data have no "
+        "splits of their own",
+        "data",
+        minimum=0.0,
+        maximum=0.9,
+    )
+    input_key: str = option(
+        "",
+        "the input's column of a manifest (default 'input') or feature of a TFDS set (default "
+        "'input_image')",
+        "data",
+    )
+    target_key: str = option("", "the target's column ('target') or feature ('real_image')", "data")
+    label_palette: str = option(
+        "",
+        "one of the two images shows labels in these colours (facades, camvid, cityscapes or a "
+        "JSON file); it is snapped to them, and index PNGs are read as they are",
+        "data",
+    )
+    label_side: str = option(
+        "",
+        "which image shows the labels; empty: found by the palette",
+        "data",
+        choices=("", "input", "target"),
+        settles=True,
+    )
+    sample_pairs: int = option(
+        400,
+        "training pairs of the embedded sample set; val and test get a quarter each",
+        "data",
+        minimum=4,
+        maximum=1_000_000,
+    )
+    allow_mixed_sizes: bool = option(
+        False, "accept images of differing size (each is resized to --load_size)", "data"
+    )
+    cache: str = option(
+        "auto",
+        "where decoded pairs are kept: memory, file (in --data_dir), none (decoded whenever they "
+        "are needed), or the first of these that fits",
+        "data",
+        choices=("auto", "memory", "file", "none"),
+        may_change=True,
+    )
+    data_dir: str = option(
+        "",
+        "folder of downloads and of decoded pairs; empty: $TFPIX2PIX_DATA_DIR, or "
+        "~/.cache/tfpix2pix",
+        "data",
+        may_change=True,
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@dataclass(frozen=True)
+class DataConfig(PairsConfig):
+    """The data set of a run, and how its networks see the images.
+
+    Raises:
+      UserError: a value out of range; names the flag.
+    """
+
+    seed: int = option(
+        0,
+        "every random draw (weights, order, jitter, noise) is a function of this and the step",
+        "first",
+        minimum=0,
+        maximum=2**31 - 1,
+    )
+    load_size: int = option(
+        286,
+        "side to which both images are resized before the random crop, pixels",
+        "data",
+        minimum=32,
+        maximum=LARGEST,
+    )
+    flip: bool = option(True, "mirror half of the pairs left to right", "data")
+    input_channels: int = option(
+        0,
+        "channels of the input: 1 grey, 3 colour, 2 and 4 with alpha, 0 as the images are",
+        "data",
+        minimum=0,
+        maximum=1024,
+        settles=True,
+    )
+    target_channels: int = option(
+        0,
+        "channels of the target, as --input_channels",
+        "data",
+        minimum=0,
+        maximum=1024,
+        settles=True,
+    )
+    input_dtype: str = option(
+        "",
+        "depth of the input, to which 8- and 16-bit images are brought; empty: as the images are",
+        "data",
+        choices=("", "uint8", "uint16", "float32"),
+        settles=True,
+    )
+    target_dtype: str = option(
+        "",
+        "depth of the target and of results, as --input_dtype",
+        "data",
+        choices=("", "uint8", "uint16", "float32"),
+        settles=True,
+    )
+    input_range: str = option(
+        "",
+        "LOW:HIGH, the input's values that the networks see as -1 and 1, such as 0:4095 for 12 "
+        "bits; empty: the whole scale of 8 or 16 bits, of floats what the train split shows",
+        "data",
+        settles=True,
+    )
+    target_range: str = option(
+        "", "LOW:HIGH of the target, as --input_range; results have it again", "data", settles=True
+    )
+    input_encoding: str = option(
+        "color",
+        "what the networks see of input labels: their colours, or one channel for each class",
+        "data",
+        choices=("color", "onehot"),
+    )
+    color_space: str = option(
+        "rgb",
+        "rgb, or lab: colourization as the paper's, lightness L in, colours a and b out, of "
+        "photographs or of pairs with a grey half",
+        "data",
+        choices=("rgb", "lab"),
+    )
+
+    @property
+    def x_channels(self) -> int:
+        """Channels of x; RGB as long as nothing else was settled."""
+        return self.input_channels or 3
+
+    @property
+    def y_channels(self) -> int:
+        """Channels of y; RGB as long as nothing else was settled."""
+        return self.target_channels or 3

@@ -1,0 +1,259 @@
+"""pix2pix: its networks and objective as settings, and the paper's experiments as presets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.options import option
+from tfpix2pix.config.base import Config, Preset
+from tfpix2pix.config.declared import ChartSpec, Measure
+
+# The paper's appendix 6.2 lists epochs, batch size and jitter of each data set. The sets go by
+# their names, which download them; --dataset=FOLDER takes another copy.
+PRESETS: dict[str, Preset] = {
+    "quick": Preset(
+        "128 px, narrow networks, minutes on two CPU cores (the default)",
+        {
+            "crop_size": 128,
+            "load_size": 143,
+            "ngf": 32,
+            "ndf": 32,
+            "steps": 4000,
+            "val_every": 500,
+            "sample_every": 250,
+            "checkpoint_every": 500,
+            "log_every": 25,
+        },
+        "on the sample set 4:17 on two cores: val L1 0.318, PSNR 13.89 dB, SSIM 0.363",
+    ),
+    "paper": Preset(
+        "256 px, full-size networks, batch 1, 200 epochs",
+        {},
+        "0.47 s a step on two cores, so for a GPU; not trained to its end here",
+    ),
+    "facades": Preset(
+        "labels to facades, as the paper: 200 epochs, batch 1",
+        {"dataset": "facades", "direction": "BtoA"},
+        "80,000 steps; at 0.47 s each on two cores 10 hours; not trained here",
+    ),
+    "facades_cpu": Preset(
+        "labels to facades at 128 px, within an hour on two CPU cores",
+        {
+            "dataset": "facades",
+            "direction": "BtoA",
+            "crop_size": 128,
+            "load_size": 143,
+            "ngf": 32,
+            "ndf": 32,
+            "steps": 24000,
+            "val_every": 2000,
+            "sample_every": 1000,
+            "checkpoint_every": 1000,
+            "log_every": 50,
+        },
+        "54 minutes on two cores: val L1 0.338, PSNR 13.25 dB, SSIM 0.282",
+    ),
+    "maps": Preset(
+        "aerial photo to map (BtoA: map to photo): 200 epochs, batch 1", {"dataset": "maps"}
+    ),
+    "cityscapes": Preset(
+        "labels to street scenes: 200 epochs, batch 1",
+        {"dataset": "cityscapes", "direction": "BtoA"},
+    ),
+    "edges2shoes": Preset(
+        "edges to shoes: 15 epochs, batch 4",
+        {"dataset": "edges2shoes", "epochs": 15, "batch_size": 4},
+    ),
+    "edges2handbags": Preset(
+        "edges to handbags: 15 epochs, batch 4",
+        {"dataset": "edges2handbags", "epochs": 15, "batch_size": 4},
+    ),
+    "night2day": Preset(
+        "day to night (AtoB: night to day): 17 epochs, batch 4",
+        {"dataset": "night2day", "direction": "BtoA", "epochs": 17, "batch_size": 4},
+    ),
+}
+
+
+# What of a picture can be compared with its target.
+MEASURES = (
+    Measure("l1", "L1", "lower", meaning="lower is better; 0 to 2"),
+    Measure("psnr", "PSNR", "higher", 2, "dB", "higher is better"),
+    Measure("ssim", "SSIM", "higher", meaning="higher is better; 1 is identical"),
+)
+CHARTS = (
+    ChartSpec(
+        "val-l1",
+        "Validation: L1",
+        "Mean absolute difference between output and target on pairs the run never trains on, "
+        "with pixel values from -1 to 1. Lower is closer; 0 is identical. A curve that turns "
+        "upwards for good is a run that has begun to memorise its training pairs.",
+        "L1 on val (0 to 2)",
+        (("L1", "val", "l1"),),
+        mark="min",
+    ),
+    ChartSpec(
+        "val-psnr",
+        "Validation: PSNR",
+        "Peak signal-to-noise ratio: closeness to the target on a logarithmic scale, higher is "
+        "closer. Where one input has many right answers, a good picture may differ from its "
+        "target, and 10 to 15 dB is usual.",
+        "PSNR on val (dB)",
+        (("PSNR", "val", "psnr"),),
+        mark="max",
+    ),
+    ChartSpec(
+        "val-ssim",
+        "Validation: SSIM",
+        "Structural similarity: whether edges and texture sit in the same places. 1 is "
+        "identical, 0 is unrelated. Higher is closer.",
+        "SSIM on val (up to 1)",
+        (("SSIM", "val", "ssim"),),
+        mark="max",
+    ),
+    ChartSpec(
+        "adversarial",
+        "The contest: adversarial losses",
+        "Generator and discriminator pull against each other, so neither curve should fall to "
+        "zero. On the dotted line the discriminator only guesses. Healthy runs wander; "
+        "a discriminator near 0 while the generator climbs has won and no longer teaches. "
+        "These curves say little about how good the pictures are.",
+        "loss (nats per patch)",
+        (
+            ("generator", "train", "losses", "gan"),
+            ("discriminator", "train", "losses", "discriminator"),
+        ),
+        reference=(math.log(2), "guessing (0.69)"),
+        from_zero=True,
+    ),
+    ChartSpec(
+        "discriminator",
+        "What the discriminator thinks",
+        "How real it holds real targets and the generator's outputs to be, on average, and how "
+        "often it is right. Both curves near 0.5: it cannot tell them apart. Saturated, "
+        "real stuck at 1, outputs at 0 and accuracy at 1: it has won, and the generator "
+        "learns from L1 alone. Short visits there are harmless.",
+        "share (0 to 1)",
+        (
+            ("says real of real", "train", "discriminator", "real"),
+            ("says real of output", "train", "discriminator", "fake"),
+            ("accuracy", "train", "discriminator", "accuracy"),
+        ),
+        y_range=(-0.02, 1.02),
+    ),
+    ChartSpec(
+        "train-l1",
+        "Training: L1",
+        "Mean absolute difference to the target on the training pairs. It falls quickly, "
+        "then slowly. Far below the L1 on val, the run has memorised its pairs.",
+        "L1 on train (0 to 2)",
+        (("L1", "train", "losses", "l1"),),
+    ),
+    ChartSpec(
+        "total",
+        "Training: the generator's total loss",
+        "All that the generator minimises, weighted and added up. Where L1 is a part it "
+        "carries most of the weight, and this follows the training L1. A jump is a bad step.",
+        "loss (weighted sum)",
+        (("generator", "train", "losses", "generator"),),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Pix2PixConfig(Config):
+    """A pix2pix run. Defaults: the paper's (arXiv 1611.07004)."""
+
+    PRESETS: ClassVar[Mapping[str, Preset]] = PRESETS
+    DEFAULT_PRESET: ClassVar[str] = "quick"
+    MEASURES: ClassVar[tuple[Measure, ...]] = MEASURES
+    CHARTS: ClassVar[tuple[ChartSpec, ...]] = CHARTS
+
+    algorithm: str = option("pix2pix", "what is learned, and how", "first", choices=("pix2pix",))
+    best_metric: str = option(
+        "l1",
+        "val measure by which the best checkpoint is chosen",
+        "run",
+        choices=("l1", "psnr", "ssim"),
+        may_change=True,
+    )
+
+    generator: str = option(
+        "unet",
+        "U-Net with skips, or the same without them",
+        "model",
+        choices=("unet", "encoder_decoder"),
+    )
+    ngf: int = option(64, "generator channels of the first layer", "model", minimum=1)
+    receptive_field: int = option(
+        70, "discriminator's patch, pixels", "model", choices=(1, 16, 70, 286)
+    )
+    ndf: int = option(64, "discriminator channels of the first layer", "model", minimum=1)
+    norm: str = option(
+        "instance",
+        "normalisation: 'instance' (per image, in training and after it), 'batch' "
+        "(batch statistics in training, moving averages after it) or 'none'",
+        "model",
+        choices=("instance", "batch", "none"),
+    )
+    dropout: float = option(
+        0.5,
+        "share of decoder features that the noise z drops, 0 to less than 1",
+        "model",
+        minimum=0.0,
+        maximum=0.95,
+    )
+    dropout_layers: str = option(
+        "paper",
+        "decoder layers with dropout: 'paper' (the first three full-width ones) or 'pytorch' (all "
+        "full-width ones but the innermost, as the authors' PyTorch code; imported runs have it)",
+        "model",
+        choices=("paper", "pytorch"),
+    )
+    loss: str = option(
+        "l1+cgan",
+        "the paper's objectives",
+        "loss",
+        choices=("l1", "gan", "cgan", "l1+gan", "l1+cgan"),
+    )
+    lambda_l1: float = option(100.0, "weight of the L1 term", "loss", minimum=0.0)
+    learning_rate: float = option(2e-4, "Adam's step size, both networks", "loss", minimum=0.0)
+    beta1: float = option(0.5, "Adam's first-moment decay", "loss", minimum=0.0, maximum=0.9999)
+    beta2: float = option(
+        0.999, "Adam's second-moment decay", "loss", minimum=0.0, maximum=0.999999
+    )
+
+    def check_crop_size(self) -> None:
+        if self.crop_size & (self.crop_size - 1):
+            lower = 2 ** int(math.log2(self.crop_size))
+            raise UserError(
+                f"--crop_size={self.crop_size} is not a power of two, and the generator halves the "
+                f"image down to one pixel; use --crop_size={lower} or --crop_size={lower * 2}"
+            )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.dropout_layers == "pytorch" and self.crop_size < 64:
+            raise UserError(
+                f"--dropout_layers=pytorch leaves no dropout layer at --crop_size={self.crop_size};"
+                " use --crop_size=64 or more, or --dropout_layers=paper"
+            )
+        if self.receptive_field == 286 and self.crop_size < 128 and self.loss != "l1":
+            raise UserError(
+                f"--receptive_field=286 leaves no patch of a {self.crop_size} pixel image; use "
+                "--crop_size=128 or more, or --receptive_field=70"
+            )
+
+    @property
+    def has_discriminator(self) -> bool:
+        """Whether the objective has an adversarial term."""
+        return self.loss != "l1"
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the discriminator sees x beside y."""
+        return self.loss in ("cgan", "l1+cgan")

@@ -1,0 +1,101 @@
+"""Algorithms by name: where each one and its section of the config are found.
+
+A further algorithm is one file here, its section in ``configs/``, and a line in `ALGORITHMS`; a
+program of its own may call `register` instead. TensorFlow is imported when one is built.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.options import nearest
+
+if TYPE_CHECKING:
+    from tfpix2pix.algorithms.base import Algorithm
+    from tfpix2pix.config.base import Config, Preset
+    from tfpix2pix.models.base import Generator
+
+DEFAULT = "pix2pix"  # of runs and commands that name none
+# By name: the class, and the class of its config, each as "module:class".
+ALGORITHMS: dict[str, tuple[str, str]] = {
+    "pix2pix": (
+        "tfpix2pix.algorithms.pix2pix:Pix2Pix",
+        "tfpix2pix.algorithms.configs.pix2pix:Pix2PixConfig",
+    ),
+    "scorer": (
+        "tfpix2pix.algorithms.scorer:ScorerTraining",
+        "tfpix2pix.algorithms.configs.scorer:ScorerConfig",
+    ),
+}
+# What `tfpix2pix train` offers; the others have commands of their own.
+TRAINABLE = ("pix2pix",)
+
+
+def register(name: str, algorithm: str, config: str) -> None:
+    """Makes an algorithm known.
+
+    Args:
+      name: as ``--algorithm`` and ``config.json`` have it.
+      algorithm: its class, ``"module:Class"``, an `Algorithm`.
+      config: the class of its config, ``"module:Class"``, a `Config`, in a module that does not
+        import TensorFlow.
+    """
+    ALGORITHMS[name] = (algorithm, config)
+
+
+def algorithm_class(name: str) -> type[Algorithm]:
+    """The class of an algorithm, which imports TensorFlow.
+
+    Raises:
+      UserError: there is none of that name.
+    """
+    return _imported(_entry(name)[0])
+
+
+def default_generator(config: Config) -> Generator:
+    """The generator of a run that translates where no direction is asked for; imports TensorFlow.
+
+    Raises:
+      UserError: the run's algorithm makes no pictures.
+    """
+    generators = algorithm_class(config.algorithm).generators(config)
+    if not generators:
+        raise UserError(f"a run of --algorithm={config.algorithm} makes no pictures")
+    return next(iter(generators.values()))
+
+
+def config_class(name: str) -> type[Config]:
+    """The class of an algorithm's config.
+
+    Raises:
+      UserError: there is no algorithm of that name.
+    """
+    return _imported(_entry(name)[1])
+
+
+def config_fields() -> dict[str, dataclasses.Field[Any]]:
+    """Every field that a run may have, by name: common ones, and those of each algorithm."""
+    kinds = [config_class(name) for name in TRAINABLE]
+    return {field.name: field for kind in reversed(kinds) for field in dataclasses.fields(kind)}
+
+
+def presets() -> dict[str, Preset]:
+    """The presets of all algorithms that `tfpix2pix train` offers, by name."""
+    return {key: preset for name in TRAINABLE for key, preset in config_class(name).PRESETS.items()}
+
+
+def _entry(name: str) -> tuple[str, str]:
+    if not isinstance(name, str) or name not in ALGORITHMS:
+        raise UserError(
+            f"--algorithm={name} is not known{nearest(str(name), ALGORITHMS)} (there are "
+            f"{', '.join(ALGORITHMS)})"
+        )
+    return ALGORITHMS[name]
+
+
+def _imported(place: str) -> type:
+    module, name = place.split(":")
+    return getattr(importlib.import_module(module), name)

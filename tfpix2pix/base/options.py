@@ -1,0 +1,122 @@
+"""Options: dataclass fields that carry what a manual and a check need to know of them.
+
+One declaration serves a run's config, the tasks of `tfpix2pix pairs` and a scorer's settings: the
+flag, its manual text, its default and what it may hold.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from tfpix2pix.base.errors import UserError
+
+KIND_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+_KINDS = {kind.__name__: kind for kind in KIND_NAMES}
+
+
+def option(
+    default: Any,
+    help: str,
+    group: str = "",
+    *,
+    choices: tuple[Any, ...] = (),
+    minimum: float | None = None,
+    maximum: float | None = None,
+    may_change: bool = False,
+    settles: bool = False,
+    shown: str = "",
+) -> Any:
+    """A dataclass field: its default, its manual text (with the unit), and what it may hold.
+
+    Args:
+      default: its value where nothing is said.
+      help: for the manual, one clause.
+      group: of the manual in which it stands.
+      choices: all values that it may have; empty for any.
+      minimum, maximum: of a number, both allowed.
+      may_change: a continued run may be given it anew, because no weight of the finished run
+        depends, but for rounding, on when it changes.
+      settles: the default leaves the matter open; it is settled when the data are looked at, and
+        the run's config holds the result.
+      shown: what the manual says of the default; empty for its value.
+    """
+    return dataclasses.field(
+        default=default,
+        metadata={
+            "help": help,
+            "group": group,
+            "choices": choices,
+            "minimum": minimum,
+            "maximum": maximum,
+            "may_change": may_change,
+            "settles": settles,
+            "shown": shown,
+        },
+    )
+
+
+def kind_of(field: dataclasses.Field[Any]) -> type:
+    """int, float, str or bool: the type that an option is annotated with."""
+    return _KINDS[str(field.type)]
+
+
+def default_text(field: dataclasses.Field[Any]) -> str:
+    """What the manual says of an option's default: ``[286]``; empty where that is empty text."""
+    if field.metadata["shown"]:
+        return f"[{field.metadata['shown']}]"
+    value = field.default
+    if value == "":
+        return ""
+    return f"[{str(value).lower() if isinstance(value, bool) else value}]"
+
+
+def check_options(values: Any, error: type[UserError] = UserError) -> None:
+    """Checks every option of a dataclass; whole numbers become floats where floats belong.
+
+    Args:
+      values: an instance of a (frozen) dataclass; fields that are no options are left alone.
+      error: what to raise.
+
+    Raises:
+      UserError: a value of another type, out of range or not among the choices; names the flag.
+    """
+    for field in dataclasses.fields(values):
+        if not field.metadata:
+            continue
+        value = getattr(values, field.name)
+        if kind_of(field) is float and type(value) is int and abs(value) < 2**53:
+            value = float(value)
+            object.__setattr__(values, field.name, value)  # frozen for others, not for us
+        fault = _fault(field, value)
+        if fault:
+            raise error(f"--{field.name}={value}{fault}")
+
+
+def _fault(field: dataclasses.Field[Any], value: Any) -> str:
+    """What is wrong with a value, to stand behind the flag; empty if nothing is."""
+    kind, rules = kind_of(field), field.metadata
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        return f": expected {KIND_NAMES[kind]}, found {value!r}"
+    if kind is float and not math.isfinite(value):
+        return " is not a finite number; give one"
+    if rules["choices"] and value not in rules["choices"]:
+        return (
+            f" is not one of {', '.join(str(c) for c in rules['choices'] if c != '')}"
+            f"{nearest(str(value), map(str, rules['choices']))}"
+        )
+    low, high = rules["minimum"], rules["maximum"]
+    if low is not None and value < low:
+        return f" is too small; the smallest allowed is {low}"
+    if high is not None and value > high:
+        return f" is too large; the largest allowed is {high}"
+    return ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'x'?"`` for the known word most like this one, or an empty string."""
+    match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.55)
+    return f"; did you mean {match[0]!r}?" if match else ""

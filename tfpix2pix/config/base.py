@@ -1,0 +1,213 @@
+"""What every run has: the data part, the run part, and the file of both in the workdir.
+
+An algorithm adds a section of its own to `Config` (`tfpix2pix.algorithms.configs`). Every field is
+a flag of the command line; the text that the manual page shows stands beside the field.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.files import write_text
+from tfpix2pix.base.options import check_options, nearest, option
+from tfpix2pix.config.declared import ChartSpec, Measure
+from tfpix2pix.data.config import DataConfig
+
+C = TypeVar("C", bound="Config")
+
+GROUPS = {
+    "first": "What to train on, and for how long",
+    "data": "Data and jitter",
+    "model": "Networks",
+    "loss": "Objective and optimizer",
+    "device": "For accelerators",
+    "run": "Saving, validating and reporting",
+}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Named settings.
+
+    Attributes:
+      about: what they are for.
+      values: the fields in which they differ from the defaults.
+      expects: the time and the result that were measured with them, and where; empty where nobody
+        has trained with them here.
+    """
+
+    about: str
+    values: Mapping[str, Any]
+    expects: str = ""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """How long a run is, how large its images are, what it saves, measures and shows.
+
+    Raises:
+      UserError: a value out of range; names the flag.
+    """
+
+    algorithm: str = option("", "what is learned, and how", "first")
+    preset: str = option("paper", "named settings that the other flags override", "first")
+    crop_size: int = option(
+        256,
+        "side of the images that the networks see, pixels, a power of two from 32 to 1024",
+        "first",
+        minimum=32,
+        maximum=1024,
+    )
+    epochs: int = option(
+        200,
+        "passes over the train split, unless --steps is given",
+        "first",
+        minimum=1,
+        may_change=True,
+    )
+    steps: int = option(
+        0,
+        "training steps in all, one batch each; 0 counts by --epochs instead",
+        "first",
+        minimum=0,
+        may_change=True,
+    )
+    batch_size: int = option(1, "pairs per step, over all devices together", "first", minimum=1)
+    mixed_precision: str = option(
+        "none",
+        "what the networks' layers compute in while training: none (float32), bfloat16, or float16 "
+        "with the losses scaled; weights, losses and all that is measured or exported stay "
+        "float32. For GPUs with units for it: slower on a CPU",
+        "device",
+        choices=("none", "float16", "bfloat16"),
+        may_change=True,
+    )
+    jit_compile: bool = option(
+        False,
+        "compile the training step with XLA, a minute or so at the start. For GPUs: slower on a "
+        "CPU",
+        "device",
+        may_change=True,
+    )
+    log_every: int = option(
+        100, "steps between points of the curves", "run", minimum=1, may_change=True
+    )
+    val_every: int = option(
+        2000,
+        "steps between measurements (L1, PSNR, SSIM) on the val split, 0 for none but the last",
+        "run",
+        minimum=0,
+        may_change=True,
+    )
+    val_images: int = option(
+        0, "val pairs to measure on, 0 for all", "run", minimum=0, may_change=True
+    )
+    sample_every: int = option(
+        2000,
+        "steps between sample grids, 0 for none but the last",
+        "run",
+        minimum=0,
+        may_change=True,
+    )
+    sample_images: int = option(
+        8,
+        "fixed val pairs that the grids and the report show",
+        "run",
+        minimum=1,
+        maximum=64,
+    )
+    checkpoint_every: int = option(
+        2000,
+        "steps between checkpoints, 0 for none but the last",
+        "run",
+        minimum=0,
+        may_change=True,
+    )
+    keep_checkpoints: int = option(
+        2,
+        "newest checkpoints to keep; the best one is kept besides",
+        "run",
+        minimum=2,
+        may_change=True,
+    )
+    best_metric: str = option(
+        "", "val measure by which the best checkpoint is chosen", "run", may_change=True
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+    def total_steps(self, train_images: int) -> int:
+        """Steps of the whole run, given the number of training images (of pairs: of pairs)."""
+        return self.steps or math.ceil(self.epochs * train_images / self.batch_size)
+
+
+@dataclass(frozen=True)
+class Config(RunConfig, DataConfig):
+    """Everything that decides what a run computes, but for what its algorithm adds.
+
+    Attributes:
+      PRESETS: the algorithm's, by name.
+      DEFAULT_PRESET: the one that is used where none is named.
+      MEASURES: what is measured on val; `best_metric` is one of them.
+      CHARTS: of the report, besides the speed.
+      FLAG: by which the command line names the folder that a run stands in.
+    """
+
+    PRESETS: ClassVar[Mapping[str, Preset]] = {}
+    DEFAULT_PRESET: ClassVar[str] = ""
+    MEASURES: ClassVar[tuple[Measure, ...]] = ()
+    CHARTS: ClassVar[tuple[ChartSpec, ...]] = ()
+    FLAG: ClassVar[str] = "--workdir"
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        self.check_crop_size()
+        if self.crop_size > self.load_size:
+            raise UserError(
+                f"--crop_size={self.crop_size} is larger than --load_size={self.load_size}, from "
+                f"which it is cut; use --load_size={usual_load_size(self.crop_size)} (the paper's "
+                "ratio) or a smaller --crop_size"
+            )
+
+    def check_crop_size(self) -> None:
+        """Raises UserError for a size that the algorithm's networks cannot have."""
+
+    def replace(self: C, **changes: Any) -> C:
+        """The same with other values; checked anew."""
+        return dataclasses.replace(self, **changes)
+
+    @property
+    def best_measure(self) -> Measure:
+        """The measure by which the best checkpoint is chosen."""
+        return next(measure for measure in self.MEASURES if measure.name == self.best_metric)
+
+    def save(self, workdir: str | os.PathLike[str]) -> None:
+        """Writes ``config.json`` into a workdir; `load_config` reads it."""
+        write_text(Path(workdir, "config.json"), self.to_json())
+
+    def to_json(self) -> str:
+        """What ``config.json`` holds: every field, flat."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_values(cls: type[C], values: Mapping[str, Any]) -> C:
+        """A config of the given fields (others: defaults). Raises UserError naming an unknown."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        for name in values:
+            if name not in known:
+                raise UserError(f"unknown field {name!r}{nearest(name, known)}")
+        return cls(**values)
+
+
+def usual_load_size(crop_size: int) -> int:
+    """The paper's ratio of jitter: 286 for 256."""
+    return round(crop_size * 286 / 256)

@@ -1,0 +1,141 @@
+"""From what was typed, or what a workdir holds, to a whole config."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from tfpix2pix.algorithms import registry
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.options import nearest
+from tfpix2pix.config.base import Config, usual_load_size
+from tfpix2pix.data.config import LARGEST, DataConfig
+
+
+def load_config(workdir: str | os.PathLike[str]) -> Config:
+    """Reads ``config.json`` of a workdir.
+
+    Raises:
+      UserError: if it is missing, is not JSON, or holds a field or value that is not known.
+    """
+    path = Path(workdir) / "config.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"--workdir={workdir}: no config.json there, so it is not a run; "
+            "give the folder that `tfpix2pix train` wrote"
+        ) from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(
+            f"{path} is not valid JSON ({error}); restore it, or train in a new --workdir"
+        ) from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path} holds no JSON object; restore it, or use a new --workdir")
+    try:
+        return config_of(values)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def config_of(values: Mapping[str, Any]) -> Config:
+    """A config of flat values; of runs that name no algorithm, the one there was before.
+
+    Raises:
+      UserError: an unknown algorithm or field, or a value out of range.
+    """
+    return registry.config_class(values.get("algorithm", registry.DEFAULT)).from_values(values)
+
+
+def resolve(flags: Mapping[str, Any]) -> Config:
+    """The config that a preset and the flags that were given make together; flags win.
+
+    Args:
+      flags: fields that the user gave, ``algorithm`` and ``preset`` among them or not.
+
+    Raises:
+      UserError: unknown algorithm, preset or field, a value out of range, flags that contradict
+        each other.
+    """
+    kind = registry.config_class(flags.get("algorithm", registry.DEFAULT))
+    presets = kind.PRESETS
+    name = flags.get("preset", kind.DEFAULT_PRESET)
+    if name not in presets:
+        raise UserError(
+            f"--preset={name} is not known{nearest(name, presets)} (there are {', '.join(presets)})"
+        )
+    values: dict[str, Any] = {**presets[name].values, **flags, "preset": name}
+    if "epochs" in flags and "steps" not in flags:
+        values["steps"] = 0  # an explicit --epochs beats the preset's step count
+    if "crop_size" in flags and "load_size" not in flags:
+        # Keep the paper's amount of jitter unless the user says otherwise.
+        crop_size = flags["crop_size"]
+        if isinstance(crop_size, int) and crop_size > 0:
+            # What is too large by itself is told so, not by a size that nobody gave.
+            values["load_size"] = min(max(crop_size, usual_load_size(crop_size)), LARGEST)
+    if values.get("input_dir") or values.get("target_dir"):
+        _settle_folders(values, flags)
+    elif "direction" not in flags and "direction" not in presets[name].values:
+        # One of the paper's sets by its name is learned in the paper's direction.
+        known = presets.get(values.get("dataset", ""))
+        if known is not None and known.values.get("dataset") == values["dataset"]:
+            values["direction"] = known.values.get("direction", "AtoB")
+    return kind.from_values(values)
+
+
+def _settle_folders(values: dict[str, Any], flags: Mapping[str, Any]) -> None:
+    """--input_dir and --target_dir say by their names what --dataset and --direction would."""
+    for flag in ("dataset", "direction"):
+        if flag in flags and flags[flag] != getattr(DataConfig, flag):
+            advice = "drop it" if flag == "dataset" else "drop it, or exchange the two folders"
+            raise UserError(
+                f"--{flag}={flags[flag]} does not go with --input_dir and --target_dir; {advice}"
+            )
+    values.update(dataset="", direction="AtoB")
+
+
+def with_preset(
+    given: Mapping[str, Any], dataset: str, leave: Collection[str] = ()
+) -> dict[str, Any]:
+    """The fields that were given, and those which the preset among them sets.
+
+    Args:
+      given: fields that the user gave, ``preset`` among them.
+      dataset: of the run that is continued; the preset's own does not count.
+      leave: fields of the preset that do not count either.
+    """
+    resolved = resolve({"dataset": dataset, **given})
+    preset = resolved.PRESETS[given["preset"]].values
+    names = [name for name in preset if name != "dataset" and name not in leave]
+    return {**{name: getattr(resolved, name) for name in names}, **given}
+
+
+def allowed_changes(saved: Config, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the fields that were given, those which a continued run may change."""
+    return {
+        field.name: given[field.name]
+        for field in dataclasses.fields(saved)
+        if field.metadata["may_change"] and field.name in given
+    }
+
+
+def differences(saved: Config, wanted: Mapping[str, Any]) -> list[str]:
+    """Lines that say in which fields ``wanted`` disagrees with a saved run, other than those
+    which a continued run may change."""
+    lines = []
+    for field in dataclasses.fields(saved):
+        # The preset's name is only a label: what it set is compared field by field.
+        if field.name not in wanted or field.metadata["may_change"] or field.name == "preset":
+            continue
+        old, new = getattr(saved, field.name), wanted[field.name]
+        if field.metadata["settles"] and new == field.default:
+            continue  # nothing was asked for
+        if old != new:
+            lines.append(f"--{field.name}: the run has {old}, the command says {new}")
+    return lines

@@ -1,0 +1,86 @@
+"""What others need to know of a generator, whatever network it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from tfpix2pix.models import noise as z_of
+
+
+@dataclass(frozen=True)
+class NoiseSpec:
+    """The z that a generator takes beside x: ``[B, H / factor, W / factor, channels]``.
+
+    Attributes:
+      factor: input pixels per pixel of z, along each axis.
+      channels: Z.
+    """
+
+    factor: int
+    channels: int
+
+    def shape(self, height: Any, width: Any) -> tuple[Any, Any, int]:
+        """``(h, w, Z)`` of the z of an input of so many pixels, ints or int tensors."""
+        return height // self.factor, width // self.factor, self.channels
+
+    def draw(self, seed: Any, stream: int, positions: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+        """Uniform z for the images x, each one's a function of (seed, stream, its position).
+
+        Args:
+          seed: int scalar.
+          stream: of `tfpix2pix.models.noise`.
+          positions: int ``[B]``.
+          x: ``[B, H, W, C]``.
+
+        Returns:
+          float32 ``[B, h, w, Z]``.
+        """
+        size = tf.shape(x)
+        shape = tf.stack(self.shape(size[1], size[2]))
+        return z_of.draw(seed, stream, positions, shape)
+
+
+@dataclass(frozen=True)
+class Generator:
+    """G(x, z), or G(x) where it takes no noise; ``build`` makes the Keras model.
+
+    Training, inference, export and its proof read this and nothing of a network's inside. What
+    knows more of one ``family`` (an exporter's shortcuts for the U-Net) may use it, and has to do
+    without for the others.
+
+    Attributes:
+      family: the network's kind: ``unet``.
+      size_multiple: height and width must be multiples of this.
+      input_channels, output_channels: of x and y.
+      noise: of z; None for G(x).
+      builder: see `build`.
+      activation: of the last layer; ``tanh``: y is in [-1, 1].
+      name: of the model, which names its weights in checkpoints.
+    """
+
+    family: str
+    size_multiple: int
+    input_channels: int
+    output_channels: int
+    noise: NoiseSpec | None
+    builder: Callable[..., tf.keras.Model]
+    activation: str = "tanh"
+    name: str = "generator"
+
+    def build(self, *, noise: bool = True, precision: str = "none") -> tf.keras.Model:
+        """The model, with Keras's initial weights.
+
+        Args:
+          noise: False for G(x), without dropout and without the input z, also where it has one.
+          precision: what its layers compute in, see `tfpix2pix.models.precision`.
+
+        Returns:
+          ``[x, z] -> y``, or ``x -> y`` without noise; all float32, images in [-1, 1].
+        """
+        return self.builder(
+            noise=noise and self.noise is not None, precision=precision, name=self.name
+        )

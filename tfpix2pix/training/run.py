@@ -1,0 +1,352 @@
+"""A run, from its first step or its newest checkpoint to its last: reads downwards in one order.
+
+It knows a config, a data set, and an algorithm of which it knows what `algorithms.base` says; every
+file that it writes stands in the workdir.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfpix2pix.algorithms.registry import algorithm_class
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.files import clear_temporary
+from tfpix2pix.base.progress import ProgressLine, say
+from tfpix2pix.config import Config
+from tfpix2pix.data import (
+    PairForm,
+    PairSource,
+    PairStore,
+    cache_dir,
+    explain,
+    open_store,
+    training_batches,
+)
+from tfpix2pix.pair_form import save_palette, settled
+from tfpix2pix.report.records import read_records
+from tfpix2pix.training.checkpoints import Checkpoints
+from tfpix2pix.training.cluster import WorkerLost, lost
+from tfpix2pix.training.history import read_history
+from tfpix2pix.training.observe import Observer, TrainingDiverged
+from tfpix2pix.training.periodic import Every
+from tfpix2pix.training.stop import StopRequest
+from tfpix2pix.training.workers import Workers
+
+__all__ = ["Outcome", "TrainingDiverged", "train"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a call of ``train`` ended.
+
+    Attributes:
+      steps_done, steps_total: of the whole run.
+      report: path of ``report.html``, or None when nothing has been drawn yet.
+      trained_now: steps done by this call.
+      seconds: spent training, over all sittings.
+      stopped_by: name of the signal that ended it early, or None.
+      exit_code: 0, or 128 + the signal's number.
+      best: the best measure on val (``metric``, ``value``, ``step``), or None.
+    """
+
+    steps_done: int
+    steps_total: int
+    report: Path | None
+    trained_now: int
+    seconds: float
+    stopped_by: str | None = None
+    exit_code: int = 0
+    best: Mapping[str, Any] | None = None
+
+
+def train(
+    config: Config,
+    workdir: str | os.PathLike[str],
+    source: PairSource,
+    *,
+    strategy: tf.distribute.Strategy | None = None,
+    command: str = "",
+    stop: StopRequest | None = None,
+    say: Callable[[str], None] = say,
+) -> Outcome:
+    """Trains until ``config`` is fulfilled, continuing from the newest checkpoint of the workdir.
+
+    Args:
+      config: what to train, and by which algorithm; saved in the workdir.
+      workdir: the run's folder; made if it is missing.
+      source: the data set that ``config.dataset`` names, already checked.
+      strategy: where to train; one device by default. Of several workers all must call this with
+        the same arguments and see one workdir; the first alone writes into it.
+      command: how the user started it, for the report.
+      stop: asked after every step whether to leave.
+      say: receives messages, a sentence each.
+
+    Returns:
+      How far the run is.
+
+    Raises:
+      UserError: the workdir cannot be written or its checkpoints cannot be used, a file of the
+        data set cannot be read any more.
+      TrainingDiverged: NaN or infinite losses or weights.
+      WorkerLost: another worker of the strategy is gone.
+    """
+    workers = Workers(strategy or tf.distribute.get_strategy())
+    run = _Run(config, Path(workdir), source, strategy, workers, command, stop, say)
+    try:
+        return run.run()
+    except BrokenPipeError:  # whoever read our output left: nothing to mend
+        raise
+    except OSError as error:
+        raise UserError(run.unwritten(error.strerror or str(error))) from None
+    except tf.errors.OpError as error:
+        if workers.is_lost(error):
+            raise WorkerLost(lost(error, Checkpoints(workdir).steps())) from None
+        text = " ".join(error.message.split())[:200]
+        if "OOM" in text or "llocat" in text:
+            raise UserError(
+                f"out of memory ({text}); use a smaller --batch_size, --crop_size or --ngf "
+                f"in a new {config.FLAG}; {run.observer.kept()}"
+            ) from None
+        raise UserError(run.unwritten(text)) from None
+
+
+class _Run:
+    """One call of ``train``."""
+
+    def __init__(
+        self,
+        config: Config,
+        workdir: Path,
+        source: PairSource,
+        strategy: tf.distribute.Strategy | None,
+        workers: Workers,
+        command: str,
+        stop: StopRequest | None,
+        say: Callable[[str], None],
+    ) -> None:
+        config = settled(config, source.form)
+        self.config, self.workdir, self.source = config, workdir, source
+        self.workers, self.stop, self.say = workers, stop or StopRequest(), say
+        self.identity = source.identity()  # looks at every file, so once and not per checkpoint
+        self.total = config.total_steps(source.count("train"))
+        self.algorithm = algorithm_class(config.algorithm)(
+            config, strategy, form=source.form, total_steps=self.total
+        )
+        self.checkpoints = Checkpoints(workdir, config.keep_checkpoints)
+        self.saved_step = -1
+        self.observer = Observer(
+            config, workdir, source, self.algorithm, self.checkpoints, self.total, command, say
+        )
+
+    def run(self) -> Outcome:
+        start = self.restore()
+        self.agree(start)
+        if start >= self.total:
+            return self.nothing_to_do(start)
+        if self.workers.chief:
+            _make_workdir(self.workdir, self.config, self.source.form)
+        if start:
+            self.say(f"continuing from step {start:,} of {self.total:,} in {self.workdir}")
+        elif self.workers.chief and read_history(self.workdir):
+            self.say(f"note: {self.checkpoints.folder} holds no checkpoint, so starting again")
+        store = self.open_store("train", self.config.load_size)
+        self.algorithm.prepare(store)
+        if self.workers.chief:
+            return self.lead(store, start)
+        return self.follow(store, start)
+
+    # === Before the first step ===
+
+    def restore(self) -> int:
+        """Reads the newest checkpoint; returns its step, 0 where there is none."""
+        algorithm = self.algorithm
+        facts = self.checkpoints.restore(
+            algorithm.state(), say=self.say, optional=algorithm.OPTIONAL
+        )
+        if facts is None:
+            return 0
+        self.saved_step = int(facts["step"])
+        algorithm.step.assign(self.saved_step)
+        self.observer.best = facts.get("best")
+        self.observer.seconds = float(facts.get("seconds", 0.0))
+        changed = _changes(facts.get("dataset", {}), self.identity)
+        if changed:
+            self.say(
+                f"note: the data set has changed since this run was last saved ({changed}); the "
+                "result will not be that of an uninterrupted run"
+            )
+        return self.saved_step
+
+    def agree(self, start: int) -> None:
+        """Refuses workers that would not do the same work: another config, data set or folder."""
+        for text, what, advice in (
+            (self.config.to_json(), "other settings", "give all of them the same flags"),
+            (
+                json.dumps(self.identity, sort_keys=True),
+                "another data set",
+                "give all of them the same files",
+            ),
+            (
+                str(start),
+                "other checkpoints",
+                f"--workdir={self.workdir} must be one folder that all of them share",
+            ),
+        ):
+            if not self.workers.same(text):
+                raise UserError(f"the workers do not agree: one of them has {what}; {advice}")
+
+    def nothing_to_do(self, start: int) -> Outcome:
+        """The config is fulfilled already."""
+        page = None
+        if self.workers.chief:
+            if read_records(self.workdir).run.get("steps_done") != start:
+                self.observer.write_facts(start)  # killed between its last checkpoint and line
+            page = self.observer.draw_report()
+        return self.outcome(start, 0, page)
+
+    def open_store(self, split: str, size: int) -> PairStore:
+        total = self.source.count(split)
+        with ProgressLine(f"reading {split}", total, "pair") as line:
+            store = open_store(
+                self.source,
+                split,
+                size=size,
+                cache=self.config.cache,
+                cache_dir=cache_dir(self.config.data_dir),
+                progress=lambda done, _: line.show(done),
+            )
+        if split == "train" or not store.in_memory:
+            self.say(f"pairs: {store.describe()}")
+        return store
+
+    def batches(self, store: PairStore, start: int) -> Any:
+        config, strategy, workers = self.config, self.algorithm.strategy, self.workers
+
+        def batches(_: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+            return training_batches(
+                store,
+                crop_size=config.crop_size,
+                flip=config.flip,
+                batch_size=config.batch_size,
+                seed=config.seed,
+                start_step=start,
+                stop_step=self.total,
+                worker=workers.index,
+                workers=workers.count,
+                devices=strategy.num_replicas_in_sync // workers.count,
+            )
+
+        if strategy.num_replicas_in_sync == 1:
+            return batches()
+        return strategy.distribute_datasets_from_function(batches)
+
+    # === The loop ===
+
+    def lead(self, store: PairStore, start: int) -> Outcome:
+        """The loop of the process that writes: the only one, or the first of several workers."""
+        config, observer, step = self.config, self.observer, start
+        val = self.open_store("val", config.crop_size) if self.source.count("val") else None
+        with observer.observing(store, val, start):
+            # Saving comes last, so that where a checkpoint exists everything else of its step does.
+            actions = [
+                Every(config.log_every, observer.log),
+                Every(config.val_every, observer.validate),
+                Every(config.sample_every, observer.sample),
+                Every(config.checkpoint_every, self.save),
+                Every(1, self.save_if_best),
+            ]
+            batches = iter(self.batches(store, start))
+            while step < self.total and not self.workers.stopping(step, self.stop):
+                observer.pending.append(self.algorithm.train_step(*_next(batches, store)))
+                step += 1
+                observer.show(step)
+                for action in actions:
+                    action(step, last=step == self.total)
+            if step < self.total:
+                observer.log(step)
+                self.save(step)
+            page = observer.finish(step)
+        self.workers.wait()
+        return self.outcome(step, step - start, page)
+
+    def follow(self, store: PairStore, start: int) -> Outcome:
+        """The loop of a worker that is not the chief: the same steps, and nothing is written."""
+        step, observer = start, self.observer
+        check = Every(self.config.log_every, observer.settle)
+        batches = iter(self.batches(store, start))
+        with ProgressLine("training", self.total, "step", start) as line:
+            while step < self.total and not self.workers.stopping(step, self.stop):
+                observer.pending.append(self.algorithm.train_step(*_next(batches, store)))
+                step += 1
+                line.show(step, "")
+                check(step, last=step == self.total)
+        self.workers.wait()  # until the chief has saved it all
+        return self.outcome(step, step - start, None)
+
+    def save(self, step: int) -> None:
+        if self.saved_step == step:
+            return
+        facts = {**self.observer.before_saving(step), "dataset": self.identity}
+        self.checkpoints.save(self.algorithm.state(), step, facts)
+        self.saved_step = step
+        self.observer.exclude_saving()
+
+    def save_if_best(self, step: int) -> None:
+        if self.observer.best is not None and self.observer.best["step"] == step:
+            self.save(step)
+
+    def outcome(self, step: int, trained_now: int, page: Path | None) -> Outcome:
+        observer = self.observer
+        outcome = Outcome(step, self.total, page, trained_now, observer.seconds, best=observer.best)
+        signal = None if step >= self.total else self.stop.signal
+        if signal is None:
+            return outcome
+        return dataclasses.replace(outcome, stopped_by=signal.name, exit_code=self.stop.exit_code)
+
+    def unwritten(self, reason: str) -> str:
+        return (
+            f"{self.config.FLAG}={self.workdir}: a file could not be written or read ({reason}); "
+            f"{self.observer.kept()}; free space or mend the folder, then run the same command "
+            "again"
+        )
+
+
+def _next(batches: Any, store: PairStore) -> Any:
+    try:
+        return next(batches)
+    except tf.errors.OpError as error:
+        raise explain(error, store) from None
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """In a few words, in what two identities of a data set differ."""
+    return ", ".join(
+        f"{key} {old[key]} before, {new.get(key)} now"
+        for key in old
+        if key in new and new[key] != old[key]
+    )
+
+
+def _make_workdir(workdir: Path, config: Config, form: PairForm) -> None:
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        # What a run that was killed while it wrote a file has left of it.
+        for folder in (workdir, workdir / "samples", workdir / "samples" / "inputs"):
+            clear_temporary(folder)
+        save_palette(form, workdir)
+        config.save(workdir)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "free some space" if full else "give a folder that you may write to"
+        raise UserError(
+            f"{config.FLAG}={workdir} cannot be written ({error.strerror}); {advice}"
+        ) from None
