@@ -21,7 +21,7 @@ from tfpix2pix.base.errors import DataError
 from tfpix2pix.data.cache_choice import choose_cache, memory_budget
 from tfpix2pix.data.forms import PairForm
 from tfpix2pix.data.resize import resize
-from tfpix2pix.data.source import PairSource, Progress
+from tfpix2pix.data.sources.base import PairSource, Progress
 
 CACHES = ("auto", "memory", "file", "none")
 _BUFFER_BYTES = 256 << 20

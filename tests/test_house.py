@@ -70,10 +70,10 @@ def room(name: str) -> str:
 
 
 def test_the_modules_are_found():
-    assert {"tfpix2pix.data.source", "tfpix2pix.export.exporter", "tfpix2pix.cli.main"} <= {
+    assert {"tfpix2pix.data.sources.base", "tfpix2pix.export.exporter", "tfpix2pix.cli.main"} <= {
         *MODULES
     }
-    assert "tfpix2pix.base.errors" in IMPORTS["tfpix2pix.data.source"]
+    assert "tfpix2pix.base.errors" in IMPORTS["tfpix2pix.data.sources.base"]
     assert "tfpix2pix.export.exporter" in IMPORTS["tfpix2pix.cli.export"]  # inside a function
 
 

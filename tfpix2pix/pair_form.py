@@ -13,7 +13,7 @@ from tfpix2pix.config import Config
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairForm, PairSource, Palette
-    from tfpix2pix.data.inspection import Inspection
+    from tfpix2pix.data.check.inspection import Inspection
 
 PALETTE_FILE = "palette.json"
 
@@ -30,7 +30,7 @@ def open_source(config: Config, workdir: str | os.PathLike[str] | None = None) -
       DataError: as `open_dataset`.
     """
     from tfpix2pix.data import open_dataset
-    from tfpix2pix.data.paper_sets import stage_lines
+    from tfpix2pix.data.sources.paper_sets import stage_lines
 
     saved = _saved_palette(workdir)
     if config.label_palette and saved is not None:
@@ -63,11 +63,11 @@ def check_source(source: PairSource) -> None:
 
 def inspect_data(config: Config, source: PairSource, duplicates: bool = True) -> Inspection:
     """All that can be told of a data set, and whether a run of this config would accept it, with
-    the progress on the terminal; see `tfpix2pix.data.inspection.inspect_source`."""
+    the progress on the terminal; see `tfpix2pix.data.check.inspection.inspect_source`."""
     from tfpix2pix.base.progress import ProgressLine
     from tfpix2pix.data import SPLITS
     from tfpix2pix.data.cache_choice import cache_dir
-    from tfpix2pix.data.inspection import inspect_source
+    from tfpix2pix.data.check.inspection import inspect_source
 
     total = sum(source.count(split) for split in SPLITS)
     with ProgressLine("looking", total, "pair") as line:
@@ -100,7 +100,7 @@ def check_outside(output: Path, config: Config, source: PairSource) -> None:
 
 def _folders_of(config: Config, source: PairSource) -> list[Path]:
     """Where the data lie: the folders that were named, and those of all files."""
-    from tfpix2pix.data.file_source import FileSource
+    from tfpix2pix.data.sources.file_source import FileSource
 
     if not isinstance(source, FileSource):
         return []

@@ -11,7 +11,7 @@ import pytest
 from tfpix2pix.algorithms.configs.pix2pix import PRESETS, Pix2PixConfig
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Preset, differences, load_config, nearest, resolve
-from tfpix2pix.data.paper_sets import PAPER_SETS
+from tfpix2pix.data.sources.paper_sets import PAPER_SETS
 
 # === Defaults ===
 

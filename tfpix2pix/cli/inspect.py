@@ -16,7 +16,7 @@ from tfpix2pix.config import resolve
 from tfpix2pix.pair_form import check_outside, inspect_data, open_source, short_name
 
 if TYPE_CHECKING:
-    from tfpix2pix.data.inspection import Inspection
+    from tfpix2pix.data.check.inspection import Inspection
 
 PROGRAM = "tfpix2pix inspect"
 USAGE = "tfpix2pix inspect [--dataset=FOLDER] [--output=FOLDER] [--flag=value ...]"
@@ -71,7 +71,7 @@ def main(args: argparse.Namespace) -> int:
         raise UserError(f"--images={args.images}: expected 1 to {MOST_SHOWN} pairs of each split")
     config = resolve(given_data_config(args))
 
-    from tfpix2pix.data.shown_pairs import pairs_to_show
+    from tfpix2pix.data.check.shown_pairs import pairs_to_show
     from tfpix2pix.report.dataset_page import write_inspection
 
     try:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tfpix2pix.base.files import write_json, write_text
-from tfpix2pix.base.version import __version__
 from tfpix2pix.evaluation.comparison import PERMUTATIONS, Comparison, Difference
 from tfpix2pix.evaluation.results import check_output
 from tfpix2pix.report.evaluation_page import error_digits, error_text, scorer_text, shown, summary
@@ -70,7 +69,6 @@ def write_comparison(folder: Path, comparison: Comparison) -> None:
                 (name, rows(differences), note(differences))
                 for name, differences in comparison.found.items()
             ],
-            version=__version__,
         )
     )
     write_text(folder / PAGE, page)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfpix2pix.base.files import write_bytes
-from tfpix2pix.base.version import __version__
 from tfpix2pix.evaluation.results import PAGE, Evaluation, check_output
 from tfpix2pix.report.html import templates
 from tfpix2pix.report.page import data_uri, image_uri
@@ -65,7 +64,6 @@ def render_evaluation(evaluation: Evaluation) -> str:
             facts=fact_rows(evaluation),
             images=evaluation.images,
             versions=facts.get("versions", {}),
-            version=__version__,
         )
     )
 

@@ -27,7 +27,6 @@ from tfpix2pix.algorithms import registry
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_bytes
 from tfpix2pix.base.grid import encode_png, to_rgb
-from tfpix2pix.base.version import __version__
 from tfpix2pix.config.declared import ChartSpec, Measure
 from tfpix2pix.report import grids
 from tfpix2pix.report.curves import Chart, Line, draw
@@ -87,7 +86,6 @@ def _render(workdir: Path) -> str:
         run_note=_text(records.run.get("note")),
         quoted_workdir=shlex.quote(os.fspath(workdir)),
         written=datetime.now().astimezone(),
-        version=__version__,
     )
 
 
@@ -229,7 +227,8 @@ def _headline(records: RunRecords) -> list[tuple[str, str, str]]:
     if len(speeds):
         figures.append(("Speed", f"{np.median(speeds):,.1f}", "images per second (median)"))
     counts = run.get("parameters")
-    known = {n: c for n, c in counts.items() if c} if isinstance(counts, dict) else {}
+    found = {n: number(counts, n) for n in counts} if isinstance(counts, dict) else {}
+    known = {name: count for name, count in found.items() if count >= 0}
     if known:
         # The network that makes pictures comes first; the others are named behind its figure.
         first = "generator" if "generator" in known else next(iter(known))

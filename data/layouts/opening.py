@@ -1,0 +1,304 @@
+"""Opens a data set by what the user typed: a known name, else whatever layout lies at that path.
+
+A further layout is one more listing in a file of its own and one more entry in `LAYOUTS`. An
+unpaired set is recognised by `two_folders`, where unpaired training will find it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfpix2pix.base.errors import DataError, UserError
+from tfpix2pix.data.config import DataConfig
+from tfpix2pix.data.forms import FormWish, SideWish
+from tfpix2pix.data.layouts.pair_files import Listing
+from tfpix2pix.data.layouts.splits import DEFAULT_VAL_FRACTION
+from tfpix2pix.data.sources.base import SPLITS, PairSource
+
+if TYPE_CHECKING:
+    from tfpix2pix.data.sources.paper_sets import StageProgress
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """One way to keep pairs in a folder.
+
+    Attributes:
+      name: as ``--layout`` has it.
+      recognises: ``recognises(folder) -> bool``, by looking at names only.
+      list: ``list(dataset, folder, options) -> Listing``; `dataset` is what the user typed.
+    """
+
+    name: str
+    recognises: Callable[[Path], bool]
+    list: Callable[[str, Path, ListingOptions], Listing]
+
+
+@dataclasses.dataclass(frozen=True)
+class ListingOptions:
+    """What a layout may want to know: see `open_dataset`."""
+
+    val_fraction: float = DEFAULT_VAL_FRACTION
+    labels: bool = False
+
+
+def _two_folders(dataset: str, folder: Path, options: ListingOptions) -> Listing:
+    from tfpix2pix.data.layouts.two_folders import find_folders, list_two_folders
+
+    folders = find_folders(folder)
+    if folders is None:
+        raise DataError(
+            f"--dataset={dataset}: --layout=two_folders, but there is neither A/ beside B/, "
+            "trainA/ beside trainB/, nor train/A/ beside train/B/; rename the folders so, or give "
+            "--input_dir and --target_dir."
+        )
+    return list_two_folders(f"--dataset={dataset}", folders, val_fraction=options.val_fraction)
+
+
+def _side_by_side(dataset: str, folder: Path, options: ListingOptions) -> Listing:
+    from tfpix2pix.data.layouts.side_by_side import list_side_by_side
+
+    return list_side_by_side(
+        dataset, folder, val_fraction=options.val_fraction, labels=options.labels
+    )
+
+
+def _single(dataset: str, folder: Path, options: ListingOptions) -> Listing:
+    from tfpix2pix.data.layouts.side_by_side import list_side_by_side
+
+    return list_side_by_side(dataset, folder, val_fraction=options.val_fraction, whole=True)
+
+
+def _is_two_folders(folder: Path) -> bool:
+    from tfpix2pix.data.layouts.two_folders import find_folders
+
+    return find_folders(folder) is not None
+
+
+def _holds_images(folder: Path) -> bool:
+    from tfpix2pix.data.images import is_image_name
+
+    return (folder / "train").is_dir() or any(
+        is_image_name(entry.name) for entry in folder.iterdir() if entry.is_file()
+    )
+
+
+LAYOUTS: list[Layout] = [
+    Layout("two_folders", _is_two_folders, _two_folders),
+    Layout("side_by_side", _holds_images, _side_by_side),
+    # Never found by looking at names: a single picture looks like two that touch.
+    Layout("single", lambda folder: False, _single),
+]
+LAYOUT_NAMES = ("auto", *(layout.name for layout in LAYOUTS))
+
+
+def open_dataset(
+    data: DataConfig | str,
+    *,
+    sample_size: int = 256,
+    stages: StageProgress | None = None,
+    **fields: Any,
+) -> PairSource:
+    """Opens a data set by name or path. Lists names, decodes nothing; see `PairSource.check`.
+
+    Args:
+      data: which data set, and how it is read; or its `DataConfig.dataset` alone.
+      sample_size: for ``sample``: height and width in pixels.
+      stages: told how a download goes on; `sources.paper_sets.stage_lines` prints it.
+      **fields: of `DataConfig`, in the place of those of `data`.
+
+    Raises:
+      DataError: the data set is not there, not recognised or empty, or an option is out of
+        range. The message names the flag and says what to do.
+    """
+    fields = {k: os.fspath(v) if isinstance(v, os.PathLike) else v for k, v in fields.items()}
+    try:
+        if isinstance(data, str):
+            data = DataConfig(dataset=data, **fields)
+        elif fields:
+            data = dataclasses.replace(data, **fields)
+    except UserError as error:
+        raise DataError(str(error)) from None
+    palette = None
+    if data.label_palette:
+        from tfpix2pix.data.palette import load_palette
+
+        palette = load_palette(data.label_palette)
+    wish = FormWish(
+        SideWish("input", data.input_channels, data.input_dtype, data.input_range),
+        SideWish("target", data.target_channels, data.target_dtype, data.target_range),
+        palette,
+        data.label_side,
+        data.input_encoding,
+        data.color_space,
+    )
+    if data.dataset == "sample" and not data.input_dir:
+        from tfpix2pix.data.sources.sample_source import SampleSource
+
+        return SampleSource(
+            data.seed, data.sample_pairs, sample_size, direction=data.direction, wish=wish
+        )
+
+    named_sides = True  # input and target are told by name, not by direction
+    options = ListingOptions(data.val_fraction, labels=palette is not None)
+    if data.input_dir or data.target_dir:
+        name = f"--input_dir={data.input_dir} --target_dir={data.target_dir}"
+        listing = _list_named_folders(name, data)
+    else:
+        name = f"--dataset={data.dataset}"
+        folder, layout = _folder_of(data, stages)
+        try:
+            if folder.is_file():
+                listing = _list_manifest(data, folder)
+            else:
+                named_sides = data.dataset.startswith("tfds:")
+                listing = _list_folder(data.dataset, folder, layout, options, data.color_space)
+        except PermissionError as error:
+            raise DataError(
+                f"--dataset={data.dataset}: {error.filename} cannot be read (permission denied); "
+                "give yourself read permission."
+            ) from None
+    from tfpix2pix.data.sources.file_source import FileSource
+
+    return FileSource(
+        name,
+        listing,
+        direction="AtoB" if named_sides else data.direction,
+        wish=wish,
+        allow_mixed_sizes=data.allow_mixed_sizes,
+    )
+
+
+# === Where the data lie ===
+
+
+def _folder_of(data: DataConfig, stages: StageProgress | None) -> tuple[Path, str]:
+    """The folder (or manifest) that a name or path stands for, and the layout it has there."""
+    dataset = data.dataset
+    if not dataset:
+        raise DataError("--dataset= is empty; expected 'sample' or the path of a folder.")
+    from tfpix2pix.data.sources.paper_sets import PAPER_SETS, default_data_dir, paper_set
+
+    place = Path(os.path.expanduser(data.data_dir)) if data.data_dir else default_data_dir()
+    if dataset.startswith("tfds:"):
+        from tfpix2pix.data.sources.tfds_sets import tfds_folder
+
+        return tfds_folder(
+            dataset[len("tfds:") :],
+            input_key=data.input_key or "input_image",
+            target_key=data.target_key or "real_image",
+            data_dir=place,
+            progress=stages,
+        )
+    # Shells leave the tilde of --dataset=~/pairs alone.
+    path = Path(os.path.expanduser(dataset))
+    if not path.exists():
+        if dataset in PAPER_SETS:
+            return paper_set(dataset, place, progress=stages), "side_by_side"
+        raise DataError(f"--dataset={dataset}: {_no_such(dataset, path, list(PAPER_SETS))}")
+    return path, data.layout
+
+
+def _no_such(dataset: str, folder: Path, paper_sets: list[str]) -> str:
+    """Why a missing data set is missing, with the nearest name there is."""
+    candidates = ["sample", *paper_sets] if os.sep not in dataset else []
+    beside: list[str] = []
+    with contextlib.suppress(OSError):
+        beside = [entry.name for entry in folder.parent.iterdir() if entry.is_dir()]
+    near = difflib.get_close_matches(folder.name, candidates + beside, n=1)
+    if near:
+        named = near[0] if near[0] in candidates else str(folder.parent / near[0])
+        return f"no such folder and no such data set; did you mean '{named}'?"
+    return (
+        "no such folder and no such data set; expected 'sample' or a folder with side-by-side "
+        f"images in train/, a manifest, tfds:NAME, or one of {', '.join(paper_sets)}."
+    )
+
+
+# === Listing ===
+
+
+def _list_folder(
+    dataset: str, folder: Path, layout: str, options: ListingOptions, color_space: str
+) -> Listing:
+    if layout == "single" and color_space != "lab":
+        raise DataError(
+            f"--dataset={dataset}: single pictures are no pairs; give --color_space=lab to learn "
+            "their colours, or make pairs of them with `tfpix2pix pairs`."
+        )
+    for known in LAYOUTS:
+        if layout == known.name or (layout == "auto" and known.recognises(folder)):
+            listing = known.list(dataset, folder, options)
+            if layout == "auto" and color_space == "lab" and known.name == "side_by_side":
+                return _single_if_coloured(dataset, folder, options, listing)
+            return listing
+    raise DataError(f"--dataset={dataset}: {_not_recognised(folder)}")
+
+
+def _single_if_coloured(
+    dataset: str, folder: Path, options: ListingOptions, listing: Listing
+) -> Listing:
+    """Pairs of grey and colour halves stay pairs; other pictures are colour photographs."""
+    from tfpix2pix.data.images import UnreadableImage
+    from tfpix2pix.data.layouts.pair_files import read_pair
+    from tfpix2pix.data.sources.file_source import looks_grey
+
+    for files in listing.splits["train"][:8]:
+        try:
+            halves = [looks_grey(picture) for picture in read_pair(files)]
+        except UnreadableImage:
+            continue
+        except DataError:  # no two halves
+            return _single(dataset, folder, options)
+        if halves[0] == halves[1]:
+            return _single(dataset, folder, options)
+    return listing
+
+
+def _list_named_folders(name: str, data: DataConfig) -> Listing:
+    from tfpix2pix.data.layouts.two_folders import list_two_folders, named_folders
+
+    if not (data.input_dir and data.target_dir):
+        missing = "target_dir" if data.input_dir else "input_dir"
+        raise DataError(
+            f"--{missing} is missing; two folders need both --input_dir and --target_dir."
+        )
+    folders = named_folders(data.input_dir, data.target_dir)
+    return list_two_folders(name, folders, val_fraction=data.val_fraction)
+
+
+def _list_manifest(data: DataConfig, path: Path) -> Listing:
+    from tfpix2pix.data.layouts.manifest import EXTENSIONS, list_manifest
+
+    if path.suffix.lower() not in EXTENSIONS:
+        raise DataError(
+            f"--dataset={data.dataset}: a file, where a folder with train/ in it or a manifest "
+            f"({', '.join(EXTENSIONS)}) was expected; name the folder."
+        )
+    return list_manifest(
+        data.dataset,
+        path,
+        input_key=data.input_key or "input",
+        target_key=data.target_key or "target",
+        val_fraction=data.val_fraction,
+    )
+
+
+def _not_recognised(folder: Path) -> str:
+    """What the folder holds instead of a layout we know, and what to do."""
+    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    folders = {entry.name for entry in entries if entry.is_dir()}
+    expected = (
+        "expected train/ (and optionally val/, test/) with side-by-side images, A/ beside B/, or "
+        "the images themselves"
+    )
+    if folder.name in SPLITS:
+        return f"it holds no images and no train/; {expected}."
+    found = ", ".join(sorted(f"{name}/" for name in folders)[:5]) or "no folders"
+    return f"it holds no images and no train/ (found: {found}); {expected}."
