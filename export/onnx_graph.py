@@ -54,6 +54,7 @@ _SIZE_FREE = {
     "Less",
     "Mul",
     "Relu",
+    "Slice",
     "Split",
     "Tanh",
     "Transpose",
@@ -86,7 +87,9 @@ def convert(generator: tf.keras.Model, contract: Contract) -> onnx.ModelProto:
     rewrite_noise(graph, noisy, contract.noise_channels)
     onnx_rewrites.drop_transpose_pairs(graph)
     pour_weights(graph, weights_of(generator), contract.config.norm)
-    onnx_rewrites.split_transposed_convolutions(graph)
+    step = contract.size_multiple  # pixels of x per pixel of the innermost features
+    cells = contract.image_size and tuple(side // step for side in contract.image_size)
+    onnx_rewrites.split_transposed_convolutions(graph, cells)
     graph.finish()
     model.graph.name = "generator"
     model.ir_version = _IR_VERSION

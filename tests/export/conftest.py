@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -126,3 +127,19 @@ def serving() -> Callable[..., Any]:
     """`serving(path, name="model", batching=None)`: a context with a `StandIn`."""
     pytest.importorskip("tensorflow_serving")
     return runpy.run_path(str(Path(__file__).with_name("serving_standin.py")))["serving"]
+
+
+@pytest.fixture(scope="session")
+def web_modules() -> Path:
+    """The folder of Node's packages, with onnxruntime-web; else a skip.
+
+    It is the one that TFPIX2PIX_NODE_MODULES names, else tests/export/web/node_modules (`npm ci
+    --ignore-scripts` in tests/export/web). A variable that names none is an error, not a skip.
+    """
+    named = os.environ.get("TFPIX2PIX_NODE_MODULES")
+    default = Path(__file__).resolve().parent / "web" / "node_modules"
+    folder = Path(named).resolve() if named else default
+    if not (folder / "onnxruntime-web").is_dir():
+        assert not named, f"TFPIX2PIX_NODE_MODULES has no onnxruntime-web: {folder}"
+        pytest.skip("onnxruntime-web is not installed: npm ci --ignore-scripts in tests/export/web")
+    return folder

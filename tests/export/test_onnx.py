@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 
 import numpy as np
 import pytest
@@ -155,6 +156,13 @@ def test_deterministic_takes_no_z(make_run, job, tmp_path):
     np.testing.assert_allclose(engine(x, None), expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("size", [(32, 32), (64, 64)])
+def test_fixed_square_gives_what_keras_gives(make_run, job, tmp_path, size):
+    made, engine, _ = export(make_run, job, tmp_path, image_size=size)
+    x, z = inputs(made, 2, *size)
+    np.testing.assert_allclose(engine(x, z), made.translator.network(x, z), atol=1e-5, rtol=0)
+
+
 def test_fixed_size(make_run, job, tmp_path):
     made, engine, model = export(make_run, job, tmp_path, image_size=(32, 96))
     z_shape = list(made.contract.noise_shape(32, 96))
@@ -180,11 +188,47 @@ def test_the_graph_is_plain(exported):
     found = operators(model)
     assert set(found) <= {
         *("Conv", "InstanceNormalization", "LeakyRelu", "Relu", "Tanh", "Concat", "DepthToSpace"),
-        *("Transpose", "Split", "Less", "Where", "Mul"),
+        *("Transpose", "Split", "Less", "Where", "Mul", "Slice"),
     }
     assert found["Transpose"] == 3  # x, z, y
     weights = sum(int(np.prod(w.shape)) for w in made.generator.weights)
     assert (folder / artifacts["none"].path).stat().st_size < 4 * weights + 60_000
+
+
+@pytest.mark.parametrize(
+    ("crop", "size", "cut"),
+    [(crop, None, 2) for crop in (32, 64, 128, 256, 512, 1024)]
+    + [(32, (1, 1), 1), (32, (2, 2), 1), (32, (1, 2), 0), (32, (4, 4), 0)]
+    + [(256, (1, 1), 1), (256, (2, 2), 1)],
+)
+def test_no_convolution_is_taken_for_a_matrix_product(crop, size, cut):
+    """No kernel has the size of its input with pads behind alone: onnxruntime's WebGPU forgets
+    those (1.30). `size` is the export's in multiples of the crop size, None for any; `cut` how
+    often that has to be avoided."""
+    from tfpix2pix.algorithms.pix2pix import generator_of
+    from tfpix2pix.config import Config
+    from tfpix2pix.export.onnx_graph import convert, set_sizes
+
+    config = Config(crop_size=crop, load_size=crop, ngf=1)
+    contract = Contract(config, "", 1, "0", "paper", size and (crop * size[0], crop * size[1]))
+    model = convert(generator_of(config, noise=True), contract)
+    assert operators(model)["Slice"] == cut
+    every = [size] if size else [(h, w) for h in range(1, 5) for w in range(1, 5)]
+    for height, width in every:
+        sizes = (crop * height, crop * width)
+        set_sizes(model, dataclasses.replace(contract, image_size=sizes))
+        inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+        shape = {
+            each.name: [d.dim_value for d in each.type.tensor_type.shape.dim[2:]]
+            for each in inferred.graph.value_info
+        }
+        convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+        assert len(convolutions) == 5 * crop.bit_length() - 5  # one down, four up for each level
+        for node in convolutions:
+            values = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+            behind_alone = not any(values["pads"][:2]) and any(values["pads"][2:])
+            assert 0 not in shape[node.input[0]]
+            assert not (behind_alone and list(values["kernel_shape"]) == shape[node.input[0]])
 
 
 def test_names_sizes_opset_and_checker(exported):
