@@ -29,6 +29,7 @@ from tfpix2pix.export import onnx_rewrites
 from tfpix2pix.export.core import Core, export_generator, weights_of
 from tfpix2pix.export.onnx_nodes import Graph
 from tfpix2pix.export.onnx_noise import rewrite_noise
+from tfpix2pix.export.onnx_opset import set_opset
 from tfpix2pix.export.onnx_weights import pour_weights
 from tfpix2pix.models.layers import NoiseDropout
 
@@ -38,11 +39,9 @@ if TYPE_CHECKING:
 
     from tfpix2pix.export.contract import Contract
 
-# The newest that needs nothing newer than onnxruntime 1.12 (2022) to run; what 18 changed (padding,
-# splitting, reductions over axes given as inputs) is not used here.
+# What tf2onnx is asked for; `onnx_opset` labels the file with the oldest that holds it.
 OPSET = 17
 _NARROW = 2  # ngf of what tf2onnx sees
-_IR_VERSION = 8  # of the same time
 # Operators whose meaning depends on no height or width.
 _SIZE_FREE = {
     "Concat",
@@ -76,7 +75,6 @@ def convert(generator: tf.keras.Model, contract: Contract) -> onnx.ModelProto:
     Raises:
       ValueError: this tf2onnx makes a graph that is not known.
     """
-    import onnx
     import tf2onnx
 
     model = _narrow_model(contract)
@@ -92,10 +90,7 @@ def convert(generator: tf.keras.Model, contract: Contract) -> onnx.ModelProto:
     onnx_rewrites.split_transposed_convolutions(graph, cells)
     graph.finish()
     model.graph.name = "generator"
-    model.ir_version = _IR_VERSION
-    # tf2onnx names a second set of operators, which is not used.
-    del model.opset_import[:]
-    model.opset_import.append(onnx.helper.make_opsetid("", OPSET))
+    set_opset(model, OPSET)
     odd = {node.op_type for node in model.graph.node} - _SIZE_FREE
     if odd:
         raise ValueError(

@@ -81,7 +81,7 @@ def exported_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def job(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """`job(workdir, inference="paper", image_size=None, quantize=("none",), output=None,
-    name="model") -> formats.Job`: what the exporter would hand to a format."""
+    name="model", opset=None) -> formats.Job`: what the exporter would hand to a format."""
     from tfpix2pix.export import core, formats
     from tfpix2pix.export.contract import Contract
     from tfpix2pix.inference import load
@@ -93,6 +93,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
         quantize: tuple[str, ...] = ("none",),
         output: Path | None = None,
         name: str = "model",
+        opset: int | None = None,
     ) -> formats.Job:
         translator = load(workdir)
         contract = Contract.of(translator, inference, image_size)
@@ -106,6 +107,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
             output or tmp_path_factory.mktemp("output"),
             name,
             lambda count: _smooth(count, config.crop_size, config.x_channels),
+            opset=opset,
         )
 
     return make

@@ -68,6 +68,13 @@ def add_flags(parser: Parser) -> None:
         "and takes that size only [any]",
     )
     group.add_argument(
+        "--opset",
+        default="oldest",
+        metavar="oldest|N",
+        help="version of the ONNX files' operators; oldest: the oldest that holds each file, which "
+        "the most engines run [oldest]",
+    )
+    group.add_argument(
         "--checkpoint",
         default="latest",
         metavar="latest|best|STEP",
@@ -117,7 +124,9 @@ def main(args: argparse.Namespace) -> int:
     check_count(args)
     from tfpix2pix.export.exporter import ExportMismatch, Request, check_request, export_run
 
-    request = Request.parse(args.formats, args.quantize, args.inference, args.image_size)
+    request = Request.parse(
+        args.formats, args.quantize, args.inference, args.image_size, args.opset
+    )
     check_request(args.workdir, args.output, request)
 
     from tfpix2pix.progress import say
