@@ -6,6 +6,7 @@ graphics processor in software that comes with Chromium, so no real one is neede
 
 from __future__ import annotations
 
+import functools
 import http.server
 import json
 import os
@@ -65,10 +66,12 @@ class Server:
             def log_message(self, *_: object) -> None:
                 pass
 
+        class Quiet(http.server.ThreadingHTTPServer):
+            def handle_error(self, *_: object) -> None:
+                """A browser that is ended closes its connections."""
+
         self.posted = posted
-        self._server = http.server.ThreadingHTTPServer(
-            ("127.0.0.1", 0), lambda *rest: Handler(*rest, directory=str(folder))
-        )
+        self._server = Quiet(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
