@@ -199,7 +199,7 @@ def test_the_graph_is_plain(exported):
     ("crop", "size", "cut"),
     [(crop, None, 2) for crop in (32, 64, 128, 256, 512, 1024)]
     + [(32, (1, 1), 1), (32, (2, 2), 1), (32, (1, 2), 0), (32, (4, 4), 0)]
-    + [(256, (1, 1), 1), (256, (2, 2), 1)],
+    + [(64, (1, 1), 1), (64, (2, 2), 1)],
 )
 def test_no_convolution_is_taken_for_a_matrix_product(crop, size, cut):
     """No kernel has the size of its input with pads behind alone: onnxruntime's WebGPU forgets
@@ -213,7 +213,7 @@ def test_no_convolution_is_taken_for_a_matrix_product(crop, size, cut):
     contract = Contract(config, "", 1, "0", "paper", size and (crop * size[0], crop * size[1]))
     model = convert(generator_of(config, noise=True), contract)
     assert operators(model)["Slice"] == cut
-    every = [size] if size else [(h, w) for h in range(1, 5) for w in range(1, 5)]
+    every = [size] if size else [(h, w) for h in (1, 2, 4) for w in (1, 2, 3)]
     for height, width in every:
         sizes = (crop * height, crop * width)
         set_sizes(model, dataclasses.replace(contract, image_size=sizes))
@@ -305,7 +305,7 @@ def test_the_opset_is_the_oldest_that_is_true(run_64, job, tmp_path, inference):
 
 def test_another_opset_can_be_asked_for(exported, exported_run, job, tmp_path):
     _, folder, artifacts = exported
-    made = job(exported_run, quantize=QUANTIZED, opset=15)
+    made = job(exported_run, quantize=("none", "int8"), opset=15)
     x, z = inputs(made, 2, 32, 64)
     for artifact in FORMAT.write(made, tmp_path):
         assert artifact.opset == 15
