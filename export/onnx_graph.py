@@ -26,7 +26,7 @@ import numpy as np
 
 from tfpix2pix.algorithms.pix2pix import generator_of
 from tfpix2pix.export import onnx_rewrites
-from tfpix2pix.export.core import Core, export_generator, weights_of
+from tfpix2pix.export.core import Core, affine_weights, export_generator, weights_of
 from tfpix2pix.export.onnx_nodes import Graph
 from tfpix2pix.export.onnx_noise import rewrite_noise
 from tfpix2pix.export.onnx_opset import set_opset
@@ -84,7 +84,7 @@ def convert(generator: tf.keras.Model, contract: Contract) -> onnx.ModelProto:
     noisy = [layer for layer in generator.layers if isinstance(layer, NoiseDropout)]
     rewrite_noise(graph, noisy, contract.noise_channels)
     onnx_rewrites.drop_transpose_pairs(graph)
-    pour_weights(graph, weights_of(generator), contract.config.norm)
+    pour_weights(graph, affine_weights(generator), contract.config.norm)
     step = contract.size_multiple  # pixels of x per pixel of the innermost features
     cells = contract.image_size and tuple(side // step for side in contract.image_size)
     onnx_rewrites.split_transposed_convolutions(graph, cells)
@@ -107,7 +107,8 @@ def _narrow_model(contract: Contract) -> onnx.ModelProto:
 
     # Moving averages become part of the convolutions' weights, so no operator stands for them.
     norm = "instance" if contract.config.norm == "instance" else "none"
-    config = dataclasses.replace(contract.config, ngf=_NARROW, norm=norm)
+    # Biases come with the weights; scales and offsets are what `onnx_rewrites` looks for.
+    config = dataclasses.replace(contract.config, ngf=_NARROW, norm=norm, bias_layers="paper")
     random = np.random.default_rng(0)
     # Not the initial ones: a multiplication by 1 would be optimised away.
     weights = {

@@ -99,6 +99,7 @@ def test_an_image_is_what_it_is_alone(exported, engine):
     [
         {"norm": "batch", "std": 0.1},
         {"norm": "none", "std": 0.1},
+        {"bias_layers": "pytorch"},
         {"generator": "encoder_decoder"},
         {"crop_size": 64, "load_size": 64, "dropout_layers": "pytorch"},
         {"crop_size": 128, "load_size": 128, "ngf": 2, "dropout": 0.3},
@@ -121,6 +122,17 @@ def test_every_kind_of_generator(make_run, job, tmp_path, config):
     normalised = config.get("norm", "instance") == "instance"
     levels = side.bit_length() - 1
     assert found["InstanceNormalization"] == (2 * levels - 3 if normalised else 0)
+
+
+def test_int8_with_a_bias_in_every_layer(make_run, job, smooth_images, tmp_path):
+    made = job(make_run(tmp_path / "run", bias_layers="pytorch", std=0.1), quantize=("int8",))
+    (artifact,) = FORMAT.write(made, tmp_path)
+    x = np.stack(list(smooth_images(4, 32, 3, seed=8)))
+    z = made.translator.noise(x, range(4))
+    expected = made.translator.network(x, z)
+    assert expected.std() > 0.1
+    difference = np.abs(FORMAT.open(tmp_path / artifact.path)(x, z) - expected)
+    assert 0 < difference.mean() < 0.03
 
 
 @pytest.mark.parametrize("norm", ["instance", "batch"])
