@@ -24,6 +24,7 @@ from tfpix2pix.config import Config, load_config, nearest
 from tfpix2pix.export.contract import INFERENCES, Contract
 from tfpix2pix.export.formats import FORMATS, QUANTIZATIONS, Format, Job, load_format
 from tfpix2pix.export.manifest import FILE, Manifest, checksums
+from tfpix2pix.export.onnx_opset import OLDEST, check_known
 from tfpix2pix.export.publish import Staging, check_output, finish_interrupted
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Request:
       quantize: of `QUANTIZATIONS`.
       inference: ``paper`` or ``deterministic``.
       image_size: ``(height, width)``, or None for any.
+      opset: of ONNX files; None for the oldest that holds each.
 
     Raises:
       UserError: a value that is not known.
@@ -69,6 +71,7 @@ class Request:
     quantize: tuple[str, ...] = ("none",)
     inference: str = "paper"
     image_size: tuple[int, int] | None = None
+    opset: int | None = None
 
     def __post_init__(self) -> None:
         for flag, values, known in (
@@ -83,11 +86,31 @@ class Request:
                     raise UserError(
                         f"--{flag}={value}: expected {', '.join(known)}{nearest(value, known)}"
                     )
+        if self.opset is None:
+            return
+        if "onnx" not in self.formats:
+            raise UserError(
+                f"--opset={self.opset} is of ONNX files, and --formats={','.join(self.formats)} "
+                "has none; add onnx to --formats, or leave --opset out"
+            )
+        if self.opset < OLDEST:
+            raise UserError(
+                f"--opset={self.opset}: expected {OLDEST} or more, the oldest that onnxruntime "
+                "runs; leave --opset out for the oldest that holds each file"
+            )
 
     @classmethod
-    def parse(cls, formats: str, quantize: str, inference: str, image_size: str) -> Request:
+    def parse(
+        cls, formats: str, quantize: str, inference: str, image_size: str, opset: str = "oldest"
+    ) -> Request:
         """From the texts of the flags."""
-        return cls(_words(formats), _words(quantize), inference, parse_size(image_size))
+        return cls(
+            _words(formats),
+            _words(quantize),
+            inference,
+            parse_size(image_size),
+            parse_opset(opset),
+        )
 
     def check_size(self, config: Config) -> None:
         """Refuses a size that the run's generator cannot have.
@@ -126,6 +149,19 @@ def parse_size(text: str) -> tuple[int, int] | None:
         )
     width = int(match[1])
     return int(match[2] or width), width
+
+
+def parse_opset(text: str) -> int | None:
+    """A number, or None for ``oldest``.
+
+    Raises:
+      UserError: another text.
+    """
+    if text == "oldest":
+        return None
+    if not re.fullmatch(r"[1-9]\d{0,3}", text):
+        raise UserError(f"--opset={text}: expected oldest, or a whole number such as 13")
+    return int(text)
 
 
 @dataclass(frozen=True)
@@ -220,6 +256,7 @@ def export_run(
                 name=_model_name(name or Path(os.path.abspath(workdir)).name),
                 training_inputs=TrainingInputs(config, workdir, dataset),
                 say=reporter.say,
+                opset=request.opset,
             )
             return _make(job, formats, staging, pictures, source, workdir, reporter)
     except (OSError, tf.errors.OpError) as error:
@@ -248,6 +285,8 @@ def check_request(
     check_output(output)
     for name in request.formats:
         load_format(name).check()
+    if request.opset is not None:
+        check_known(request.opset)
     return config
 
 

@@ -8,6 +8,8 @@ from tfpix2pix.config import Config
 def options_of(config: Config, network: str) -> str:
     """The options of the PyTorch code that build a run's ``generator`` or ``discriminator``."""
     norm = "none" if config.norm == "none" else "batch"
+    if config.bias_layers == "pytorch":
+        norm = "instance"
     if network == "generator":
         levels = config.crop_size.bit_length() - 1
         kind = {7: "--netG unet_128", 8: "--netG unet_256"}.get(
@@ -29,7 +31,7 @@ def options_of(config: Config, network: str) -> str:
 def notes_of(config: Config, network: str) -> list[str]:
     """What a user of the PyTorch code must know of a run's weights, a sentence each."""
     notes = []
-    if config.norm == "instance":
+    if config.norm == "instance" and config.bias_layers == "paper":
         notes.append(
             "the run's statistics are those of each image, so the file has no moving averages (0 "
             "and 1); use it in train mode with batch size 1, as the PyTorch code's test does; "

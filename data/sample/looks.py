@@ -13,7 +13,7 @@ from tfpix2pix.data.sample.scene import Scene
 # === Materials and colours ===
 
 # RGB of what a material or a fitting may be painted in.
-WALLS = np.float32(
+WALLS = np.array(
     [
         (232, 220, 190),
         (224, 196, 130),
@@ -30,15 +30,18 @@ WALLS = np.float32(
         (150, 140, 130),
         (196, 120, 84),
         (120, 70, 60),
-    ]
+    ],
+    np.float32,
 )
-_BRICKS = np.float32(
-    [(160, 82, 62), (142, 74, 58), (178, 104, 76), (186, 150, 110), (120, 66, 56), (200, 176, 140)]
+_BRICKS = np.array(
+    [(160, 82, 62), (142, 74, 58), (178, 104, 76), (186, 150, 110), (120, 66, 56), (200, 176, 140)],
+    np.float32,
 )
-_STONES = np.float32(
-    [(196, 182, 154), (178, 170, 158), (150, 144, 134), (212, 200, 172), (170, 140, 110)]
+_STONES = np.array(
+    [(196, 182, 154), (178, 170, 158), (150, 144, 134), (212, 200, 172), (170, 140, 110)],
+    np.float32,
 )
-_TRIMS = np.float32(
+_TRIMS = np.array(
     [
         (236, 230, 216),
         (216, 204, 180),
@@ -46,10 +49,13 @@ _TRIMS = np.float32(
         (244, 242, 238),
         (150, 140, 128),
         (176, 130, 96),
-    ]
+    ],
+    np.float32,
 )
-_ROOFS = np.float32([(150, 76, 56), (120, 64, 52), (92, 92, 98), (76, 72, 74), (110, 118, 112)])
-_PAINTS = np.float32(
+_ROOFS = np.array(
+    [(150, 76, 56), (120, 64, 52), (92, 92, 98), (76, 72, 74), (110, 118, 112)], np.float32
+)
+_PAINTS = np.array(
     [
         (60, 96, 70),
         (120, 44, 38),
@@ -59,9 +65,10 @@ _PAINTS = np.float32(
         (88, 60, 44),
         (150, 150, 148),
         (44, 60, 56),
-    ]
+    ],
+    np.float32,
 )
-SIGNS = np.float32(
+SIGNS = np.array(
     [
         (170, 36, 36),
         (30, 70, 130),
@@ -70,11 +77,15 @@ SIGNS = np.float32(
         (40, 40, 44),
         (230, 226, 214),
         (120, 50, 110),
-    ]
+    ],
+    np.float32,
 )
-_FRAMES = np.float32([(238, 236, 230), (238, 236, 230), (96, 66, 46), (60, 60, 62), (70, 90, 76)])
-_WOODS = np.float32(
-    [(112, 72, 44), (84, 52, 36), (60, 70, 60), (110, 40, 34), (50, 60, 84), (146, 104, 66)]
+_FRAMES = np.array(
+    [(238, 236, 230), (238, 236, 230), (96, 66, 46), (60, 60, 62), (70, 90, 76)], np.float32
+)
+_WOODS = np.array(
+    [(112, 72, 44), (84, 52, 36), (60, 70, 60), (110, 40, 34), (50, 60, 84), (146, 104, 66)],
+    np.float32,
 )
 
 
@@ -137,9 +148,11 @@ def draw_looks(rng: np.random.Generator, n: int) -> tuple[Looks, str]:
         wood=draw_colour(rng, _WOODS),
         sign=draw_colour(rng, SIGNS),
         glass=draw_colour(
-            rng, np.float32([(44, 52, 62), (58, 66, 72), (36, 40, 44), (62, 76, 92)])
+            rng, np.array([(44, 52, 62), (58, 66, 72), (36, 40, 44), (62, 76, 92)], np.float32)
         ),
-        railing=draw_colour(rng, np.float32([(34, 34, 36), (60, 56, 52), (220, 220, 216)]), 12),
+        railing=draw_colour(
+            rng, np.array([(34, 34, 36), (60, 56, 52), (220, 220, 216)], np.float32), 12
+        ),
         roof=draw_colour(rng, _ROOFS),
         sun=-1.0 if flags[0] < 0.5 else 1.0,
         contrast=0.25 + 0.4 * flags[1],

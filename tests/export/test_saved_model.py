@@ -235,8 +235,9 @@ LABELS = {"label_palette": "two", "label_side": "input", "palette": PALETTE, "ta
             np.random.default_rng(0).uniform(0, 9, (20, 33, 5)).astype(np.float32),
         ),
         ({"norm": "batch", "dropout_layers": "paper", "crop_size": 64, "load_size": 64}, None),
+        ({"bias_layers": "pytorch"}, None),
     ],
-    ids=["grey", "16 bits", "labels", "onehot", "lab", "floats", "batch norm"],
+    ids=["grey", "16 bits", "labels", "onehot", "lab", "floats", "batch norm", "biases"],
 )
 def test_every_form_of_run_gives_its_pictures(make_run, job, tmp_path, changes, image):
     workdir = make_run(tmp_path / "run", **changes)

@@ -24,6 +24,7 @@ def discriminator_of(config: Pix2PixConfig, *, precision: str = "none") -> tf.ke
         output_channels=config.y_channels,
         ndf=config.ndf,
         norm=config.norm,
+        bias_layers=config.bias_layers,
         conditional=config.conditional,
         precision=precision,
     )
@@ -59,6 +60,7 @@ class Pix2Pix(Algorithm):
             output_channels=config.y_channels,
             ngf=config.ngf,
             norm=config.norm,
+            bias_layers=config.bias_layers,
             dropout=config.dropout,
             dropout_layers=config.dropout_layers,
             skips=config.generator == "unet",

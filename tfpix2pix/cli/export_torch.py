@@ -13,7 +13,7 @@ USAGE = "tfpix2pix export-torch --workdir=RUN --output=FILE.pth|FILE.safetensors
 DESCRIPTION = """\
 Writes a run's weights as a state dict of pytorch-CycleGAN-and-pix2pix: a U-Net as its unet_256 or
 unet_128 (or that depth), a discriminator as its basic, n_layers or pixel, with batch normalisation
-in its names."""
+in its names; a run of --bias_layers=pytorch as one of --norm instance."""
 
 
 def add_flags(parser: Parser) -> None:

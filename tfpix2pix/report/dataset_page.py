@@ -15,7 +15,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tfpix2pix.base.files import write_bytes, write_json, write_text
 from tfpix2pix.base.grid import encode_png, picture_grid
-from tfpix2pix.data.check.inspection import Inspection, SideFacts, sizes_text
+from tfpix2pix.data.check.inspection import Inspection, sizes_text
+from tfpix2pix.data.check.palette_search import FoundPalette
 from tfpix2pix.data.check.shown_pairs import ShownPair
 from tfpix2pix.data.layouts.pair_files import count_text
 from tfpix2pix.report.html import templates
@@ -201,15 +202,14 @@ def _label_texts(seen: Inspection) -> list[str]:
         if side.covered is not None and label_side in ("", name):
             texts.append(f"the palette explains {side.covered:.1%} of the {name}'s flat pixels")
         if side.found is not None:
-            texts.append(_found_text(name, side))
+            texts.append(_found_text(name, side.found))
     if seen.index_maps:
         folders = ", ".join(f"{folder} ({n:,})" for folder, n in seen.index_maps.items())
         texts.append(f"index maps beside the pairs: {folders}; --label_palette reads them")
     return texts
 
 
-def _found_text(name: str, side: SideFacts) -> str:
-    found = side.found
+def _found_text(name: str, found: FoundPalette) -> str:
     what = "values" if found.indices else "colours"
     if found.builtin and found.indices:
         options = " or ".join(f"--label_palette={known}" for known in found.builtin)

@@ -200,6 +200,14 @@ class Pix2PixConfig(Config):
         "model",
         choices=("instance", "batch", "none"),
     )
+    bias_layers: str = option(
+        "paper",
+        "convolutions with a bias: 'paper' (the generator's last, the discriminator's first and "
+        "last) or 'pytorch' (all, and normalisations without scale and offset, as the authors' "
+        "PyTorch code with --norm instance; runs imported from that have it)",
+        "model",
+        choices=("paper", "pytorch"),
+    )
     dropout: float = option(
         0.5,
         "share of decoder features that the noise z drops, 0 to less than 1",
@@ -237,6 +245,12 @@ class Pix2PixConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.bias_layers == "pytorch" and self.norm != "instance":
+            raise UserError(
+                f"--bias_layers=pytorch does not go with --norm={self.norm}, with which the "
+                "PyTorch code has biases where 'paper' has them; use --norm=instance or "
+                "--bias_layers=paper"
+            )
         if self.dropout_layers == "pytorch" and self.crop_size < 64:
             raise UserError(
                 f"--dropout_layers=pytorch leaves no dropout layer at --crop_size={self.crop_size};"
