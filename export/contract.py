@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.errors import UserError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tfpix2pix.data import PairForm
     from tfpix2pix.data.forms import Side
     from tfpix2pix.inference import Translator
+    from tfpix2pix.models.base import Generator
 
 KIND = "tfpix2pix export"
 VERSION = 1
@@ -73,26 +75,29 @@ class Contract:
     @property
     def noise(self) -> bool:
         """Whether the network has the input z."""
-        return self.inference == "paper"
+        return self.inference == "paper" and self.config.takes_noise
+
+    @cached_property
+    def generator(self) -> Generator:
+        """What is known of the generator besides its weights."""
+        from tfpix2pix.algorithms.registry import default_generator
+
+        return default_generator(self.config)
 
     @property
     def size_multiple(self) -> int:
         """Height and width of x are multiples of this, pixels."""
-        return self.config.crop_size
+        return self.config.size_multiple
 
     @property
     def noise_factor(self) -> int:
         """Pixels of x per cell of z, along each axis."""
-        from tfpix2pix.models.unet import noise_factor
-
-        return noise_factor(self.config.crop_size, self.config.dropout_layers)
+        return self.generator.noise.factor
 
     @property
     def noise_channels(self) -> int:
         """Channels Z of z."""
-        from tfpix2pix.models.unet import noise_channels
-
-        return noise_channels(self.config.crop_size, self.config.ngf, self.config.dropout_layers)
+        return self.generator.noise.channels
 
     @property
     def form(self) -> PairForm:
@@ -118,7 +123,7 @@ class Contract:
         if self.noise:
             noise = {
                 "dropout": "by z: a feature is dropped where its number of z is in [0, rate)",
-                "rate": self.config.dropout,
+                "rate": self.generator.noise.rate,
                 "z": f"float32 [B, H / {self.noise_factor}, W / {self.noise_factor}, "
                 f"{self.noise_channels}]",
                 "pixels_per_cell": self.noise_factor,
@@ -131,7 +136,7 @@ class Contract:
             "version": VERSION,
             "tfpix2pix": __version__,
             "inference": self.inference,
-            "statistics": _STATISTICS[self.config.norm],
+            "statistics": _STATISTICS[self.generator.statistics],
             "noise": noise,
             "x": {
                 "tensor": f"float32 [B, {height}, {width}, {x}] in [-1, 1]",

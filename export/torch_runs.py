@@ -93,12 +93,12 @@ def write_run(imported: Imported, workdir: str | os.PathLike[str]) -> None:
     Raises:
       UserError: the workdir is in use or cannot be written.
     """
-    from tfpix2pix.algorithms.pix2pix import Pix2Pix
+    from tfpix2pix.algorithms.registry import algorithm_class
     from tfpix2pix.training.checkpoints import Checkpoints
 
     workdir = Path(workdir).expanduser()
     check_new(workdir)
-    algorithm = Pix2Pix(imported.config)
+    algorithm = algorithm_class(imported.config.algorithm)(imported.config)
     networks = algorithm.networks
     for name, weights in imported.weights.items():
         _assign(networks[name], weights)
@@ -272,7 +272,7 @@ def export_state(
       UserError: no run, no such checkpoint, or a network that the PyTorch code does not have.
     """
     check_exportable(load_config(workdir), network, workdir)
-    from tfpix2pix.algorithms.pix2pix import discriminator_of
+    from tfpix2pix.algorithms.registry import algorithm_class
     from tfpix2pix.inference import load
     from tfpix2pix.models.weights import named_weights
     from tfpix2pix.training.checkpoints import Checkpoints
@@ -280,7 +280,7 @@ def export_state(
     translator = load(workdir, checkpoint, say)
     config, model = translator.config, translator.generator
     if network == "discriminator":
-        model = discriminator_of(config)
+        model = algorithm_class(config.algorithm)(config).networks["discriminator"]
         Checkpoints(workdir).restore({"discriminator": named_weights(model)}, translator.step)
     weights = {name: variable.numpy() for name, variable in named_weights(model).items()}
     to_torch = generator_to_torch if network == "generator" else discriminator_to_torch

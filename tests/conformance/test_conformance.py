@@ -83,6 +83,8 @@ def test_the_declaration_is_whole(case):
     assert sorted(trained) == sorted(algorithm.networks)
     for generator in type(algorithm).generators(case.config).values():
         assert generator.name in algorithm.networks
+        default = registry.default_generator(case.config)
+        assert case.config.takes_noise == (default.noise is not None)
         assert case.config.size_multiple % generator.size_multiple == 0
         assert (generator.noise is None) == (len(algorithm.networks[generator.name].inputs) == 1)
     assert case.config.best_metric in [measure.name for measure in case.config.MEASURES]

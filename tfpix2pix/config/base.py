@@ -191,6 +191,11 @@ class Config(RunConfig, DataConfig):
         return self.crop_size
 
     @property
+    def takes_noise(self) -> bool:
+        """Whether the run's generator has the input z."""
+        return False
+
+    @property
     def best_measure(self) -> Measure:
         """The measure by which the best checkpoint is chosen."""
         return next(measure for measure in self.MEASURES if measure.name == self.best_metric)

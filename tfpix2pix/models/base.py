@@ -18,10 +18,12 @@ class NoiseSpec:
     Attributes:
       factor: input pixels per pixel of z, along each axis.
       channels: Z.
+      rate: share of the features that it drops.
     """
 
     factor: int
     channels: int
+    rate: float
 
     def shape(self, height: Any, width: Any) -> tuple[Any, Any, int]:
         """``(h, w, Z)`` of the z of an input of so many pixels, ints or int tensors."""
@@ -59,6 +61,8 @@ class Generator:
       noise: of z; None for G(x).
       builder: see `build`.
       activation: of the last layer; ``tanh``: y is in [-1, 1].
+      statistics: by which features are normalised after training: ``instance`` (of the image
+        itself), ``batch`` (moving averages) or ``none``.
       name: of the model, which names its weights in checkpoints.
     """
 
@@ -69,6 +73,7 @@ class Generator:
     noise: NoiseSpec | None
     builder: Callable[..., tf.keras.Model]
     activation: str = "tanh"
+    statistics: str = "instance"
     name: str = "generator"
 
     def build(self, *, noise: bool = True, precision: str = "none") -> tf.keras.Model:

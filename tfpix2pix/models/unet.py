@@ -68,6 +68,8 @@ def unet(
     input_channels: int,
     output_channels: int,
     ngf: int,
+    norm: str = "instance",
+    dropout: float = 0.5,
     dropout_layers: str = "paper",
     **layers: Any,
 ) -> Generator:
@@ -77,6 +79,8 @@ def unet(
         "input_channels": input_channels,
         "output_channels": output_channels,
         "ngf": ngf,
+        "norm": norm,
+        "dropout": dropout,
         "dropout_layers": dropout_layers,
     }
     return Generator(
@@ -85,9 +89,12 @@ def unet(
         input_channels,
         output_channels,
         NoiseSpec(
-            noise_factor(crop_size, dropout_layers), noise_channels(crop_size, ngf, dropout_layers)
+            noise_factor(crop_size, dropout_layers),
+            noise_channels(crop_size, ngf, dropout_layers),
+            dropout,
         ),
         functools.partial(build_generator, **sizes, **layers),
+        statistics=norm,
     )
 
 

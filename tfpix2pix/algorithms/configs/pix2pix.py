@@ -263,6 +263,10 @@ class Pix2PixConfig(Config):
             )
 
     @property
+    def takes_noise(self) -> bool:
+        return True
+
+    @property
     def has_discriminator(self) -> bool:
         """Whether the objective has an adversarial term."""
         return self.loss != "l1"
