@@ -20,6 +20,7 @@ _HOME = {
     "PairFiles": "pair_files",
     "split_decoded": "pair_files",
     "split_pair": "pair_files",
+    "LabSpec": "forms",
     "PairForm": "forms",
     "Side": "forms",
     "Palette": "palette",

@@ -13,7 +13,7 @@ import numpy as np
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.base.files import shown
 from tfpix2pix.data import images
-from tfpix2pix.data.forms import FormWish, PairForm
+from tfpix2pix.data.forms import FormWish, LabSpec, PairForm
 from tfpix2pix.data.pair_files import Fault, Listing, PairFiles, count_text, read_pair
 from tfpix2pix.data.scan import PairLook, Settled, scan, settle, threaded
 from tfpix2pix.data.source import SPLITS, PairSource, Progress, check_direction
@@ -101,7 +101,7 @@ class FileSource(PairSource):
         else:
             size = f"{len(sizes)} sizes"
         how = f"{self.listing.layout}, {self.direction}"
-        if self.form.color_space == "lab":
+        if isinstance(self.form, LabSpec):
             how = self.listing.layout
         elif self.listing.layout.startswith("side by side"):
             how += ": left to right" if self.direction == "AtoB" else ": right to left"

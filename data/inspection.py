@@ -28,7 +28,7 @@ from tfpix2pix.data.duplicates import (
     twice_text,
 )
 from tfpix2pix.data.file_source import FileSource
-from tfpix2pix.data.forms import DEPTHS, PairForm
+from tfpix2pix.data.forms import DEPTHS, LabSpec, PairForm
 from tfpix2pix.data.images import Decoded
 from tfpix2pix.data.pair_files import Fault, Listing, PairFiles, count_text, list_images, size_text
 from tfpix2pix.data.palette_search import FoundPalette, find_palette
@@ -301,8 +301,7 @@ def _sides(
     letters = "AB" if seen.direction == "AtoB" else "BA"
     given = any(look.a.covered is not None for look in good)
     has_palette = seen.form is not None and bool(seen.form.label_side)
-    lab = seen.form is not None and seen.form.color_space == "lab"
-    search = not (given or has_palette or lab)
+    search = not (given or has_palette or isinstance(seen.form, LabSpec))
     facts = []
     for number, letter in enumerate(letters):
         sampled = [pair[number] for pair in pictures]
