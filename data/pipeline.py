@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from tfpix2pix.data.decoding import as_written, parallel_calls
 from tfpix2pix.data.forms import Side
 from tfpix2pix.data.resize import resize
 from tfpix2pix.data.sampler import Sampler
-from tfpix2pix.data.store import PairStore, UnpairedStore, as_written, parallel_calls
+from tfpix2pix.data.store import PairStore, UnpairedStore
 
 
 def training_batches(

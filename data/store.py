@@ -8,14 +8,11 @@ that have nothing to do with each other.
 from __future__ import annotations
 
 import abc
-import atexit
 import contextlib
 import functools
 import os
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +20,8 @@ import tensorflow as tf
 
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.data.cache_choice import choose_cache, memory_budget
+from tfpix2pix.data.decoding import CALLS, Arrays, Decoder, Tensors
 from tfpix2pix.data.forms import PairForm, Side
-from tfpix2pix.data.resize import resize
 from tfpix2pix.data.source import ImageSource, PairSource, Progress
 
 CACHES = ("auto", "memory", "file", "none")
@@ -32,13 +29,6 @@ CACHES = ("auto", "memory", "file", "none")
 _BUFFER_BYTES = 128 << 20
 # Images stay in host memory: by default a large constant would move to the accelerator.
 _HOST = "/CPU:0"
-
-# Around what tf.data maps: nothing there is for AutoGraph to convert, which would take longer than
-# all else before the first batch.
-as_written = tf.autograph.experimental.do_not_convert
-
-Arrays = tuple[np.ndarray, ...]
-Tensors = tuple[tf.Tensor, ...]
 
 
 # === One side ===
@@ -168,9 +158,9 @@ class _FileStore(ImageStore):
             rows, columns = slice(row, row + crop_size), slice(column, column + crop_size)
             return np.array(self._images[int(index), rows, columns])
 
-        # Stateless: see `_Decoder`.
+        # Stateless: see `Decoder`.
         dtype = tf.as_dtype(self.spec.dtype)
-        piece = tf.numpy_function(_CALLS.counted(read), [index, corner], dtype, stateful=False)
+        piece = tf.numpy_function(CALLS.counted(read), [index, corner], dtype, stateful=False)
         return tf.ensure_shape(piece, [crop_size, crop_size, self.spec.stored_channels])
 
     def where(self, size: int) -> str:
@@ -182,7 +172,7 @@ class _StreamingStore(ImageStore):
 
     in_memory = False
 
-    def __init__(self, decode: _Decoder, place: int, why: str):
+    def __init__(self, decode: Decoder, place: int, why: str):
         super().__init__(decode.specs[place], decode.count, decode.size)
         self._decode = decode
         self._place = place
@@ -222,7 +212,7 @@ class PairStore:
         split: str,
         x: ImageStore,
         y: ImageStore,
-        decode: _Decoder | None = None,
+        decode: Decoder | None = None,
     ):
         self.source = source
         self.split = split
@@ -314,7 +304,7 @@ def open_store(
     if not source.count(split):
         raise DataError(f"{source.name}: it has no {split} pairs; add {split}/.")
     specs = (source.form.x, source.form.y)
-    decode = _Decoder(lambda i: source.load(split, i), specs, source.count(split), size)
+    decode = Decoder(lambda i: source.load(split, i), specs, source.count(split), size)
     x, y = _keep(
         decode,
         lambda: [f"{source.cache_key(split)}-{size}.{side}.npy" for side in "xy"],
@@ -340,7 +330,7 @@ def open_images(
     """As `open_store`, for the images of one side alone; see `UnpairedStore`."""
     if not source.count(split):
         raise DataError(f"{source.name}: it has no {split} images; add some.")
-    decode = _Decoder(lambda i: (source.load(split, i),), (source.spec,), source.count(split), size)
+    decode = Decoder(lambda i: (source.load(split, i),), (source.spec,), source.count(split), size)
     (store,) = _keep(
         decode,
         lambda: [f"{source.cache_key(split)}-{size}.npy"],
@@ -353,7 +343,7 @@ def open_images(
 
 
 def _keep(
-    decode: _Decoder,
+    decode: Decoder,
     names: Callable[[], list[str]],
     *,
     cache: str,
@@ -390,7 +380,7 @@ def _keep(
 
 
 def _in_files(
-    decode: _Decoder, paths: list[Path], progress: Progress | None
+    decode: Decoder, paths: list[Path], progress: Progress | None
 ) -> Sequence[ImageStore]:
     """Stores that read `paths`, one for each image, which are written unless they are there.
 
@@ -423,7 +413,7 @@ def _in_files(
         ) from None
 
 
-def _write(decode: _Decoder, paths: list[Path], progress: Progress | None) -> None:
+def _write(decode: Decoder, paths: list[Path], progress: Progress | None) -> None:
     scratch: list[str] = []
     try:
         for path in paths:
@@ -451,123 +441,6 @@ def _write(decode: _Decoder, paths: list[Path], progress: Progress | None) -> No
         for name in scratch:
             with contextlib.suppress(OSError):
                 os.unlink(name)
-
-
-# === Decoding ===
-
-
-class _Decoder:
-    """Decodes and resizes what is read together: both images of a pair, or one image.
-
-    Args:
-      load: gives the stored arrays of a number, one for each of `specs`.
-      specs: what they are.
-      count: how many numbers there are.
-      size: height and width of the result.
-
-    Attributes:
-      failure: the first `DataError` that `load` raised inside a tf.data pipeline.
-    """
-
-    def __init__(
-        self, load: Callable[[int], Arrays], specs: tuple[Side, ...], count: int, size: int
-    ):
-        self.specs, self.count, self.size = specs, count, size
-        self.failure: DataError | None = None
-        self._load = load
-
-    def __call__(self, index: tf.Tensor) -> Tensors:
-        """The stored tensors ``[size, size, C]`` of a number."""
-        # Declared stateless: a stateful op would make tf.data map serially under op determinism,
-        # and reading a file that does not change is a function of its number.
-        types = [tf.as_dtype(spec.dtype) for spec in self.specs]
-        load = _CALLS.counted(self._load_or_note)
-        images = tf.nest.flatten(tf.numpy_function(load, [index], types, stateful=False))
-        return tuple(
-            resize(
-                tf.ensure_shape(image, [None, None, spec.stored_channels]),
-                self.size,
-                nearest=spec.is_classes,
-            )
-            for image, spec in zip(images, self.specs, strict=True)
-        )
-
-    def all(self, progress: Progress | None = None) -> Iterator[Arrays]:
-        """The stored arrays of all numbers in order, several decoded at a time."""
-        options = tf.data.Options()
-        options.deterministic = True
-        options.autotune.enabled = False
-        numbers = tf.data.Dataset.range(self.count)
-        rows = numbers.map(as_written(self.__call__), parallel_calls(), True)
-        try:
-            decoded = rows.prefetch(1).with_options(options).as_numpy_iterator()
-            for done, images in enumerate(decoded, start=1):
-                yield images
-                if progress:
-                    progress(done, self.count)
-        except tf.errors.OpError as error:
-            raise self.failure or error from None
-
-    def _load_or_note(self, index: np.ndarray) -> Arrays:
-        try:
-            return self._load(int(index))
-        except DataError as error:
-            self.failure = self.failure or error
-            raise
-
-
-class _Calls:
-    """Calls from tf.data's threads into Python, which must have ended before the interpreter does.
-
-    tf.data reads ahead, so that calls are on their way when a program has had its last batch, and
-    a thread that asks for the interpreter's lock while the interpreter ends waits for ever, and
-    the program with it. So at exit calls are answered with an error at once, until tf.data's
-    buffers are full of that and no further call comes.
-    """
-
-    _QUIET, _LONGEST = 0.1, 5.0  # seconds
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._running = 0
-        self._last = 0.0
-        self._closed = False
-        atexit.register(self._drain)
-
-    def counted(self, function: Callable) -> Callable:
-        """The function, known to this object while it runs."""
-
-        def call(*args: np.ndarray) -> Arrays:
-            with self._lock:
-                self._running += 1
-            try:
-                if self._closed:
-                    raise RuntimeError("the program is ending")
-                return function(*args)
-            finally:
-                with self._lock:
-                    self._running -= 1
-                    self._last = time.monotonic()
-
-        return call
-
-    def _drain(self) -> None:
-        self._closed = True
-        started = time.monotonic()
-        while time.monotonic() - started < self._LONGEST:
-            with self._lock:
-                idle = not self._running and time.monotonic() - self._last > self._QUIET
-            if idle:
-                return
-            time.sleep(0.01)
-
-
-_CALLS = _Calls()
-
-
-def parallel_calls() -> int:
-    """Images that are worked on at a time: as many as there are cores, and some that wait."""
-    return min(16, (os.cpu_count() or 1) + 2)
 
 
 def explain(error: BaseException, store: ImageStore | PairStore | UnpairedStore) -> BaseException:

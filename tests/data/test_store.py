@@ -143,7 +143,7 @@ print("done", flush=True)
 
 @pytest.mark.parametrize("cache", ["none", "file"])
 def test_a_program_ends_while_pairs_are_read_ahead(pairs_folder, tmp_path, run_python, cache):
-    """tf.data's threads are in the middle of calls then; see `store._Calls`."""
+    """tf.data's threads are in the middle of calls then; see `decoding._Calls`."""
     folder = pairs_folder(train=5)
     for _ in range(2):
         done = run_python(READS_AHEAD, folder, cache, tmp_path)
