@@ -149,7 +149,10 @@ setup(
         # The dummy data of the builders are for their tests, and stay out of the wheel.
         "tfpix2pix.data": [
             "palettes/*.json",
-            *(f"*/{name}" for name in ("README.md", "CITATIONS.bib", "TAGS.txt", "checksums.tsv")),
+            *(
+                f"sources/builders/*/{name}"
+                for name in ("README.md", "CITATIONS.bib", "TAGS.txt", "checksums.tsv")
+            ),
         ],
     },
     python_requires=">=3.10",

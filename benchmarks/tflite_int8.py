@@ -187,7 +187,7 @@ def _quality(translator, path: Path, x, y, z, keras) -> str:
 
 
 def _psnr(translator, x, one, other) -> float:
-    from tfpix2pix.evaluation.psnr import PSNR
+    from tfpix2pix.evaluation.pixels import PSNR
 
     levels = translator.form.levels
     return float(PSNR().per_pair(levels(x, one), levels(x, other)).mean())

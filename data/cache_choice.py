@@ -15,7 +15,7 @@ LEAST_BUDGET = 256 << 20
 def cache_dir(data_dir: str = "") -> Path:
     """The folder of decoded pairs below `data_dir` (empty: the default one); all of it may be
     deleted at any time."""
-    from tfpix2pix.data.paper_sets import default_data_dir
+    from tfpix2pix.data.sources.paper_sets import default_data_dir
 
     return (Path(data_dir).expanduser() if data_dir else default_data_dir()) / "decoded"
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.data.forms import Side
 from tfpix2pix.data.resize import resize
-from tfpix2pix.data.source import Progress
+from tfpix2pix.data.sources.base import Progress
 
 # Around what tf.data maps: nothing there is for AutoGraph to convert, which would take longer than
 # all else before the first batch.

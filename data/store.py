@@ -22,7 +22,7 @@ from tfpix2pix.base.errors import DataError
 from tfpix2pix.data.cache_choice import choose_cache, memory_budget
 from tfpix2pix.data.decoding import CALLS, Arrays, Decoder, Tensors
 from tfpix2pix.data.forms import PairForm, Side
-from tfpix2pix.data.source import ImageSource, PairSource, Progress
+from tfpix2pix.data.sources.base import ImageSource, PairSource, Progress
 
 CACHES = ("auto", "memory", "file", "none")
 # Of one side.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfpix2pix.evaluation.psnr import PSNR
+from tfpix2pix.evaluation.pixels import PSNR
 from tfpix2pix.export.engine import Engine
 from tfpix2pix.export.formats import Artifact, load_format
 from tfpix2pix.export.manifest import size_of

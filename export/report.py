@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfpix2pix.base.files import write_bytes
-from tfpix2pix.base.version import __version__
 from tfpix2pix.export.pictures import tiled
 from tfpix2pix.report.html import templates
 
@@ -129,7 +128,6 @@ def write_report(
         tile=min(256, max(128, proof.native[1])),
         made=manifest.made,
         written=datetime.now().astimezone(),
-        version=__version__,
     )
     write_bytes(path, html.encode("utf-8", "replace"))
 

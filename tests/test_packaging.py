@@ -148,7 +148,10 @@ def test_the_wheel_holds_the_templates_and_the_licence(tree, names):
 @needs_new_setuptools
 def test_the_wheel_holds_what_the_data_sets_need_and_no_dummy_data(tree, names):
     data = tree / "data"
-    patterns = ("palettes/*.json", "*/CITATIONS.bib", "*/TAGS.txt")
+    patterns = (
+        "palettes/*.json",
+        *(f"sources/builders/*/{n}" for n in ("CITATIONS.bib", "TAGS.txt")),
+    )
     needed = [path for pattern in patterns for path in data.glob(pattern)]
     assert len(needed) >= 3 + 2 * 6
     assert {f"tfpix2pix/data/{path.relative_to(data).as_posix()}" for path in needed} <= set(names)

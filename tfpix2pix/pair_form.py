@@ -53,7 +53,7 @@ def open_source(config: Config, workdir: str | os.PathLike[str] | None = None) -
       DataError: as `open_dataset`.
     """
     from tfpix2pix.data import open_dataset
-    from tfpix2pix.data.paper_sets import stage_lines
+    from tfpix2pix.data.sources.paper_sets import stage_lines
 
     options: dict[str, Any] = {name: getattr(config, name) for name in DATA_FIELDS}
     saved = _saved_palette(workdir)

@@ -11,7 +11,7 @@ panel above one window, a *sill* the one below it, a *blind* a shutter or a blin
 a roof counts as facade, and everything that is not this house as background.
 """
 
-from tfpix2pix.data.sample.label import PALETTE
 from tfpix2pix.data.sample.pairs import SPLITS, facade_pair, facade_pairs
+from tfpix2pix.data.sample.pictures import PALETTE
 
 __all__ = ["PALETTE", "SPLITS", "facade_pair", "facade_pairs"]

@@ -1,10 +1,16 @@
-"""The looks of a photo: materials, colours and style, which no label map tells."""
+"""The looks of a photo, which no label map tells: colours, textures, strokes and light."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+from tfpix2pix.data.sample.scene import Scene
+
+# === Materials and colours ===
 
 # RGB of what a material or a fitting may be painted in.
 WALLS = np.float32(
@@ -148,3 +154,158 @@ def draw_looks(rng: np.random.Generator, n: int) -> tuple[Looks, str]:
         curtains=0.6 * flags[10],
         lit=0.18 * flags[11],
     ), material
+
+
+# === Textures, made once per resolution ===
+
+
+@functools.lru_cache(maxsize=32)
+def noise(variant: int, n: int, coarse: int, fine: int, stretch: int = 1) -> np.ndarray:
+    """float32 [m, m], m = 1.25 n: smooth noise of zero mean and unit deviation.
+
+    Octaves from `coarse` to `fine` cells per n pixels; `stretch` draws it out
+    vertically, as rain does.
+    """
+    rng = np.random.Generator(np.random.Philox(variant))
+    m = n + n // 4
+    total = np.zeros((m, m), np.float32)
+    cells, weight = coarse, 1.0
+    while cells <= fine:
+        grid = rng.random((max(2, cells // stretch), cells), np.float32) - 0.5
+        total += weight * np.asarray(Image.fromarray(grid).resize((m, m), Image.BICUBIC))
+        cells, weight = cells * 2, weight * 0.6
+    total -= total.mean()
+    return total / total.std()
+
+
+@functools.lru_cache(maxsize=32)
+def masonry(
+    variant: int, n: int, rows: int, aspect: float, joint: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Brightness and joint mask, float32 [m, m], m = 1.25 n, of coursed bricks or blocks."""
+    rng = np.random.Generator(np.random.Philox(variant))
+    m = 2 * (n + n // 4)
+    y = np.arange(m) * (rows / (2 * n))
+    row = y.astype(int)
+    x = np.arange(m) * (rows / (2 * n * aspect)) + 0.5 * (row[:, None] % 2)
+    column = x.astype(int)
+    bricks = rng.normal(1.0, 0.09, (row.max() + 1, column.max() + 1)).astype(np.float32)
+    joints = ((y - row)[:, None] < joint) | (x - column < joint / aspect)
+    halve = [
+        Image.fromarray(a).reduce(2)
+        for a in (bricks[row[:, None], column], joints.astype(np.float32))
+    ]
+    return np.array(halve[0]), np.array(halve[1])
+
+
+@functools.lru_cache(maxsize=16)
+def boards(n: int, rows: int, depth: float) -> np.ndarray:
+    """float32 [m, m], m = 1.25 n: lapped rows, as clapboard and roof tiles are."""
+    y = np.arange(n + n // 4) * (rows / n)
+    lap = 1 + depth * (0.5 - y % 1.0)
+    return np.repeat(lap[:, None], len(y), 1).astype(np.float32)
+
+
+@functools.cache
+def camera_grain() -> np.ndarray:
+    """float32 [512, 512, 3]: camera noise of unit deviation, grey with a little colour."""
+    rng = np.random.Generator(np.random.Philox(9))
+    grey = rng.standard_normal((512, 512, 1), np.float32)
+    return 0.9 * grey + 0.4 * rng.standard_normal((512, 512, 3), np.float32)
+
+
+def crop(texture: np.ndarray, n: int, u: float, v: float) -> np.ndarray:
+    """The n x n piece of a 1.25 n texture at the relative offset (u, v)."""
+    y, x = int(u * (n // 4)), int(v * (n // 4))
+    return texture[y : y + n, x : x + n]
+
+
+# === Strokes: what all painters share, on float32 views [h, w, 3] ===
+
+# Arithmetic with a trailing axis of 3 is several times slower in numpy than one strided pass per
+# channel, and these passes are most of the time a photo takes.
+
+
+def tinted(tone: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """float32 [h, w, 3]: a grey image times a colour."""
+    out = np.empty((*tone.shape, 3), np.float32)
+    for channel in range(3):
+        np.multiply(tone, colour[channel], out=out[..., channel])
+    return out
+
+
+def scale(view: np.ndarray, tone: np.ndarray) -> None:
+    """Multiplies every channel by a grey image, in place."""
+    for channel in range(3):
+        view[..., channel] *= tone
+
+
+def cover(view: np.ndarray, picture: np.ndarray, where: np.ndarray) -> None:
+    """Copies `picture` into `view` where bool [h, w] is true."""
+    for channel in range(3):
+        np.copyto(view[..., channel], picture[..., channel], where=where)
+
+
+def band(view: np.ndarray, start: float, end: float, axis: int = 0) -> np.ndarray:
+    """The part of a view between two fractions of its height (or width), never empty."""
+    length = view.shape[axis]
+    first = min(length - 1, int(start * length))
+    last = max(first + 1, int(end * length))
+    return view[first:last] if axis == 0 else view[:, first:last]
+
+
+@functools.lru_cache(maxsize=4096)
+def ramp(length: int, start: float, end: float) -> np.ndarray:
+    """Read-only float32 [length], from `start` to `end`."""
+    line = np.linspace(start, end, length, dtype=np.float32)
+    line.flags.writeable = False
+    return line
+
+
+def bevel(view: np.ndarray, looks: Looks, light: float = 1.25, dark: float = 0.6) -> None:
+    """Lights the edges that face the sun and darkens the others."""
+    view[:1] *= np.float32(light)
+    view[-1:] *= np.float32(dark)
+    sides = (view[:, -1:], view[:, :1]) if looks.sun > 0 else (view[:, :1], view[:, -1:])
+    sides[0][:] *= np.float32(dark)
+    sides[1][:] *= np.float32(light)
+
+
+# === Light ===
+
+# How far each part stands out of the wall, in widths of the picture.
+_DEPTHS = {
+    "molding": 0.012,
+    "cornice": 0.011,
+    "sill": 0.007,
+    "balcony": 0.024,
+    "blind": 0.004,
+    "deco": 0.004,
+    "pillar": 0.008,
+}
+
+
+def light_map(scene: Scene, looks: Looks, rng: np.random.Generator) -> np.ndarray:
+    """float32 [n, n]: the shadows of all reliefs, all to the same side, and uneven light."""
+    n = looks.n
+    m = n // 2
+    shadows = Image.new("L", (m, m), 255)
+    draw = ImageDraw.Draw(shadows)
+    shadow = round(255 * (1 - looks.contrast))
+    for box in scene.boxes:
+        depth = _DEPTHS.get(box.kind)
+        if depth is None:
+            continue
+        x, y = (box.x + 0.7 * looks.sun * depth) * m, (box.y + depth) * m
+        draw.rectangle((x, y, x + box.w * m, y + box.h * m), fill=shadow)
+    if scene.roof in ("mansard", "gable"):
+        eaves = scene.eaves * m
+        draw.rectangle((scene.left * m, eaves, scene.right * m, eaves + 0.02 * m), fill=shadow)
+    blurred = shadows.filter(ImageFilter.BoxBlur(m * (0.001 + 0.005 * looks.overcast)))
+    blurred = blurred.resize((n, n), Image.BILINEAR)
+    u = draws(rng, 4)
+    line = np.linspace(-0.5, 0.5, n, dtype=np.float32)
+    across = 1 + np.float32(0.25 * (u[0] - 0.5)) * line
+    down = 1 + np.float32(0.3 * (u[1] - 0.6)) * line
+    exposure = np.float32((0.9 + 0.26 * u[2]) / 255)
+    return np.asarray(blurred, np.float32) * (across * exposure) * down[:, None]

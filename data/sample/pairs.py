@@ -6,9 +6,8 @@ import operator
 
 import numpy as np
 
-from tfpix2pix.data.sample.facade import draw_scene
-from tfpix2pix.data.sample.label import render_label
-from tfpix2pix.data.sample.photo import render_photo
+from tfpix2pix.data.sample.pictures import render_label, render_photo
+from tfpix2pix.data.sample.scene import draw_scene
 
 SPLITS = ("train", "val", "test")
 _MIN_SIZE = 16

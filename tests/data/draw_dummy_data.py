@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-DATA = Path(__file__).resolve().parents[2] / "data"
+BUILDERS = Path(__file__).resolve().parents[2] / "data" / "sources" / "builders"
 HEIGHT, WIDTH = 16, 16  # of one half, in pixels
 LEFT, RIGHT = (200, 60, 60), (60, 60, 200)
 
@@ -34,14 +34,14 @@ def half(dice: np.random.Generator, base: tuple[int, int, int]) -> np.ndarray:
     return image.astype(np.uint8)
 
 
-def draw(data: Path = DATA) -> None:
-    """Writes ``data/NAME/dummy_data/`` for every set."""
+def draw(builders: Path = BUILDERS) -> None:
+    """Writes ``NAME/dummy_data/`` for every set."""
     for number, (name, counts) in enumerate(COUNTS.items()):
         dice = np.random.default_rng(number)
         for split, count in counts.items():
             for index in range(1, count + 1):
                 left, right = half(dice, LEFT), half(dice, RIGHT)
-                folder = data / name / "dummy_data"
+                folder = builders / name / "dummy_data"
                 if name == "cityscapes":
                     stem = f"drawn_{index:06d}_000019"
                     for kind, end, image in (

@@ -10,18 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfpix2pix.data.paper_sets import PAPER_SETS
+from tfpix2pix.data.sources.paper_sets import PAPER_SETS
 
 tfds = pytest.importorskip("tensorflow_datasets", reason="needs the tfds extra")
 pytest.importorskip("dill", reason="tfds.testing needs it")
 
-DATA = Path(__file__).resolve().parents[2] / "data"
+BUILDERS = Path(__file__).resolve().parents[2] / "data" / "sources" / "builders"
 LEFT, RIGHT = (200, 60, 60), (60, 60, 200)  # of tests/data/draw_dummy_data.py
 FILES = ("README.md", "CITATIONS.bib", "TAGS.txt", "checksums.tsv")
 
 
 def builder_class(name: str):
-    module = importlib.import_module(f"tfpix2pix.data.{name}.{name}_dataset_builder")
+    module = importlib.import_module(
+        f"tfpix2pix.data.sources.builders.{name}.{name}_dataset_builder"
+    )
     return module.Builder
 
 
@@ -67,7 +69,7 @@ del _Case  # Not a case itself, and pytest would take it for one.
 def test_the_input_is_what_the_paper_conditions_on(name, tmp_path, monkeypatch):
     """Left halves are drawn reddish, right halves bluish; the direction says which is the input."""
     builder = builder_class(name)(data_dir=tmp_path)
-    dummy = DATA / name / "dummy_data"
+    dummy = BUILDERS / name / "dummy_data"
     downloads = tfds.download.DownloadManager
     with monkeypatch.context() as patch:
         patch.setattr(downloads, "download_and_extract", lambda self, url: _epath(dummy))
@@ -103,7 +105,7 @@ def test_the_files_beside_a_builder_describe_it(name):
 @pytest.mark.parametrize("name", PAPER_SETS)
 def test_checksums_name_the_authors_url_or_nothing(name):
     """A line, once somebody knows it: url, bytes, sha256, file name."""
-    for line in (DATA / name / "checksums.tsv").read_text().splitlines():
+    for line in (BUILDERS / name / "checksums.tsv").read_text().splitlines():
         url, size, checksum = line.split("\t")[:3]
         assert url == PAPER_SETS[name].url
         assert int(size) > 0
@@ -118,7 +120,8 @@ def test_tfds_own_cityscapes_stays_reachable():
 def test_the_registry_needs_neither_tensorflow_nor_tfds():
     program = (
         "import sys; sys.modules['tensorflow_datasets'] = None;"
-        "import tfpix2pix.data.paper_sets, tfpix2pix.data.tfds_sets, tfpix2pix.data.facades;"
+        "from tfpix2pix.data.sources import paper_sets, tfds_sets;"
+        "import tfpix2pix.data.sources.builders.facades;"
         "print({'tensorflow', 'requests', 'PIL'} & set(sys.modules))"
     )
     done = subprocess.run(

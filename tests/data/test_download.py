@@ -26,11 +26,11 @@ import pytest
 from PIL import Image
 
 from tfpix2pix.base.errors import DataError
-from tfpix2pix.data import download, paper_sets
-from tfpix2pix.data.download import extract, fetch
-from tfpix2pix.data.paper_sets import PAPER_SETS, default_data_dir, paper_set, stage_lines
+from tfpix2pix.data.sources import download, paper_sets
+from tfpix2pix.data.sources.download import extract, fetch
+from tfpix2pix.data.sources.paper_sets import PAPER_SETS, default_data_dir, paper_set, stage_lines
 
-DATA = Path(__file__).resolve().parents[2] / "data"
+BUILDERS = Path(__file__).resolve().parents[2] / "data" / "sources" / "builders"
 BODY = np.random.default_rng(0).integers(0, 256, 300_000, dtype=np.uint8).tobytes()
 
 
@@ -158,7 +158,7 @@ def test_a_file_that_changed_meanwhile_is_not_glued_together(server, tmp_path, b
 def test_a_part_from_an_earlier_process_is_resumed(server, tmp_path):
     """A process killed in the middle leaves what it has; the next one asks for the rest only."""
     server.slow = 0.05
-    program = "import sys; from tfpix2pix.data.download import fetch; fetch(*sys.argv[1:])"
+    program = "import sys; from tfpix2pix.data.sources.download import fetch; fetch(*sys.argv[1:])"
     process = subprocess.Popen([sys.executable, "-c", program, server.url(), str(tmp_path)])
     part = tmp_path / "set.tar.gz.part"
     deadline = time.monotonic() + 30
@@ -428,7 +428,7 @@ def test_an_archive_of_something_else(tmp_path):
 @pytest.fixture
 def facades(server, tmp_path, monkeypatch):
     """The server offers `facades` as its authors pack it: our dummy data in place of theirs."""
-    dummy = DATA / "facades" / "dummy_data"
+    dummy = BUILDERS / "facades" / "dummy_data"
     files = {k: v for k, v in sorted(contents(dummy).items()) if k.startswith("facades/")}
     server.body = tar_of(tmp_path / "packed.tar.gz", files).read_bytes()
     entry = paper_sets.dataclasses.replace(PAPER_SETS["facades"], url=server.url())
@@ -473,7 +473,7 @@ def test_an_archive_put_there_by_hand_is_used_and_kept(server, facades, tmp_path
 def test_two_processes_ask_at_once(server, facades, tmp_path):
     server.slow = 0.2
     program = (
-        "import sys, dataclasses; from tfpix2pix.data.paper_sets import *;"
+        "import sys, dataclasses; from tfpix2pix.data.sources.paper_sets import *;"
         "PAPER_SETS['facades'] = dataclasses.replace(PAPER_SETS['facades'], url=sys.argv[1]);"
         "print(paper_set('facades', sys.argv[2]))"
     )

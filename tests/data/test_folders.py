@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from tfpix2pix.base.errors import DataError
-from tfpix2pix.data import open_dataset, scan, split_decoded, split_pair
+from tfpix2pix.data import open_dataset, split_decoded, split_pair
+from tfpix2pix.data.check import scan
 from tfpix2pix.data.images import Decoded
 
 

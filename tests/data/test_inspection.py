@@ -8,12 +8,12 @@ from PIL import Image
 
 from tfpix2pix.data import open_dataset
 from tfpix2pix.data.cache_choice import LEAST_BUDGET, choose_cache
-from tfpix2pix.data.duplicates import find_duplicates
+from tfpix2pix.data.check.duplicates import find_duplicates
+from tfpix2pix.data.check.inspection import Inspection, inspect_source
+from tfpix2pix.data.check.palette_search import find_palette
+from tfpix2pix.data.check.shown_pairs import pairs_to_show, stored_pictures
 from tfpix2pix.data.images import Decoded, decode, write_image
-from tfpix2pix.data.inspection import Inspection, inspect_source
 from tfpix2pix.data.palette import BUILTIN, load_palette, parse_palette
-from tfpix2pix.data.palette_search import find_palette
-from tfpix2pix.data.shown_pairs import pairs_to_show, stored_pictures
 
 MINE = ((10, 20, 30), (200, 40, 90), (250, 250, 240), (90, 160, 20))
 

@@ -15,7 +15,8 @@ from skimage.morphology import thin
 
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import open_dataset
-from tfpix2pix.data.making import (
+from tfpix2pix.data.layouts.splits import check_val_fraction, split_of
+from tfpix2pix.data.tasks import (
     TASKS,
     Blank,
     Combine,
@@ -25,7 +26,6 @@ from tfpix2pix.data.making import (
     LowRes,
     make_pairs,
 )
-from tfpix2pix.data.splits import check_val_fraction, split_of
 
 
 def photo(seed: int, height: int = 40, width: int = 56) -> np.ndarray:
@@ -418,7 +418,7 @@ def test_unreadable_files_are_skipped_and_tried_again(photos, tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_ends_it(photos, tmp_path, monkeypatch):
-    from tfpix2pix.data.making import maker
+    from tfpix2pix.data.tasks import maker
 
     def full(path, array):
         raise DataError(f"{path}: it cannot be written (no space)")

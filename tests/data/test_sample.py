@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from tfpix2pix.data.sample import PALETTE, SPLITS, facade_pair, facade_pairs
-from tfpix2pix.data.sample.facade import draw_scene
-from tfpix2pix.data.sample.label import render_label
 from tfpix2pix.data.sample.pairs import random_stream
-from tfpix2pix.data.sample.photo import render_photo
+from tfpix2pix.data.sample.pictures import render_label, render_photo
+from tfpix2pix.data.sample.scene import draw_scene
 
 
 @pytest.fixture(scope="module")

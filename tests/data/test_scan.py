@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfpix2pix.data import images, load_palette, open_dataset, scan
+from tfpix2pix.data import images, load_palette, open_dataset
+from tfpix2pix.data.check import scan
 from tfpix2pix.data.forms import FormWish
-from tfpix2pix.data.pair_files import PairFiles
+from tfpix2pix.data.layouts.pair_files import PairFiles
 
 PALETTE = load_palette("facades")
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import open_dataset
-from tfpix2pix.data.splits import check_val_fraction, split_of
+from tfpix2pix.data.layouts.splits import check_val_fraction, split_of
 
 
 def share_of(stem: str) -> float:

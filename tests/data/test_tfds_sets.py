@@ -17,14 +17,15 @@ import pytest
 from PIL import Image
 
 from tfpix2pix.base.errors import DataError
-from tfpix2pix.data import tfds_sets
-from tfpix2pix.data.paper_sets import PAPER_SETS
-from tfpix2pix.data.tfds_sets import tfds_folder
+from tfpix2pix.data.sources import tfds_sets
+from tfpix2pix.data.sources.paper_sets import PAPER_SETS
+from tfpix2pix.data.sources.tfds_sets import tfds_folder
 
 tfds = pytest.importorskip("tensorflow_datasets", reason="needs the tfds extra")
 epath = pytest.importorskip("etils.epath")
 
-DUMMY = Path(__file__).resolve().parents[2] / "data" / "facades" / "dummy_data"
+BUILDERS = Path(__file__).resolve().parents[2] / "data" / "sources" / "builders"
+DUMMY = BUILDERS / "facades" / "dummy_data"
 COUNTS = {"train": 4, "validation": 2, "test": 1, "unlabelled": 1}
 H, W = 6, 8
 
@@ -399,7 +400,7 @@ def test_a_builder_that_fails(tmp_path):
 def test_without_tensorflow_datasets(tmp_path):
     program = (
         "import sys; sys.modules['tensorflow_datasets'] = None\n"
-        "from tfpix2pix.data.tfds_sets import tfds_folder\n"
+        "from tfpix2pix.data.sources.tfds_sets import tfds_folder\n"
         "from tfpix2pix.base.errors import DataError\n"
         "try: tfds_folder('mnist', input_key='image', target_key='image', data_dir='x')\n"
         "except DataError as error: print(error)"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tfpix2pix.data import open_dataset
-from tfpix2pix.data.pair_files import Listing
+from tfpix2pix.data.layouts.pair_files import Listing
 
 # Where A and B of a split lie, by layout.
 FORMS = {

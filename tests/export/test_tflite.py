@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.evaluation.psnr import PSNR
+from tfpix2pix.evaluation.pixels import PSNR
 from tfpix2pix.export.tflite import FORMAT
 from tfpix2pix.export.tflite_engine import TFLiteEngine, runtimes
 from tfpix2pix.export.tflite_file import read_metadata, read_operators, with_metadata

@@ -10,7 +10,7 @@ import pytest
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import PRESETS, Config, Preset, differences, nearest, resolve
-from tfpix2pix.data.paper_sets import PAPER_SETS
+from tfpix2pix.data.sources.paper_sets import PAPER_SETS
 
 # === Defaults ===
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Config, resolve
 from tfpix2pix.data import epoch_position
-from tfpix2pix.data.pair_files import split_pair
+from tfpix2pix.data.layouts.pair_files import split_pair
 from tfpix2pix.data.resize import resize
 from tfpix2pix.inference import pad, resized
 

@@ -143,7 +143,7 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
 
 def _settle(source: PairSource) -> None:
     """Finds out what the pairs are, where that takes a look at the files."""
-    from tfpix2pix.data.file_source import FileSource
+    from tfpix2pix.data.sources.file_source import FileSource
     from tfpix2pix.pair_form import check_source
 
     if isinstance(source, FileSource):

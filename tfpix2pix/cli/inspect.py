@@ -16,8 +16,8 @@ from tfpix2pix.cli.train import given_data_config, short_name
 from tfpix2pix.config import Config, resolve
 
 if TYPE_CHECKING:
-    from tfpix2pix.data.inspection import Inspection
-    from tfpix2pix.data.source import PairSource
+    from tfpix2pix.data.check.inspection import Inspection
+    from tfpix2pix.data.sources.base import PairSource
 
 PROGRAM = "tfpix2pix inspect"
 USAGE = "tfpix2pix inspect [--dataset=FOLDER] [--output=FOLDER] [--flag=value ...]"
@@ -95,7 +95,7 @@ def main(args: argparse.Namespace) -> int:
 def _look(config: Config, source: PairSource, duplicates: bool) -> Inspection:
     from tfpix2pix.base.progress import ProgressLine
     from tfpix2pix.data.cache_choice import cache_dir
-    from tfpix2pix.data.inspection import inspect_source
+    from tfpix2pix.data.check.inspection import inspect_source
     from tfpix2pix.pair_form import settled
 
     total = sum(source.count(split) for split in ("train", "val", "test"))
@@ -140,7 +140,7 @@ def _output(output: str, config: Config, source: PairSource) -> Path:
 
 def _folders_of(config: Config, source: PairSource) -> list[Path]:
     """Where the data lie: the folders that were named, and those of all files."""
-    from tfpix2pix.data.file_source import FileSource
+    from tfpix2pix.data.sources.file_source import FileSource
 
     if not isinstance(source, FileSource):
         return []
@@ -154,7 +154,7 @@ def _folders_of(config: Config, source: PairSource) -> list[Path]:
 def _write(output: Path, source: PairSource, seen: Inspection, images: int) -> list[Path]:
     """Writes everything; the page and the notes tell of a palette that was written."""
     from tfpix2pix.base.files import write_json, write_text
-    from tfpix2pix.data.shown_pairs import pairs_to_show
+    from tfpix2pix.data.check.shown_pairs import pairs_to_show
     from tfpix2pix.report.dataset_page import write_contact_sheet, write_dataset_page
 
     output.mkdir(parents=True, exist_ok=True)

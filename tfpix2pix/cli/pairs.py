@@ -9,7 +9,7 @@ import sys
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.cli.flags import Parser, fail, number
 from tfpix2pix.config import nearest
-from tfpix2pix.data.making import TASKS, Task, make_pairs
+from tfpix2pix.data.tasks import TASKS, Task, make_pairs
 
 USAGE = "tfpix2pix pairs --task=TASK --input=FOLDER --output=FOLDER"
 DESCRIPTION = """\

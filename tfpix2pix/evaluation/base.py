@@ -1,4 +1,4 @@
-"""What an evaluator is, and the walk over a split that feeds them.
+"""The interface of evaluators, and the walk over a split that feeds them.
 
 An evaluator turns each image into *statistics* (its error, its confusion matrix, its histograms)
 and keeps those, never the image; *numbers* are a function of the statistics and of how often each

@@ -18,13 +18,10 @@ from tfpix2pix.evaluation.fcn import FCNScore
 from tfpix2pix.evaluation.fid import FID
 from tfpix2pix.evaluation.inception import Features, InceptionFeatures
 from tfpix2pix.evaluation.kid import KID
-from tfpix2pix.evaluation.l1 import L1
-from tfpix2pix.evaluation.l2 import L2
 from tfpix2pix.evaluation.labels import LabelsOut
-from tfpix2pix.evaluation.ms_ssim import MSSSIM
-from tfpix2pix.evaluation.psnr import PSNR
+from tfpix2pix.evaluation.pixels import L1, L2, PSNR
 from tfpix2pix.evaluation.sharpness import Sharpness
-from tfpix2pix.evaluation.ssim import SSIM
+from tfpix2pix.evaluation.ssim import MSSSIM, SSIM
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairForm, Palette
@@ -39,7 +36,7 @@ EVALUATORS: dict[str, type[Evaluator]] = {
 """In the order of tables."""
 
 ON_REQUEST = ("fid", "kid")
-"""What nobody gets unasked: they need a download, and thousands of images to mean something."""
+"""Measured only when named: they need a download, and thousands of images to mean something."""
 
 # Label images are colours that stand for something else: how they are spread over CIELAB, or how
 # steep they are, says nothing.

@@ -1,4 +1,4 @@
-"""What an evaluation found, and its two files.
+"""The result of an evaluation, and its two files.
 
 ``metrics.json`` holds the numbers, their standard errors and what was scored on what;
 ``statistics.npz`` every image's statistics and name, from which models can be compared later.

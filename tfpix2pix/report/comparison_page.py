@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tfpix2pix.base.version import __version__
 from tfpix2pix.report.evaluation_page import error_digits, error_text, scorer_text, shown, summary
 from tfpix2pix.report.html import templates
 
@@ -75,7 +74,6 @@ def render_comparison(
                 (name, rows(differences), note(differences, permutations))
                 for name, differences in found.items()
             ],
-            version=__version__,
         )
     )
 

@@ -1,4 +1,4 @@
-"""What a person looks at before training: a data set's contact sheet and its HTML page.
+"""A data set's contact sheet and HTML page, to look at before training.
 
 Both show an `Inspection`. The page holds everything it shows, as a run's report does.
 """
@@ -15,10 +15,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tfpix2pix.base.files import write_bytes
 from tfpix2pix.base.grid import encode_png, picture_grid
-from tfpix2pix.base.version import __version__
-from tfpix2pix.data.inspection import Inspection, SideFacts, sizes_text
-from tfpix2pix.data.pair_files import count_text
-from tfpix2pix.data.shown_pairs import ShownPair
+from tfpix2pix.data.check.inspection import Inspection, SideFacts, sizes_text
+from tfpix2pix.data.check.shown_pairs import ShownPair
+from tfpix2pix.data.layouts.pair_files import count_text
 from tfpix2pix.report.html import templates
 from tfpix2pix.report.page import data_uri
 
@@ -234,7 +233,6 @@ def write_dataset_page(
         picture=lambda image: data_uri(fitted(image, cell)),
         tile=2 * cell[1],
         written=datetime.now().astimezone(),
-        version=__version__,
     )
     path = Path(path)
     write_bytes(path, html.encode("utf-8", "replace"))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfpix2pix.base.version import __version__
 from tfpix2pix.report.html import templates
 from tfpix2pix.report.page import data_uri, image_uri
 
@@ -48,7 +47,6 @@ def render_evaluation(evaluation: Evaluation) -> str:
             facts=fact_rows(evaluation),
             images=evaluation.images,
             versions=facts.get("versions", {}),
-            version=__version__,
         )
     )
 

@@ -25,7 +25,6 @@ from PIL import Image
 
 from tfpix2pix.base.files import write_bytes
 from tfpix2pix.base.grid import encode_png, to_rgb
-from tfpix2pix.base.version import __version__
 from tfpix2pix.report import grids
 from tfpix2pix.report.curves import Chart, Line, draw
 from tfpix2pix.report.html import templates
@@ -85,7 +84,6 @@ def _render(workdir: Path) -> str:
         run_note=_text(records.run.get("note")),
         quoted_workdir=shlex.quote(os.fspath(workdir)),
         written=datetime.now().astimezone(),
-        version=__version__,
     )
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from tfpix2pix.base.files import write_bytes, write_json, write_text
-from tfpix2pix.base.version import __version__
 from tfpix2pix.report.html import templates
 from tfpix2pix.reproduction.pictures import write_color_plot, write_grids
 from tfpix2pix.reproduction.plan import Plan, Run
@@ -87,7 +86,6 @@ def publish(
             config=_public(plan.base),
             command=command,
             written=datetime.now().astimezone(),
-            version=__version__,
         )
     )
     write_bytes(plan.folder / "report.html", page.encode("utf-8", "replace"))

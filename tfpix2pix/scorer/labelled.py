@@ -47,7 +47,7 @@ def open_labelled(config: Config, said: list[str] | None = None) -> PairSource:
 
 def _find_palette(source: PairSource) -> str:
     from tfpix2pix.data import Decoded
-    from tfpix2pix.data.palette_search import find_palette
+    from tfpix2pix.data.check.palette_search import find_palette
 
     total = source.count("train")
     sides: tuple[list[Decoded], list[Decoded]] = ([], [])

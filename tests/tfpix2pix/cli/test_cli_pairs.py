@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfpix2pix.data.splits import split_of
+from tfpix2pix.data.layouts.splits import split_of
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from scipy.ndimage import correlate1d
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.evaluation import Batch
-from tfpix2pix.evaluation.l2 import L2
-from tfpix2pix.evaluation.ms_ssim import MSSSIM, POWERS, power_factors, scales
+from tfpix2pix.evaluation.pixels import L2
+from tfpix2pix.evaluation.ssim import MSSSIM, POWERS, power_factors, scales
 
 
 def pictures(height: int, width: int, channels: int, noise: float, count: int = 2):

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from tfpix2pix.data import open_dataset, write_image
-from tfpix2pix.data.inspection import Inspection, inspect_source
-from tfpix2pix.data.shown_pairs import ShownPair, pairs_to_show
+from tfpix2pix.data.check.inspection import Inspection, inspect_source
+from tfpix2pix.data.check.shown_pairs import ShownPair, pairs_to_show
 from tfpix2pix.report.dataset_page import (
     cell_size,
     contact_sheet,

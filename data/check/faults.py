@@ -1,0 +1,102 @@
+"""What is wrong with files whatever form the pairs have, and what reading changes in them."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from tfpix2pix.data.check.scan import PairLook, SideLook
+from tfpix2pix.data.forms import PairForm, Side
+from tfpix2pix.data.layouts.pair_files import Fault, count_text, size_text
+
+
+def reading_faults(looks: Sequence[PairLook], label: Callable[[Path], str]) -> Iterator[Fault]:
+    """Files that cannot be read, have no two halves, or hold no labels where they should."""
+    unreadable = [f"{label(p)}: {reason}" for look in looks for p, reason in look.unreadable]
+    if unreadable:
+        yield Fault("unreadable", tuple(unreadable))
+    odd = [f"{label(look.files.a)}: {size_text(look.odd)}" for look in looks if look.odd]
+    if odd:
+        what = "of odd width, where two halves of equal width were expected"
+        yield Fault(what, tuple(odd))
+    labels = [f"{label(k.files.labels)}: {k.labels_reason}" for k in looks if k.labels_reason]
+    if labels:
+        yield Fault("index maps that do not fit", tuple(labels))
+
+
+def size_faults(
+    looks: Sequence[PairLook], label: Callable[[Path], str], allow_mixed_sizes: bool
+) -> Iterator[Fault]:
+    """Images of two sizes within a pair, or, unless allowed, from pair to pair."""
+    unequal = [
+        f"{label(look.a.path)}: {size_text((look.a.height, look.a.width))}, "
+        f"{label(look.b.path)}: {size_text((look.b.height, look.b.width))}"
+        for look in looks
+        if (look.a.height, look.a.width) != (look.b.height, look.b.width)
+    ]
+    if unequal:
+        what = (
+            "of two sizes within a pair; `tfpix2pix pairs --task=combine --size=N` makes them alike"
+        )
+        yield Fault(what, tuple(unequal))
+    if allow_mixed_sizes or not looks:
+        return
+
+    def whole_size(look: PairLook) -> tuple[int, int]:
+        side_by_side = look.files.b is None and not look.files.whole
+        return (look.a.height, look.a.width * (2 if side_by_side else 1))
+
+    first = looks[0]
+    others = [
+        f"{label(look.files.a)}: {size_text(whole_size(look))}"
+        for look in looks
+        if whole_size(look) != whole_size(first)
+    ]
+    if others:
+        what = (
+            f"of another size than {label(first.files.a)} ({size_text(whole_size(first))}); "
+            "--allow_mixed_sizes resizes each to load_size"
+        )
+        yield Fault(what, tuple(others))
+
+
+def lab_faults(side: Sequence[SideLook], label: Callable[[Path], str]) -> Iterator[Fault]:
+    """Images whose colours cannot be brought to CIELAB."""
+    wrong = [
+        f"{label(look.path)}: {look.channels} channels, {look.dtype}"
+        for look in side
+        if look.channels not in (1, 3) or look.dtype == "float32"
+    ]
+    if wrong:
+        what = "no photographs of 8 or 16 bits, which --color_space=lab expects"
+        yield Fault(what, tuple(wrong))
+
+
+def reading_notes(
+    x: Sequence[SideLook], y: Sequence[SideLook], form: PairForm | None, same_files: bool
+) -> list[str]:
+    """What reading changes, each with the number of files."""
+    files: dict[str, set[Path]] = collections.defaultdict(set)
+    sides = ((x, form and form.x), (y, form and form.y))
+    for looks, side in sides:
+        for look in looks:
+            for note in _changes(look, side):
+                files[note].add(look.path)
+    return [f"{count_text(len(paths), 'image')}: {note}" for note, paths in sorted(files.items())]
+
+
+def _changes(look: SideLook, side: Side | None) -> Iterator[str]:
+    yield from (note for note in look.notes if note != "transparency")
+    if side is None or side.is_classes:
+        return
+    if "transparency" in look.notes and side.channels not in (2, 4):
+        yield "transparency placed on white"
+    if look.channels == 1 and side.channels in (3, 4):
+        yield "grey image repeated into 3 channels"
+    elif look.channels == 3 and side.channels in (1, 2):
+        yield "colour image reduced to grey"
+    if look.dtype == "uint16" and side.dtype == "uint8":
+        yield "16 bits reduced to 8"
+    elif look.dtype == "uint8" and side.dtype == "uint16":
+        yield "8 bits brought to 16"

@@ -1,0 +1,446 @@
+"""Reports what a data set holds before anything trains on it: for ``tfpix2pix inspect``.
+
+`inspect_source` looks at every file (`scan`) and, where pixels matter, at some of them. What keeps
+the set from being used is a fault, in the words in which training refuses it; what a person should
+look into is a warning.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfpix2pix.base.errors import DataError
+from tfpix2pix.data.cache_choice import choose_cache
+from tfpix2pix.data.check.duplicates import (
+    Duplicates,
+    find_duplicates,
+    first_names,
+    is_blank,
+    leak_text,
+    pixel_key,
+    twice_text,
+)
+from tfpix2pix.data.check.palette_search import FoundPalette, find_palette
+from tfpix2pix.data.check.scan import PairLook, SideLook
+from tfpix2pix.data.check.shown_pairs import decoded_pair, spread
+from tfpix2pix.data.forms import DEPTHS, LabSpec, PairForm
+from tfpix2pix.data.images import Decoded
+from tfpix2pix.data.layouts.pair_files import (
+    Fault,
+    Listing,
+    PairFiles,
+    count_text,
+    list_images,
+    size_text,
+)
+from tfpix2pix.data.sources.base import SPLITS, PairSource, Progress
+from tfpix2pix.data.sources.file_source import FileSource
+from tfpix2pix.data.threads import threaded
+
+CHANNELS = {1: "grey", 3: "RGB"}
+SIDES = ("input", "target")
+
+# Pairs whose pixels are measured and searched for a palette; exact colours are counted over more.
+SAMPLED_PAIRS = 32
+COUNTED_PAIRS = 400
+SAMPLED_BYTES = 512 << 20  # fewer of very large images are sampled
+_LOSSY = (".jpg", ".jpeg", ".webp")
+LISTED_GROUPS = 100  # duplicates that are named; all are counted
+
+
+@dataclasses.dataclass(frozen=True)
+class SideFacts:
+    """One side of the pairs, the inputs or the targets, over all files that can be read.
+
+    Attributes:
+      letter: ``A`` or ``B``.
+      sizes: number of images by (height, width), the most frequent first.
+      channels: number of images by channels, without alpha.
+      depths: number of images by dtype.
+      alpha: images with an alpha channel.
+      low, high: lowest and highest value; None where nothing was decoded.
+      mean, std: of the values of at most `SAMPLED_PAIRS` images, without alpha; None if none was
+        read.
+      blank: names of images of one single value.
+      covered: mean share that the given palette explains; None without palette.
+      found: what the images seem to be painted in, where no palette was given.
+    """
+
+    letter: str
+    sizes: dict[tuple[int, int], int]
+    channels: dict[int, int]
+    depths: dict[str, int]
+    alpha: int
+    low: float | None
+    high: float | None
+    mean: float | None
+    std: float | None
+    blank: tuple[str, ...]
+    covered: float | None
+    found: FoundPalette | None
+
+    def describe(self) -> str:
+        """``RGB, 8 bit, 0 to 255, mean 121.3, std 60.2``; what differs is listed with counts."""
+        parts = [
+            _counted({CHANNELS.get(c, f"{c} channels"): n for c, n in self.channels.items()}),
+            _counted({DEPTHS[dtype]: n for dtype, n in self.depths.items()}),
+        ]
+        if self.alpha:
+            parts.append(f"{count_text(self.alpha, 'image')} with alpha")
+        if self.low is not None:
+            parts.append(f"values {self.low:.6g} to {self.high:.6g}")
+        if self.mean is not None:
+            parts.append(f"mean {self.mean:.4g}, std {self.std:.4g}")
+        return ", ".join(parts)
+
+
+@dataclasses.dataclass
+class Inspection:
+    """What a data set is, and whether training would accept it.
+
+    Attributes:
+      name: as the user named it, with the flag.
+      layout: how the pairs are kept, in words.
+      direction: ``AtoB`` or ``BtoA``.
+      counts: pairs by split.
+      looked_at: pairs that were looked at; all of them, but for sets that are drawn.
+      input, target: the two sides; None if not one pair can be read.
+      form: what training would make of the pairs; None if that cannot be told.
+      summary: the data set in one line, as training says it; empty if refused.
+      faults: what keeps the set from being used.
+      refusal: the words in which training would refuse it; empty if it would not.
+      warnings: what a person should look into.
+      notes: remarks.
+      duplicates: None if they were not looked for.
+      same_pairs: pairs whose input and target are the same picture.
+      extensions: number of files by extension, in lower case.
+      file_bytes: of all files.
+      decoded: by split, bytes of the decoded pairs and the cache that ``--cache`` chooses.
+      index_maps: folders of index maps beside the pairs, with the number of images in each.
+    """
+
+    name: str
+    layout: str
+    direction: str
+    counts: dict[str, int]
+    looked_at: int
+    input: SideFacts | None = None
+    target: SideFacts | None = None
+    form: PairForm | None = None
+    summary: str = ""
+    faults: list[Fault] = dataclasses.field(default_factory=list)
+    refusal: str = ""
+    warnings: list[str] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
+    duplicates: list[Duplicates] | None = None
+    same_pairs: list[str] = dataclasses.field(default_factory=list)
+    extensions: dict[str, int] = dataclasses.field(default_factory=dict)
+    file_bytes: int = 0
+    decoded: dict[str, tuple[int, str]] = dataclasses.field(default_factory=dict)
+    index_maps: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    @property
+    def sides(self) -> dict[str, SideFacts]:
+        """Input and target by these names; empty if not one pair can be read."""
+        sides = {"input": self.input, "target": self.target}
+        return {name: side for name, side in sides.items() if side is not None}
+
+    @property
+    def leaks(self) -> list[Duplicates]:
+        """The duplicates that stand in more than one split."""
+        return [group for group in self.duplicates or () if group.leaks]
+
+    def facts(self) -> dict[str, Any]:
+        """Everything, as JSON has it."""
+        groups = None
+        if self.duplicates is not None:
+            groups = {
+                "groups": len(self.duplicates),
+                "leaks": len(self.leaks),
+                "listed": [
+                    {"what": g.what, "leaks": g.leaks, "files": list(g.names)}
+                    for g in self.duplicates[:LISTED_GROUPS]
+                ],
+            }
+        return {
+            "dataset": self.name,
+            "accepted": not self.refusal,
+            "refusal": self.refusal,
+            "layout": self.layout,
+            "direction": self.direction,
+            "form": self.form.describe() if self.form else None,
+            "pairs": self.counts,
+            "looked_at": self.looked_at,
+            **{name: _side_json(side) for name, side in self.sides.items()},
+            "files": {
+                "count": sum(self.extensions.values()),
+                "bytes": self.file_bytes,
+                "extensions": self.extensions,
+            },
+            "decoded": {s: {"bytes": n, "cache": cache} for s, (n, cache) in self.decoded.items()},
+            "duplicates": groups,
+            "input_is_target": self.same_pairs,
+            "index_maps": self.index_maps,
+            "faults": [
+                {"what": f.what, "count": len(f.entries), "files": list(f.entries)}
+                for f in self.faults
+            ],
+            "warnings": self.warnings,
+            "notes": self.notes,
+        }
+
+
+def inspect_source(
+    source: PairSource,
+    *,
+    progress: Progress | None = None,
+    duplicates: bool = True,
+    load_size: int = 286,
+    cache: str = "auto",
+    cache_dir: str | os.PathLike | None = None,
+) -> Inspection:
+    """Looks at a data set; refuses nothing.
+
+    Args:
+      source: the data set, as training would open it.
+      progress: called as ``progress(done, total)`` while files are looked at.
+      duplicates: decode and hash every image.
+      load_size: the size at which training would keep the pairs.
+      cache: the ``--cache`` that training would get.
+      cache_dir: where files of decoded pairs would be kept.
+    """
+    if isinstance(source, FileSource):
+        looks, settled = source.scan(progress, digests=duplicates)
+        listing, form = source.listing, settled.form
+        seen = Inspection(source.name, listing.layout, source.direction, {}, len(looks))
+        seen.faults = list(settled.faults)
+        if seen.faults:
+            seen.refusal = source.fault_report(seen.faults)
+        _measure_files(seen, listing)
+        seen.index_maps = _index_maps(listing)
+    else:
+        looks, form = _looks_at_drawn(source), source.form
+        seen = Inspection(source.name, "drawn", source.direction, {}, len(looks))
+        listing = Listing("drawn", Path(), {})
+        duplicates = False
+    seen.counts = {split: source.count(split) for split in SPLITS if source.count(split)}
+    seen.form = form
+    seen.notes = source.notes()
+
+    good = [look for look in looks if look.a is not None and look.b is not None]
+    if duplicates:
+        seen.duplicates = find_duplicates(good, seen.direction, listing.label)
+    seen.same_pairs = [
+        listing.label(look.files.a)
+        for look in good
+        if look.a.digest and not look.files.whole and pixel_key(look.a) == pixel_key(look.b)
+    ]
+    if good:
+        for side, facts in zip(SIDES, _sides(source, seen, good, listing.label), strict=True):
+            setattr(seen, side, facts)
+    if not seen.refusal:
+        seen.summary = source.describe()
+        for split in seen.counts:
+            needed = source.count(split) * load_size**2 * source.form.stored_bytes
+            kept = choose_cache(needed, cache_dir) if cache == "auto" else cache
+            seen.decoded[split] = (needed, kept)
+    seen.warnings = _warnings(seen)
+    return seen
+
+
+# === Files ===
+
+
+def _measure_files(seen: Inspection, listing: Listing) -> None:
+    files = {path for pairs in listing.splits.values() for pair in pairs for path in pair.paths()}
+    extensions = collections.Counter(path.suffix.lower() for path in files)
+    seen.extensions = dict(extensions.most_common())
+    seen.file_bytes = sum(path.stat().st_size for path in files if path.exists())
+
+
+def _index_maps(listing: Listing) -> dict[str, int]:
+    folders = [listing.root / f"{split}_index" for split in listing.splits]
+    return {f"{f.name}/": len(list_images(f)[0]) for f in folders if f.is_dir()}
+
+
+def _looks_at_drawn(source: PairSource) -> list[PairLook]:
+    """Some pairs of a set that has no files."""
+    looks = []
+    for split in SPLITS:
+        for index in spread(source.count(split), SAMPLED_PAIRS // 4):
+            name = source.pair_name(split, index)
+            a, b = (
+                SideLook(
+                    Path(name),
+                    *picture.array.shape,
+                    has_alpha=False,
+                    dtype=picture.array.dtype.name,
+                    low=float(picture.array.min()),
+                    high=float(picture.array.max()),
+                )
+                for picture in decoded_pair(source, split, index)
+            )
+            if source.direction == "BtoA":
+                a, b = b, a
+            looks.append(PairLook(split, PairFiles(name, Path(name)), a, b))
+    return looks
+
+
+# === Sides ===
+
+
+def _sides(
+    source: PairSource,
+    seen: Inspection,
+    good: Sequence[PairLook],
+    label: Callable[[Path], str],
+) -> list[SideFacts]:
+    """The facts of input and target."""
+    largest = max(_bytes(look.a) + _bytes(look.b) for look in good)
+    most = max(4, min(SAMPLED_PAIRS, SAMPLED_BYTES // largest))
+    pictures = list(_sample(source, most))
+    letters = "AB" if seen.direction == "AtoB" else "BA"
+    given = any(look.a.covered is not None for look in good)
+    has_palette = seen.form is not None and bool(seen.form.label_side)
+    search = not (given or has_palette or isinstance(seen.form, LabSpec))
+    facts = []
+    for number, letter in enumerate(letters):
+        sampled = [pair[number] for pair in pictures]
+        looks = [look.a if letter == "A" else look.b for look in good]
+        found = None
+        if search:
+            lossless = not any(look.path.suffix.lower() in _LOSSY for look in looks)
+            more = (pair[number] for pair in _sample(source, COUNTED_PAIRS))
+            found = find_palette(sampled, more, lossless=lossless)
+        facts.append(_side_facts(letter, looks, sampled, found, label))
+    return facts
+
+
+def _side_facts(
+    letter: str,
+    looks: Sequence[SideLook],
+    sampled: Sequence[Decoded],
+    found: FoundPalette | None,
+    label: Callable[[Path], str],
+) -> SideFacts:
+    def count(values: Iterable) -> dict:
+        return dict(collections.Counter(values).most_common())
+
+    mean, std = _mean_and_std(sampled)
+    covered = [look.covered for look in looks if look.covered is not None]
+    return SideFacts(
+        letter,
+        count((look.height, look.width) for look in looks),
+        count(look.channels for look in looks),
+        count(look.dtype for look in looks),
+        sum(look.has_alpha for look in looks),
+        min((look.low for look in looks if look.low is not None), default=None),
+        max((look.high for look in looks if look.high is not None), default=None),
+        mean,
+        std,
+        tuple(label(look.path) for look in looks if is_blank(look)),
+        float(np.mean(covered)) if covered else None,
+        found,
+    )
+
+
+def _bytes(look: SideLook) -> int:
+    channels = look.channels + look.has_alpha
+    return look.height * look.width * channels * np.dtype(look.dtype).itemsize
+
+
+def _mean_and_std(pictures: Sequence[Decoded]) -> tuple[float | None, float | None]:
+    """Of all values of all pictures together, alpha left out."""
+    count, total, squares = 0, 0.0, 0.0
+    for picture in pictures:
+        values = picture.array[..., :-1] if picture.has_alpha else picture.array
+        values = values.astype(np.float64)
+        count += values.size
+        total += float(values.sum())
+        squares += float((values**2).sum())
+    if not count:
+        return None, None
+    mean = total / count
+    return mean, max(0.0, squares / count - mean**2) ** 0.5
+
+
+def _sample(source: PairSource, most: int) -> Iterator[tuple[Decoded, Decoded]]:
+    """Pairs spread evenly over all splits; what cannot be read is left out."""
+    places = [(split, index) for split in SPLITS for index in range(source.count(split))]
+
+    def read(number: int) -> tuple[Decoded, Decoded] | None:
+        try:
+            return decoded_pair(source, *places[number])
+        except DataError:
+            return None
+
+    # In portions: of large pictures only a few may wait at a time.
+    chosen = spread(len(places), most)
+    for start in range(0, len(chosen), 8):
+        found = threaded(read, chosen[start : start + 8])
+        yield from (pair for pair in found if pair is not None)
+
+
+# === Words ===
+
+
+def _warnings(seen: Inspection) -> list[str]:
+    warnings = []
+    for what in ("pair", *SIDES):
+        groups = [group for group in seen.duplicates or () if group.what == what]
+        for leaks, text in ((True, leak_text), (False, twice_text)):
+            some = [group for group in groups if group.leaks == leaks]
+            if some:
+                warnings.append(text(what, some))
+    if seen.same_pairs:
+        warnings.append(
+            f"input and target are the same picture in {count_text(len(seen.same_pairs), 'pair')} "
+            f"({first_names(seen.same_pairs)})"
+        )
+    for name, side in seen.sides.items():
+        if side.blank:
+            count = count_text(len(side.blank), f"{name} image")
+            warnings.append(f"blank, of one single value: {count} ({first_names(side.blank)})")
+    if not seen.counts.get("val"):
+        warnings.append("no val split, so that training could measure nothing; add val/")
+    return warnings
+
+
+def _counted(counts: dict[str, int]) -> str:
+    """``RGB`` where all are alike, else ``RGB (30), grey (2)``."""
+    if len(counts) == 1:
+        return next(iter(counts))
+    return ", ".join(f"{key} ({n:,})" for key, n in counts.items())
+
+
+def sizes_text(sizes: dict[tuple[int, int], int], most: int = 4) -> str:
+    """``256x256 (width x height)``, or the most frequent sizes with their counts."""
+    if len(sizes) == 1:
+        return size_text(next(iter(sizes)))
+    shown = [f"{w}x{h} ({n:,})" for (h, w), n in list(sizes.items())[:most]]
+    more = f" and {len(sizes) - most:,} other sizes" if len(sizes) > most else ""
+    return ", ".join(shown) + more
+
+
+def _side_json(side: SideFacts) -> dict[str, Any]:
+    return {
+        "side": side.letter,
+        "sizes": [{"width": w, "height": h, "images": n} for (h, w), n in side.sizes.items()],
+        "channels": {str(c): n for c, n in side.channels.items()},
+        "depths": side.depths,
+        "alpha": side.alpha,
+        "low": side.low,
+        "high": side.high,
+        "mean": side.mean,
+        "std": side.std,
+        "blank": list(side.blank),
+        "covered": side.covered,
+        "palette": side.found.facts() if side.found else None,
+    }

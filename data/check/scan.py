@@ -1,0 +1,287 @@
+"""Reads every file of a data set once and records what it is: size, channels, depth, values.
+
+`scan` decodes as many bytes as `FULL_CHECK_BYTES` allows and judges the rest by headers.
+`tfpix2pix.data.check.settle` decides the form of the pairs from what was seen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tfpix2pix.data import images
+from tfpix2pix.data.forms import (
+    FormWish,
+    classes_of,
+)
+from tfpix2pix.data.layouts.pair_files import (
+    PairFiles,
+    read_pair,
+    size_text,
+)
+from tfpix2pix.data.sources.base import Progress
+from tfpix2pix.data.threads import threaded
+
+# Files are decoded in full up to this many decoded bytes; the rest of a larger set is judged by
+# headers and end markers, so that starting a training stays a matter of seconds.
+FULL_CHECK_BYTES = 2 << 30
+# A small file takes as long as one of so many bytes: opening it is what costs.
+LEAST_CHARGE = 64 << 10
+# What the threads may hold decoded at one time, whatever the headers claim; decoders take up to
+# three times as much on the way.
+DECODED_AT_ONCE = 256 << 20
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SideLook:
+    """What was seen of A or of B of one pair.
+
+    Attributes:
+      path: its file, which side-by-side pairs share.
+      height, width: of this image alone, upright.
+      channels: without alpha.
+      has_alpha: whether the file has alpha besides.
+      dtype: of its values.
+      low, high: its lowest and highest value; None where it was not decoded.
+      covered: share of its pixels that the palette explains; None without palette or decoding.
+      no_classes: why it cannot show labels, whatever the palette explains elsewhere, or empty.
+      notes: what reading changed, in plain words.
+      digest: hash of its pixels, where asked for.
+    """
+
+    path: Path
+    height: int
+    width: int
+    channels: int
+    has_alpha: bool
+    dtype: str
+    low: float | None = None
+    high: float | None = None
+    covered: float | None = None
+    no_classes: str = ""
+    notes: tuple[str, ...] = ()
+    digest: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PairLook:
+    """What was seen of one pair: both images, or the files that cannot be read.
+
+    Attributes:
+      split: it belongs to.
+      files: of the pair.
+      a, b: the two images; None if the pair cannot be used.
+      unreadable: (file, reason) of what cannot be read.
+      odd: the whole image's (height, width) if its width is odd.
+      labels_reason: why the index map that stands for its labels cannot be used, or empty.
+    """
+
+    split: str
+    files: PairFiles
+    a: SideLook | None = None
+    b: SideLook | None = None
+    unreadable: tuple[tuple[Path, str], ...] = ()
+    odd: tuple[int, int] | None = None
+    labels_reason: str = ""
+
+
+# === Looking ===
+
+
+def scan(
+    splits: dict[str, Sequence[PairFiles]],
+    wish: FormWish,
+    *,
+    progress: Progress | None = None,
+    digests: bool = False,
+) -> list[PairLook]:
+    """Looks at all pairs, several at once; the result is in the order of the splits' pairs.
+
+    Args:
+      splits: the pairs.
+      wish: only its palette matters here.
+      progress: called as ``progress(done, total)`` after each pair.
+      digests: hash the pixels of every image, and so decode all of them.
+    """
+    jobs = [(split, files) for split, pairs in splits.items() for files in pairs]
+    budget, room = _Budget(FULL_CHECK_BYTES), _Room(DECODED_AT_ONCE)
+
+    def look(job: tuple[str, PairFiles]) -> PairLook:
+        return _look(*job, wish, budget, room, digests)
+
+    looks = []
+    for done, seen in enumerate(threaded(look, jobs), start=1):
+        looks.append(seen)
+        if progress:
+            progress(done, len(jobs))
+    return looks
+
+
+class _Budget:
+    """Bytes that may still be decoded, shared by the scan's threads."""
+
+    def __init__(self, total: int):
+        self._left = total
+        self._lock = threading.Lock()
+
+    def take(self, amount: int) -> bool:
+        with self._lock:
+            self._left -= amount
+            return self._left >= 0
+
+
+class _Room:
+    """Memory that the scan's threads share; what would need more than all of it goes alone."""
+
+    def __init__(self, size: int):
+        self._size, self._used = size, 0
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def taken(self, amount: int) -> Iterator[None]:
+        """Waits until so many bytes are free, and holds them meanwhile."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._used or self._used + amount <= self._size)
+            self._used += amount
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used -= amount
+                self._changed.notify_all()
+
+
+def _look(
+    split: str, files: PairFiles, wish: FormWish, budget: _Budget, room: _Room, digests: bool
+) -> PairLook:
+    headers, unreadable = {}, []
+    for path in files.paths():
+        try:
+            headers[path] = images.read_header(path)
+        except images.UnreadableImage as error:
+            unreadable.append((path, error.reason))
+    if unreadable:
+        return PairLook(split, files, unreadable=tuple(unreadable))
+
+    header = headers[files.a]
+    side_by_side = files.b is None and not files.whole
+    if side_by_side and header.width % 2:
+        return PairLook(split, files, odd=(header.height, header.width))
+    if not (digests or _must_decode(headers, budget)):
+        parts = 2 if side_by_side else 1
+        a = _from_header(files.a, header, parts)
+        b = a if files.b is None else _from_header(files.b, headers[files.b], 1)
+        return PairLook(split, files, a, b)
+    with room.taken(sum(_decoded_bytes(header) for header in headers.values())):
+        return _look_decoded(split, files, wish, digests)
+
+
+def _look_decoded(split: str, files: PairFiles, wish: FormWish, digests: bool) -> PairLook:
+    decoded, unreadable = {}, []
+    for path in files.paths():  # each alone, so that all damaged ones are known by name
+        try:
+            decoded[path] = images.decode(path)
+        except images.UnreadableImage as error:
+            unreadable.append((path, error.reason))
+    if unreadable:
+        return PairLook(split, files, unreadable=tuple(unreadable))
+    pictures = read_pair(files, decoded.__getitem__)
+    a, b = (
+        _from_picture(path, picture, wish, digests)
+        for path, picture in zip((files.a, files.b or files.a), pictures, strict=True)
+    )
+    reason = _labels_reason(decoded[files.labels], pictures[0], wish) if files.labels else ""
+    return PairLook(split, files, a, b, labels_reason=reason)
+
+
+def _decoded_bytes(header: images.Header) -> int:
+    channels = header.channels + header.has_alpha
+    return header.height * header.width * channels * np.dtype(header.dtype).itemsize
+
+
+def _must_decode(headers: dict[Path, images.Header], budget: _Budget) -> bool:
+    # Floats have no scale of their own, so that the values themselves have to be seen.
+    if any(header.dtype == "float32" for header in headers.values()):
+        return True
+    size = sum(max(LEAST_CHARGE, h.height * h.width * 3) for h in headers.values())
+    # Without its end marker a file is probably cut short: decoding tells for certain.
+    return budget.take(size) or not all(images.has_end_marker(path) for path in headers)
+
+
+def _from_header(path: Path, header: images.Header, parts: int) -> SideLook:
+    return SideLook(
+        path,
+        header.height,
+        header.width // parts,
+        header.channels,
+        header.has_alpha,
+        header.dtype,
+    )
+
+
+def _from_picture(path: Path, picture: images.Decoded, wish: FormWish, digests: bool) -> SideLook:
+    array = picture.array
+    notes = list(picture.notes)
+    channels = array.shape[-1] - picture.has_alpha
+    opaque = 1.0 if array.dtype == np.float32 else np.iinfo(array.dtype).max
+    if picture.has_alpha and array[..., -1].min() < opaque:
+        notes.append("transparency")
+    covered, no_classes = None, ""
+    if wish.palette is not None:
+        covered = _covered(picture, wish)
+        # Colours always snap to some class; numbers have to be those of classes.
+        if not covered and (channels != 3 or array.dtype == np.float32):
+            no_classes = _no_classes(picture, wish)
+    digest = hashlib.sha256(np.ascontiguousarray(array)).hexdigest() if digests else ""
+    colours = array[..., :channels]
+    return SideLook(
+        path,
+        *array.shape[:2],
+        channels,
+        picture.has_alpha,
+        array.dtype.name,
+        float(colours.min()),
+        float(colours.max()),
+        covered,
+        no_classes,
+        tuple(notes),
+        digest,
+    )
+
+
+def _covered(picture: images.Decoded, wish: FormWish) -> float:
+    """The share of a picture's pixels that show a class, by colour or as an index."""
+    palette = wish.palette
+    colour = picture.array[..., :-1] if picture.has_alpha else picture.array
+    if picture.indices is not None and palette.knows_indices(picture.indices):
+        return 1.0
+    if colour.shape[-1] == 1:
+        known = colour.dtype != np.float32 and palette.knows_indices(colour)
+        return 1.0 if known else 0.0
+    if colour.shape[-1] != 3 or colour.dtype != np.uint8:
+        return 0.0
+    return palette.covered(images.fit_channels(picture.array, picture.has_alpha, 3))
+
+
+def _no_classes(picture: images.Decoded, wish: FormWish) -> str:
+    try:
+        classes_of(picture, wish.palette)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _labels_reason(labels: images.Decoded, a: images.Decoded, wish: FormWish) -> str:
+    try:
+        classes = classes_of(labels, wish.palette)
+    except ValueError as error:
+        return str(error)
+    if classes.shape != a.array.shape[:2]:
+        return f"{size_text(classes.shape)}, where its pair's images are {size_text(a.array.shape)}"
+    return ""

@@ -1,9 +1,0 @@
-"""The data set edges2handbags of the pix2pix paper, for TensorFlow Datasets."""
-
-from __future__ import annotations
-
-from tfpix2pix.data.paper_builder import PairBuilder
-
-
-class Builder(PairBuilder):
-    """Builder of `edges2handbags`; see README.md."""

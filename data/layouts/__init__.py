@@ -1,0 +1,1 @@
+"""How pairs are kept in folders: one module per layout lists them; `opening` picks it."""

@@ -1,0 +1,250 @@
+"""Pairs kept in files, whatever layout listed them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfpix2pix.base.errors import DataError
+from tfpix2pix.base.files import shown
+from tfpix2pix.data import images
+from tfpix2pix.data.check.scan import PairLook, scan
+from tfpix2pix.data.check.settle import Settled, settle
+from tfpix2pix.data.forms import FormWish, LabSpec, PairForm
+from tfpix2pix.data.layouts.pair_files import Fault, Listing, PairFiles, count_text, read_pair
+from tfpix2pix.data.sources.base import SPLITS, PairSource, Progress, check_direction
+from tfpix2pix.data.threads import threaded
+
+_LISTED_PER_FAULT = 10
+
+
+class FileSource(PairSource):
+    """Pairs of files.
+
+    Args:
+      name: the data set as the user named it, with its flag: ``--dataset=pairs``.
+      listing: the pairs, as a layout found them.
+      direction: ``AtoB`` (A, or the left half, is the input) or ``BtoA``.
+      wish: what the user asked of the form; the rest is as the files are.
+      allow_mixed_sizes: let `check` accept pairs of differing size.
+
+    Raises:
+      DataError: the listing has no training pairs.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        listing: Listing,
+        *,
+        direction: str = "AtoB",
+        wish: FormWish = FormWish(),  # noqa: B008 (frozen)
+        allow_mixed_sizes: bool = False,
+    ):
+        self.name = name
+        self.listing = listing
+        self.direction = check_direction(direction)
+        self._wish = wish
+        self._allow_mixed_sizes = allow_mixed_sizes
+        self._splits = {split: listing.splits.get(split, []) for split in SPLITS}
+        self._form: PairForm | None = wish.form() if wish.settled else None
+        self._notes: list[str] = []
+        # (height, width) of A, upright, by file; filled by a scan or when asked for.
+        self._sizes: dict[Path, tuple[int, int]] = {}
+        if not self._splits["train"]:
+            raise DataError(self._no_training_pairs())
+
+    # === What it holds ===
+
+    @property
+    def form(self) -> PairForm:
+        if self._form is None:
+            self.check()
+        return self._form
+
+    def files(self, split: str, index: int) -> PairFiles:
+        """Where a pair lies."""
+        return self._splits[split][index]
+
+    def count(self, split: str) -> int:
+        return len(self._splits.get(split, ()))
+
+    def pair_name(self, split: str, index: int) -> str:
+        return self._splits[split][index].name
+
+    def load(self, split: str, index: int) -> tuple[np.ndarray, np.ndarray]:
+        form = self.form
+        files = self._splits[split][index]
+        x, y = read_pair(files)
+        if self.direction == "BtoA":
+            x, y = y, x
+        if files.labels is not None:
+            labels = images.decode(files.labels)
+            x, y = (labels, y) if form.x.is_classes else (x, labels)
+        try:
+            return form.store(x, y)
+        except ValueError as error:
+            raise DataError(
+                f"{' and '.join(map(shown, files.paths()))}: {error}; expected "
+                f"{form.describe()}: mend or remove it."
+            ) from None
+
+    def describe(self) -> str:
+        counts = ", ".join(f"{n:,} {split}" for split, n in self._counts().items())
+        sizes = set(self._pair_sizes(self._all_pairs()))
+        if len(sizes) == 1:
+            height, width = sizes.pop()
+            size = f"{width}x{height}"
+        else:
+            size = f"{len(sizes)} sizes"
+        how = f"{self.listing.layout}, {self.direction}"
+        if isinstance(self.form, LabSpec):
+            how = self.listing.layout
+        elif self.listing.layout.startswith("side by side"):
+            how += ": left to right" if self.direction == "AtoB" else ": right to left"
+        return f"{counts} pairs of {size} ({how}; {self.form.describe()})"
+
+    def identity(self) -> dict[str, Any]:
+        digest = hashlib.sha256()
+        for path in self._all_files():
+            digest.update(f"{self.listing.label(path)}\0{path.stat().st_size}\0".encode())
+        sizes = sorted(set(self._pair_sizes(self._all_pairs())))
+        return {
+            "layout": self.listing.layout.split(",")[0].replace(" ", "_"),
+            "counts": self._counts(),
+            "sizes": [list(size) for size in sizes[:16]],
+            "files": digest.hexdigest(),
+        }
+
+    def cache_key(self, split: str) -> str:
+        digest = hashlib.sha256(super().cache_key(split).encode())
+        for pair in self._splits[split]:
+            for path in pair.paths():
+                digest.update(os.fsencode(path.absolute()))
+                digest.update(f"\0{path.stat().st_mtime_ns}\0".encode())
+        return digest.hexdigest()[:24]
+
+    def notes(self) -> list[str]:
+        notes = list(self.listing.notes) + self._notes
+        ignored = self.listing.ignored
+        if ignored:
+            names = ", ".join(map(shown, ignored[:3])) + (", ..." if len(ignored) > 3 else "")
+            notes.append(f"{count_text(len(ignored), 'other file')} ignored ({names})")
+        single = [
+            (pair, size)
+            for pair in self._all_pairs()
+            if pair.b is None and not pair.whole and (size := self._sizes.get(pair.a))
+            if 2 * size[1] <= size[0]
+        ]
+        if single:
+            notes.append(
+                f"{count_text(len(single), 'image')} no wider than high "
+                f"({self.listing.label(single[0][0].a)}): is each really two pictures side by side?"
+            )
+        return notes
+
+    # === The scan before training ===
+
+    def check(self, progress: Progress | None = None) -> None:
+        """See `PairSource.check`: what cannot be read, does not match or is not alike, at once."""
+        _, settled = self.scan(progress)
+        if settled.faults:
+            raise DataError(self.fault_report(settled.faults))
+
+    def scan(
+        self, progress: Progress | None = None, *, digests: bool = False
+    ) -> tuple[list[PairLook], Settled]:
+        """Looks at every file and settles the form; refuses nothing.
+
+        Args:
+          progress: called as ``progress(done, total)`` after each pair.
+          digests: hash every image's pixels.
+
+        Returns:
+          What was seen of each pair; and the form, with all faults, the listing's first.
+        """
+        looks = scan(self._splits, self._wish, progress=progress, digests=digests)
+        for look in looks:
+            if look.a is not None:
+                self._sizes[look.files.a] = (look.a.height, look.a.width)
+        settled = settle(
+            looks,
+            self._wish,
+            direction=self.direction,
+            label=self.listing.label,
+            allow_mixed_sizes=self._allow_mixed_sizes,
+        )
+        settled.faults[:0] = self.listing.faults
+        if settled.form is not None:
+            self._form = settled.form
+        self._notes = settled.notes
+        return looks, settled
+
+    def fault_report(self, faults: Iterable[Fault]) -> str:
+        """Faults as a text: a sentence, then a list of the first files of each kind."""
+        faults = list(faults)
+        general = [fault for fault in faults if not fault.entries]
+        listed = [fault for fault in faults if fault.entries]
+        lines = [f"{self.name}: {general[0].what}"] if general else []
+        lines += [f"  {fault.what}" for fault in general[1:]]
+        if listed:
+            bad = sum(len(fault.entries) for fault in listed)
+            total = len(set(self._all_files()))
+            head = f"{bad:,} of {count_text(total, 'image')} cannot be used"
+            if bad > total or any(fault in self.listing.faults for fault in listed):
+                head = f"{count_text(bad, 'image')} cannot be used"
+            lines.append(f"{self.name}: {head}; mend or remove {'it' if bad == 1 else 'them'}.")
+        for fault in listed:
+            lines.append(f"  {len(fault.entries):,} {fault.what}:")
+            lines += [f"    {entry}" for entry in fault.entries[:_LISTED_PER_FAULT]]
+            if len(fault.entries) > _LISTED_PER_FAULT:
+                lines.append(f"    and {len(fault.entries) - _LISTED_PER_FAULT:,} more")
+        return "\n".join(lines)
+
+    # === Helpers ===
+
+    def _no_training_pairs(self) -> str:
+        found = ", ".join(f"{n} {split}" for split, n in self._counts().items()) or "none"
+        if self.listing.faults:
+            return self.fault_report(self.listing.faults)
+        return (
+            f"{self.name}: no pairs are left for training (found: {found}); give more pairs, a "
+            "train split, or a smaller --val_fraction."
+        )
+
+    def _all_pairs(self) -> Iterator[PairFiles]:
+        for pairs in self._splits.values():
+            yield from pairs
+
+    def _all_files(self) -> Iterator[Path]:
+        for pair in self._all_pairs():
+            yield from pair.paths()
+
+    def _pair_sizes(self, pairs: Iterable[PairFiles]) -> list[tuple[int, int]]:
+        """(height, width) of A of each pair."""
+        pairs = list(pairs)
+        unknown = [pair for pair in pairs if pair.a not in self._sizes]
+        for pair, size in zip(unknown, threaded(_size_of_a, unknown), strict=True):
+            self._sizes[pair.a] = size
+        return [self._sizes[pair.a] for pair in pairs]
+
+
+def _size_of_a(pair: PairFiles) -> tuple[int, int]:
+    height, width = images.image_size(pair.a)
+    return (height, width // 2) if pair.b is None and not pair.whole else (height, width)
+
+
+def looks_grey(picture: images.Decoded, tolerance: int = 16) -> bool:
+    """True if an image has no colour to speak of: its channels differ by at most `tolerance`
+    of 255, which leaves room for what JPEG does to grey."""
+    colours = picture.array[..., :-1] if picture.has_alpha else picture.array
+    if colours.shape[-1] != 3:
+        return True
+    spread = colours.max(axis=-1).astype(np.float32) - colours.min(axis=-1)
+    scale = 1.0 if colours.dtype == np.float32 else np.iinfo(colours.dtype).max
+    return float(np.quantile(spread, 0.99)) <= tolerance / 255 * scale

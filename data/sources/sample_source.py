@@ -1,0 +1,113 @@
+"""The embedded data set: procedural house fronts, drawn when asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from tfpix2pix.base.errors import DataError
+from tfpix2pix.data.forms import FULL_SCALE, FormWish, PairForm, SideWish
+from tfpix2pix.data.images import Decoded
+from tfpix2pix.data.sources.base import PairSource, check_direction
+
+
+class SampleSource(PairSource):
+    """Label maps of facades (A) and photographs rendered from them (B), deterministic by seed.
+
+    Nothing is stored: every pair is drawn again each time it is loaded.
+
+    Args:
+      seed: another seed, another town.
+      pairs: training pairs; val and test hold a quarter as many each, at least one.
+      size: height and width in pixels.
+      direction: ``AtoB`` (label map in, photograph out) or ``BtoA``.
+      wish: of channels, depth, labels; label maps are of the palette ``facades``.
+
+    Raises:
+      DataError: a value out of range; the message names its flag.
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        pairs: int = 400,
+        size: int = 256,
+        *,
+        direction: str = "AtoB",
+        wish: FormWish = FormWish(),  # noqa: B008 (frozen)
+    ):
+        if pairs < 1:
+            raise DataError(f"--sample_pairs={pairs}: expected at least 1 pair.")
+        if size < 16:
+            raise DataError(f"--sample_size={size}: expected at least 16 pixels.")
+        self.name = "--dataset=sample"
+        self.direction = check_direction(direction)
+        self._seed = seed
+        self._size = size
+        evaluation_pairs = max(1, pairs // 4)
+        self._pairs = {"train": pairs, "val": evaluation_pairs, "test": evaluation_pairs}
+        labels = "input" if self.direction == "AtoB" else "target"
+        if wish.palette is not None and wish.label_side not in ("", labels):
+            raise DataError(
+                f"--label_side={wish.label_side}: the labels of the sample set are the {labels} "
+                f"with --direction={direction}."
+            )
+        if wish.encoding == "onehot" and labels != "input":
+            raise DataError(
+                "--input_encoding=onehot: the labels of the sample set are the target with "
+                "--direction=BtoA; use AtoB."
+            )
+        # The pictures are 8-bit RGB whatever is wished; what is not wished is so.
+        shows_labels = labels if wish.palette is not None else ""
+        self._form = dataclasses.replace(
+            wish,
+            x=wish.x if wish.in_lab or shows_labels == "input" else _as_drawn(wish.x),
+            y=wish.y if wish.in_lab or shows_labels == "target" else _as_drawn(wish.y),
+            label_side=shows_labels,
+        ).form()
+
+    @property
+    def form(self) -> PairForm:
+        return self._form
+
+    def count(self, split: str) -> int:
+        return self._pairs.get(split, 0)
+
+    def load(self, split: str, index: int) -> tuple[np.ndarray, np.ndarray]:
+        from tfpix2pix.data.sample import facade_pair
+
+        if not 0 <= index < self.count(split):
+            raise IndexError(f"the sample set has no pair {index} in {split!r}")
+        x, y = facade_pair(self._seed, self._size, split, index)
+        if self.direction == "BtoA":
+            x, y = y, x
+        return self._form.store(Decoded(x, False, None, ()), Decoded(y, False, None, ()))
+
+    def pair_name(self, split: str, index: int) -> str:
+        return f"{split}_{index:04d}"
+
+    def describe(self) -> str:
+        counts = ", ".join(f"{n} {split}" for split, n in self._pairs.items())
+        direction = "labels to photos" if self.direction == "AtoB" else "photos to labels"
+        return f"{counts} pairs of {self._size}x{self._size} (embedded sample: {direction})"
+
+    def identity(self) -> dict[str, Any]:
+        return {
+            "layout": "sample",
+            "seed": self._seed,
+            "size": self._size,
+            "counts": self._counts(),
+        }
+
+
+def _as_drawn(wish: SideWish) -> SideWish:
+    dtype = wish.dtype or "uint8"
+    if dtype == "float32":
+        raise DataError(
+            f"--{wish.flag}_dtype=float32: the sample set is drawn in 8 bits; expected uint8 or "
+            "uint16."
+        )
+    limits = wish.value_range or "{:.0f}:{:.0f}".format(*FULL_SCALE[dtype])
+    return dataclasses.replace(wish, channels=wish.channels or 3, dtype=dtype, value_range=limits)
