@@ -140,12 +140,12 @@ class Contract:
             "noise": noise,
             "x": {
                 "tensor": f"float32 [B, {height}, {width}, {x}] in [-1, 1]",
-                "channels": _channels(form, "x"),
+                "channels": form.channel_names["x"],
                 "files": _side(form.x),
             },
             "y": {
                 "tensor": f"float32 [B, {height}, {width}, {y}] in [-1, 1]",
-                "channels": _channels(form, "y"),
+                "channels": form.channel_names["y"],
                 "files": _side(form.y),
             },
             "image_size": "any" if self.image_size is None else list(self.image_size),
@@ -220,19 +220,3 @@ def _side(side: Side) -> dict[str, Any]:
         "what": side.describe(),
         "scaling": f"-1 is {side.low:g}, 1 is {side.high:g}",
     }
-
-
-def _channels(form: PairForm, which: str) -> list[str]:
-    """What each channel of x or y means."""
-    side = getattr(form, which)
-    if form.color_space == "lab":
-        return ["L"] if which == "x" else ["a", "b"]
-    if side.is_classes and side.encoding == "onehot":
-        return [label.name for label in side.palette.classes]
-    names = {
-        1: ["grey"],
-        2: ["grey", "alpha"],
-        3: ["red", "green", "blue"],
-        4: ["red", "green", "blue", "alpha"],
-    }
-    return names.get(side.channels, [str(i) for i in range(side.channels)])

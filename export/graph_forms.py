@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.data import LabSpec
 from tfpix2pix.export import graph_lab
 from tfpix2pix.export.graph_files import decode_rgba, orientation_of, upright
 from tfpix2pix.export.wire import has_files, input_kind, output_kind
@@ -57,7 +58,7 @@ class GraphForm:
         """
         side = self.form.x
         values = tf.cast(image, tf.float32)
-        if self.form.color_space == "lab":
+        if isinstance(self.form, LabSpec):
             return side.to_network(graph_lab.lightness(values / 255.0))
         if side.is_classes:
             values = tf.cast(nearest_class(values, side.palette)[..., None], tf.float32)
@@ -74,7 +75,7 @@ class GraphForm:
           ``[..., output_channels]`` of type ``output_dtype``, rounded half to even and clipped to
           the value range; RGB for Lab.
         """
-        if self.form.color_space == "lab":
+        if isinstance(self.form, LabSpec):
             lab = tf.concat([_from_network(self.form.x, x), _from_network(self.form.y, y)], -1)
             rgb = tf.round(graph_lab.to_rgb(lab) * 255.0)
             return tf.cast(tf.clip_by_value(rgb, 0.0, 255.0), tf.uint8)
@@ -122,7 +123,7 @@ class GraphForm:
         white = tf.where(deep, 65535, 255)
         colours, alpha = rgba[..., :3], rgba[..., 3:]
         side = self.form.x
-        if side.is_classes and self.form.color_space == "rgb":
+        if side.is_classes:
             return tf.cond(
                 grey,
                 lambda: _colours_of_indices(colours[..., 0], side.palette),

@@ -310,8 +310,8 @@ class Prover:
     @property
     def level_tolerance(self) -> float:
         """How far the image signature may be off, in levels of the pictures' depth."""
-        side = self.contract.form.y
-        if self.contract.form.color_space == "lab" or side.dtype == "uint8":
+        side = self.contract.form.result_image
+        if side.dtype == "uint8":
             return 1.0
         scaled = FLOAT_TOLERANCE * (side.high - side.low) / 2
         return scaled if side.dtype == "float32" else math.ceil(scaled)

@@ -160,7 +160,7 @@ class RemoteTranslator(Translator):
             return super().translate(
                 image, seed=seed, deterministic=deterministic, fit=fit, notes=notes
             )
-        picture = self._picture(image, notes)
+        picture = self.form.input_pixels(image, notes)
         height, width = picture.shape[:2]
         if self.network.image_size:
             # Padding pixels is padding x, which is made of each pixel alone.
@@ -174,20 +174,12 @@ class RemoteTranslator(Translator):
 
     def _can_send(self, image: Decoded) -> bool:
         """Whether the server takes this picture at full depth."""
-        if self.form.color_space == "lab":
+        from tfpix2pix.data import LabSpec
+
+        if isinstance(self.form, LabSpec):
             return image.array.dtype == np.uint8
         carried = self._server.transport.dtypes
         return self._has_files or {self._taken.dtype, self._given.dtype} <= set(carried)
-
-    def _picture(self, image: Decoded, notes: list[str] | None) -> np.ndarray:
-        """An image as the server takes it: of the run's depth and channels."""
-        side = self.form.x
-        if self.form.color_space == "lab":
-            from tfpix2pix.data import fit_channels
-
-            return fit_channels(image.array, image.has_alpha, 3)
-        stored = side.store(image, notes)
-        return side.palette.to_colors(stored[..., 0]) if side.is_classes else stored
 
     def _send(self, picture: np.ndarray, seed: int) -> np.ndarray:
         seeds = {"seed": np.array([seed], np.int64)} if self.takes_noise else {}

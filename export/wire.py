@@ -24,18 +24,12 @@ class ImageKind(NamedTuple):
 
 def input_kind(form: PairForm) -> ImageKind:
     """The images that an export takes: the run's depth and channels; RGB for labels and Lab."""
-    if form.color_space == "lab" or form.x.is_classes:
-        return ImageKind("uint8", 3)
-    return ImageKind(form.x.dtype, form.x.channels)
+    return ImageKind(form.input_image.dtype, form.input_image.channels)
 
 
 def output_kind(form: PairForm) -> ImageKind:
     """The images that it gives: the depth and channels of the run's targets; RGB for Lab."""
-    return (
-        ImageKind("uint8", 3)
-        if form.color_space == "lab"
-        else ImageKind(form.y.dtype, form.y.channels)
-    )
+    return ImageKind(form.result_image.dtype, form.result_image.channels)
 
 
 def has_files(form: PairForm) -> bool:

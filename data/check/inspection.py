@@ -30,7 +30,7 @@ from tfpix2pix.data.check.duplicates import (
 from tfpix2pix.data.check.palette_search import FoundPalette, find_palette
 from tfpix2pix.data.check.scan import PairLook, SideLook
 from tfpix2pix.data.check.shown_pairs import decoded_pair, spread
-from tfpix2pix.data.forms import DEPTHS, PairForm
+from tfpix2pix.data.forms import DEPTHS, LabSpec, PairForm
 from tfpix2pix.data.images import Decoded
 from tfpix2pix.data.layouts.pair_files import (
     Fault,
@@ -309,8 +309,7 @@ def _sides(
     letters = "AB" if seen.direction == "AtoB" else "BA"
     given = any(look.a.covered is not None for look in good)
     has_palette = seen.form is not None and bool(seen.form.label_side)
-    lab = seen.form is not None and seen.form.color_space == "lab"
-    search = not (given or has_palette or lab)
+    search = not (given or has_palette or isinstance(seen.form, LabSpec))
     facts = []
     for number, letter in enumerate(letters):
         sampled = [pair[number] for pair in pictures]

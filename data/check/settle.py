@@ -72,7 +72,7 @@ def settle(
     in_train = [look.split == "train" for look in good]
     same_files = good[0].files.b is None
 
-    if wish.color_space == "lab":
+    if wish.in_lab:
         settled.faults += lab_faults(y, label)
         settled.form = wish.form()
         return settled

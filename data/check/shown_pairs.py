@@ -9,7 +9,7 @@ from PIL import Image
 
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import images
-from tfpix2pix.data.forms import PairForm, Side
+from tfpix2pix.data.forms import LabSpec, PairForm, Side
 from tfpix2pix.data.images import Decoded
 from tfpix2pix.data.layouts.pair_files import read_pair
 from tfpix2pix.data.sources.base import SPLITS, PairSource
@@ -101,7 +101,7 @@ def stored_pictures(form: PairForm, x: np.ndarray, y: np.ndarray) -> tuple[np.nd
 
     The same as ``form.picture_of_x(form.x.to_network(x))`` and so on, without TensorFlow.
     """
-    if form.color_space == "lab":
+    if isinstance(form, LabSpec):
         seen_x, seen_y = _scaled(form.x, x), _scaled(form.y, y)
         return form.picture_of_x(seen_x), form.picture_of_y(seen_x, seen_y)
     shown = []

@@ -158,7 +158,7 @@ def open_dataset(
                 listing = _list_manifest(data, folder)
             else:
                 named_sides = data.dataset.startswith("tfds:")
-                listing = _list_folder(data.dataset, folder, layout, options, data.color_space)
+                listing = _list_folder(data.dataset, folder, layout, options, wish.in_lab)
         except PermissionError as error:
             raise DataError(
                 f"--dataset={data.dataset}: {error.filename} cannot be read (permission denied); "
@@ -225,9 +225,9 @@ def _no_such(dataset: str, folder: Path, paper_sets: list[str]) -> str:
 
 
 def _list_folder(
-    dataset: str, folder: Path, layout: str, options: ListingOptions, color_space: str
+    dataset: str, folder: Path, layout: str, options: ListingOptions, in_lab: bool
 ) -> Listing:
-    if layout == "single" and color_space != "lab":
+    if layout == "single" and not in_lab:
         raise DataError(
             f"--dataset={dataset}: single pictures are no pairs; give --color_space=lab to learn "
             "their colours, or make pairs of them with `tfpix2pix pairs`."
@@ -235,7 +235,7 @@ def _list_folder(
     for known in LAYOUTS:
         if layout == known.name or (layout == "auto" and known.recognises(folder)):
             listing = known.list(dataset, folder, options)
-            if layout == "auto" and color_space == "lab" and known.name == "side_by_side":
+            if layout == "auto" and in_lab and known.name == "side_by_side":
                 return _single_if_coloured(dataset, folder, options, listing)
             return listing
     raise DataError(f"--dataset={dataset}: {_not_recognised(folder)}")

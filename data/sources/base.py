@@ -14,7 +14,7 @@ from tfpix2pix.base.errors import DataError
 from tfpix2pix.base.version import __version__
 
 if TYPE_CHECKING:
-    from tfpix2pix.data.forms import PairForm
+    from tfpix2pix.data.forms import PairForm, Side
 
 SPLITS = ("train", "val", "test")
 DIRECTIONS = ("AtoB", "BtoA")
@@ -100,6 +100,39 @@ class PairSource(abc.ABC):
 
     def _counts(self) -> dict[str, int]:
         return {split: self.count(split) for split in SPLITS if self.count(split)}
+
+
+class ImageSource(abc.ABC):
+    """Images of one kind by split and number: one domain of an unpaired set.
+
+    As of `PairSource`, `load` may be called from several threads at once.
+
+    Attributes:
+      name: the images as the user named them, with the flag, for messages.
+      spec: what every image is.
+    """
+
+    name: str
+    spec: Side
+
+    @abc.abstractmethod
+    def count(self, split: str) -> int:
+        """Number of images in `split`; 0 when there is no such split."""
+
+    @abc.abstractmethod
+    def load(self, split: str, index: int) -> np.ndarray:
+        """Decodes one image.
+
+        Returns:
+          A stored array ``[H, W, spec.stored_channels]`` of type ``spec.dtype``.
+
+        Raises:
+          DataError: it cannot be read; the message names the file.
+        """
+
+    @abc.abstractmethod
+    def cache_key(self, split: str) -> str:
+        """A name for the decoded images of `split` that another state of the data has not."""
 
 
 def check_direction(direction: str) -> str:

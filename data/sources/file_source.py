@@ -15,7 +15,7 @@ from tfpix2pix.base.files import shown
 from tfpix2pix.data import images
 from tfpix2pix.data.check.scan import PairLook, scan
 from tfpix2pix.data.check.settle import Settled, settle
-from tfpix2pix.data.forms import FormWish, PairForm
+from tfpix2pix.data.forms import FormWish, LabSpec, PairForm
 from tfpix2pix.data.layouts.pair_files import Fault, Listing, PairFiles, count_text, read_pair
 from tfpix2pix.data.sources.base import SPLITS, PairSource, Progress, check_direction
 from tfpix2pix.data.threads import threaded
@@ -103,7 +103,7 @@ class FileSource(PairSource):
         else:
             size = f"{len(sizes)} sizes"
         how = f"{self.listing.layout}, {self.direction}"
-        if self.form.color_space == "lab":
+        if isinstance(self.form, LabSpec):
             how = self.listing.layout
         elif self.listing.layout.startswith("side by side"):
             how += ": left to right" if self.direction == "AtoB" else ": right to left"

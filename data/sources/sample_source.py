@@ -60,12 +60,11 @@ class SampleSource(PairSource):
                 "--direction=BtoA; use AtoB."
             )
         # The pictures are 8-bit RGB whatever is wished; what is not wished is so.
-        in_lab = wish.color_space == "lab"
         shows_labels = labels if wish.palette is not None else ""
         self._form = dataclasses.replace(
             wish,
-            x=wish.x if in_lab or shows_labels == "input" else _as_drawn(wish.x),
-            y=wish.y if in_lab or shows_labels == "target" else _as_drawn(wish.y),
+            x=wish.x if wish.in_lab or shows_labels == "input" else _as_drawn(wish.x),
+            y=wish.y if wish.in_lab or shows_labels == "target" else _as_drawn(wish.y),
             label_side=shows_labels,
         ).form()
 

@@ -13,7 +13,7 @@ from skimage import color as skcolor
 
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import decode, load_palette, open_dataset, write_image
-from tfpix2pix.data.forms import PairForm, Side, SideWish, lab_of, rgb_of
+from tfpix2pix.data.forms import LabSpec, PairForm, Side, SideWish, lab_of, rgb_of
 from tfpix2pix.data.images import Decoded
 
 FACADES = load_palette("facades")
@@ -525,7 +525,7 @@ def test_lab_limits_hold_every_colour():
 
 def test_lab_there_and_back_keeps_every_level():
     cube = np.stack(np.meshgrid(*[np.arange(0, 256, 5, np.uint8)] * 3), -1).reshape(52, -1, 3)
-    form = PairForm(Side(1, "float32", 0, 100), Side(2, "float32", -110, 110), color_space="lab")
+    form = LabSpec()
     x, y = form.store(decoded(cube), decoded(cube))
     x, y = network(form.x, x), network(form.y, y)
     result = form.result(x, y)
@@ -566,7 +566,7 @@ def test_lab_of_something_else_is_refused(tmp_path, draw, save, refusal):
 
 # === Files of inputs and results ===
 
-LAB = PairForm(Side(1, "float32", 0, 100), Side(2, "float32", -110, 110), color_space="lab")
+LAB = LabSpec()
 SIDES = {
     "8 bit RGB": Side(3),
     "8 bit grey": Side(1),
@@ -614,6 +614,33 @@ def test_an_input_file_of_lab_reads_back_as_the_same_lightness(tmp_path):
     write_image(tmp_path / "x.png", LAB.input_file(x))
     # An 8-bit step of grey is at most 0.56 of L's 100, half of it rounding.
     np.testing.assert_allclose(LAB.read_input(decode(tmp_path / "x.png")), x, atol=0.3 / 50)
+
+
+@pytest.mark.parametrize("name", [*SIDES, "lab"])
+def test_what_a_run_takes_and_gives_is_told(name):
+    side = SIDES.get(name)
+    form = PairForm(side, SIDES["16 bit grey"]) if side else LAB
+    x = network(side, stored_of(side)) if side else np.zeros((8, 8, 1), np.float32)
+    array = form.input_file(x)
+    picture = decoded(array)
+    for given in (array, form.input_pixels(picture)):
+        assert given.dtype == form.input_image.dtype
+        assert given.shape[-1] == form.input_image.channels
+    np.testing.assert_array_equal(form.input_pixels(picture), array)
+    assert len(form.channel_names["x"]) == form.x.channels == x.shape[-1]
+    result = form.result(x, np.zeros((*x.shape[:2], form.y.channels), np.float32))
+    assert result.dtype == form.result_image.dtype
+    assert result.shape[-1] == form.result_image.channels
+
+
+def test_lab_is_like_nothing_but_lab():
+    assert LAB.is_like(LabSpec())
+    assert not LAB.is_like(PairForm(LAB.x, LAB.y))
+    assert not PairForm(LAB.x, LAB.y).is_like(LAB)
+    one, other = (PairForm(Side(1, "float32", 0, 1 + d), Side(3)) for d in (0, 1e-8))
+    assert one.is_like(other)
+    assert not one.is_like(PairForm(Side(1, "float32", 0, 1.1), Side(3)))
+    assert not one.is_like(PairForm(one.y, one.x))
 
 
 @pytest.mark.parametrize("name", SIDES)

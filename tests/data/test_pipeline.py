@@ -125,6 +125,14 @@ def test_draws_depend_on_seed_and_position_only():
     assert draws[:8] != draws[8:16]
 
 
+def test_draws_are_those_of_earlier_versions():
+    """So that a run goes on after an update as it would have without."""
+    drawn = [(0, 0, True), (3, 0, True), (3, 2, False), (3, 2, True)]
+    assert [draw(3, position) for position in range(4)] == drawn
+    order = [4, 5, 0, 3, 6, 1, 2, 4, 6, 0, 1, 2, 3, 5]
+    assert [int(epoch_position(position, 7, 3)) for position in range(14)] == order
+
+
 def test_no_jitter_when_switched_off():
     assert {draw(0, i, size=8, crop_size=8, flip=False) for i in range(20)} == {(0, 0, False)}
     with pytest.raises(ValueError, match="crop_size=9"):

@@ -80,8 +80,8 @@ def test_progress_and_description(pairs_folder):
 def test_pairs_spread_over_several_buffers(pairs_folder, monkeypatch):
     source = open_dataset(str(pairs_folder(train=5)))
     whole = open_store(source, "train", size=SIZE)
-    # Two pairs fit into each buffer.
-    monkeypatch.setattr(store_module, "_BUFFER_BYTES", 2 * SIZE * SIZE * 6 + 1)
+    # Two images of a side fit into each buffer.
+    monkeypatch.setattr(store_module, "_BUFFER_BYTES", 2 * SIZE * SIZE * 3 + 1)
     spread = open_store(source, "train", size=SIZE)
     for index in range(5):
         assert_holds(spread, source, index)
@@ -143,7 +143,7 @@ print("done", flush=True)
 
 @pytest.mark.parametrize("cache", ["none", "file"])
 def test_a_program_ends_while_pairs_are_read_ahead(pairs_folder, tmp_path, run_python, cache):
-    """tf.data's threads are in the middle of calls then; see `store._Calls`."""
+    """tf.data's threads are in the middle of calls then; see `decoding._Calls`."""
     folder = pairs_folder(train=5)
     for _ in range(2):
         done = run_python(READS_AHEAD, folder, cache, tmp_path)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tfpix2pix.data import Decoded, decode
-from tfpix2pix.data.forms import LAB_X, LAB_Y, PairForm, Side
+from tfpix2pix.data.forms import LabSpec, PairForm, Side
 from tfpix2pix.data.label_classes import LabelClass, Palette
 from tfpix2pix.export.graph_forms import GraphForm
 from tfpix2pix.inference import pad
@@ -140,7 +140,7 @@ def test_of_two_equally_near_colours_the_first_counts():
 
 
 def test_lab_is_that_of_the_form_within_a_level():
-    form = PairForm(LAB_X, LAB_Y, color_space="lab")
+    form = LabSpec()
     graph = GraphForm(form)
     random = np.random.default_rng(0)
     image = random.integers(0, 256, (64, 64, 3), np.uint8)
@@ -289,6 +289,6 @@ def test_floats_and_many_channels_have_no_files():
     for side in (Side(5), Side(3, "float32", 0.0, 1.0)):
         assert not GraphForm(PairForm(side, Side(3))).has_files
         assert not GraphForm(PairForm(Side(3), side)).has_files
-    assert GraphForm(PairForm(LAB_X, LAB_Y, color_space="lab")).has_files
+    assert GraphForm(LabSpec()).has_files
     onehot = Side(len(PALETTE), palette=PALETTE, encoding="onehot")
     assert GraphForm(PairForm(onehot, Side(3))).has_files

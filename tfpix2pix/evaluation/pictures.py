@@ -135,7 +135,7 @@ def file_levels(form: PairForm, picture: np.ndarray) -> np.ndarray:
     Returns:
       uint8, or float64 where the target has other steps than whole levels.
     """
-    side = form.y
-    if form.color_space == "lab" or (side.dtype == "uint8" and side.whole_scale):
+    side = form.result_image
+    if side.dtype == "uint8" and side.whole_scale:
         return picture
     return (picture.astype(np.float64) - side.low) * (255.0 / (side.high - side.low))

@@ -76,9 +76,9 @@ class Predictions:
             colours = picture.array.shape[-1] - picture.has_alpha
             if picture.indices is not None or colours == 1:
                 return side.palette.to_colors(classes_of(picture, side.palette))
-        is_rgb = side.is_classes or self.form.color_space == "lab"
-        channels, dtype = (3, "uint8") if is_rgb else (side.channels, side.dtype)
-        return fit_depth(fit_channels(picture.array, picture.has_alpha, channels), dtype)
+        result = self.form.result_image
+        array = fit_channels(picture.array, picture.has_alpha, result.channels)
+        return fit_depth(array, result.dtype)
 
     def facts(self) -> dict[str, Any]:
         return {"samples": 1, "seed": None, "deterministic": None, "step": None, "checkpoint": None}

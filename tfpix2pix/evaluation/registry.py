@@ -65,9 +65,8 @@ class Kind:
     @classmethod
     def of(cls, form: PairForm, samples: int = 1, scorer: Scorer | None = None) -> Kind:
         """The kind of a data set's pairs."""
-        # Lab pairs are measured as the RGB pictures that they make.
-        channels = 3 if form.color_space == "lab" else form.y.channels
         palette = form.x.palette or form.y.palette
+        channels = form.result_image.channels
         return cls(channels, palette, form.label_side == "target", samples, scorer)
 
 

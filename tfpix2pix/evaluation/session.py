@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from tfpix2pix.evaluation.ranking import Strip, ranking_of
 from tfpix2pix.evaluation.results import Evaluation, versions
 
 if TYPE_CHECKING:
-    from tfpix2pix.data import PairForm, PairSource, PairStore, Side
+    from tfpix2pix.data import PairForm, PairSource, PairStore
 
 Progress = Callable[[int, int], None]
 """Called as ``progress(done, total)`` in images."""
@@ -128,20 +127,12 @@ def check_split(source: PairSource, split: str) -> None:
 def check_form(form: PairForm, source: PairSource) -> None:
     """Raises UserError where a data set's pairs are not what a model was trained on."""
     found = source.form
-    if found.color_space == form.color_space and all(
-        _alike(one, other) for one, other in ((form.x, found.x), (form.y, found.y))
-    ):
+    if found.is_like(form):
         return
     raise UserError(
         f"{source.name}: its pairs are {found.describe()}, and the model was trained on "
         f"{form.describe()}; give the data set, the --direction and the palette that it knows"
     )
-
-
-def _alike(one: Side, other: Side) -> bool:
-    # A run's config keeps nine digits of a range that was found in float images.
-    ranges = np.allclose((one.low, one.high), (other.low, other.high), rtol=1e-6)
-    return ranges and replace(one, low=0.0, high=1.0) == replace(other, low=0.0, high=1.0)
 
 
 class _Session:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.data import PairForm, Side
+from tfpix2pix.data import LabSpec, PairForm, Side
 from tfpix2pix.data.label_classes import LabelClass, Palette
 from tfpix2pix.evaluation.registry import (
     EVALUATORS,
@@ -85,7 +85,7 @@ def test_what_is_no_metric_is_refused(text, sentence):
         (PairForm(PHOTO, PHOTO), {"samples": 3}, ["color", *ALWAYS, "sharpness", "diversity"]),
         (PairForm(PHOTO, Side(1)), {}, [*ALWAYS, "sharpness"]),
         (
-            PairForm(Side(1, "float32"), Side(2, "float32"), color_space="lab"),
+            LabSpec(),
             {},
             ["color", *ALWAYS, "sharpness"],
         ),
