@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.base.errors import DataError
-from tfpix2pix.data.forms import Side
 from tfpix2pix.data.resize import resize
 from tfpix2pix.data.sources.base import Progress
+from tfpix2pix.data.spec import ImageSpec
 
 # Around what tf.data maps: nothing there is for AutoGraph to convert, which would take longer than
 # all else before the first batch.
@@ -43,7 +43,7 @@ class Decoder:
     """
 
     def __init__(
-        self, load: Callable[[int], Arrays], specs: tuple[Side, ...], count: int, size: int
+        self, load: Callable[[int], Arrays], specs: tuple[ImageSpec, ...], count: int, size: int
     ):
         self.specs, self.count, self.size = specs, count, size
         self.failure: DataError | None = None

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tfpix2pix.data.decoding import as_written, parallel_calls
-from tfpix2pix.data.forms import Side
 from tfpix2pix.data.resize import resize
 from tfpix2pix.data.sampler import Sampler
+from tfpix2pix.data.spec import ImageSpec
 from tfpix2pix.data.store import PairStore, UnpairedStore
 
 
@@ -124,7 +124,7 @@ def evaluation_batches(
 
 
 def _finish(
-    examples: tf.data.Dataset, specs: tuple[Side, Side], batch_size: int, partial: bool
+    examples: tf.data.Dataset, specs: tuple[ImageSpec, ImageSpec], batch_size: int, partial: bool
 ) -> tf.data.Dataset:
     """Batches stored values, then makes of each batch what networks see."""
     options = tf.data.Options()

@@ -21,8 +21,8 @@ import tensorflow as tf
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.data.cache_choice import choose_cache, memory_budget
 from tfpix2pix.data.decoding import CALLS, Arrays, Decoder, Tensors
-from tfpix2pix.data.forms import PairForm, Side
 from tfpix2pix.data.sources.base import ImageSource, PairSource, Progress
+from tfpix2pix.data.spec import ImageSpec, PairSpec
 
 CACHES = ("auto", "memory", "file", "none")
 # Of one side.
@@ -47,7 +47,7 @@ class ImageStore(abc.ABC):
 
     in_memory: bool
 
-    def __init__(self, spec: Side, count: int, size: int):
+    def __init__(self, spec: ImageSpec, count: int, size: int):
         self.spec = spec
         self.count = count
         self.size = size
@@ -100,7 +100,7 @@ class _MemoryStore(ImageStore):
 
     in_memory = True
 
-    def __init__(self, spec: Side, count: int, size: int):
+    def __init__(self, spec: ImageSpec, count: int, size: int):
         super().__init__(spec, count, size)
         self._per_buffer = min(count, max(1, _BUFFER_BYTES // (self.bytes // count)))
         self._buffers: list[tf.Tensor] = []
@@ -145,7 +145,7 @@ class _FileStore(ImageStore):
 
     in_memory = False
 
-    def __init__(self, spec: Side, count: int, size: int, path: Path):
+    def __init__(self, spec: ImageSpec, count: int, size: int, path: Path):
         super().__init__(spec, count, size)
         self._folder = path.parent
         self._images = np.load(path, mmap_mode="r")
@@ -199,7 +199,7 @@ class PairStore:
       source: where they come from.
       split: which split of it.
       x, y: input and target images; image `i` of the one belongs to image `i` of the other.
-      form: what both images of a pair are.
+      spec: what both images of a pair are.
       size: height and width of every image.
       count: number of pairs, at least 1.
       in_memory: whether they are held decoded in memory.
@@ -217,7 +217,7 @@ class PairStore:
         self.source = source
         self.split = split
         self.x, self.y = x, y
-        self.form: PairForm = source.form
+        self.spec: PairSpec = source.spec
         self.size, self.count, self.in_memory = x.size, x.count, x.in_memory
         self._decode = decode
 
@@ -303,7 +303,7 @@ def open_store(
     """
     if not source.count(split):
         raise DataError(f"{source.name}: it has no {split} pairs; add {split}/.")
-    specs = (source.form.x, source.form.y)
+    specs = (source.spec.x, source.spec.y)
     decode = Decoder(lambda i: source.load(split, i), specs, source.count(split), size)
     x, y = _keep(
         decode,

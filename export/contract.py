@@ -18,8 +18,8 @@ from tfpix2pix.base.version import __version__
 from tfpix2pix.config import Config, config_of
 
 if TYPE_CHECKING:
-    from tfpix2pix.data import PairForm
-    from tfpix2pix.data.forms import Side
+    from tfpix2pix.data import PairSpec
+    from tfpix2pix.data.spec import ImageSpec
     from tfpix2pix.inference import Translator
     from tfpix2pix.models.base import Generator
 
@@ -61,8 +61,8 @@ class Contract:
         image_size: tuple[int, int] | None = None,
     ) -> Contract:
         """The contract of an export of a run's generator."""
-        form = translator.form
-        palette = form.x.palette or form.y.palette
+        spec = translator.spec
+        palette = spec.x.palette or spec.y.palette
         return cls(
             translator.config,
             "" if palette is None else _canonical(json.loads(palette.to_json())),
@@ -100,11 +100,11 @@ class Contract:
         return self.generator.noise.channels
 
     @property
-    def form(self) -> PairForm:
+    def spec(self) -> PairSpec:
         """Channels, depth, value range and labels of inputs and results."""
-        from tfpix2pix.pair_form import form_with
+        from tfpix2pix.config.dataset import spec_with
 
-        return form_with(self.config, self.palette or None)
+        return spec_with(self.config, self.palette or None)
 
     def noise_shape(self, height: int, width: int) -> tuple[int, int, int]:
         """``[h, w, Z]`` of the z that goes with an x of that height and width."""
@@ -114,7 +114,7 @@ class Contract:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON: first what a person reads, last what this package reads back."""
-        form = self.form
+        spec = self.spec
         height, width = self.image_size or ("H", "W")
         x, y = self.config.x_channels, self.config.y_channels
         noise: dict[str, Any] = {
@@ -140,20 +140,20 @@ class Contract:
             "noise": noise,
             "x": {
                 "tensor": f"float32 [B, {height}, {width}, {x}] in [-1, 1]",
-                "channels": form.channel_names["x"],
-                "files": _side(form.x),
+                "channels": spec.channel_names["x"],
+                "files": _side(spec.x),
             },
             "y": {
                 "tensor": f"float32 [B, {height}, {width}, {y}] in [-1, 1]",
-                "channels": form.channel_names["y"],
-                "files": _side(form.y),
+                "channels": spec.channel_names["y"],
+                "files": _side(spec.y),
             },
             "image_size": "any" if self.image_size is None else list(self.image_size),
             "size_multiple": self.size_multiple,
             "padding": "at the bottom and right by reflection to the multiple, result cropped back",
             "direction": self.config.direction,
             "color_space": self.config.color_space,
-            "label_side": form.label_side,
+            "label_side": spec.label_side,
             "palette": json.loads(self.palette) if self.palette else None,
             "checkpoint": {"step": self.step, "sha256": self.checkpoint},
             "config": dataclasses.asdict(self.config),
@@ -194,7 +194,7 @@ class Contract:
             )
             if contract.inference not in INFERENCES:
                 raise ValueError("unknown inference")
-            contract.form  # noqa: B018 - raises where palette and config do not fit
+            contract.spec  # noqa: B018 - raises where palette and config do not fit
         except UserError as error:
             if str(error).startswith(where):
                 raise
@@ -212,7 +212,7 @@ def _canonical(palette: Any) -> str:
     return json.dumps(palette)
 
 
-def _side(side: Side) -> dict[str, Any]:
+def _side(side: ImageSpec) -> dict[str, Any]:
     return {
         "dtype": side.dtype,
         "low": side.low,

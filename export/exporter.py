@@ -395,12 +395,12 @@ def check_pictures(
     Raises:
       UserError: there is nothing.
     """
+    from tfpix2pix.config.dataset import spec_of
     from tfpix2pix.export.pictures import given_pictures, val_pictures
-    from tfpix2pix.pair_form import form_of
 
     if check_images:
-        form = form_of(config, workdir)
-        found = given_pictures(check_images, form, config.crop_size, count)
+        spec = spec_of(config, workdir)
+        found = given_pictures(check_images, spec, config.crop_size, count)
         return found, f"{len(found)} images of {check_images}"
     try:
         found, split = val_pictures(config, workdir, dataset, count)
@@ -523,7 +523,7 @@ def _reference(folder: Path, manifest: Manifest, workdir: str) -> tuple[Translat
         contract.config,
         KerasNetwork(generator),
         contract.step,
-        contract.form,
+        contract.spec,
         contract.checkpoint,
     )
     return translator, run, f"the weights in {folder / saved[0]} ({reason})"

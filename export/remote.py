@@ -130,13 +130,13 @@ class RemoteTranslator(Translator):
             contract.config,
             RemoteNetwork(server, contract),
             contract.step,
-            contract.form,
+            contract.spec,
             contract.checkpoint,
         )
         self.contract = contract
         self._server = server
-        self._taken, self._given = wire.input_kind(self.form), wire.output_kind(self.form)
-        self._has_files = wire.has_files(self.form)
+        self._taken, self._given = wire.input_kind(self.spec), wire.output_kind(self.spec)
+        self._has_files = wire.has_files(self.spec)
 
     def translate(
         self,
@@ -160,7 +160,7 @@ class RemoteTranslator(Translator):
             return super().translate(
                 image, seed=seed, deterministic=deterministic, fit=fit, notes=notes
             )
-        picture = self.form.input_pixels(image, notes)
+        picture = self.spec.input_pixels(image, notes)
         height, width = picture.shape[:2]
         if self.network.image_size:
             # Padding pixels is padding x, which is made of each pixel alone.
@@ -176,7 +176,7 @@ class RemoteTranslator(Translator):
         """Whether the server takes this picture at full depth."""
         from tfpix2pix.data import LabSpec
 
-        if isinstance(self.form, LabSpec):
+        if isinstance(self.spec, LabSpec):
             return image.array.dtype == np.uint8
         carried = self._server.transport.dtypes
         return self._has_files or {self._taken.dtype, self._given.dtype} <= set(carried)

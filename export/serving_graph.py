@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from tfpix2pix.export.core import Core, signature
-from tfpix2pix.export.graph_forms import GraphForm
+from tfpix2pix.export.graph_spec import GraphSpec
 from tfpix2pix.models import noise
 
 if TYPE_CHECKING:
@@ -57,11 +57,11 @@ class ServingGraph(Core):
             "serving_default": (parts.images, [image]),
             "contract": (parts.contract_text, [query]),
         }
-        if parts.form.has_files:
+        if parts.spec.has_files:
             functions["encoded"] = (parts.files, [data])
         if parts.contract.noise:
             functions["seeded"] = (parts.images, [image, seed])
-            if parts.form.has_files:
+            if parts.spec.has_files:
                 functions["encoded_seeded"] = (parts.files, [data, seed])
         found = {
             name: tf.function(
@@ -77,11 +77,11 @@ class _Parts:
 
     def __init__(self, network: Callable[..., tf.Tensor], contract: Contract) -> None:
         self.network, self.contract = network, contract
-        self.form = GraphForm(contract.form)
+        self.spec = GraphSpec(contract.spec)
         self.text = contract.to_json()
         height, width = contract.image_size or (None, None)
         self.image_spec = tf.TensorSpec(
-            [None, height, width, self.form.image_channels], self.form.image_dtype, name="image"
+            [None, height, width, self.spec.image_channels], self.spec.image_dtype, name="image"
         )
 
     def images(self, image: tf.Tensor, seed: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
@@ -91,9 +91,9 @@ class _Parts:
         # One by one: they may differ in size, and so none can tell who shares its request.
         def one(inputs: tuple[tf.Tensor, ...]) -> tf.Tensor:
             data, *seeds = inputs
-            image = self.form.decode(data)[None]
+            image = self.spec.decode(data)[None]
             result = self.translate(image, seeds[0][None] if seeds else None, fitting=True)
-            return self.form.encode(result[0])
+            return self.spec.encode(result[0])
 
         results = tf.map_fn(
             one,
@@ -112,7 +112,7 @@ class _Parts:
         """Images ``[B, H, W, C]`` to results ``[B, H, W, C_out]``.
 
         Args:
-          image: as `GraphForm.to_x` takes them.
+          image: as `GraphSpec.to_x` takes them.
           seed: int64 ``[B]``; None for the default.
           fitting: whether images of a fixed size may also be smaller ones that are padded to it.
         """
@@ -122,13 +122,13 @@ class _Parts:
             tf.reduce_all(shape[1:3] > 0), ["image: no pixels; [B, H, W, C]:", shape]
         )
         with tf.control_dependencies([check]):
-            x = self.form.to_x(tf.identity(image))
-        padded = self.form.pad(x, contract.size_multiple)
+            x = self.spec.to_x(tf.identity(image))
+        padded = self.spec.pad(x, contract.size_multiple)
         if contract.image_size and fitting:
             padded = _of_size(padded, shape, contract)
         y = self._generate(padded, seed)[:, : shape[1], : shape[2]]
-        output = self.form.from_y(x, y)
-        channels = self.form.output_channels
+        output = self.spec.from_y(x, y)
+        channels = self.spec.output_channels
         return tf.ensure_shape(output, [image.shape[0], *image.shape[1:3], channels])
 
     def _generate(self, x: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:

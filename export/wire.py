@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from tfpix2pix.data import PairForm
+    from tfpix2pix.data import PairSpec
 
 
 class ImageKind(NamedTuple):
@@ -22,19 +22,19 @@ class ImageKind(NamedTuple):
         return self.dtype in ("uint8", "uint16") and self.channels <= 4
 
 
-def input_kind(form: PairForm) -> ImageKind:
+def input_kind(spec: PairSpec) -> ImageKind:
     """The images that an export takes: the run's depth and channels; RGB for labels and Lab."""
-    return ImageKind(form.input_image.dtype, form.input_image.channels)
+    return ImageKind(spec.input_image.dtype, spec.input_image.channels)
 
 
-def output_kind(form: PairForm) -> ImageKind:
+def output_kind(spec: PairSpec) -> ImageKind:
     """The images that it gives: the depth and channels of the run's targets; RGB for Lab."""
-    return ImageKind(form.result_image.dtype, form.result_image.channels)
+    return ImageKind(spec.result_image.dtype, spec.result_image.channels)
 
 
-def has_files(form: PairForm) -> bool:
+def has_files(spec: PairSpec) -> bool:
     """Whether inputs and results are PNG files as well, so that the signatures of files exist."""
-    return input_kind(form).is_png and output_kind(form).is_png
+    return input_kind(spec).is_png and output_kind(spec).is_png
 
 
 def to_png(image: np.ndarray) -> bytes:

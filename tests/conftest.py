@@ -32,7 +32,7 @@ _NOT_HANDED_ON = _SET_HERE & {"TF_CPP_MIN_LOG_LEVEL", "TF_NUM_INTRAOP_THREADS"}
 # What the forked commands find imported: see command_server.py.
 LIGHT = (
     *(f"tfpix2pix.cli.{name}" for name in ("train", "translate", "pairs", "inspect")),
-    *("tfpix2pix.pair_form", "tfpix2pix.base.progress", "tfpix2pix.inference.files"),
+    *("tfpix2pix.config.dataset", "tfpix2pix.base.progress", "tfpix2pix.inference.files"),
 )
 HEAVY = ("tensorflow", *LIGHT, "tfpix2pix.training.run", "tfpix2pix.inference")
 _MODULE = "import runpy; runpy.run_module('tfpix2pix', run_name='__main__', alter_sys=True)"

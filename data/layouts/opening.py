@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.errors import DataError, UserError
 from tfpix2pix.data.config import DataConfig
-from tfpix2pix.data.forms import FormWish, SideWish
 from tfpix2pix.data.layouts.pair_files import Listing
 from tfpix2pix.data.layouts.splits import DEFAULT_VAL_FRACTION
 from tfpix2pix.data.sources.base import SPLITS, PairSource
+from tfpix2pix.data.spec import ImageWish, PairWish
 
 if TYPE_CHECKING:
     from tfpix2pix.data.sources.paper_sets import StageProgress
@@ -130,9 +130,9 @@ def open_dataset(
         from tfpix2pix.data.palette import load_palette
 
         palette = load_palette(data.label_palette)
-    wish = FormWish(
-        SideWish("input", data.input_channels, data.input_dtype, data.input_range),
-        SideWish("target", data.target_channels, data.target_dtype, data.target_range),
+    wish = PairWish(
+        ImageWish("input", data.input_channels, data.input_dtype, data.input_range),
+        ImageWish("target", data.target_channels, data.target_dtype, data.target_range),
         palette,
         data.label_side,
         data.input_encoding,

@@ -22,7 +22,7 @@ def kept(source, index: int, size: int = SIZE) -> list[np.ndarray]:
     """What a store of this size has to hold of a training pair."""
     images = []
     for image, side in zip(
-        source.load("train", index), (source.form.x, source.form.y), strict=True
+        source.load("train", index), (source.spec.x, source.spec.y), strict=True
     ):
         if side.is_classes:
             image = tf.image.resize(image, [size, size], "nearest").numpy()
@@ -258,7 +258,7 @@ def test_the_file_is_written_once_and_found_again(tmp_path, set_of, cached, monk
     written = files_in(tmp_path / "cache")
     assert sorted(name.split(".", 1)[1] for name in written) == ["x.npy", "y.npy"]
     again = open_dataset(str(tmp_path / "uint16"), val_fraction=0, allow_mixed_sizes=True)
-    _ = again.form
+    _ = again.spec
     monkeypatch.setattr(type(again), "load", lambda *args: pytest.fail("decoded again"))
     seen = []
     store = cached(again, progress=lambda *args: seen.append(args))

@@ -9,7 +9,14 @@ import pytest
 import tensorflow as tf
 
 from tfpix2pix.base.errors import DataError
-from tfpix2pix.data import ImageSource, Side, UnpairedStore, explain, open_images, training_batches
+from tfpix2pix.data import (
+    ImageSource,
+    ImageSpec,
+    UnpairedStore,
+    explain,
+    open_images,
+    training_batches,
+)
 
 LONG, SHORT = 7, 4
 CROP = 12
@@ -24,7 +31,7 @@ class Numbered(ImageSource):
 
     def __init__(self, name: str, count: int, size: int, dtype: str = "uint8"):
         self.name = f"--dataset={name}"
-        self.spec = Side(3, dtype, 0.0, 255.0 if dtype == "uint8" else 65535.0)
+        self.spec = ImageSpec(3, dtype, 0.0, 255.0 if dtype == "uint8" else 65535.0)
         self._count, self._size = count, size
         self.loaded: list[int] = []
 

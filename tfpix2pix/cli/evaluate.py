@@ -128,7 +128,7 @@ def _help(field: dataclasses.Field[Any]) -> str:
 def main(args: argparse.Namespace) -> int:
     from tfpix2pix.evaluation.registry import choose_evaluators, parse_metrics
     from tfpix2pix.evaluation.results import check_output
-    from tfpix2pix.evaluation.subjects import Modelled, Predicted
+    from tfpix2pix.evaluation.subjects import FolderSubject, ModelSubject
 
     settings = _settings(args)
     if args.metrics:
@@ -136,11 +136,11 @@ def main(args: argparse.Namespace) -> int:
     output = _output(args)
     check_output(output)
     given = {name: value for name, value in given_data_config(args).items() if name in FIELDS}
-    subject: Modelled | Predicted
+    subject: ModelSubject | FolderSubject
     if args.predictions:
-        subject = Predicted(args.predictions, given, settings)
+        subject = FolderSubject(args.predictions, given, settings)
     else:
-        subject = Modelled(model_of(args), given, settings)
+        subject = ModelSubject(model_of(args), given, settings)
     scorer = None
     if args.scorer:
         from tfpix2pix.scorer import load_scorer

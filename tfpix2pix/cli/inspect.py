@@ -13,7 +13,7 @@ from tfpix2pix.base.errors import DataError, UserError
 from tfpix2pix.base.files import check_writable
 from tfpix2pix.cli.flags import Parser, add_boolean, add_field, fail, given_data_config, number
 from tfpix2pix.config import resolve
-from tfpix2pix.pair_form import check_outside, inspect_data, open_source, short_name
+from tfpix2pix.config.dataset import check_outside, inspect_data, open_source, short_name
 
 if TYPE_CHECKING:
     from tfpix2pix.data.check.inspection import Inspection
@@ -71,7 +71,7 @@ def main(args: argparse.Namespace) -> int:
         raise UserError(f"--images={args.images}: expected 1 to {MOST_SHOWN} pairs of each split")
     config = resolve(given_data_config(args))
 
-    from tfpix2pix.data.check.shown_pairs import pairs_to_show
+    from tfpix2pix.data.check.previews import pair_previews
     from tfpix2pix.report.dataset_page import write_inspection
 
     try:
@@ -82,7 +82,7 @@ def main(args: argparse.Namespace) -> int:
     check_outside(output, config, source)
     check_writable(output, "--output")
     seen = inspect_data(config, source, duplicates=args.duplicates)
-    written = write_inspection(output, seen, pairs_to_show(source, seen.form, args.images))
+    written = write_inspection(output, seen, pair_previews(source, seen.spec, args.images))
     _print(seen)
     for path in written:
         print(f"wrote {path}")

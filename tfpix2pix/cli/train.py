@@ -92,7 +92,7 @@ def _train_together(args: argparse.Namespace, workdir: Path, config: Config) -> 
 
 def _train(args: argparse.Namespace, workdir: Path, config: Config) -> int:
     from tfpix2pix.base.progress import duration, say
-    from tfpix2pix.pair_form import check_source, open_source
+    from tfpix2pix.config.dataset import check_source, open_source
 
     source = open_source(config, workdir)
     check_source(source)

@@ -17,10 +17,10 @@ import numpy as np
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Config, load_config
-from tfpix2pix.pair_form import form_of
+from tfpix2pix.config.dataset import spec_of
 
 if TYPE_CHECKING:
-    from tfpix2pix.data import Decoded, PairForm
+    from tfpix2pix.data import Decoded, PairSpec
 
 
 class Network(Protocol):
@@ -66,7 +66,7 @@ class Translator:
       config: the run's config.
       network: what runs the generator.
       step: the training step that its weights come from.
-      form: of the run's pairs: channels, depth, value range, labels.
+      spec: of the run's pairs: channels, depth, value range, labels.
       checkpoint: SHA-256 of the checkpoint that the weights come from.
 
     Attributes:
@@ -76,9 +76,9 @@ class Translator:
     parallel = 1
 
     def __init__(
-        self, config: Config, network: Network, step: int, form: PairForm, checkpoint: str = ""
+        self, config: Config, network: Network, step: int, spec: PairSpec, checkpoint: str = ""
     ) -> None:
-        self.config, self.network, self.step, self.form = config, network, step, form
+        self.config, self.network, self.step, self.spec = config, network, step, spec
         self.checkpoint = checkpoint
 
     @property
@@ -130,13 +130,13 @@ class Translator:
         """
         if not -(2**63) <= seed < 2**63:
             raise ValueError(f"seed {seed} does not fit in 64 bits")
-        x = self.form.read_input(self._decoded(image), notes)
+        x = self.spec.read_input(self._decoded(image), notes)
         if not fit:
             return self.translate_x(x, seed=seed, deterministic=deterministic)
         size = self.network.image_size or (self.stride, self.stride)
-        seen = resized(x, *size, nearest=self.form.x.is_classes)
+        seen = resized(x, *size, nearest=self.spec.x.is_classes)
         y = resized(self._generate(seen, seed, deterministic), *x.shape[:2])
-        return self.form.result(x, y)
+        return self.spec.result(x, y)
 
     def translate_x(
         self, x: np.ndarray, *, seed: int = 0, deterministic: bool = False
@@ -153,7 +153,7 @@ class Translator:
         height, width = x.shape[:2]
         padded = pad(x, self.stride)
         self._check_size(*padded.shape[:2])
-        return self.form.result(x, self._generate(padded, seed, deterministic)[:height, :width])
+        return self.spec.result(x, self._generate(padded, seed, deterministic)[:height, :width])
 
     def _decoded(self, image: np.ndarray | Decoded) -> Decoded:
         from tfpix2pix.data import Decoded
@@ -168,7 +168,7 @@ class Translator:
         if image.ndim != 3 or 0 in image.shape:
             raise ValueError(f"expected an image [H, W, C], got {list(image.shape)}")
         channels = image.shape[-1]
-        has_alpha = channels in (2, 4) and channels != self.form.x.channels
+        has_alpha = channels in (2, 4) and channels != self.spec.x.channels
         return Decoded(image, has_alpha, None, ())
 
     def noise(self, x: np.ndarray, seeds: Sequence[int], deterministic: bool = False) -> np.ndarray:
@@ -224,7 +224,7 @@ def load(
       UserError: it is no run, has no checkpoint (that is whole), or not the one asked for.
     """
     config = load_config(workdir)
-    form = form_of(config, workdir)
+    spec = spec_of(config, workdir)
     from tfpix2pix.algorithms.registry import default_generator
     from tfpix2pix.models.weights import named_weights
     from tfpix2pix.training.checkpoints import Checkpoints
@@ -235,7 +235,7 @@ def load(
     model = generator.build()
     facts = checkpoints.restore({generator.name: named_weights(model)}, step, say)
     network = KerasNetwork(model)
-    return Translator(config, network, int(facts["step"]), form, facts["sha256"])
+    return Translator(config, network, int(facts["step"]), spec, facts["sha256"])
 
 
 def load_quietly(
@@ -258,13 +258,13 @@ class Model:
     Attributes:
       name: as the user typed it: a run's folder, an export's, or a server's address.
       config: of the run.
-      form: of its pairs.
+      spec: of its pairs.
       open: loads it; its argument is told in a sentence when a damaged checkpoint was passed over.
     """
 
     name: str
     config: Config
-    form: PairForm
+    spec: PairSpec
     open: Callable[[Callable[[str], None]], Translator]
 
     @classmethod
@@ -278,14 +278,14 @@ class Model:
         return cls(
             workdir,
             config,
-            form_of(config, workdir),
+            spec_of(config, workdir),
             lambda say: load_quietly(workdir, checkpoint, say),
         )
 
     @classmethod
     def of_translator(cls, name: str, translator: Translator) -> Model:
         """What is loaded already, such as an export."""
-        return cls(name, translator.config, translator.form, lambda say: translator)
+        return cls(name, translator.config, translator.spec, lambda say: translator)
 
 
 def _step_of(

@@ -111,7 +111,7 @@ def _finish(
     best: Any,
 ) -> Scorer:
     """Keeps the best weights and what they are, and nothing else."""
-    palette = palette_of(source.form)
+    palette = palette_of(source.spec)
     counted = counted_classes(palette)
     model = fcn8s(len(counted), settings.width, vgg=settings.init == "imagenet").model
     weights = named_weights(model)

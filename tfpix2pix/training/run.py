@@ -22,16 +22,16 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import clear_temporary
 from tfpix2pix.base.progress import ProgressLine, say
 from tfpix2pix.config import Config
+from tfpix2pix.config.dataset import resolved, save_palette
 from tfpix2pix.data import (
-    PairForm,
     PairSource,
+    PairSpec,
     PairStore,
     cache_dir,
     explain,
     open_store,
     training_batches,
 )
-from tfpix2pix.pair_form import save_palette, settled
 from tfpix2pix.report.records import read_records
 from tfpix2pix.training.checkpoints import Checkpoints
 from tfpix2pix.training.cluster import WorkerLost, lost
@@ -133,13 +133,13 @@ class _Run:
         stop: StopRequest | None,
         say: Callable[[str], None],
     ) -> None:
-        config = settled(config, source.form)
+        config = resolved(config, source.spec)
         self.config, self.workdir, self.source = config, workdir, source
         self.workers, self.stop, self.say = workers, stop or StopRequest(), say
         self.identity = source.identity()  # looks at every file, so once and not per checkpoint
         self.total = config.total_steps(source.count("train"))
         self.algorithm = algorithm_class(config.algorithm)(
-            config, strategy, form=source.form, total_steps=self.total
+            config, strategy, spec=source.spec, total_steps=self.total
         )
         self.checkpoints = Checkpoints(workdir, config.keep_checkpoints)
         self.saved_step = -1
@@ -153,7 +153,7 @@ class _Run:
         if start >= self.total:
             return self.nothing_to_do(start)
         if self.workers.chief:
-            _make_workdir(self.workdir, self.config, self.source.form)
+            _make_workdir(self.workdir, self.config, self.source.spec)
         if start:
             self.say(f"continuing from step {start:,} of {self.total:,} in {self.workdir}")
         elif self.workers.chief and read_history(self.workdir):
@@ -281,7 +281,7 @@ class _Run:
     def follow(self, store: PairStore, start: int) -> Outcome:
         """The loop of a worker that is not the chief: the same steps, and nothing is written."""
         step, observer = start, self.observer
-        check = Every(self.config.log_every, observer.settle)
+        check = Every(self.config.log_every, observer.resolve)
         batches = iter(self.batches(store, start))
         with ProgressLine("training", self.total, "step", start) as line:
             while step < self.total and not self.workers.stopping(step, self.stop):
@@ -336,13 +336,13 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     )
 
 
-def _make_workdir(workdir: Path, config: Config, form: PairForm) -> None:
+def _make_workdir(workdir: Path, config: Config, spec: PairSpec) -> None:
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         # What a run that was killed while it wrote a file has left of it.
         for folder in (workdir, workdir / "samples", workdir / "samples" / "inputs"):
             clear_temporary(folder)
-        save_palette(form, workdir)
+        save_palette(spec, workdir)
         config.save(workdir)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -10,7 +10,7 @@ from typing import Any
 from tfpix2pix.base import lock
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Config, allowed_changes, differences, load_config, resolve, with_preset
-from tfpix2pix.pair_form import short_name
+from tfpix2pix.config.dataset import short_name
 
 
 def workdir_and_config(workdir: str | None, given: Mapping[str, Any]) -> tuple[Path, Config]:

@@ -1,8 +1,8 @@
 """What the two images of a pair are: their stored arrays, what networks see, what people see.
 
 Sources load *stored* arrays: pixels at the depth of their files, or class numbers where a label
-palette is given. `Side.to_network` turns them into what a network sees in [-1, 1];
-`PairForm.picture_of_y` and `PairForm.result` turn a network's picture back, at that depth.
+palette is given. `ImageSpec.to_network` turns them into what a network sees in [-1, 1];
+`PairSpec.picture_of_y` and `PairSpec.result` turn a network's picture back, at that depth.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LEAST_COVERED = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
-class SideWish:
+class ImageWish:
     """What the user asked of one image of the pair; empty means as the files are.
 
     Attributes:
@@ -82,8 +82,8 @@ class SideWish:
 
 
 @dataclasses.dataclass(frozen=True)
-class FormWish:
-    """What the user asked of both images; see `SideWish` and `PairForm`.
+class PairWish:
+    """What the user asked of both images; see `ImageWish` and `PairSpec`.
 
     Attributes:
       x, y: of each image.
@@ -93,8 +93,8 @@ class FormWish:
       color_space: ``rgb``, or ``lab`` for a `LabSpec`.
     """
 
-    x: SideWish = SideWish("input")
-    y: SideWish = SideWish("target")
+    x: ImageWish = ImageWish("input")
+    y: ImageWish = ImageWish("target")
     palette: Palette | None = None
     label_side: str = ""
     encoding: str = "color"
@@ -126,8 +126,8 @@ class FormWish:
         return self.color_space == "lab"
 
     @property
-    def settled(self) -> bool:
-        """True if the wish alone says what the form is, without looking at any file."""
+    def resolved(self) -> bool:
+        """True if the wish alone says what the spec is, without looking at any file."""
         if self.in_lab:
             return True
         labels = {"input": self.x, "target": self.y}
@@ -137,17 +137,17 @@ class FormWish:
             del labels[self.label_side]
         return all(w.channels and w.dtype and w.value_range for w in labels.values())
 
-    def form(self) -> PairForm:
-        """The form that a settled wish describes."""
+    def spec(self) -> PairSpec:
+        """The spec that a resolved wish describes."""
         if self.in_lab:
             return LabSpec()
         x, y = (
-            self.labels(wish) or Side(wish.channels, wish.dtype, *wish.limits())
+            self.labels(wish) or ImageSpec(wish.channels, wish.dtype, *wish.limits())
             for wish in (self.x, self.y)
         )
-        return PairForm(x, y)
+        return PairSpec(x, y)
 
-    def labels(self, wish: SideWish) -> Side | None:
+    def labels(self, wish: ImageWish) -> ImageSpec | None:
         """The side of `wish` (x or y of this) if it is the one that shows labels, else None.
 
         Raises:
@@ -158,12 +158,14 @@ class FormWish:
             return None
         encoding = self.encoding if wish.flag == "input" else "color"
         channels = len(palette) if encoding == "onehot" else 3
-        side = Side(channels, "uint8", *FULL_SCALE["uint8"], palette=palette, encoding=encoding)
+        side = ImageSpec(
+            channels, "uint8", *FULL_SCALE["uint8"], palette=palette, encoding=encoding
+        )
         _refuse_other(wish, side, f"--label_palette={palette.name} ({encoding})")
         return side
 
 
-def _refuse_other(wish: SideWish, side: Side, because: str) -> None:
+def _refuse_other(wish: ImageWish, side: ImageSpec, because: str) -> None:
     """Refuses a wish that contradicts what another flag makes of a side."""
     for name, asked, fixed in (
         ("channels", wish.channels, side.channels),
@@ -172,9 +174,9 @@ def _refuse_other(wish: SideWish, side: Side, because: str) -> None:
     ):
         if asked and asked != fixed:
             value = wish.value_range if name == "range" else asked
-            settled = side.value_range if name == "range" else fixed
+            resolved = side.value_range if name == "range" else fixed
             raise DataError(
-                f"--{wish.flag}_{name}={value}: {because} makes that {settled}; drop "
+                f"--{wish.flag}_{name}={value}: {because} makes that {resolved}; drop "
                 f"--{wish.flag}_{name}."
             )
 
@@ -183,7 +185,7 @@ def _refuse_other(wish: SideWish, side: Side, because: str) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class Side:
+class ImageSpec:
     """One image of a pair.
 
     Attributes:
@@ -361,15 +363,15 @@ def classes_of(picture: images.Decoded, palette: Palette) -> np.ndarray:
 
 
 @dataclasses.dataclass(frozen=True)
-class PairForm:
+class PairSpec:
     """The two images of every pair of a data set, with pixels as their files have them.
 
     Attributes:
       x, y: input and target.
     """
 
-    x: Side
-    y: Side
+    x: ImageSpec
+    y: ImageSpec
 
     @property
     def label_side(self) -> str:
@@ -391,13 +393,13 @@ class PairForm:
         x, y = self.x.describe(), self.y.describe()
         return x if x == y else f"{x} to {y}"
 
-    def is_like(self, other: PairForm) -> bool:
+    def is_like(self, other: PairSpec) -> bool:
         """Whether what was trained on pairs of the one can be used on pairs of the other.
 
         Ranges may differ in the tenth digit: a run's config keeps nine of those found in floats.
         """
 
-        def alike(one: Side, two: Side) -> bool:
+        def alike(one: ImageSpec, two: ImageSpec) -> bool:
             ranges = np.allclose((one.low, one.high), (two.low, two.high), rtol=1e-6)
             return ranges and one == dataclasses.replace(two, low=one.low, high=one.high)
 
@@ -426,18 +428,18 @@ class PairForm:
         return self.y.picture(y)
 
     def levels(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """y, or G(x, z), as `Side.levels` has it, for measures."""
+        """y, or G(x, z), as `ImageSpec.levels` has it, for measures."""
         return self.y.levels(y)
 
     # === Files ===
 
     @property
-    def input_image(self) -> Side:
+    def input_image(self) -> ImageSpec:
         """The images that a run takes, `input_pixels`: x as it is, but labels as RGB."""
-        return Side(3) if self.x.is_classes else self.x
+        return ImageSpec(3) if self.x.is_classes else self.x
 
     @property
-    def result_image(self) -> Side:
+    def result_image(self) -> ImageSpec:
         """The images that a run gives, `result`: of the target's own depth and range."""
         return self.y
 
@@ -473,19 +475,19 @@ class PairForm:
         return self.y.from_network(y)
 
 
-LAB_X = Side(1, "float32", *L_RANGE)
-LAB_Y = Side(2, "float32", *AB_RANGE)
+LAB_X = ImageSpec(1, "float32", *L_RANGE)
+LAB_Y = ImageSpec(2, "float32", *AB_RANGE)
 
 
 @dataclasses.dataclass(frozen=True)
-class LabSpec(PairForm):
+class LabSpec(PairSpec):
     """Colourization: x is the lightness L of a photograph, y its a and b (CIELAB, D65 white).
 
     What people and files see is the RGB picture that the two make together.
     """
 
-    x: Side = LAB_X
-    y: Side = LAB_Y
+    x: ImageSpec = LAB_X
+    y: ImageSpec = LAB_Y
 
     @property
     def channel_names(self) -> dict[str, list[str]]:
@@ -495,7 +497,7 @@ class LabSpec(PairForm):
         return "L to ab of CIELAB"
 
     def store(self, x: images.Decoded, y: images.Decoded) -> tuple[np.ndarray, np.ndarray]:
-        """As `PairForm.store`, both from the colours of y."""
+        """As `PairSpec.store`, both from the colours of y."""
         lab = lab_of(y)
         return lab[..., :1], lab[..., 1:]
 
@@ -509,12 +511,12 @@ class LabSpec(PairForm):
         return self.result(x, y)
 
     @property
-    def input_image(self) -> Side:
-        return Side(3)
+    def input_image(self) -> ImageSpec:
+        return ImageSpec(3)
 
     @property
-    def result_image(self) -> Side:
-        return Side(3)
+    def result_image(self) -> ImageSpec:
+        return ImageSpec(3)
 
     def read_input(self, picture: images.Decoded, notes: list[str] | None = None) -> np.ndarray:
         return np.asarray(self.x.to_network(lab_of(picture)[..., :1].astype(np.float32)))
