@@ -36,7 +36,7 @@ class ScorerTraining(Algorithm):
     shown: ClassVar[tuple[tuple[str, str, int], ...]] = (("cross_entropy", "loss", 3),)
 
     def __init__(self, config: ScorerConfig, *args: Any, **kwargs: Any) -> None:
-        self.palette = palette_of(kwargs["form"])
+        self.palette = palette_of(kwargs["spec"])
         self.counted = counted_classes(self.palette)
         self._network: FCN8s | None = None
         self._read: Callable[[np.ndarray], np.ndarray] | None = None
