@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import platform
 import re
@@ -20,7 +21,12 @@ import numpy as np
 from tfpix2pix import __version__
 from tfpix2pix.config import Config, nearest
 from tfpix2pix.errors import UserError
-from tfpix2pix.export.contract import INFERENCES, Contract
+from tfpix2pix.export.contract import (
+    INFERENCES,
+    Contract,
+    default_max_pixels,
+    least_max_pixels,
+)
 from tfpix2pix.export.formats import FORMATS, QUANTIZATIONS, Format, Job, load_format
 from tfpix2pix.export.manifest import FILE, Manifest, checksums
 from tfpix2pix.export.publish import Staging, check_output, finish_interrupted
@@ -60,17 +66,25 @@ class Request:
       quantize: of `QUANTIZATIONS`.
       inference: ``paper`` or ``deterministic``.
       image_size: ``(height, width)``, or None for any.
+      max_pixels: height times width that the SavedModel's signatures take at most, where the size
+        is any; None for `contract.default_max_pixels`.
 
     Raises:
-      UserError: a value that is not known.
+      UserError: a value that is not known, or a limit beside a fixed size.
     """
 
     formats: tuple[str, ...] = FORMATS
     quantize: tuple[str, ...] = ("none",)
     inference: str = "paper"
     image_size: tuple[int, int] | None = None
+    max_pixels: int | None = None
 
     def __post_init__(self) -> None:
+        if self.max_pixels is not None and self.image_size is not None:
+            raise UserError(
+                f"--max_pixels={self.max_pixels}: an export of one --image_size takes no larger "
+                "images anyway; give one of the two"
+            )
         for flag, values, known in (
             ("formats", self.formats, FORMATS),
             ("quantize", self.quantize, QUANTIZATIONS),
@@ -85,16 +99,31 @@ class Request:
                     )
 
     @classmethod
-    def parse(cls, formats: str, quantize: str, inference: str, image_size: str) -> Request:
+    def parse(
+        cls,
+        formats: str,
+        quantize: str,
+        inference: str,
+        image_size: str,
+        max_pixels: int | None = None,
+    ) -> Request:
         """From the texts of the flags."""
-        return cls(_words(formats), _words(quantize), inference, parse_size(image_size))
+        size = parse_size(image_size)
+        return cls(_words(formats), _words(quantize), inference, size, max_pixels)
 
     def check_size(self, config: Config) -> None:
         """Refuses a size that the run's generator cannot have.
 
         Raises:
-          UserError: it is no multiple of the crop size.
+          UserError: it is no multiple of the crop size, or the limit is below what the proof needs.
         """
+        least = least_max_pixels(config)
+        if self.max_pixels is not None and not least <= self.max_pixels < 2**31:
+            raise UserError(
+                f"--max_pixels={self.max_pixels}: expected {least:,} (twice the crop size a side, "
+                f"at which the export is proved) to {2**31 - 1:,} pixels, height x width; without "
+                f"it the limit is {default_max_pixels(config):,}"
+            )
         if self.image_size is None:
             return
         step = config.crop_size
@@ -205,7 +234,7 @@ def export_run(
     from tfpix2pix.inference import load
 
     translator = load(workdir, checkpoint, reporter.say)
-    contract = Contract.of(translator, request.inference, request.image_size)
+    contract = Contract.of(translator, request.inference, request.image_size, request.max_pixels)
     weights = weights_of(translator.generator)
     _check_space(output, sum(value.nbytes for value in weights.values()), request)
     pictures, source = check_pictures(config, workdir, dataset, check_images, check_count)
@@ -320,7 +349,10 @@ def _merge(manifest: Manifest, output: Path) -> list[str]:
         old = Manifest.load(output)
     except UserError:
         return []
-    same = old.contract == manifest.contract
+    # The limit of pixels is the SavedModel's alone, and in its own contract.
+    same = dataclasses.replace(old.contract, max_pixels=manifest.contract.max_pixels) == (
+        manifest.contract
+    )
     written = {artifact.path for artifact, _ in manifest.artifacts} | set(manifest.files)
     stale = []
     for artifact, sums in old.artifacts:

@@ -68,6 +68,13 @@ def add_flags(parser: Parser) -> None:
         "and takes that size only [any]",
     )
     group.add_argument(
+        "--max_pixels",
+        type=number(int),
+        metavar="INT",
+        help="of the SavedModel, with --image_size=any: larger images (height x width, padded) are "
+        "refused before they are decoded [16777216, which is 4096x4096]",
+    )
+    group.add_argument(
         "--checkpoint",
         default="latest",
         metavar="latest|best|STEP",
@@ -117,7 +124,9 @@ def main(args: argparse.Namespace) -> int:
     check_count(args)
     from tfpix2pix.export.exporter import ExportMismatch, Request, check_request, export_run
 
-    request = Request.parse(args.formats, args.quantize, args.inference, args.image_size)
+    request = Request.parse(
+        args.formats, args.quantize, args.inference, args.image_size, args.max_pixels
+    )
     check_request(args.workdir, args.output, request)
 
     from tfpix2pix.progress import say
