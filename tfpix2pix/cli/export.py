@@ -75,6 +75,13 @@ def add_flags(parser: Parser) -> None:
         "the most engines run [oldest]",
     )
     group.add_argument(
+        "--max_pixels",
+        type=number(int),
+        metavar="INT",
+        help="of the SavedModel, with --image_size=any: larger images (height x width, padded) are "
+        "refused before they are decoded [16777216, which is 4096x4096]",
+    )
+    group.add_argument(
         "--checkpoint",
         default="latest",
         metavar="latest|best|STEP",
@@ -125,7 +132,12 @@ def main(args: argparse.Namespace) -> int:
     from tfpix2pix.export.exporter import ExportMismatch, Request, check_request, export_run
 
     request = Request.parse(
-        args.formats, args.quantize, args.inference, args.image_size, args.opset
+        args.formats,
+        args.quantize,
+        args.inference,
+        args.image_size,
+        args.opset,
+        args.max_pixels,
     )
     check_request(args.workdir, args.output, request)
 
