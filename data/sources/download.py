@@ -130,7 +130,7 @@ def _download(
     import requests
     from urllib3.exceptions import HTTPError
 
-    from tfpix2pix.connections import TimedSession
+    from tfpix2pix.base.connections import TimedSession
 
     part, fruitless = _part(target), 0
     with TimedSession() as session:
