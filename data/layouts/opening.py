@@ -95,7 +95,6 @@ LAYOUTS: list[Layout] = [
     # Never found by looking at names: a single picture looks like two that touch.
     Layout("single", lambda folder: False, _single),
 ]
-LAYOUT_NAMES = ("auto", *(layout.name for layout in LAYOUTS))
 
 
 def open_dataset(

@@ -150,6 +150,6 @@ def _train(args: argparse.Namespace, workdir: Path, config: Config) -> int:
 
 def _summary(config: Config, workdir: Path) -> str:
     return (
-        f"run: {workdir}, preset {config.preset}: {config.crop_size} px, ngf {config.ngf}, "
-        f"loss {config.loss}, batch {config.batch_size}"
+        f"run: {workdir}, preset {config.preset}: {config.crop_size} px, {config.networks}, "
+        f"batch {config.batch_size}"
     )
