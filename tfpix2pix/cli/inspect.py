@@ -33,10 +33,9 @@ The exit code is 0 if training would accept the data set, and 1 if it would refu
 MOST_SHOWN = 64
 
 _GROUPS = {"first": "What to look at", "data": "What to look at, further"}
-# The data part of a config, but for what is done to pairs later, and the size of the networks' images.
-_SHOWN = {field.name for field in dataclasses.fields(DataConfig)} - {"flip"} | {
-    "preset",
-    "crop_size",
+# The data part of a config, but for what is done to pairs later, and what their size follows from.
+_SHOWN = {"preset", "crop_size", *(field.name for field in dataclasses.fields(DataConfig))} - {
+    "flip"
 }
 
 
