@@ -22,8 +22,8 @@ from tfpix2pix.config import Config, nearest
 from tfpix2pix.errors import UserError
 from tfpix2pix.export.contract import INFERENCES, Contract
 from tfpix2pix.export.formats import FORMATS, QUANTIZATIONS, Format, Job, load_format
-from tfpix2pix.export.manifest import FILE, Manifest, checksums
-from tfpix2pix.export.publish import Staging, check_output, finish_interrupted
+from tfpix2pix.export.manifest import FILE, REPORT, Manifest, checksums
+from tfpix2pix.export.publish import Staging, check_output, check_published
 from tfpix2pix.files import existing_place, write_text
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from tfpix2pix.export.proof import Proof
     from tfpix2pix.inference import Translator
 
-REPORT = "export_report.html"
 CHECK_COUNT = 12
 _PACKAGES = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "ai-edge-litert", "numpy")
 _SPARE = 64 << 20  # bytes on the disk beyond what the weights will take
@@ -333,13 +332,13 @@ def _merge(manifest: Manifest, output: Path) -> list[str]:
             manifest.artifacts.append((artifact, sums))
             rows = [r for r in old.proof.get("rows", []) if r["path"] == artifact.path]
             manifest.proof["rows"] += rows
-        elif artifact.format != "savedmodel":
+        elif artifact.format != "savedmodel" and (output / artifact.path).is_file():
             stale.append(artifact.path)
     for name in old.files:
         if name not in written:
             if same:
                 manifest.files.append(name)
-            else:
+            elif (output / name).is_file():
                 stale.append(name)
     return stale
 
@@ -416,8 +415,7 @@ def verify(
       UserError: it is no export, or there is nothing to compare with.
     """
     reporter, place = reporter or Reporter(), Path(folder).expanduser()
-    if place.is_dir():
-        finish_interrupted(place)
+    check_published(place)
     manifest = Manifest.load(place)
     artifacts = [artifact for artifact, _ in manifest.artifacts]
     for each in {artifact.format for artifact in artifacts}:
