@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 KIND = "tfpix2pix export"
 VERSION = 1
+LARGEST_IMAGE = 89_478_485
+"""Pixels of one image: as many as Pillow decodes without a warning."""
 INFERENCES = ("paper", "deterministic")
 _STATISTICS = {
     "instance": "of each image itself",
@@ -104,6 +107,19 @@ class Contract:
     def noise_shape(self, height: int, width: int) -> tuple[int, int, int]:
         """``[h, w, Z]`` of the z that goes with an x of that height and width."""
         return height // self.noise_factor, width // self.noise_factor, self.noise_channels
+
+    def _check_size(self) -> None:
+        """Refuses a fixed size that an export cannot have, or no memory holds."""
+        for side in self.image_size or ():
+            if side < 1 or side % self.size_multiple:
+                raise UserError(
+                    f"image_size {list(self.image_size)}: expected multiples of "
+                    f"{self.size_multiple} pixels"
+                )
+        if self.image_size and math.prod(self.image_size) > LARGEST_IMAGE:
+            raise UserError(
+                f"image_size {list(self.image_size)}: more than {LARGEST_IMAGE:,} pixels"
+            )
 
     # === JSON ===
 
@@ -189,12 +205,16 @@ class Contract:
             )
             if contract.inference not in INFERENCES:
                 raise ValueError("unknown inference")
+            contract._check_size()
             contract.form  # noqa: B018 - raises where palette and config do not fit
         except UserError as error:
             if str(error).startswith(where):
                 raise
             raise UserError(f"{where}: its contract cannot be used ({error})") from None
-        except (ValueError, KeyError, TypeError, IndexError, RecursionError, AttributeError):
+        except (
+            *(ValueError, KeyError, TypeError, IndexError),
+            *(RecursionError, AttributeError, OverflowError),
+        ):
             raise UserError(
                 f"{where} does not carry the contract of a tfpix2pix export, so how to use it is "
                 "not known; give what `tfpix2pix export` wrote"

@@ -477,7 +477,12 @@ def _reference(folder: Path, manifest: Manifest, workdir: str) -> tuple[Translat
     from tfpix2pix.export.saved_model import saved_weights
     from tfpix2pix.inference import KerasNetwork, Translator
 
-    generator = export_generator(contract.config, saved_weights(folder / saved[0]), noise=True)
+    try:
+        generator = export_generator(contract.config, saved_weights(folder / saved[0]), noise=True)
+    except ValueError as error:
+        raise UserError(
+            f"{folder / saved[0]} does not fit the contract of {folder} ({error}); export again"
+        ) from None
     translator = Translator(
         contract.config,
         KerasNetwork(generator),
