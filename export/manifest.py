@@ -14,7 +14,7 @@ from tfpix2pix.export.contract import Contract
 from tfpix2pix.export.formats import FORMATS, QUANTIZATIONS, Artifact
 
 FILE, REPORT = "export.json", "export_report.html"
-PLACES = ("saved_model", "tflite", "onnx", "serving", FILE, REPORT)
+PLACES = ("saved_model", "tflite", "onnx", "network", "serving", FILE, REPORT)
 """What the folder of an export holds; an export writes and removes nothing else there."""
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*", re.ASCII)
 

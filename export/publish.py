@@ -7,8 +7,8 @@ says that it is half published. A version of a SavedModel appears by one rename,
 that polls the folder never sees half of one.
 
 The folder may come from a stranger, and a journal with it. So a journal is only a list of plain
-names: from the hidden folder to the places that an export has, no link anywhere on the way. Anything
-else is refused before anything is touched.
+names: from the hidden folder to the places that an export has, no link anywhere on the way.
+Anything else is refused before anything is touched.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def check_output(output: str | os.PathLike[str]) -> Path:
     """The output folder, refused where nothing could be written.
 
     Raises:
-      UserError: it is a file, lies below one, or may not be written.
+      UserError: it is a file, lies below one, or may not be written; a link stands where files are
+        to be written; it holds a journal that no export wrote.
     """
     path = Path(output).expanduser()
     place = existing_place(path)
@@ -57,6 +58,9 @@ def check_output(output: str | os.PathLike[str]) -> Path:
             f"--output={output} cannot be written (no permission for {place}); give a folder that "
             "you may write to"
         )
+    # Before anything is made there: what is refused leaves the folder as it was.
+    _check_places(path)
+    _read_journal(path)
     return path
 
 
@@ -80,9 +84,6 @@ class Staging:
         self.output = check_output(output)
 
     def __enter__(self) -> Staging:
-        # Before anything is made there: what is refused leaves the folder as it was.
-        _check_places(self.output)
-        _read_journal(self.output)
         self._made = [p for p in [self.output, *self.output.parents] if not p.exists()]
         self._locked, self._alone = contextlib.ExitStack(), False
         try:
