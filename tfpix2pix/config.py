@@ -20,6 +20,8 @@ from typing import Any
 
 from tfpix2pix.errors import UserError
 
+LARGEST = 2**31 - 1
+"""Of whole numbers (steps, pairs) that have no limit of their own."""
 GROUPS = {
     "first": "What to train on, and for how long",
     "data": "Data and jitter",
@@ -102,7 +104,9 @@ class Config:
         minimum=0,
         may_change=True,
     )
-    batch_size: int = option(1, "pairs per step, over all devices together", "first", minimum=1)
+    batch_size: int = option(
+        1, "pairs per step, over all devices together", "first", minimum=1, maximum=65536
+    )
     seed: int = option(
         0,
         "every random draw (weights, order, jitter, noise) is a function of this and the step",
@@ -248,11 +252,14 @@ class Config:
         "model",
         choices=("unet", "encoder_decoder"),
     )
-    ngf: int = option(64, "generator channels of the first layer", "model", minimum=1)
+    # 512: eight times the paper's, 3.5 thousand million weights.
+    ngf: int = option(64, "generator channels of the first layer", "model", minimum=1, maximum=512)
     receptive_field: int = option(
         70, "discriminator's patch, pixels", "model", choices=(1, 16, 70, 286)
     )
-    ndf: int = option(64, "discriminator channels of the first layer", "model", minimum=1)
+    ndf: int = option(
+        64, "discriminator channels of the first layer", "model", minimum=1, maximum=512
+    )
     norm: str = option(
         "instance",
         "normalisation: 'instance' (per image, in training and after it), 'batch' "
@@ -483,6 +490,8 @@ def _check_field(field: dataclasses.Field[Any], value: Any) -> None:
             f"{nearest(str(value), map(str, rules['choices']))}"
         )
     low, high = rules["minimum"], rules["maximum"]
+    if kind is int and high is None:
+        high = LARGEST
     if low is not None and value < low:
         raise UserError(f"{flag} is too small; the smallest allowed is {low}")
     if high is not None and value > high:

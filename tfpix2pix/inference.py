@@ -20,6 +20,7 @@ from tfpix2pix.pair_form import form_of
 
 if TYPE_CHECKING:
     from tfpix2pix.data import Decoded, PairForm
+    from tfpix2pix.training.checkpoints import Checkpoints
 
 
 class Network(Protocol):
@@ -225,10 +226,29 @@ def load(
 
     checkpoints = Checkpoints(workdir)
     step = _step_of(checkpoints, checkpoint, workdir, say)
+    _check_stored(config, checkpoints, step, workdir)
     generator = generator_of(config)
     facts = checkpoints.restore({"generator": named_weights(generator)}, step, say)
     network = KerasNetwork(generator)
     return Translator(config, network, int(facts["step"]), form, facts["sha256"])
+
+
+def _check_stored(
+    config: Config, checkpoints: Checkpoints, step: int | None, workdir: object
+) -> None:
+    """Refuses a config whose generator is larger than what is stored, before it is made."""
+    from tfpix2pix.models.sizes import kernel_numbers
+
+    needed = 4 * kernel_numbers(config)
+    steps = checkpoints.steps() if step is None else [step]
+    if any(checkpoints.stored(each) >= needed for each in steps):
+        return
+    checkpoints.restore({}, step)  # raises where it was cut short, and says so
+    raise UserError(
+        f"--workdir={workdir}: its config.json describes a generator of {needed:,} bytes (ngf "
+        f"{config.ngf}, crop_size {config.crop_size}) and its checkpoint holds "
+        f"{max(map(checkpoints.stored, steps)):,}; restore the config.json it was trained with"
+    )
 
 
 def _step_of(

@@ -34,10 +34,13 @@ def main(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from tfpix2pix.export.manifest import Manifest
+    from tfpix2pix.export.publish import check_published
     from tfpix2pix.progress import say
     from tfpix2pix.quiet import import_tensorflow
 
-    Manifest.load(Path(args.folder).expanduser())
+    folder = Path(args.folder).expanduser()
+    check_published(folder)
+    Manifest.load(folder)
     import_tensorflow()
     from tfpix2pix.export.exporter import verify
 

@@ -12,6 +12,7 @@ import json
 import math
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfpix2pix import __version__
+from tfpix2pix.archives import load_arrays
 from tfpix2pix.errors import UserError
 from tfpix2pix.evaluation.base import Evaluator, Number
 from tfpix2pix.evaluation.bootstrap import standard_errors
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 METRICS, STATISTICS, PAGE = "metrics.json", "statistics.npz", "evaluation.html"
 FORMAT = 1
+_LARGEST = 4 << 30  # bytes of all statistics together, unpacked
 
 
 @dataclass(frozen=True)
@@ -221,18 +224,17 @@ def _read_statistics(
         )
     statistics: dict[str, dict[str, np.ndarray]] = {}
     try:
-        with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-            names = arrays["names"]
-            if names.dtype.kind != "U" or names.ndim != 1:
-                raise ValueError("names are no texts")
-            for key in arrays.files:
-                if key == "names":
-                    continue
-                evaluator, slash, name = key.partition("/")
-                values = arrays[key]
-                if not slash or values.dtype.kind not in "biuf" or len(values) != len(names):
-                    raise ValueError(f"{key} holds no numbers of {len(names)} images")
-                statistics.setdefault(evaluator, {})[name] = values
-    except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        arrays = load_arrays(io.BytesIO(packed), _LARGEST)
+        names = arrays["names"]
+        if names.dtype.kind != "U" or names.ndim != 1:
+            raise ValueError("names are no texts")
+        for key, values in arrays.items():
+            if key == "names":
+                continue
+            evaluator, slash, name = key.partition("/")
+            if not slash or values.dtype.kind not in "biuf" or len(values) != len(names):
+                raise ValueError(f"{key} holds no numbers of {len(names)} images")
+            statistics.setdefault(evaluator, {})[name] = values
+    except (ValueError, KeyError, TypeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is damaged ({error}); evaluate again") from None
     return tuple(map(str, names)), statistics

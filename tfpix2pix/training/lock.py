@@ -76,9 +76,18 @@ def _locked(folder: Path, shown: str, say: Callable[[str], None]) -> int:
     for _ in range(8):
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            # A link is not followed: what it leads to would be cut to nothing and signed.
+            no_link = getattr(os, "O_NOFOLLOW", 0)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | no_link, 0o644)
         except FileNotFoundError:  # the holder before us has just taken the folder away
             continue
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise UserError(
+                f"{shown}: {path} is a link, where no link belongs; remove it, or give another "
+                "folder"
+            ) from None
         try:
             _lock(handle)
         except OSError as error:

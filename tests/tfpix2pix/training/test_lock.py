@@ -175,3 +175,12 @@ def test_windows_locks_a_byte_behind_the_signature(tmp_path, monkeypatch):
     with held(tmp_path, "--workdir=x"):
         assert f"process {os.getpid()} on " in refusal(tmp_path)
     assert calls == [(2, 1, 1 << 20)] * 2
+
+
+def test_a_link_for_a_lock_is_not_followed(tmp_path):
+    """It would be cut to nothing and signed: a run from somebody else may hold one."""
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").symlink_to(tmp_path / "mine")
+    assert "is a link, where no link belongs" in refusal(tmp_path / "run")
+    assert (tmp_path / "mine").read_text() == "mine"
