@@ -29,16 +29,15 @@ from tfpix2pix.export.contract import (
     least_max_pixels,
 )
 from tfpix2pix.export.formats import FORMATS, QUANTIZATIONS, Format, Job, load_format
-from tfpix2pix.export.manifest import FILE, Manifest, checksums
+from tfpix2pix.export.manifest import FILE, REPORT, Manifest, checksums
 from tfpix2pix.export.onnx_opset import OLDEST, check_known
-from tfpix2pix.export.publish import Staging, check_output, finish_interrupted
+from tfpix2pix.export.publish import Staging, check_output, check_published
 
 if TYPE_CHECKING:
     from tfpix2pix.export.pictures import CheckPicture
     from tfpix2pix.export.proof import Proof
     from tfpix2pix.inference import Translator
 
-REPORT = "export_report.html"
 CHECK_COUNT = 12
 _PACKAGES = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "ai-edge-litert", "numpy")
 _SPARE = 64 << 20  # bytes on the disk beyond what the weights will take
@@ -403,13 +402,13 @@ def _merge(manifest: Manifest, output: Path) -> list[str]:
             manifest.artifacts.append((artifact, sums))
             rows = [r for r in old.proof.get("rows", []) if r["path"] == artifact.path]
             manifest.proof["rows"] += rows
-        elif artifact.format != "savedmodel":
+        elif artifact.format != "savedmodel" and (output / artifact.path).is_file():
             stale.append(artifact.path)
     for name in old.files:
         if name not in written:
             if same:
                 manifest.files.append(name)
-            else:
+            elif (output / name).is_file():
                 stale.append(name)
     return stale
 
@@ -486,8 +485,7 @@ def verify(
       UserError: it is no export, or there is nothing to compare with.
     """
     reporter, place = reporter or Reporter(), Path(folder).expanduser()
-    if place.is_dir():
-        finish_interrupted(place)
+    check_published(place)
     manifest = Manifest.load(place)
     artifacts = [artifact for artifact, _ in manifest.artifacts]
     for each in {artifact.format for artifact in artifacts}:
@@ -549,7 +547,12 @@ def _reference(folder: Path, manifest: Manifest, workdir: str) -> tuple[Translat
     from tfpix2pix.export.saved_model import saved_weights
     from tfpix2pix.inference import KerasNetwork, Translator
 
-    generator = export_generator(contract.config, saved_weights(folder / saved[0]), noise=True)
+    try:
+        generator = export_generator(contract.config, saved_weights(folder / saved[0]), noise=True)
+    except ValueError as error:
+        raise UserError(
+            f"{folder / saved[0]} does not fit the contract of {folder} ({error}); export again"
+        ) from None
     translator = Translator(
         contract.config,
         KerasNetwork(generator),

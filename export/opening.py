@@ -9,7 +9,7 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.export.engine import Engine
 from tfpix2pix.export.formats import load_format
 from tfpix2pix.export.manifest import FILE, Manifest
-from tfpix2pix.export.publish import finish_interrupted
+from tfpix2pix.export.publish import check_published
 from tfpix2pix.inference import Translator
 
 # Which artefact a folder stands for, if it holds several; all give the same picture.
@@ -57,7 +57,7 @@ def find_artifact(path: str | os.PathLike[str]) -> tuple[str, Path]:
         raise UserError(
             f"--model={path}: no such file or folder; give what `tfpix2pix export` wrote"
         )
-    finish_interrupted(place)
+    check_published(place)
     if (place / "saved_model.pb").is_file():
         return "savedmodel", place
     if (place / FILE).is_file():

@@ -106,7 +106,17 @@ class SavedModelEngine(Engine):
         inputs = {"x": tf.constant(x, tf.float32)}
         if self.takes_noise:
             inputs["z"] = tf.constant(z, tf.float32)
-        return self._float(**inputs)["y"].numpy()
+        return self._run(self._float, inputs)["y"].numpy()
+
+    def _run(self, function: object, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        import tensorflow as tf
+
+        try:
+            return function(**inputs)
+        except tf.errors.ResourceExhaustedError:
+            raise  # the caller knows how large the image is
+        except (tf.errors.OpError, ValueError, TypeError) as error:
+            raise self.failed(error) from None
 
     def translate(self, images: np.ndarray, seeds: Sequence[int] | None = None) -> np.ndarray:
         """Runs the image signatures, as a server would.
@@ -122,12 +132,11 @@ class SavedModelEngine(Engine):
         import tensorflow as tf
 
         if seeds is None or not self.takes_noise:
-            return self._model.signatures["serving_default"](image=tf.constant(images))[
-                "output"
-            ].numpy()
+            default = self._model.signatures["serving_default"]
+            return self._run(default, {"image": tf.constant(images)})["output"].numpy()
         seed = tf.constant(list(seeds), tf.int64)
-        result = self._model.signatures["seeded"](image=tf.constant(images), seed=seed)
-        return result["output"].numpy()
+        inputs = {"image": tf.constant(images), "seed": seed}
+        return self._run(self._model.signatures["seeded"], inputs)["output"].numpy()
 
 
 def saved_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -144,8 +153,11 @@ def saved_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """
     import tensorflow as tf
 
+    from tfpix2pix.training.checkpoints import check_claims
+
     place = Path(path)
     try:
+        check_claims(os.fspath(place / "variables" / "variables"))
         reader = tf.train.load_checkpoint(os.fspath(place / "variables" / "variables"))
         found = {}
         for key in reader.get_variable_to_shape_map():
@@ -182,12 +194,23 @@ def read_contract(path: Path) -> Contract:
 
 
 def _load(path: Path) -> tf.Module:
+    """Loads a version whose operators are those of an export; see `saved_model_check`."""
     import tensorflow as tf
 
+    from tfpix2pix.export.saved_model_check import Refused, check_saved_model
+    from tfpix2pix.training.checkpoints import check_claims
+
     try:
+        check_saved_model(path)
+        check_claims(os.fspath(path / "variables" / "variables"))
         return tf.saved_model.load(os.fspath(path))
     except MemoryError:
         raise
+    except Refused as error:
+        raise UserError(
+            f"{path} was not loaded: {error}, which no export of tfpix2pix does; take a SavedModel "
+            "that `tfpix2pix export` wrote"
+        ) from None
     # Protocol buffers, checkpoints and the file system each fail in their own way.
     except Exception as error:
         reason = str(error).strip().splitlines()

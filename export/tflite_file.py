@@ -26,8 +26,8 @@ def with_metadata(model: bytes, text: str) -> bytes:
     from tensorflow.lite.tools import flatbuffer_utils
 
     content = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
-    schema = _schema()
-    buffer, entry = schema.BufferT(), schema.MetadataT()
+    classes = schema()
+    buffer, entry = classes.BufferT(), classes.MetadataT()
     buffer.data = np.frombuffer(text.encode(), np.uint8)
     entry.name, entry.buffer = METADATA, len(content.buffers)
     content.buffers = [*content.buffers, buffer]
@@ -42,7 +42,7 @@ def read_metadata(path: Path) -> bytes | None:
       ValueError: the file is no TFLite model, or damaged.
       OSError: it cannot be read.
     """
-    with _model(path) as model:
+    with opened_model(path) as model:
         for i in range(model.MetadataLength()):
             entry = model.Metadata(i)
             if entry.Name() == METADATA.encode():
@@ -59,7 +59,7 @@ def check_whole(path: Path) -> None:
       OSError: it cannot be read.
     """
     read_operators(path)
-    with _model(path) as model:
+    with opened_model(path) as model:
         for i in range(model.BuffersLength()):
             # Refused by NumPy where it would reach beyond the file.
             model.Buffers(i).DataAsNumpy()
@@ -100,11 +100,11 @@ def read_operators(path: Path) -> list[Operator]:
       ValueError: the file is no TFLite model, or damaged.
       OSError: it cannot be read.
     """
-    schema = _schema()
-    names = _names(schema.BuiltinOperator)
-    types_ = _names(schema.TensorType)
+    classes = schema()
+    names = names_of(classes.BuiltinOperator)
+    types_ = names_of(classes.TensorType)
     found = []
-    with _model(path) as model:
+    with opened_model(path) as model:
         for s in range(model.SubgraphsLength()):
             graph = model.Subgraphs(s)
             for i in range(graph.OperatorsLength()):
@@ -135,11 +135,12 @@ def _macs(name: str, shapes: list[list[int]]) -> int:
     return int(np.prod(positions[1:3]) * np.prod(weights))
 
 
-def _names(enumeration: type) -> dict[int, str]:
+def names_of(enumeration: type) -> dict[int, str]:
+    """The names of the schema's numbers."""
     return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
 
 
-class _model:
+class opened_model:
     """The model in a file, read in place: nothing but what is asked for comes into memory."""
 
     def __init__(self, path: Path) -> None:
@@ -151,7 +152,7 @@ class _model:
             if head[4:] != _IDENTIFIER:
                 raise ValueError("it does not begin as a TFLite model does")
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        return _schema().Model.GetRootAs(self._map, 0)
+        return schema().Model.GetRootAs(self._map, 0)
 
     def __exit__(self, kind: type | None, error: BaseException | None, _: object) -> None:
         import struct
@@ -165,7 +166,7 @@ class _model:
             raise ValueError("its offsets lead out of the file") from None
 
 
-def _schema() -> types.ModuleType:
+def schema() -> types.ModuleType:
     """The classes that FlatBuffers made of the schema, from whichever package is installed."""
     try:
         from ai_edge_litert import schema_py_generated

@@ -36,8 +36,11 @@ def main(args: argparse.Namespace) -> int:
     from tfpix2pix.base.progress import say
     from tfpix2pix.base.quiet import import_tensorflow
     from tfpix2pix.export.manifest import Manifest
+    from tfpix2pix.export.publish import check_published
 
-    Manifest.load(Path(args.folder).expanduser())
+    folder = Path(args.folder).expanduser()
+    check_published(folder)
+    Manifest.load(folder)
     import_tensorflow()
     from tfpix2pix.export.exporter import verify
 

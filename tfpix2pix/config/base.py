@@ -80,7 +80,9 @@ class RunConfig:
         minimum=0,
         may_change=True,
     )
-    batch_size: int = option(1, "pairs per step, over all devices together", "first", minimum=1)
+    batch_size: int = option(
+        1, "pairs per step, over all devices together", "first", minimum=1, maximum=65536
+    )
     mixed_precision: str = option(
         "none",
         "what the networks' layers compute in while training: none (float32), bfloat16, or float16 "

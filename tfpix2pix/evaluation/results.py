@@ -12,6 +12,7 @@ import json
 import math
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfpix2pix.base.archives import load_arrays
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import check_writable, write_bytes, write_json
 from tfpix2pix.base.version import __version__
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 METRICS, STATISTICS = "metrics.json", "statistics.npz"
 PAGE = "evaluation.html"  # beside them, made by `tfpix2pix.report.evaluation_page`
 FORMAT = 1
+_LARGEST = 4 << 30  # bytes of all statistics together, unpacked
 
 
 @dataclass(frozen=True)
@@ -243,18 +246,17 @@ def _read_statistics(
         )
     statistics: dict[str, dict[str, np.ndarray]] = {}
     try:
-        with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-            names = arrays["names"]
-            if names.dtype.kind != "U" or names.ndim != 1:
-                raise ValueError("names are no texts")
-            for key in arrays.files:
-                if key == "names":
-                    continue
-                evaluator, slash, name = key.partition("/")
-                values = arrays[key]
-                if not slash or values.dtype.kind not in "biuf" or len(values) != len(names):
-                    raise ValueError(f"{key} holds no numbers of {len(names)} images")
-                statistics.setdefault(evaluator, {})[name] = values
-    except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        arrays = load_arrays(io.BytesIO(packed), _LARGEST)
+        names = arrays["names"]
+        if names.dtype.kind != "U" or names.ndim != 1:
+            raise ValueError("names are no texts")
+        for key, values in arrays.items():
+            if key == "names":
+                continue
+            evaluator, slash, name = key.partition("/")
+            if not slash or values.dtype.kind not in "biuf" or len(values) != len(names):
+                raise ValueError(f"{key} holds no numbers of {len(names)} images")
+            statistics.setdefault(evaluator, {})[name] = values
+    except (ValueError, KeyError, TypeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is damaged ({error}); evaluate again") from None
     return tuple(map(str, names)), statistics

@@ -21,6 +21,7 @@ from tfpix2pix.config.dataset import spec_of
 
 if TYPE_CHECKING:
     from tfpix2pix.data import Decoded, PairSpec
+    from tfpix2pix.training.checkpoints import Checkpoints
 
 
 class Network(Protocol):
@@ -241,6 +242,7 @@ def load(
 
     checkpoints = Checkpoints(workdir)
     step = _step_of(checkpoints, checkpoint, workdir, say)
+    _check_stored(config, checkpoints, step, workdir)
     generator = default_generator(config)
     model = generator.build()
     facts = checkpoints.restore({generator.name: named_weights(model)}, step, say)
@@ -296,6 +298,24 @@ class Model:
     def of_translator(cls, name: str, translator: Translator) -> Model:
         """What is loaded already, such as an export."""
         return cls(name, translator.config, translator.spec, lambda say: translator)
+
+
+def _check_stored(
+    config: Config, checkpoints: Checkpoints, step: int | None, workdir: object
+) -> None:
+    """Refuses a config whose generator is larger than what is stored, before it is made."""
+    from tfpix2pix.inference.sizes import kernel_numbers
+
+    needed = 4 * kernel_numbers(config)
+    steps = checkpoints.steps() if step is None else [step]
+    if any(checkpoints.stored(each) >= needed for each in steps):
+        return
+    checkpoints.restore({}, step)  # raises where it was cut short, and says so
+    raise UserError(
+        f"--workdir={workdir}: its config.json describes a generator of {needed:,} bytes "
+        f"({config.networks}, crop_size {config.crop_size}) and its checkpoint holds "
+        f"{max(map(checkpoints.stored, steps)):,}; restore the config.json it was trained with"
+    )
 
 
 def _step_of(

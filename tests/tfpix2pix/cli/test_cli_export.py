@@ -164,6 +164,31 @@ def test_verify_without_the_run_takes_the_weights_of_the_saved_model(
     assert f"the weights in {copy / 'saved_model/1'}" in done.stdout
 
 
+# === A folder from a stranger ===
+
+
+def test_a_journal_from_a_stranger_is_not_obeyed(refused, folder, trained, tmp_path, hashes):
+    stranger = Path(shutil.copytree(folder, tmp_path / "stranger"))
+    (tmp_path / "mine").mkdir()
+    for name in ("diary", "other"):
+        (tmp_path / "mine" / name).write_text(name)
+    (stranger / "payload").write_text("evil")
+    journal = {
+        "moves": [["payload", str(tmp_path / "mine" / "diary")]],
+        "removes": [str(tmp_path / "mine"), "../mine"],
+    }
+    (stranger / ".publish.json").write_text(json.dumps(journal))
+    before = hashes(tmp_path)
+    images = f"--input={trained / 'samples' / 'inputs'}"
+    said = refused("translate", f"--model={stranger}", images, f"--output={tmp_path / 'out'}")
+    assert "is half published" in said
+    assert "is half published" in refused("verify", stranger)
+    said = refused("export", f"--workdir={trained}", f"--output={stranger}")
+    assert "is not what an export of this program leaves" in said
+    assert "nothing was touched" in said
+    assert hashes(tmp_path) == before
+
+
 # === Refusals ===
 
 
