@@ -110,13 +110,13 @@ class Contract:
 
     @property
     def noise_factor(self) -> int:
-        """Pixels of x per cell of z, along each axis."""
-        return self.generator.noise.factor
+        """Pixels of x per cell of z, along each axis; 1 where the generator takes no z."""
+        return self.generator.noise.factor if self.generator.noise else 1
 
     @property
     def noise_channels(self) -> int:
-        """Channels Z of z."""
-        return self.generator.noise.channels
+        """Channels Z of z; 0 where the generator takes no z."""
+        return self.generator.noise.channels if self.generator.noise else 0
 
     @property
     def spec(self) -> PairSpec:

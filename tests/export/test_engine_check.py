@@ -198,7 +198,9 @@ def test_a_contract_of_a_larger_generator_than_the_onnx_file_holds(changed, made
     def change(model):
         model.metadata_props[0].value = huge.to_json()
 
-    with pytest.raises(UserError, match=r"generator of [\d,]+ weights \(ngf 512\) and it holds"):
+    with pytest.raises(
+        UserError, match=r"generator of [\d,]+ weights \(ngf 512, loss l1\) and it holds"
+    ):
         open_model(changed(change))
     assert sessions == []
 
@@ -349,7 +351,9 @@ def test_a_contract_of_a_larger_generator_than_the_tflite_file_holds(made, tflit
     model.metadata = []
     bare = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
     path.write_bytes(with_metadata(bare, huge.to_json()))
-    with pytest.raises(UserError, match=r"generator of [\d,]+ weights \(ngf 512\) and it holds"):
+    with pytest.raises(
+        UserError, match=r"generator of [\d,]+ weights \(ngf 512, loss l1\) and it holds"
+    ):
         open_model(path)
 
 

@@ -97,9 +97,7 @@ def unet(
         ),
         functools.partial(build_generator, **sizes, **layers),
         statistics=norm,
-        kernels=_kernels(
-            crop_size, input_channels, output_channels, ngf, layers.get("skips", True)
-        ),
+        kernels=_kernels(crop_size, input_channels, output_channels, ngf, skips),
     )
 
 
