@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.models import kernels
@@ -89,9 +90,9 @@ class NoiseDropout(tf.keras.layers.Layer):
         noise = z[..., self.offset : self.offset + channels * self.block**2]
         if self.block > 1:
             noise = tf.nn.depth_to_space(noise, self.block)
-        one = tf.ones_like(noise)
-        kept = tf.where(noise < self.rate, tf.zeros_like(noise), one / (1.0 - self.rate))
-        multiplier = tf.where(noise < 0.0, one, kept)
+        # Numbers, not tensors of ones and zeros: Core ML's converter knows no operator for those.
+        kept = tf.where(noise < self.rate, 0.0, np.float32(1.0) / np.float32(1.0 - self.rate))
+        multiplier = tf.where(noise < 0.0, 1.0, kept)
         return features * tf.cast(multiplier, features.dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
