@@ -348,4 +348,4 @@ def test_a_manifest_that_leads_out_of_its_folder_is_refused(fakes, run, tmp_path
 def test_what_is_no_export_is_refused(fakes, tmp_path):
     with pytest.raises(UserError, match="no export"):
         verify(tmp_path)
-    assert formats.FORMATS == ("savedmodel", "tflite", "onnx")
+    assert formats.FORMATS == ("savedmodel", "tflite", "onnx", "network")

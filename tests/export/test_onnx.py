@@ -187,6 +187,27 @@ def test_the_graph_is_plain(exported):
     assert (folder / artifacts["none"].path).stat().st_size < 4 * weights + 60_000
 
 
+@pytest.mark.parametrize("image_size", [None, (32, 64)])
+def test_without_z_the_float_files_are_what_ncnn_knows(make_run, job, tmp_path, image_size):
+    """Transposed convolutions as such: it has them, and no DepthToSpace."""
+    run = make_run(tmp_path / "run")
+    made = job(run, "deterministic", image_size, ("none", "float16", "int8"))
+    artifacts = {a.quantize: tmp_path / a.path for a in FORMAT.write(made, tmp_path)}
+    known = {"Conv", "ConvTranspose", "InstanceNormalization", "LeakyRelu", "Relu", "Tanh"}
+    known |= {"Concat", "Transpose"}
+    found = operators(onnx.load(artifacts["none"]))
+    assert set(found) == known
+    assert found["ConvTranspose"] == 5  # one a level
+    assert set(operators(onnx.load(artifacts["float16"]))) == known | {"Cast"}
+    # Only convolutions have an int8 form.
+    assert "ConvTranspose" not in operators(onnx.load(artifacts["int8"]))
+    x, _ = inputs(made, 2, 32, 64)
+    expected = made.translator.network(x, made.translator.noise(x, [0, 0], deterministic=True))
+    for quantize, allowed in (("none", 1e-5), ("float16", 1e-2)):
+        found = FORMAT.open(artifacts[quantize])(x, None)
+        np.testing.assert_allclose(found, expected, atol=allowed, rtol=0)
+
+
 def test_names_sizes_opset_and_checker(exported):
     made, folder, artifacts = exported
     for artifact in artifacts.values():
