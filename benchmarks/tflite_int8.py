@@ -102,7 +102,7 @@ def _files(job, folder: Path) -> Iterator[tuple[str, Path]]:
             print(f"{name}: {str(error).splitlines()[0]}")
             continue
         path = folder / f"{number}.tflite"
-        path.write_bytes(with_metadata(model, job.contract.to_json()))
+        path.write_bytes(with_metadata(model, job.contract))
         yield name, path
 
 
