@@ -30,7 +30,7 @@ _RUNS = flags.DEFINE_integer("runs", 30, "Timed runs of each variant and number 
 _ONLY = flags.DEFINE_list("only", [], "These variants alone, by the first word of their names.")
 
 _NORMALIZATION = ["MEAN", "SQUARED_DIFFERENCE", "RSQRT", "ADD", "SUB", "MUL"]
-_MASKS = ["STRIDED_SLICE", "DEPTH_TO_SPACE", "LESS", "SELECT_V2"]
+_MASKS = ["STRIDED_SLICE", "DEPTH_TO_SPACE", "GREATER_EQUAL", "LESS", "CAST"]
 
 
 def main(argv: list[str]) -> None:

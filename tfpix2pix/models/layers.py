@@ -90,9 +90,11 @@ class NoiseDropout(tf.keras.layers.Layer):
         noise = z[..., self.offset : self.offset + channels * self.block**2]
         if self.block > 1:
             noise = tf.nn.depth_to_space(noise, self.block)
-        # Numbers, not tensors of ones and zeros: Core ML's converter knows no operator for those.
-        kept = tf.where(noise < self.rate, 0.0, np.float32(1.0) / np.float32(1.0 - self.rate))
-        multiplier = tf.where(noise < 0.0, 1.0, kept)
+        # Sums of products, no tf.where: of two numbers, Core ML's converter makes a number of it,
+        # and it knows no operator for tensors of ones.
+        kept = tf.cast(noise >= self.rate, tf.float32)
+        off = tf.cast(noise < 0.0, tf.float32)
+        multiplier = kept * (np.float32(1.0) / np.float32(1.0 - self.rate)) + off
         return features * tf.cast(multiplier, features.dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
