@@ -80,7 +80,7 @@ tfds = [
 serving = ["tensorflow-serving-api>=2.15,<2.22"]
 
 # What the formats of an export are made and run with.
-tflite = ["ai-edge-litert>=2.1"]
+tflite = ["ai-edge-litert>=2.1", "flatbuffers>=23.5.26"]
 onnx = ["tf2onnx>=1.16.1", "onnx>=1.16", "onnxruntime>=1.19"]
 
 test = [

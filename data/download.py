@@ -17,6 +17,7 @@ import re
 import shutil
 import socket
 import stat
+import struct
 import tarfile
 import time
 import zipfile
@@ -36,6 +37,17 @@ READ_TIMEOUT = 30.0  # seconds without a byte until a connection counts as lost
 TRIES = 2
 PAUSE = 1.0  # seconds between two tries
 CHUNK = 1 << 18  # bytes per read
+# Seconds for a chunk, or for the answer to begin: 4 kB a second, less than a telephone line's.
+SLOWEST = 60.0
+# Bytes of a download of which nothing is known; eight times the largest archive of the paper's.
+LARGEST = 64 << 30
+# What is unpacked may be so many times as large as the archive. Pictures are compressed already;
+# tables of labels shrink to a tenth or so, and what shrinks to a thousandth holds nothing.
+RATIO = 50
+ALWAYS = 1 << 30  # bytes that may be unpacked whatever the archive's size
+MEMBERS = 2_000_000  # files of an archive, at most; the largest set of the paper has 140,000
+# Bytes between two members of a .tar: headers, and long names, which are read into memory.
+_BETWEEN = 4 << 20
 CHECKSUMS = "checksums.tsv"
 
 ByteProgress = Callable[[int, int], None]
@@ -52,6 +64,7 @@ def fetch(
     name: str | None = None,
     sha256: str | None = None,
     size: int | None = None,
+    largest: int = LARGEST,
     progress: ByteProgress | None = None,
 ) -> Path:
     """Downloads a file, or goes on with a download that was cut off, and checks it.
@@ -65,6 +78,7 @@ def fetch(
       sha256: the checksum in hexadecimal, where it is known. Otherwise the first complete download
         records it in ``folder/checksums.tsv`` (url, bytes, sha256; TFDS's order).
       size: bytes, where they are known.
+      largest: bytes, at most, where they are not; a server that claims or sends more is refused.
       progress: see `ByteProgress`.
 
     Returns:
@@ -78,7 +92,11 @@ def fetch(
     target = folder / (name or PurePosixPath(urlsplit(url).path).name)
     try:
         with locked(folder / f".{target.name}.lock"):
-            digest = None if target.is_file() else _download(url, target, size, progress)
+            digest = (
+                None
+                if target.is_file()
+                else _download(url, target, size or largest, size, progress)
+            )
             complete = target if digest is None else _part(target)
             digest = digest or _sha256(complete, progress)
             _check(url, complete, target, digest, sha256, size)
@@ -104,24 +122,29 @@ def forget_checksum(folder: str | os.PathLike[str], url: str) -> None:
         _write_records(Path(folder), records)
 
 
-def _download(url: str, target: Path, size: int | None, progress: ByteProgress | None) -> str:
+def _download(
+    url: str, target: Path, largest: int, size: int | None, progress: ByteProgress | None
+) -> str:
     """Completes ``target.part``; returns its sha256."""
     import requests
     from urllib3.exceptions import HTTPError
 
+    from tfpix2pix.connections import TimedSession
+
     part, fruitless = _part(target), 0
-    with requests.Session() as session:
+    with TimedSession() as session:
         while True:
             before = part.stat().st_size if part.exists() else 0
+            slow = False
             try:
-                return _one_try(session, url, target, size, progress)
+                return _one_try(session, url, target, largest, size, progress)
             except _FailedError as failed:
-                reason, final = failed.reason, failed.final
+                reason, final, slow = failed.reason, failed.final, failed.slow
             except (requests.RequestException, HTTPError) as error:
                 # Any other OSError is the disk's, and for the caller.
                 reason, final = why_unreachable(error), _is_name_error(error)
             after = part.stat().st_size if part.exists() else 0
-            fruitless = 0 if after > before else fruitless + 1
+            fruitless = 0 if after - before >= (CHUNK if slow else 1) else fruitless + 1
             if final or fruitless >= TRIES:
                 kept = f" The {after:,} bytes that have arrived are kept." if after else ""
                 raise DataError(
@@ -133,15 +156,20 @@ def _download(url: str, target: Path, size: int | None, progress: ByteProgress |
 
 
 class _FailedError(Exception):
-    """One try failed; `final` where another cannot help."""
+    """One try failed; `final` where another cannot help, `slow` where bytes came and too few."""
 
-    def __init__(self, reason: str, final: bool = False):
+    def __init__(self, reason: str, final: bool = False, slow: bool = False):
         super().__init__(reason)
-        self.reason, self.final = reason, final
+        self.reason, self.final, self.slow = reason, final, slow
 
 
 def _one_try(
-    session: Any, url: str, target: Path, size: int | None, progress: ByteProgress | None
+    session: Any,
+    url: str,
+    target: Path,
+    largest: int,
+    size: int | None,
+    progress: ByteProgress | None,
 ) -> str:
     part, facts = _part(target), _read_facts(target, url)
     have = part.stat().st_size if facts and part.exists() else 0
@@ -155,9 +183,7 @@ def _one_try(
         validator = tag if tag and not tag.startswith("W/") else facts.get("modified")
         if validator:
             headers["If-Range"] = validator
-    with session.get(
-        url, headers=headers, stream=True, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)
-    ) as response:
+    with _answer(session, url, headers) as response:
         status = response.status_code
         if status == 206 and have:
             start, total = _content_range(response.headers.get("Content-Range", ""))
@@ -185,6 +211,8 @@ def _one_try(
                 "expected",
                 final=True,
             )
+        if total > largest:
+            raise _FailedError(_too_long(url, f"offers a file of {total:,} bytes", largest), True)
         if not have:
             _drop(target)
             write_json(
@@ -196,31 +224,75 @@ def _one_try(
                     "modified": response.headers.get("Last-Modified"),
                 },
             )
-        return _receive(response.raw, part, have, total, progress)
+        return _receive(session, response, target, have, total, largest, progress)
 
 
-def _receive(raw: Any, part: Path, have: int, total: int, progress: ByteProgress | None) -> str:
-    """Appends what arrives to `part`; returns the sha256 of the whole."""
-    from urllib3.exceptions import ProtocolError
+def _answer(session: Any, url: str, headers: dict[str, str]) -> Any:
+    """The beginning of a server's answer."""
+    with session.within(SLOWEST) as clock:
+        try:
+            return session.get(
+                url, headers=headers, stream=True, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)
+            )
+        except OSError:
+            if not clock.expired:
+                raise
+    raise _FailedError(f"the host did not begin to answer within {SLOWEST:g} s", slow=True)
 
-    digest, broken = hashlib.sha256(), False
+
+def _too_long(url: str, what: str, largest: int) -> str:
+    return (
+        f"{urlsplit(url).netloc} {what} where {largest:,} at most were expected, so this is not "
+        "the archive"
+    )
+
+
+def _receive(
+    session: Any,
+    response: Any,
+    target: Path,
+    have: int,
+    total: int,
+    largest: int,
+    progress: ByteProgress | None,
+) -> str:
+    """Appends what arrives to the part of `target`; returns the sha256 of the whole."""
+    from urllib3.exceptions import HTTPError, ProtocolError
+
+    digest, broken, slow = hashlib.sha256(), False, False
+    part = _part(target)
     if have:
         _feed(digest, part, None)
     with open(part, "ab") as file:
-        while True:
-            try:
-                # Undecoded: some servers call a .tar.gz "gzip-encoded" and mean the file itself.
-                chunk = raw.read(CHUNK, decode_content=False)
-            except ProtocolError:
-                # urllib3 2 notices a short body itself, urllib3 1 leaves it to us: one answer.
-                chunk, broken = b"", True
+        while not slow:
+            with session.within(SLOWEST) as clock:
+                try:
+                    # Undecoded: some servers call a .tar.gz "gzip-encoded" and mean the file.
+                    chunk = response.raw.read(CHUNK, decode_content=False)
+                except ProtocolError:
+                    # urllib3 2 notices a short body itself, urllib3 1 leaves it to us: one answer.
+                    chunk, broken = b"", True
+                except (HTTPError, OSError):
+                    if not clock.expired:
+                        raise
+                    chunk = b""
+                slow = clock.expired
             if not chunk:
                 break
+            if have + len(chunk) > largest:
+                file.close()
+                _drop(target)
+                raise _FailedError(
+                    _too_long(response.url, f"sends {have + len(chunk):,} bytes and more", largest),
+                    final=True,
+                )
             file.write(chunk)
             digest.update(chunk)
             have += len(chunk)
             if progress:
                 progress(have, total)
+    if slow and not (total and have >= total):
+        raise _FailedError(f"the host sent less than {CHUNK:,} bytes in {SLOWEST:g} s", slow=True)
     if have < total or (broken and not total):
         of_total = f" of {total:,}" if total else ""
         raise _FailedError(f"the connection broke off after {have:,}{of_total} bytes")
@@ -444,7 +516,8 @@ def extract(
     """Unpacks an archive into a folder, whole or not at all.
 
     Only files and folders are taken. A link, or a name that leads out of the destination, is
-    refused, on every Python version alike (`tarfile` has filters from 3.12 on only).
+    refused, on every Python version alike (`tarfile` has filters from 3.12 on only); so is what
+    would unpack to more than `RATIO` times the archive (and `ALWAYS`), or to `MEMBERS` files.
 
     Args:
       archive: a .tar, .tar.gz (.tgz) or .zip file.
@@ -496,7 +569,51 @@ _DAMAGE = (
     EOFError,
     zlib.error,
     NotImplementedError,
+    # Of a tar's numbers, and of names in a zip that are no text.
+    ValueError,
+    OverflowError,
+    struct.error,
 )
+
+
+class _Budget:
+    """What an archive may be unpacked to."""
+
+    def __init__(self, archive: Path) -> None:
+        self._archive = archive
+        self._limit = max(ALWAYS, RATIO * archive.stat().st_size)
+        self._bytes, self._files = 0, 0
+
+    def spend(self, size: int) -> None:
+        """Before a file of so many bytes is written."""
+        self._bytes, self._files = self._bytes + size, self._files + 1
+        if self._bytes > self._limit or self._files > MEMBERS:
+            raise self.refusal()
+
+    def refusal(self) -> DataError:
+        return DataError(
+            f"{self._archive}: an archive of {self._archive.stat().st_size:,} bytes that unpacks "
+            f"to more than {self._limit:,} bytes or {MEMBERS:,} files, as no data set does; "
+            "nothing was unpacked. Do not use this archive."
+        )
+
+
+class _Metered:
+    """A stream that gives no more than it is allowed to."""
+
+    def __init__(self, stream: IO[bytes], budget: _Budget) -> None:
+        self._stream, self._budget, self._left = stream, budget, _BETWEEN
+
+    def allow(self, size: int) -> None:
+        """So many bytes from here on, and `_BETWEEN`."""
+        self._left = size + _BETWEEN
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise self._budget.refusal()
+        return data
 
 
 def _unpack_tar(archive: Path, folder: Path, progress: ByteProgress | None) -> int:
@@ -505,9 +622,14 @@ def _unpack_tar(archive: Path, folder: Path, progress: ByteProgress | None) -> i
         is_gzip = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
         stream = stack.enter_context(gzip.open(raw)) if is_gzip else raw
+        budget = _Budget(archive)
+        metered = _Metered(stream, budget)
         # A stream ("r|") is read once, in order: no second pass through gigabytes.
-        with tarfile.open(fileobj=stream, mode="r|") as tar:
-            for member in tar:
+        with tarfile.open(fileobj=metered, mode="r|") as tar:
+            while member := tar.next():
+                tar.members.clear()  # kept for looking up by name, which nobody does
+                budget.spend(member.size if member.isfile() else 0)
+                metered.allow(member.size)
                 target = _safe(archive, folder, member.name)
                 if member.isdir():
                     target.mkdir(parents=True, exist_ok=True)
@@ -519,20 +641,26 @@ def _unpack_tar(archive: Path, folder: Path, progress: ByteProgress | None) -> i
                 if progress:
                     progress(raw.tell(), total)
         # tarfile stops at its end mark; gzip's checksum stands behind it.
-        while stream.read(1 << 20):
+        metered.allow(ALWAYS)
+        while metered.read(1 << 20):
             pass
     return count
 
 
 def _unpack_zip(archive: Path, folder: Path, progress: ByteProgress | None) -> int:
     total, done, count = archive.stat().st_size, 0, 0
+    budget = _Budget(archive)
     with zipfile.ZipFile(archive) as file:
         for member in file.infolist():
+            # No more than this is read of it.
+            budget.spend(member.file_size)
             target = _safe(archive, folder, member.filename)
             if stat.S_ISLNK(member.external_attr >> 16):
                 raise _refusal(archive, member.filename, "a link")
             if member.flag_bits & 1:
                 raise _refusal(archive, member.filename, "an encrypted file")
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise _refusal(archive, member.filename, "a file packed otherwise than by Deflate")
             if member.is_dir():
                 target.mkdir(parents=True, exist_ok=True)
             else:
@@ -548,7 +676,8 @@ def _unpack_zip(archive: Path, folder: Path, progress: ByteProgress | None) -> i
 def _safe(archive: Path, folder: Path, name: str) -> Path:
     """Where a member goes, if that is inside `folder`."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
-    if name.startswith(("/", "\\")) or ".." in parts or re.match("[A-Za-z]:", name):
+    absolute = name.startswith(("/", "\\")) or re.match("[A-Za-z]:", name)
+    if absolute or ".." in parts or "\0" in name:
         raise _refusal(archive, name, "a name that leads out of the folder")
     return folder.joinpath(*parts)
 

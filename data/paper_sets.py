@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tfpix2pix.data.download import (
+    LARGEST,
     cannot_write,
     extract,
     fetch,
@@ -61,6 +62,14 @@ class PaperSet:
     url: str = ""
     archive_size: str = ""
     sha256: str | None = None
+
+    @property
+    def largest_archive(self) -> int:
+        """Bytes that the archive has at most: twice of what is said, should it grow."""
+        if not self.archive_size:
+            return LARGEST
+        number, unit = self.archive_size.split()
+        return int(2 * float(number) * {"MB": 10**6, "GB": 10**9}[unit])
 
     @property
     def input_side(self) -> str:
@@ -216,6 +225,7 @@ def _download_and_unpack(entry: PaperSet, folder: Path, progress: StageProgress)
         downloads,
         name=archive.name,
         sha256=entry.sha256,
+        largest=entry.largest_archive,
         progress=lambda done, total: progress(what, done, total, "byte"),
     )
     try:

@@ -14,7 +14,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +139,7 @@ def threaded(function: Callable, items: Sequence) -> Iterator:
     threads = min(16, (os.cpu_count() or 1) + 4)
     with ThreadPoolExecutor(threads) as pool:
         # Not `pool.map`: it asks for everything at once, a kilobyte for each item.
-        waiting = collections.deque()
+        waiting: collections.deque[Future] = collections.deque()
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))

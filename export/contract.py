@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 KIND = "tfpix2pix export"
 VERSION = 1
+# Pixels of the largest image that an export of any size takes, unless it is told otherwise: beyond
+# what phones and most cameras take, and for the full-size network some 5 GB of memory.
+MAX_PIXELS = 4096 * 4096
 INFERENCES = ("paper", "deterministic")
 _STATISTICS = {
     "instance": "of each image itself",
@@ -42,6 +45,8 @@ class Contract:
       checkpoint: SHA-256 of the checkpoint that they come from, as hexadecimal digits.
       inference: ``paper``: G(x, z), dropout by the noise z; ``deterministic``: G(x), no dropout.
       image_size: ``(height, width)`` that x has, or None for any multiples of ``size_multiple``.
+      max_pixels: height times width of x, at most, in the SavedModel's signatures; None where
+        ``image_size`` says it, and in exports of versions that had no such limit.
     """
 
     config: Config
@@ -50,6 +55,7 @@ class Contract:
     checkpoint: str
     inference: str = "paper"
     image_size: tuple[int, int] | None = None
+    max_pixels: int | None = None
 
     @classmethod
     def of(
@@ -57,9 +63,18 @@ class Contract:
         translator: Translator,
         inference: str = "paper",
         image_size: tuple[int, int] | None = None,
+        max_pixels: int | None = None,
     ) -> Contract:
-        """The contract of an export of a run's generator."""
+        """The contract of an export of a run's generator.
+
+        Args:
+          translator: the run.
+          inference, image_size: see the class.
+          max_pixels: for an export of any size; None for `default_max_pixels`.
+        """
         form = translator.form
+        if image_size is None:
+            max_pixels = max_pixels or default_max_pixels(translator.config)
         palette = form.x.palette or form.y.palette
         return cls(
             translator.config,
@@ -68,6 +83,7 @@ class Contract:
             translator.checkpoint,
             inference,
             image_size,
+            None if image_size else max_pixels,
         )
 
     @property
@@ -145,6 +161,7 @@ class Contract:
             },
             "image_size": "any" if self.image_size is None else list(self.image_size),
             "size_multiple": self.size_multiple,
+            "max_pixels": self.max_pixels,
             "padding": "at the bottom and right by reflection to the multiple, result cropped back",
             "direction": self.config.direction,
             "color_space": self.config.color_space,
@@ -179,6 +196,8 @@ class Contract:
                 )
             size = values["image_size"]
             palette = values["palette"]
+            # Exports of earlier versions do not have it.
+            pixels = values.get("max_pixels")
             contract = cls(
                 Config.from_values(values["config"]),
                 "" if palette is None else _canonical(palette),
@@ -186,7 +205,10 @@ class Contract:
                 str(values["checkpoint"]["sha256"]),
                 values["inference"],
                 None if size == "any" else (int(size[0]), int(size[1])),
+                None if pixels is None else int(pixels),
             )
+            if pixels is not None and contract.max_pixels < 1:
+                raise ValueError("no pixels")
             if contract.inference not in INFERENCES:
                 raise ValueError("unknown inference")
             contract.form  # noqa: B018 - raises where palette and config do not fit
@@ -194,12 +216,29 @@ class Contract:
             if str(error).startswith(where):
                 raise
             raise UserError(f"{where}: its contract cannot be used ({error})") from None
-        except (ValueError, KeyError, TypeError, IndexError, RecursionError, AttributeError):
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ):
             raise UserError(
                 f"{where} does not carry the contract of a tfpix2pix export, so how to use it is "
                 "not known; give what `tfpix2pix export` wrote"
             ) from None
         return contract
+
+
+def default_max_pixels(config: Config) -> int:
+    """`MAX_PIXELS`, or as many as twice the run's crop size a side where those are more."""
+    return max(MAX_PIXELS, least_max_pixels(config))
+
+
+def least_max_pixels(config: Config) -> int:
+    """The smallest limit that an export can have: the proof runs at twice the crop size."""
+    return (2 * config.crop_size) ** 2
 
 
 def _canonical(palette: Any) -> str:

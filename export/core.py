@@ -10,11 +10,15 @@ import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.algorithms.pix2pix import generator_of
+from tfpix2pix.models.layers import InstanceNormalization
 from tfpix2pix.models.weights import named_weights
 
 if TYPE_CHECKING:
     from tfpix2pix.config import Config
     from tfpix2pix.export.contract import Contract
+
+NORM = "_norm"
+"""What a normalisation is called after its convolution."""
 
 
 def export_generator(
@@ -44,6 +48,29 @@ def weights_of(generator: tf.keras.Model) -> dict[str, np.ndarray]:
     """The weights by name, as float32 arrays."""
     named = named_weights(generator)
     return {name: np.asarray(variable, np.float32) for name, variable in named.items()}
+
+
+def affine_weights(generator: tf.keras.Model) -> dict[str, np.ndarray]:
+    """The weights of the same function, with a scale and an offset in every normalisation.
+
+    Where an image's own statistics come without them (``bias_layers="pytorch"``), they are 1 and 0,
+    and the bias in front of them, which cancels, is left out.
+    """
+    weights = weights_of(generator)
+    for name in bare_norms(generator):
+        channels = len(weights.pop(f"{name.removesuffix(NORM)}/bias"))
+        weights[f"{name}/gamma"] = np.ones(channels, np.float32)
+        weights[f"{name}/beta"] = np.zeros(channels, np.float32)
+    return weights
+
+
+def bare_norms(generator: tf.keras.Model) -> list[str]:
+    """Names of the per-image normalisations without scale and offset."""
+    return [
+        layer.name
+        for layer in generator.layers
+        if isinstance(layer, InstanceNormalization) and not layer.affine
+    ]
 
 
 class Core(tf.Module):

@@ -6,8 +6,9 @@ if epsilon is scaled with the variance: with ``k' = k / s`` the convolution give
     (a / s - mean / s) / sqrt(var / s^2 + epsilon / s^2) = (a - mean) / sqrt(var + epsilon).
 
 LeakyReLU and ReLU are homogeneous, ``relu(a / s) = relu(a) / s`` for ``s > 0``, so the scale of the
-first convolution, which has no normalisation, goes into the weights that read its features. And
-weights have a scale for each output channel in int8, so scaling them costs nothing. With s the
+first convolution, which has no normalisation, goes into the weights that read its features. A bias
+is scaled with its kernel; in front of such a normalisation it cancels, and is 0 here. And weights
+have a scale for each output channel in int8, so scaling them costs nothing. With s the
 largest absolute value seen, every channel of every convolution fills the whole range.
 Idea: cross-layer equalisation, Nagel et al., arXiv 1906.04721, section 4.1.
 """
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from tfpix2pix.export.core import export_generator, weights_of
+from tfpix2pix.export.core import NORM, bare_norms, export_generator, weights_of
 from tfpix2pix.models.layers import InstanceNormalization
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 _FIRST = "down1"
 _LAST = "up1"
-_NORM = "_norm"
 
 
 def equalized(
@@ -46,18 +46,23 @@ def equalized(
     """
     names = [_FIRST]
     names += [
-        layer.name.removesuffix(_NORM)
+        layer.name.removesuffix(NORM)
         for layer in generator.layers
         if isinstance(layer, InstanceNormalization)
     ]
-    largest = _largest(generator, names, inputs)
-    result = export_generator(config, weights_of(generator), noise=len(generator.inputs) > 1)
+    weights = weights_of(generator)
+    for name in bare_norms(generator):
+        bias = f"{name.removesuffix(NORM)}/bias"
+        weights[bias] = np.zeros_like(weights[bias])
+    result = export_generator(config, weights, noise=len(generator.inputs) > 1)
+    largest = _largest(result, names, inputs)
     for name in names:
         scale = largest[name]
         # Axis of the output channels: [k, k, in, out], transposed [k, k, out, in].
         _scale(result, name, 1 / (scale if name.startswith("down") else scale[:, None]))
+        _scale_bias(result, name, 1 / scale)
         if name != _FIRST:
-            norm = result.get_layer(name + _NORM)
+            norm = result.get_layer(name + NORM)
             norm.epsilon = tf.constant(norm.epsilon / scale**2, tf.float32)
     first = largest[_FIRST]
     _scale(result, "down2", first[:, None])
@@ -95,3 +100,9 @@ def _largest(
 def _scale(generator: tf.keras.Model, layer: str, factor: np.ndarray) -> None:
     kernel = generator.get_layer(layer).kernel
     kernel.assign((np.asarray(kernel) * factor).astype(np.float32))
+
+
+def _scale_bias(generator: tf.keras.Model, layer: str, factor: np.ndarray) -> None:
+    bias = generator.get_layer(layer).bias
+    if bias is not None:
+        bias.assign((np.asarray(bias) * factor).astype(np.float32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import platform
 import re
@@ -20,9 +21,15 @@ import numpy as np
 from tfpix2pix import __version__
 from tfpix2pix.config import Config, nearest
 from tfpix2pix.errors import UserError
-from tfpix2pix.export.contract import INFERENCES, Contract
+from tfpix2pix.export.contract import (
+    INFERENCES,
+    Contract,
+    default_max_pixels,
+    least_max_pixels,
+)
 from tfpix2pix.export.formats import FORMATS, QUANTIZATIONS, Artifact, Format, Job, load_format
 from tfpix2pix.export.manifest import FILE, Manifest, checksums
+from tfpix2pix.export.onnx_opset import OLDEST, check_known
 from tfpix2pix.export.publish import Staging, check_output, finish_interrupted
 from tfpix2pix.files import existing_place, write_text
 
@@ -60,17 +67,27 @@ class Request:
       quantize: of `QUANTIZATIONS`.
       inference: ``paper`` or ``deterministic``.
       image_size: ``(height, width)``, or None for any.
+      opset: of ONNX files; None for the oldest that holds each.
+      max_pixels: height times width that the SavedModel's signatures take at most, where the size
+        is any; None for `contract.default_max_pixels`.
 
     Raises:
-      UserError: a value that is not known.
+      UserError: a value that is not known, or a limit beside a fixed size.
     """
 
     formats: tuple[str, ...] = FORMATS
     quantize: tuple[str, ...] = ("none",)
     inference: str = "paper"
     image_size: tuple[int, int] | None = None
+    opset: int | None = None
+    max_pixels: int | None = None
 
     def __post_init__(self) -> None:
+        if self.max_pixels is not None and self.image_size is not None:
+            raise UserError(
+                f"--max_pixels={self.max_pixels}: an export of one --image_size takes no larger "
+                "images anyway; give one of the two"
+            )
         for flag, values, known in (
             ("formats", self.formats, FORMATS),
             ("quantize", self.quantize, QUANTIZATIONS),
@@ -83,18 +100,52 @@ class Request:
                     raise UserError(
                         f"--{flag}={value}: expected {', '.join(known)}{nearest(value, known)}"
                     )
+        if self.opset is None:
+            return
+        if "onnx" not in self.formats:
+            raise UserError(
+                f"--opset={self.opset} is of ONNX files, and --formats={','.join(self.formats)} "
+                "has none; add onnx to --formats, or leave --opset out"
+            )
+        if self.opset < OLDEST:
+            raise UserError(
+                f"--opset={self.opset}: expected {OLDEST} or more, the oldest that onnxruntime "
+                "runs; leave --opset out for the oldest that holds each file"
+            )
 
     @classmethod
-    def parse(cls, formats: str, quantize: str, inference: str, image_size: str) -> Request:
+    def parse(
+        cls,
+        formats: str,
+        quantize: str,
+        inference: str,
+        image_size: str,
+        opset: str = "oldest",
+        max_pixels: int | None = None,
+    ) -> Request:
         """From the texts of the flags."""
-        return cls(_words(formats), _words(quantize), inference, parse_size(image_size))
+        return cls(
+            _words(formats),
+            _words(quantize),
+            inference,
+            parse_size(image_size),
+            parse_opset(opset),
+            max_pixels,
+        )
 
     def check_size(self, config: Config) -> None:
         """Refuses a size that the run's generator cannot have.
 
         Raises:
-          UserError: it is no multiple of the crop size.
+          UserError: it is no multiple of the crop size, or the limit is below what the proof needs.
         """
+        least = least_max_pixels(config)
+        if self.max_pixels is not None and not least <= self.max_pixels < 2**31:
+            raise UserError(
+                f"--max_pixels={self.max_pixels}: expected {least:,} (twice the crop size a side, "
+                f"at which the export is proved) to {2**31 - 1:,} pixels, height x width; without "
+                f"it the limit is {default_max_pixels(config):,}"
+            )
         if self.image_size is None:
             return
         step = config.crop_size
@@ -126,6 +177,19 @@ def parse_size(text: str) -> tuple[int, int] | None:
         )
     width = int(match[1])
     return int(match[2] or width), width
+
+
+def parse_opset(text: str) -> int | None:
+    """A number, or None for ``oldest``.
+
+    Raises:
+      UserError: another text.
+    """
+    if text == "oldest":
+        return None
+    if not re.fullmatch(r"[1-9]\d{0,3}", text):
+        raise UserError(f"--opset={text}: expected oldest, or a whole number such as 13")
+    return int(text)
 
 
 @dataclass(frozen=True)
@@ -205,7 +269,7 @@ def export_run(
     from tfpix2pix.inference import load
 
     translator = load(workdir, checkpoint, reporter.say)
-    contract = Contract.of(translator, request.inference, request.image_size)
+    contract = Contract.of(translator, request.inference, request.image_size, request.max_pixels)
     weights = weights_of(translator.generator)
     _check_space(output, sum(value.nbytes for value in weights.values()), request)
     pictures, source = check_pictures(config, workdir, dataset, check_images, check_count)
@@ -220,6 +284,7 @@ def export_run(
                 name=_model_name(name or Path(os.path.abspath(workdir)).name),
                 training_inputs=TrainingInputs(config, workdir, dataset),
                 say=reporter.say,
+                opset=request.opset,
             )
             return _make(job, formats, staging, pictures, source, workdir, reporter)
     except (OSError, tf.errors.OpError) as error:
@@ -248,6 +313,8 @@ def check_request(
     check_output(output)
     for name in request.formats:
         load_format(name).check()
+    if request.opset is not None:
+        check_known(request.opset)
     return config
 
 
@@ -331,7 +398,10 @@ def _merge(manifest: Manifest, output: Path) -> list[str]:
         old = Manifest.load(output)
     except UserError:
         return []
-    same = old.contract == manifest.contract
+    # The limit of pixels is the SavedModel's alone, and in its own contract.
+    same = dataclasses.replace(old.contract, max_pixels=manifest.contract.max_pixels) == (
+        manifest.contract
+    )
     written = {artifact.path for artifact, _ in manifest.artifacts} | set(manifest.files)
     moved, stale = set(_moved(manifest.artifacts)), []
     for artifact, sums in old.artifacts:

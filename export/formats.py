@@ -46,6 +46,7 @@ class Job:
       training_inputs: gives up to so many inputs of the run's own training split, x float32
         ``[crop_size, crop_size, C_in]`` in [-1, 1] each, for quantisers to look at.
       say: told what is being done, in a sentence.
+      opset: of ONNX files; None for the oldest that holds each.
     """
 
     contract: Contract
@@ -56,6 +57,7 @@ class Job:
     name: str
     training_inputs: Callable[[int], Iterator[np.ndarray]]
     say: Callable[[str], None] = field(default=lambda text: None)
+    opset: int | None = None
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,14 @@ class Artifact:
       format: of `FORMATS`.
       quantize: of `QUANTIZATIONS`.
       notes: what to know about it, in sentences.
+      opset: of an ONNX file; None for other formats, and where an older version did not tell.
     """
 
     path: str
     format: str
     quantize: str = "none"
     notes: tuple[str, ...] = ()
+    opset: int | None = None
 
 
 class Format(abc.ABC):

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.export import graph_lab
-from tfpix2pix.export.graph_files import decode_rgba, orientation_of, upright
+from tfpix2pix.export.graph_files import decode_rgba, orientation_of, size_of, upright
 from tfpix2pix.export.wire import has_files, input_kind, output_kind
 
 if TYPE_CHECKING:
@@ -99,6 +99,15 @@ class GraphForm:
         return tf.ensure_shape(result, [x.shape[0], *sides, x.shape[3]])
 
     # === Files ===
+
+    def size(self, data: tf.Tensor) -> tf.Tensor:
+        """Height and width of what `decode` will give, int64 ``[2]``, without decoding.
+
+        Raises:
+          tf.errors.InvalidArgumentError: when the graph runs, for what `size_of` refuses.
+        """
+        sides = size_of(data)
+        return tf.where(orientation_of(data) >= 5, sides[::-1], sides)
 
     def decode(self, data: tf.Tensor) -> tf.Tensor:
         """One JPEG or PNG file as an image for `to_x`.

@@ -42,6 +42,7 @@ class Manifest:
                 "format": artifact.format,
                 "quantize": artifact.quantize,
                 "notes": list(artifact.notes),
+                **({} if artifact.opset is None else {"opset": artifact.opset}),
                 "sha256": sums,
             }
             for artifact, sums in self.artifacts
@@ -81,6 +82,7 @@ class Manifest:
                     entry["format"],
                     entry["quantize"],
                     tuple(entry["notes"]),
+                    None if entry.get("opset") is None else int(entry["opset"]),
                 )
                 sums = {_below(name): str(digest) for name, digest in entry["sha256"].items()}
                 artifacts.append((artifact, sums))

@@ -40,7 +40,8 @@ class OnnxFormat(Format):
 
     def write(self, job: Job, folder: Path) -> list[Artifact]:
         from tfpix2pix.export import onnx_quantize
-        from tfpix2pix.export.onnx_graph import convert
+        from tfpix2pix.export.onnx_graph import OPSET, convert
+        from tfpix2pix.export.onnx_opset import label, set_opset
 
         wanted = [each for each in job.quantize if each in self.quantizations]
         if not wanted:
@@ -60,13 +61,15 @@ class OnnxFormat(Format):
         artifacts = []
         for quantize in wanted:
             made = model = models[forms[quantize]]
+            set_opset(model, OPSET)  # quantisers may use what the file before was too old for
             if quantize == "float16":
                 made = onnx_quantize.float16(model)
             elif quantize == "int8":
                 made = onnx_quantize.int8(model, job)
             path = f"{FOLDER}/generator_{_FILES[quantize]}.onnx"
+            opset = label(made, job.opset, path)
             _write(made, job.contract, folder / path)
-            artifacts.append(Artifact(path, self.name, quantize, _NOTES.get(quantize, ())))
+            artifacts.append(Artifact(path, self.name, quantize, _NOTES.get(quantize, ()), opset))
         return artifacts
 
     def open(self, path: Path, threads: int | None = None) -> OnnxEngine:

@@ -29,9 +29,10 @@ import numpy as np
 
 from tfpix2pix.algorithms.pix2pix import generator_of
 from tfpix2pix.export import onnx_rewrites
-from tfpix2pix.export.core import Core, export_generator, weights_of
+from tfpix2pix.export.core import Core, affine_weights, export_generator, weights_of
 from tfpix2pix.export.onnx_nodes import Graph
 from tfpix2pix.export.onnx_noise import rewrite_noise
+from tfpix2pix.export.onnx_opset import set_opset
 from tfpix2pix.export.onnx_weights import pour_weights
 from tfpix2pix.models.layers import NoiseDropout
 
@@ -41,11 +42,9 @@ if TYPE_CHECKING:
 
     from tfpix2pix.export.contract import Contract
 
-# The newest that needs nothing newer than onnxruntime 1.12 (2022) to run; what 18 changed (padding,
-# splitting, reductions over axes given as inputs) is not used here.
+# What tf2onnx is asked for; `onnx_opset` labels the file with the oldest that holds it.
 OPSET = 17
 _NARROW = 2  # ngf of what tf2onnx sees
-_IR_VERSION = 8  # of the same time
 # Operators whose meaning depends on no height or width.
 _SIZE_FREE = {
     "Concat",
@@ -57,6 +56,7 @@ _SIZE_FREE = {
     "Less",
     "Mul",
     "Relu",
+    "Slice",
     "Split",
     "Tanh",
     "Transpose",
@@ -81,7 +81,6 @@ def convert(
     Raises:
       ValueError: this tf2onnx makes a graph that is not known.
     """
-    import onnx
     import tf2onnx
 
     model = _narrow_model(contract)
@@ -91,15 +90,14 @@ def convert(
     noisy = [layer for layer in generator.layers if isinstance(layer, NoiseDropout)]
     rewrite_noise(graph, noisy, contract.noise_channels)
     onnx_rewrites.drop_transpose_pairs(graph)
-    pour_weights(graph, weights_of(generator), contract.config.norm)
+    pour_weights(graph, affine_weights(generator), contract.config.norm)
     if split:
-        onnx_rewrites.split_transposed_convolutions(graph)
+        step = contract.size_multiple  # pixels of x per pixel of the innermost features
+        cells = contract.image_size and tuple(side // step for side in contract.image_size)
+        onnx_rewrites.split_transposed_convolutions(graph, cells)
     graph.finish()
     model.graph.name = "generator"
-    model.ir_version = _IR_VERSION
-    # tf2onnx names a second set of operators, which is not used.
-    del model.opset_import[:]
-    model.opset_import.append(onnx.helper.make_opsetid("", OPSET))
+    set_opset(model, OPSET)
     odd = {node.op_type for node in model.graph.node} - _SIZE_FREE
     if odd:
         raise ValueError(
@@ -116,7 +114,8 @@ def _narrow_model(contract: Contract) -> onnx.ModelProto:
 
     # Moving averages become part of the convolutions' weights, so no operator stands for them.
     norm = "instance" if contract.config.norm == "instance" else "none"
-    config = dataclasses.replace(contract.config, ngf=_NARROW, norm=norm)
+    # Biases come with the weights; scales and offsets are what `onnx_rewrites` looks for.
+    config = dataclasses.replace(contract.config, ngf=_NARROW, norm=norm, bias_layers="paper")
     random = np.random.default_rng(0)
     # Not the initial ones: a multiplication by 1 would be optimised away.
     weights = {

@@ -127,34 +127,55 @@ def drop_transpose_pairs(graph: Graph) -> None:
 # === Transposed convolution ===
 
 
-def split_transposed_convolutions(graph: Graph) -> None:
-    """The 4x4 transposed convolutions of stride 2 as 2x2 convolutions; others stay."""
+def split_transposed_convolutions(graph: Graph, cells: tuple[int, int] | None) -> None:
+    """The 4x4 transposed convolutions of stride 2 as 2x2 convolutions; others stay.
+
+    Args:
+      graph: of one chain of layers, each transposed convolution doubling height and width.
+      cells: height and width of the first one's input, or None for any.
+    """
     changes = {}
     for node in graph.nodes:
         if node.op_type == "ConvTranspose" and _is_doubling(node):
-            changes[node.output[0]] = _four_convolutions(graph, node)
+            # Any size: one that is a multiple of 4 cells is not 2.
+            square = cells == (2, 2) if cells else len(changes) < 2
+            changes[node.output[0]] = _four_convolutions(graph, node, square)
+            cells = cells and (2 * cells[0], 2 * cells[1])
     graph.replace(changes)
 
 
-def _four_convolutions(graph: Graph, node: onnx.NodeProto) -> list[onnx.NodeProto]:
+def _four_convolutions(graph: Graph, node: onnx.NodeProto, square: bool) -> list[onnx.NodeProto]:
+    """Args: square: whether the layer's input may be 2x2.
+
+    onnxruntime's WebGPU takes a convolution whose kernel has its input's height and width for a
+    matrix product if nothing is padded before, and forgets what is padded behind (seen in
+    onnxruntime-web 1.30). So the one that pads only behind gets a row before, which is cut off.
+    """
     result, kernel = node.output[0], graph.constants[node.input[1]]
-    nodes = []
+    nodes, names = [], []
     for row, rows in enumerate(_TAPS):
         for column, columns in enumerate(_TAPS):
             taps = kernel[:, :, rows][:, :, :, columns]  # [in, out, 2, 2]
             taps = np.ascontiguousarray(taps.transpose(1, 0, 2, 3))
             name = f"{result}_{row}{column}"
+            inputs = [node.input[0], graph.constant(taps, name), *node.input[2:]]
+            extra = 1 if square and row == column == 1 else 0
             nodes.append(
                 graph.node(
                     "Conv",
-                    [node.input[0], graph.constant(taps, name), *node.input[2:]],
-                    name,
+                    inputs,
+                    f"{name}_more" if extra else name,
                     kernel_shape=[2, 2],
                     strides=[1, 1],
-                    pads=[1 - row, 1 - column, row, column],
+                    pads=[1 - row + extra, 1 - column, row, column],
                 )
             )
-    names = [each.output[0] for each in nodes]
+            if extra:
+                ends = np.array([np.iinfo(np.int64).max])
+                cut = [np.array([extra]), ends, np.array([2])]  # starts, ends, axes
+                cut = [graph.constant(each.astype(np.int64), f"{name}_cut") for each in cut]
+                nodes.append(graph.node("Slice", [f"{name}_more", *cut], name))
+            names.append(name)
     nodes.append(graph.node("Concat", names, f"{result}_parities", axis=1))
     nodes.append(
         graph.node("DepthToSpace", [f"{result}_parities"], result, blocksize=2, mode="DCR")

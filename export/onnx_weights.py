@@ -18,7 +18,8 @@ def pour_weights(graph: Graph, weights: Mapping[str, np.ndarray], norm: str) -> 
 
     Args:
       graph: of a network with the same layers; for ``batch``, of one without normalisation.
-      weights: by the names of `tfpix2pix.models.weights.named_weights`.
+      weights: by the names of `tfpix2pix.models.weights.named_weights`, with scales and offsets of
+        every normalisation.
       norm: of the generator that they are from.
 
     Raises:

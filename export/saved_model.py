@@ -104,6 +104,11 @@ class SavedModelEngine(Engine):
             )
         self._float = signatures[name]
 
+    @property
+    def max_pixels(self) -> int | None:
+        # The network alone has no limit inside, like the other formats.
+        return self.contract.max_pixels if self.has_pictures else None
+
     def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
         import tensorflow as tf
 

@@ -19,7 +19,7 @@ class TorchLayer:
       shape: of PyTorch's kernel.
       channels: that come out.
       norm: PyTorch's key of the normalisation; empty where none follows.
-      biased: whether we have a bias here.
+      biased: whether there is a bias here whatever the normalisation.
       joined: whether a skip joins the input, so that its halves change places.
     """
 

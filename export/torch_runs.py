@@ -163,6 +163,7 @@ def config_for(
     _agree(values, "input_channels", net_g.input_channels, source_g)
     _agree(values, "target_channels", net_g.output_channels, source_g)
     values["norm"] = _norm(settings.get("norm"), net_g.norm, source_g)
+    _agree(values, "bias_layers", net_g.bias_layers, source_g)
     if net_g.crop_size < 64:
         _agree(values, "dropout", 0.0, source_g)  # so shallow a U-Net has no dropout there
     else:
@@ -171,6 +172,15 @@ def config_for(
         _agree(values, "receptive_field", net_d.receptive_field, source_d)
         _agree(values, "ndf", net_d.ndf, source_d)
         _norm(values["norm"], net_d.norm, source_d)  # raises where it does not fit
+        if net_d.bias_layers != net_g.bias_layers:
+            biased, other = source_d, source_g
+            if net_g.bias_layers == "pytorch":
+                biased, other = other, biased
+            raise UserError(
+                f"{biased} has a bias in every convolution (--norm instance) and {other} has not; "
+                "give the discriminator that was trained with this generator, or leave "
+                "--discriminator out"
+            )
         conditional = net_g.input_channels + net_g.output_channels
         if net_d.channels not in (conditional, net_g.output_channels):
             raise UserError(

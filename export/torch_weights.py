@@ -7,10 +7,11 @@ Pure functions of arrays: no PyTorch, no TensorFlow, no files. What differs betw
 * Skips: PyTorch joins ``[skip, decoder]``, we join ``[decoder, skip]``: the two halves of the input
   channels of ``up{i}`` change places. Its skips carry LeakyReLU(x), since its activations work in
   place, and ours x; ``ReLU(LeakyReLU(x)) = ReLU(x)``, so the decoder sees the same.
-* Biases: with batch normalisation both have them in the same places. What it trained with instance
-  normalisation has one on every convolution and no scale or offset; a bias before a normalisation
-  cancels exactly, so it is left out. On ``down1`` and on the bottleneck no normalisation follows,
-  and we have no bias there: only zeros can be taken.
+* Biases: with batch normalisation and with none both have them in the same places. What it trained
+  with instance normalisation has one on every convolution and no scale or offset, as our networks
+  of ``bias_layers="pytorch"``. Other networks with more biases than the PyTorch code gives them are
+  taken where it makes no difference: one before a normalisation cancels and is left out, on
+  ``down1`` and on the bottleneck none follows, so only zeros can be taken.
 """
 
 from __future__ import annotations
@@ -37,15 +38,18 @@ class TorchGenerator:
     """A generator read from a state dict.
 
     Attributes:
-      weights: by our names, all that a network of ``norm="batch"`` has (without the moving averages
-        where ``norm`` is ``instance``).
+      weights: by our names; all that a network of ``norm="batch"`` has, without the moving averages
+        where ``norm`` is ``instance``, and without scales and offsets where every convolution has
+        a bias.
       norm: what it was trained with: ``batch``, ``instance`` or ``none``.
+      bias_layers: as in ``build_generator``; ``pytorch`` with ``instance`` alone.
       crop_size: 2 to the number of its levels, pixels.
       ngf, input_channels, output_channels: as in ``build_generator``.
     """
 
     weights: dict[str, np.ndarray]
     norm: str
+    bias_layers: str
     crop_size: int
     ngf: int
     input_channels: int
@@ -57,7 +61,7 @@ class TorchDiscriminator:
     """A discriminator read from a state dict.
 
     Attributes:
-      weights, norm: as in `TorchGenerator`.
+      weights, norm, bias_layers: as in `TorchGenerator`.
       receptive_field: 1, 16, 70 or 286 pixels.
       ndf: channels of its first layer.
       channels: that it sees: of x and y together, or of y alone if it is unconditional.
@@ -65,6 +69,7 @@ class TorchDiscriminator:
 
     weights: dict[str, np.ndarray]
     norm: str
+    bias_layers: str
     receptive_field: int
     ndf: int
     channels: int
@@ -100,8 +105,8 @@ def generator_from_torch(state: State, source: str) -> TorchGenerator:
     ngf, input_channels, output_channels = first.shape[0], first.shape[1], last.shape[1]
     layers = generator_layers(levels, ngf, input_channels, output_channels)
     what = f"a U-Net generator of {levels} levels, ngf {ngf}"
-    weights, norm = _read(state, layers, source, what)
-    return TorchGenerator(weights, norm, 2**levels, ngf, input_channels, output_channels)
+    weights, norm, biases = _read(state, layers, source, what)
+    return TorchGenerator(weights, norm, biases, 2**levels, ngf, input_channels, output_channels)
 
 
 def discriminator_from_torch(state: State, source: str) -> TorchDiscriminator:
@@ -136,8 +141,8 @@ def discriminator_from_torch(state: State, source: str) -> TorchDiscriminator:
     ndf, channels = first.shape[:2]
     what = f"a discriminator of {field} pixels, ndf {ndf}"
     layers = discriminator_layers(field, ndf, channels)
-    weights, norm = _read(state, layers, source, what)
-    return TorchDiscriminator(weights, norm, field, ndf, channels)
+    weights, norm, biases = _read(state, layers, source, what)
+    return TorchDiscriminator(weights, norm, biases, field, ndf, channels)
 
 
 # === To PyTorch ===
@@ -147,7 +152,8 @@ def generator_to_torch(weights: State) -> dict[str, np.ndarray]:
     """The state dict of a U-Net, from its weights by our names (``named_weights``).
 
     Normalisation is written as batch normalisation. Where there are no moving averages (per-image
-    statistics) they are 0 and 1, which PyTorch uses in eval mode only.
+    statistics) they are 0 and 1, which PyTorch uses in eval mode only. One without scale and offset
+    (``bias_layers="pytorch"``) has nothing to write, as PyTorch's instance normalisation.
 
     Args:
       weights: all of a generator with skips, of any depth.
@@ -174,21 +180,22 @@ _COUNTER = "num_batches_tracked"
 
 def _read(
     state: State, layers: list[TorchLayer], source: str, what: str
-) -> tuple[dict[str, np.ndarray], str]:
-    """Our weights, and the normalisation that the state dict was trained with."""
-    norm = _norm_of(state, layers)
+) -> tuple[dict[str, np.ndarray], str, str]:
+    """Our weights, the normalisation that the state dict was trained with, and its biases."""
+    norm, affine, biased = _kind_of(state, layers)
     expected: dict[str, tuple[int, ...]] = {}
     optional = set()
     for layer in layers:
         vector = (layer.channels,)
         expected[f"{layer.key}.weight"] = layer.shape
         expected[f"{layer.key}.bias"] = vector
-        if not layer.biased:
+        if not (layer.biased or biased):
             optional.add(f"{layer.key}.bias")
         if layer.norm and norm != "none":
-            parts = dict.fromkeys((*_AFFINE, *_STATISTICS), vector) | {_COUNTER: ()}
+            parts = dict.fromkeys((*(_AFFINE if affine else ()), *_STATISTICS), vector)
+            parts[_COUNTER] = ()
             expected |= {f"{layer.norm}.{part}": shape for part, shape in parts.items()}
-            free = [_COUNTER] if norm == "batch" else list(parts)
+            free = [_COUNTER] if norm == "batch" else [*_STATISTICS, _COUNTER]
             optional |= {f"{layer.norm}.{part}" for part in free}
     _check(state, expected, optional, source, what)
 
@@ -196,8 +203,10 @@ def _read(
     for layer in layers:
         weights[f"{layer.name}/kernel"] = _kernel_from_torch(state[f"{layer.key}.weight"], layer)
         bias = state.get(f"{layer.key}.bias")
-        if layer.biased:
+        if layer.biased or biased:
             weights[f"{layer.name}/bias"] = _float32(bias)
+        if biased:
+            continue
         normalised = bool(layer.norm) and norm != "none"
         if not layer.biased and not normalised and bias is not None and np.any(bias):
             raise UserError(
@@ -216,17 +225,21 @@ def _read(
             # A bias moves the mean and nothing else.
             weights[f"{name}/moving_mean"] = mean if bias is None else mean - _float32(bias)
             weights[f"{name}/moving_variance"] = _float32(state[f"{layer.norm}.running_var"])
-    return weights, norm
+    return weights, norm, "pytorch" if biased else "paper"
 
 
-def _norm_of(state: State, layers: list[TorchLayer]) -> str:
-    """By the first normalised layer: its own weights and averages, or a bias before it."""
-    layer = next(layer for layer in layers if layer.norm)
-    affine = f"{layer.norm}.weight" in state
-    running = f"{layer.norm}.running_mean" in state
+def _kind_of(state: State, layers: list[TorchLayer]) -> tuple[str, bool, bool]:
+    """The normalisation, by what any of its layers has, so that a key that is missing is missed;
+    whether it has scales and offsets; whether all convolutions have biases in their place.
+    """
+    norms = [layer.norm for layer in layers if layer.norm]
+    affine = any(f"{norm}.{part}" in state for norm in norms for part in _AFFINE)
+    running = any(f"{norm}.{part}" in state for norm in norms for part in _STATISTICS)
+    extra = any(f"{layer.key}.bias" in state for layer in layers if not layer.biased)
     if affine and running:
-        return "batch"
-    return "instance" if affine or running or f"{layer.key}.bias" in state else "none"
+        return "batch", affine, False
+    norm = "instance" if affine or running or extra else "none"
+    return norm, affine, extra and not affine
 
 
 def _check(
@@ -266,7 +279,7 @@ def _write(weights: State, layers: list[TorchLayer]) -> dict[str, np.ndarray]:
     state: dict[str, np.ndarray] = {}
     for layer in layers:
         state[f"{layer.key}.weight"] = _kernel_to_torch(weights[f"{layer.name}/kernel"], layer)
-        if layer.biased:
+        if f"{layer.name}/bias" in weights:
             state[f"{layer.key}.bias"] = _float32(weights[f"{layer.name}/bias"])
         name = f"{layer.name}_norm"
         if f"{name}/gamma" not in weights:

@@ -62,6 +62,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 # === What tests use ===
 
 
+@pytest.fixture
+def peak_growth() -> Callable[[Callable[[], object]], int]:
+    """`peak_growth(call)`: bytes by which this process grew at most while `call` ran."""
+
+    def memory(key: str) -> int:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(key)) << 10
+
+    def measure(call: Callable[[], object]) -> int:
+        try:
+            Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
+        except OSError:
+            pytest.skip("this system does not tell the peak of a process's memory")
+        before = memory("VmRSS")
+        call()
+        return memory("VmHWM") - before
+
+    return measure
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data sets, `../shared/data` or `$TFPIX2PIX_SHARED_DATA`; else a skip.

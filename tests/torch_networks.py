@@ -64,6 +64,7 @@ class Generator(nn.Module):
     def __init__(self, levels, inputs=3, outputs=3, ngf=64, norm="batch"):
         super().__init__()
         widths = [min(2**i, 8) * ngf for i in range(levels)]
+        self.wide = 8 * ngf
         block, self.masks = None, {}
         for level in range(levels, 1, -1):
             # Full-width decoder layers have dropout there, all but the innermost.
@@ -98,6 +99,46 @@ class Discriminator(nn.Module):
 
     def forward(self, pair):
         return next(self.children())(pair)
+
+
+def train(generator, discriminator, size, dropout=0.5, steps=3) -> None:
+    """Trains both as the authors' code does: from N(0, 0.02), with Adam and the paper's objective.
+
+    A step on D with (x, y) and (x, G(x)), its objective halved, then one on G with 100 times L1.
+    """
+    draws = torch.Generator().manual_seed(0)
+    for network in (generator, discriminator):
+        for name, value in network.named_parameters():
+            with torch.no_grad():
+                noise = 0.02 * torch.randn(value.shape, generator=draws)
+                scale = value.ndim == 1 and name.endswith("weight")  # of a batch normalisation
+                value.copy_(torch.zeros_like(value) if name.endswith("bias") else scale + noise)
+    first, last = generator.model.model[0], generator.model.model[3]
+    shape = (1, first.in_channels, size, size), (1, last.out_channels, size, size)
+    x, y = (2 * torch.rand(each, generator=draws) - 1 for each in shape)
+    adams = [
+        torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999))
+        for network in (discriminator, generator)
+    ]
+    judged = nn.functional.binary_cross_entropy_with_logits
+    for _ in range(steps):
+        for level, module in generator.masks.items():
+            side = size // 2 ** (level - 1)
+            kept = torch.rand((1, generator.wide, side, side), generator=draws) >= dropout
+            module.mask = kept / (1 - dropout)
+        fake = generator(x)
+        real = discriminator(torch.cat([x, y], 1))
+        made = discriminator(torch.cat([x, fake.detach()], 1))
+        adams[0].zero_grad()
+        loss = judged(real, torch.ones_like(real)) + judged(made, torch.zeros_like(made))
+        (loss / 2).backward()
+        adams[0].step()
+        made = discriminator(torch.cat([x, fake], 1))
+        adams[1].zero_grad()
+        (judged(made, torch.ones_like(made)) + 100 * (fake - y).abs().mean()).backward()
+        adams[1].step()
+    for module in generator.masks.values():
+        module.mask = None
 
 
 def scramble(network: nn.Module, seed: int = 0) -> nn.Module:

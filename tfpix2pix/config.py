@@ -260,6 +260,14 @@ class Config:
         "model",
         choices=("instance", "batch", "none"),
     )
+    bias_layers: str = option(
+        "paper",
+        "convolutions with a bias: 'paper' (the generator's last, the discriminator's first and "
+        "last) or 'pytorch' (all, and normalisations without scale and offset, as the authors' "
+        "PyTorch code with --norm instance; runs imported from that have it)",
+        "model",
+        choices=("paper", "pytorch"),
+    )
     dropout: float = option(
         0.5,
         "share of decoder features that the noise z drops, 0 to less than 1",
@@ -375,6 +383,12 @@ class Config:
                 f"--crop_size={self.crop_size} is larger than --load_size={self.load_size}, from "
                 f"which it is cut; use --load_size={_usual_load_size(self.crop_size)} (the paper's "
                 "ratio) or a smaller --crop_size"
+            )
+        if self.bias_layers == "pytorch" and self.norm != "instance":
+            raise UserError(
+                f"--bias_layers=pytorch does not go with --norm={self.norm}, with which the "
+                "PyTorch code has biases where 'paper' has them; use --norm=instance or "
+                "--bias_layers=paper"
             )
         if self.dropout_layers == "pytorch" and self.crop_size < 64:
             raise UserError(

@@ -31,6 +31,9 @@ class Network(Protocol):
     image_size: tuple[int, int] | None
     """Height and width that x must have; None for any multiples of the crop size."""
 
+    max_pixels: int | None
+    """Height times width that x may have; None for no limit."""
+
     def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
         """y, float32 ``[B, H, W, C_out]``, of x ``[B, H, W, C_in]`` and z (None: not taken)."""
 
@@ -39,6 +42,7 @@ class KerasNetwork:
     """A Keras generator, ``[x, z] -> y`` (or ``x -> y``: no noise), as a `Network`."""
 
     image_size = None
+    max_pixels = None
 
     def __init__(self, generator: object) -> None:
         import tensorflow as tf
@@ -120,7 +124,7 @@ class Translator:
 
         Raises:
           ValueError: a picture that cannot become an input, one of another size than an export
-            of fixed size takes, or a seed that does not fit.
+            of fixed size takes, a larger one than an export takes, or a seed that does not fit.
         """
         if not -(2**63) <= seed < 2**63:
             raise ValueError(f"seed {seed} does not fit in 64 bits")
@@ -189,6 +193,12 @@ class Translator:
             raise ValueError(
                 f"{width}x{height} pixels (width x height, padded), and this export takes "
                 f"{fixed[1]}x{fixed[0]} only; use --fit, or export with --image_size=any"
+            )
+        limit = self.network.max_pixels
+        if limit is not None and height * width > limit:
+            raise ValueError(
+                f"{width}x{height} pixels (width x height, padded), and this export takes at most "
+                f"{limit:,}; use --fit, or export with a larger --max_pixels"
             )
 
 

@@ -28,7 +28,8 @@ def add_clutter(picture: Image.Image, scene: Scene, looks: Looks, rng: np.random
 
 
 def _ink(colour: np.ndarray) -> tuple[int, int, int]:
-    return tuple(int(min(255, max(0, c))) for c in colour)
+    red, green, blue = (int(min(255, max(0, c))) for c in colour)
+    return red, green, blue
 
 
 def _add_pipe(
@@ -37,7 +38,7 @@ def _add_pipe(
     n, width = looks.n, max(2, looks.n // 100)
     x = (scene.left + 0.006 if u[0] < 0.5 else scene.right - 0.014) * n
     top, foot = scene.eaves * n, scene.bottom * n
-    metal = np.float32([120, 112, 104]) if u[1] < 0.5 else looks.wall * 0.8
+    metal = np.array([120, 112, 104], np.float32) if u[1] < 0.5 else looks.wall * 0.8
     draw.rectangle((x, top, x + width, foot), fill=_ink(metal))
     draw.line(
         (x + width * (looks.sun > 0), top, x + width * (looks.sun > 0), foot),
@@ -76,8 +77,8 @@ def _add_car(
     n = looks.n
     long, high = (0.24 + 0.08 * u[0]) * n, (0.055 + 0.015 * u[1]) * n
     x, y = (u[2] * 1.1 - 0.15) * n, n - (0.01 + 0.02 * u[3]) * n
-    paint = np.float32(
-        [[196, 198, 200], [40, 42, 48], [150, 34, 30], [44, 70, 110], [224, 222, 214]]
+    paint = np.array(
+        [[196, 198, 200], [40, 42, 48], [150, 34, 30], [44, 70, 110], [224, 222, 214]], np.float32
     )[int(u[4] * 5)]
     draw.rounded_rectangle((x, y - high, x + long, y), radius=high * 0.35, fill=_ink(paint))
     roof = [
@@ -111,7 +112,7 @@ def _foliage(variant: int, n: int) -> tuple[Image.Image, Image.Image]:
     light = 0.75 + 0.2 * noise(40 + variant, n, 24, 128)[:n, :n] - 0.25 * line[:, None]
     leaves = (
         np.clip(light, 0.25, 1.6)[..., None]
-        * np.float32([[62, 84, 42], [84, 98, 44], [48, 72, 48]])[variant]
+        * np.array([[62, 84, 42], [84, 98, 44], [48, 72, 48]], np.float32)[variant]
     )
     return (
         Image.fromarray(np.clip(leaves, 0, 255).astype(np.uint8)),
@@ -155,7 +156,7 @@ def _add_people(
         foot = (scene.bottom + 0.7 * (1 - scene.bottom)) * n
         half = 0.13 * high
         cloth = _ink(
-            np.float32([[50, 56, 76], [120, 50, 46], [70, 70, 68], [150, 140, 120]])[
+            np.array([[50, 56, 76], [120, 50, 46], [70, 70, 68], [150, 140, 120]], np.float32)[
                 int(u[7 + i] * 4)
             ]
         )

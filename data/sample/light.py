@@ -37,7 +37,7 @@ def light_map(scene: Scene, looks: Looks, rng: np.random.Generator) -> np.ndarra
         eaves = scene.eaves * m
         draw.rectangle((scene.left * m, eaves, scene.right * m, eaves + 0.02 * m), fill=shadow)
     blurred = shadows.filter(ImageFilter.BoxBlur(m * (0.001 + 0.005 * looks.overcast)))
-    blurred = blurred.resize((n, n), Image.BILINEAR)
+    blurred = blurred.resize((n, n), Image.Resampling.BILINEAR)
     u = draws(rng, 4)
     line = np.linspace(-0.5, 0.5, n, dtype=np.float32)
     across = 1 + np.float32(0.25 * (u[0] - 0.5)) * line

@@ -33,9 +33,10 @@ def paint_window(view: np.ndarray, looks: Looks, u: list[float], made: dict) -> 
         variant = 2
     else:
         variant = int(u[1] * 2)
-    key = (*view.shape[:2], variant)
+    height, width = view.shape[:2]
+    key = (height, width, variant)
     if key not in made:
-        made[key] = _window(*key, looks)
+        made[key] = _window(height, width, variant, looks)
     picture = made[key]
     if looks.arched and view.shape[1] <= view.shape[0]:
         mask = _arch(*view.shape[:2])
@@ -57,16 +58,16 @@ def _window(h: int, w: int, variant: int, looks: Looks) -> np.ndarray:
     """float32 [h, w, 3]: glass with what it mirrors or shows, frame, mullions, reveal."""
     y, x = ramp(h, 0, 1)[:, None], ramp(w, 0, 1)[None]
     if variant == 3:
-        inside = np.float32([250, 206, 130])
+        inside = np.array([250, 206, 130], np.float32)
         picture = (1.0 - 0.45 * y + 0 * x)[..., None] * inside
     else:
         mirrored = np.clip((0.9, 0.35)[variant % 2] - 1.1 * y + (0.5 - x) * looks.sun * 0.5, 0, 0.6)
-        sky = np.float32([176, 190, 206])
+        sky = np.array([176, 190, 206], np.float32)
         picture = looks.glass + mirrored[..., None] * (sky - looks.glass)
     if variant == 2:
         folds = 0.74 + 0.48 * np.abs(x * np.float32(6.4) % 1 - np.float32(0.5))
         drawn = np.abs(x - 0.5) > 0.16 + 0.12 * y
-        cloth = (folds * (1 - 0.15 * y))[..., None] * np.float32([226, 222, 210])
+        cloth = (folds * (1 - 0.15 * y))[..., None] * np.array([226, 222, 210], np.float32)
         np.copyto(picture, 0.75 * cloth + 0.25 * picture, where=drawn[..., None])
     _add_bars(picture, looks)
     reveal = max(1, round(0.008 * looks.n))
@@ -129,11 +130,11 @@ def _paint_shop(view: np.ndarray, looks: Looks, u: list[float]) -> None:
     h, w = view.shape[:2]
     n = looks.n
     glow = ramp(h, 0.7, 1.5)[:, None, None]
-    view[:] = (looks.glass + np.float32([26, 20, 10]) * np.float32(2 * u[0])) * glow
+    view[:] = (looks.glass + np.array([26, 20, 10], np.float32) * np.float32(2 * u[0])) * glow
     goods = band(view, 0.62, 0.88)
     colours = crop(noise(18, n, 8, 64), n, u[1], u[2])
     step = colours[: len(goods), :w]
-    goods += np.clip(step, -0.5, 2.0)[..., None] * np.float32([46, 34, 26])
+    goods += np.clip(step, -0.5, 2.0)[..., None] * np.array([46, 34, 26], np.float32)
     sign = band(view, 0.0, 0.19)
     sign[:] = looks.sign
     ink = np.float32(245) if looks.sign.mean() < 150 else np.float32(40)

@@ -9,7 +9,7 @@ from tfpix2pix.data.sample.planes import band, bevel, ramp
 from tfpix2pix.data.sample.textures import crop, noise
 
 # Brightness of a stone profile from its upper edge to its lower one.
-_PROFILE = np.float32([1.12, 1.16, 1.0, 0.82, 0.95, 1.04, 0.9, 0.68])
+_PROFILE = np.array([1.12, 1.16, 1.0, 0.82, 0.95, 1.04, 0.9, 0.68], np.float32)
 
 
 def _profile(h: int) -> np.ndarray:

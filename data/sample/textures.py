@@ -21,7 +21,7 @@ def noise(variant: int, n: int, coarse: int, fine: int, stretch: int = 1) -> np.
     cells, weight = coarse, 1.0
     while cells <= fine:
         grid = rng.random((max(2, cells // stretch), cells), np.float32) - 0.5
-        total += weight * np.asarray(Image.fromarray(grid).resize((m, m), Image.BICUBIC))
+        total += weight * np.asarray(Image.fromarray(grid).resize((m, m), Image.Resampling.BICUBIC))
         cells, weight = cells * 2, weight * 0.6
     total -= total.mean()
     return total / total.std()

@@ -87,7 +87,7 @@ def paint_surroundings(
             if chance < 0.75:
                 _paint_neighbour(canvas[:, columns], looks, rng)
     stone = 1 + 0.07 * crop(noise(15, n, 16, 128), n, u[6], u[7])[bottom:]
-    pavement = np.float32([128, 124, 118]) * np.float32(0.6 + 0.6 * u[3])
+    pavement = np.array([128, 124, 118], np.float32) * np.float32(0.6 + 0.6 * u[3])
     canvas[bottom:] = tinted(stone, pavement)
     canvas[bottom : bottom + max(1, n // 128)] *= np.float32(0.55)
     kerb = bottom + (n - bottom) // 2
@@ -101,14 +101,18 @@ def _paint_sky(n: int, rows: int, looks: Looks, u: list[float]) -> np.ndarray:
     m = n // 4
     height = np.linspace(0, 1, m, dtype=np.float32)[:, None]
     zenith = (
-        np.float32([96, 146, 208]) * (1 - looks.overcast)
-        + np.float32([196, 202, 210]) * looks.overcast
+        np.array([96, 146, 208], np.float32) * (1 - looks.overcast)
+        + np.array([196, 202, 210], np.float32) * looks.overcast
     )
-    gradient = (zenith + np.sqrt(height) * (np.float32([214, 226, 238]) - zenith))[:, None]
+    gradient = (zenith + np.sqrt(height) * (np.array([214, 226, 238], np.float32) - zenith))[
+        :, None
+    ]
     clouds = np.clip(0.45 * crop(noise(16, m, 3, 48), m, u[0], u[1]) + u[2] - 0.5, 0, 0.9)
-    sky = gradient + clouds[..., None] * (np.float32([246, 246, 248]) - gradient)
+    sky = gradient + clouds[..., None] * (np.array([246, 246, 248], np.float32) - gradient)
     small = Image.fromarray(sky.astype(np.uint8))
-    return np.asarray(small.resize((n, rows), Image.BILINEAR, box=(0, 0, m, rows * m / n)))
+    return np.asarray(
+        small.resize((n, rows), Image.Resampling.BILINEAR, box=(0, 0, m, rows * m / n))
+    )
 
 
 def _paint_neighbour(view: np.ndarray, looks: Looks, rng: np.random.Generator) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -80,7 +81,7 @@ def exported_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def job(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """`job(workdir, inference="paper", image_size=None, quantize=("none",), output=None,
-    name="model") -> formats.Job`: what the exporter would hand to a format."""
+    name="model", opset=None) -> formats.Job`: what the exporter would hand to a format."""
     from tfpix2pix.export import core, formats
     from tfpix2pix.export.contract import Contract
     from tfpix2pix.inference import load
@@ -92,6 +93,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
         quantize: tuple[str, ...] = ("none",),
         output: Path | None = None,
         name: str = "model",
+        opset: int | None = None,
     ) -> formats.Job:
         translator = load(workdir)
         contract = Contract.of(translator, inference, image_size)
@@ -105,6 +107,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
             output or tmp_path_factory.mktemp("output"),
             name,
             lambda count: _smooth(count, config.crop_size, config.x_channels),
+            opset=opset,
         )
 
     return make
@@ -126,3 +129,19 @@ def serving() -> Callable[..., Any]:
     """`serving(path, name="model", batching=None)`: a context with a `StandIn`."""
     pytest.importorskip("tensorflow_serving")
     return runpy.run_path(str(Path(__file__).with_name("serving_standin.py")))["serving"]
+
+
+@pytest.fixture(scope="session")
+def web_modules() -> Path:
+    """The folder of Node's packages, with onnxruntime-web; else a skip.
+
+    It is the one that TFPIX2PIX_NODE_MODULES names, else tests/export/web/node_modules (`npm ci
+    --ignore-scripts` in tests/export/web). A variable that names none is an error, not a skip.
+    """
+    named = os.environ.get("TFPIX2PIX_NODE_MODULES")
+    default = Path(__file__).resolve().parent / "web" / "node_modules"
+    folder = Path(named).resolve() if named else default
+    if not (folder / "onnxruntime-web").is_dir():
+        assert not named, f"TFPIX2PIX_NODE_MODULES has no onnxruntime-web: {folder}"
+        pytest.skip("onnxruntime-web is not installed: npm ci --ignore-scripts in tests/export/web")
+    return folder

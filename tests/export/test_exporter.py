@@ -286,6 +286,7 @@ def test_a_size_that_the_generator_cannot_have_is_refused_with_the_next(fakes, r
         {"formats": ()},
         {"quantize": ("int4",)},
         {"inference": "random"},
+        {"opset": 6},
     ],
 )
 def test_unknown_words_are_refused_with_the_known(flags):
@@ -327,6 +328,24 @@ def test_verify_needs_the_run_or_a_saved_model(fakes, make_run, tmp_path):
     other = make_run(tmp_path / "other", sample_pairs=8, std=0.1)
     with pytest.raises(UserError, match="not the run of this export"):
         verify(tmp_path / "out", workdir=str(other))
+
+
+def test_the_opset_of_a_file_is_kept_and_may_be_missing(fakes, run, tmp_path):
+    """Exports of earlier versions do not tell it."""
+    export(run, tmp_path / "out")
+    path = tmp_path / "out" / "export.json"
+    values = json.loads(path.read_text())
+    assert not any("opset" in each for each in values["artifacts"])
+    assert {a.opset for a, _ in Manifest.load(tmp_path / "out").artifacts} == {None}
+    values["artifacts"][0]["opset"] = 13
+    path.write_text(json.dumps(values))
+    manifest = Manifest.load(tmp_path / "out")
+    assert manifest.artifacts[0][0].opset == 13
+    assert json.loads(manifest.to_json())["artifacts"] == values["artifacts"]
+    values["artifacts"][0]["opset"] = "new"
+    path.write_text(json.dumps(values))
+    with pytest.raises(UserError, match="damaged"):
+        Manifest.load(tmp_path / "out")
 
 
 @pytest.mark.parametrize("damage", ["", "{}", "[1]", "no JSON"])

@@ -1,13 +1,11 @@
 """The ONNX files run in onnxruntime-web's WebAssembly build, under Node.
 
-Node's packages are not Python's: they are looked for in the folder that TFPIX2PIX_NODE_MODULES
-names, else in tests/export/web/node_modules (`npm ci --ignore-scripts` in tests/export/web).
+Node's packages are not Python's; where they are looked for is told at the fixture `web_modules`.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -22,21 +20,10 @@ WEB = Path(__file__).resolve().parent / "web"
 
 
 @pytest.fixture(scope="module")
-def node_modules() -> Path:
-    """The folder of Node's packages; a variable that names none is an error, not a skip."""
+def in_node(web_modules, tmp_path_factory):
+    """`in_node(model, requests) -> results`: each request is a dict of arrays, a result y."""
     if not shutil.which("node"):
         pytest.skip("node is not installed")
-    named = os.environ.get("TFPIX2PIX_NODE_MODULES")
-    folder = Path(named).resolve() if named else WEB / "node_modules"
-    if not (folder / "onnxruntime-web").is_dir():
-        assert not named, f"TFPIX2PIX_NODE_MODULES has no onnxruntime-web: {folder}"
-        pytest.skip("onnxruntime-web is not installed: npm ci --ignore-scripts in tests/export/web")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def in_node(node_modules, tmp_path_factory):
-    """`in_node(model, requests) -> results`: each request is a dict of arrays, a result y."""
 
     def run(model: Path, requests: list[dict[str, np.ndarray]]) -> list[np.ndarray]:
         folder = tmp_path_factory.mktemp("node")
@@ -49,7 +36,7 @@ def in_node(node_modules, tmp_path_factory):
                 inputs[name] = {"file": str(file), "shape": list(array.shape)}
             plan.append({"inputs": inputs, "output": str(folder / f"{number}_y.bin")})
         (folder / "requests.json").write_text(json.dumps(plan))
-        command = ["node", WEB / "run.mjs", node_modules, model, folder / "requests.json"]
+        command = ["node", WEB / "run.mjs", web_modules, model, folder / "requests.json"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr
         told = json.loads(done.stdout)

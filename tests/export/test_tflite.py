@@ -144,6 +144,18 @@ def test_batch_normalisation_by_moving_averages(make_run, job, tmp_path):
         check(batch.open(quantize)(x, z), batch.keras(x, z), quantize)
 
 
+def test_a_bias_in_every_layer(make_run, job, tmp_path):
+    run = make_run(tmp_path / "run", std=0.05, bias_layers="pytorch")
+    biased = Exported(job(run, quantize=QUANTIZE), tmp_path)
+    x, z = biased.inputs(SIZE, 2 * SIZE, 2)
+    for quantize in QUANTIZE:
+        check(biased.open(quantize)(x, z), biased.keras(x, z), quantize)
+    operators = {each.name for each in read_operators(biased.path("int8"))}
+    assert operators <= {each.name for each in read_operators(biased.path())} | {
+        *("QUANTIZE", "DEQUANTIZE")
+    }
+
+
 @pytest.mark.parametrize("changes", [{"generator": "encoder_decoder"}, {"norm": "none"}])
 def test_other_networks_in_int8(make_run, job, tmp_path, changes):
     made = job(make_run(tmp_path / "run", std=0.05, **changes), quantize=("int8",))
@@ -199,12 +211,15 @@ def test_multiplications_are_counted(fixed):
     assert first.macs == 32 * 16 * 4 * 4 * 3 * 4
 
 
-def test_equalised_weights_are_the_same_function_with_equal_ranges(run, job):
+@pytest.mark.parametrize("bias_layers", ["paper", "pytorch"])
+def test_equalised_weights_are_the_same_function_with_equal_ranges(
+    make_run, job, tmp_path, bias_layers
+):
     import tensorflow as tf
 
     from tfpix2pix.export.equalize import equalized
 
-    made = job(run)
+    made = job(make_run(tmp_path / "run", std=0.05, bias_layers=bias_layers))
     uneven(made.generator)
     inputs = list(made.training_inputs(4))
     pairs = [(x[None], made.translator.noise(x[None], [i])) for i, x in enumerate(inputs)]

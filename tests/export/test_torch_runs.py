@@ -37,6 +37,7 @@ def folder(tmp_path_factory):
         "G": {"crop_size": 64, "input_channels": 1, "output_channels": 3, "norm": "batch"},
         "G32": {"crop_size": 32, "norm": "batch"},
         "Gnone": {"crop_size": 64, "norm": "none"},
+        "Gbiased": {"crop_size": 64, "bias_layers": "pytorch"},
     }
     for name, settings in generators.items():
         weights = random_weights(build_generator(ngf=2, **settings), 1)
@@ -46,6 +47,7 @@ def folder(tmp_path_factory):
         "Dy": {"norm": "batch", "conditional": False},
         "D7": {"input_channels": 4, "norm": "batch"},
         "Dnone": {"norm": "none"},
+        "Dbiased": {"bias_layers": "pytorch", "receptive_field": 1},
     }
     for name, settings in discriminators.items():
         weights = random_weights(build_discriminator(ndf=3, **settings), 2)
@@ -96,6 +98,13 @@ def test_the_smallest_net_has_no_dropout_there(folder):
         read(folder, "G32", dropout=0.5)
 
 
+@pytest.mark.parametrize("discriminator", [None, "Dbiased"])
+def test_networks_with_a_bias_in_every_layer(folder, discriminator):
+    config = read(folder, "Gbiased", discriminator).config
+    assert (config.norm, config.bias_layers) == ("instance", "pytorch")
+    assert read(folder, "G", "D").config.bias_layers == "paper"
+
+
 def test_networks_without_normalisation(folder):
     assert read(folder, "Gnone", "Dnone").config.norm == "none"
 
@@ -107,6 +116,9 @@ def test_networks_without_normalisation(folder):
         ("G", None, {"norm": "none"}, "^--norm=none does not go with .*has batch normalisation"),
         ("Gnone", None, {"norm": "batch"}, "^--norm=batch does not go with .*no normalisation"),
         ("G", "Dnone", {}, r"^--norm=instance does not go with .*Dnone"),
+        ("G", "Dbiased", {}, r"Dbiased\S+ has a bias in every conv.* and \S*G\.safe\S+ has not"),
+        ("Gbiased", "Dy", {}, r"Gbiased\S+ has a bias in every conv.* and \S*Dy\.safe\S+ has not"),
+        ("Gbiased", None, {"norm": "batch"}, "^--norm=batch does not go with .*Gbiased"),
         ("G", "D7", {}, "D7.* sees 7 channels.* have 4 together, and y alone has 3"),
         ("G", "D", {"loss": "l1"}, r"^--loss=l1 does not go with .*use --loss=l1\+cgan"),
         ("G", "Dy", {"loss": "cgan"}, r"^--loss=cgan does not go with .*use --loss=l1\+gan"),
@@ -154,21 +166,26 @@ def test_without_a_discriminator_there_is_an_untrained_one(folder, tmp_path):
 
 
 @pytest.mark.parametrize("network", ["generator", "discriminator"])
-def test_what_was_imported_is_exported_bit_for_bit(folder, tmp_path, network):
+@pytest.mark.parametrize(("kind", "norm"), [("", "batch"), ("biased", "instance")])
+def test_what_was_imported_is_exported_bit_for_bit(folder, tmp_path, network, kind, norm):
     from safetensors.numpy import load_file
 
-    write_run(read(folder, "G", "D", norm="batch"), tmp_path / "run")
+    write_run(read(folder, f"G{kind}", f"D{kind}", norm=norm), tmp_path / "run")
     state, config, step = export_state(tmp_path / "run", network)
-    assert (config.norm, step) == ("batch", 0)
-    original = load_file(folder / f"{network[0].upper()}.safetensors")
+    assert (config.norm, step) == (norm, 0)
+    original = load_file(folder / f"{network[0].upper()}{kind}.safetensors")
     assert set(state) == set(original)
     for key, value in original.items():
         np.testing.assert_array_equal(state[key], value, err_msg=key)
 
 
-@pytest.mark.parametrize("norm", ["instance", "batch", "none"])
-def test_what_was_exported_is_imported_bit_for_bit(tmp_path, norm):
+@pytest.mark.parametrize(
+    ("norm", "biases"),
+    [("instance", "paper"), ("instance", "pytorch"), ("batch", "paper"), ("none", "paper")],
+)
+def test_what_was_exported_is_imported_bit_for_bit(tmp_path, norm, biases):
     config = Config(crop_size=64, load_size=64, ngf=2, ndf=2, norm=norm, dataset="sample")
+    config = config.replace(bias_layers=biases)
     run = tmp_path / "run"
     run.mkdir()
     (run / "config.json").write_text(config.to_json())
@@ -235,9 +252,10 @@ def test_networks_that_the_pytorch_code_does_not_have():
         check_exportable(Config(loss="l1"), "discriminator", "run")
 
 
-def test_runs_from_before_have_the_papers_dropout(tmp_path):
+@pytest.mark.parametrize("field", ["dropout_layers", "bias_layers"])
+def test_runs_from_before_have_the_papers_dropout_and_biases(tmp_path, field):
     values = json.loads(Config().to_json())
-    del values["dropout_layers"]
+    del values[field]
     (tmp_path / "config.json").write_text(json.dumps(values))
     assert Config.load(tmp_path) == Config()
-    assert Config().dropout_layers == "paper"
+    assert getattr(Config(), field) == "paper"

@@ -141,23 +141,40 @@ def test_dropout_masks_the_layers_that_it_masks_there(unet):
     assert_same(run_ours(ours(imported, dropout_layers="pytorch"), x, z), expected)
 
 
-def test_a_generator_trained_with_instance_normalisation():
+def test_a_generator_with_a_bias_in_every_layer():
     unet = networks.scramble(networks.Generator(7, 3, 1, NGF, "instance"))
-    state = networks.arrays(unet)
-    biased = [key for key in state if key.endswith("bias")]
-    assert len(biased) == 14  # every convolution has one
-    down1, bottleneck = "model.model.0.bias", "model.model.1" + ".model.3" * 5 + ".model.1.bias"
-    for key in (down1, bottleneck):
-        # No normalisation follows, so there it would be seen.
-        with pytest.raises(UserError, match=f"'{down1}' is not zero"):
-            generator_from_torch(state, "G")
-        unet.state_dict()[key].zero_()
-        state = networks.arrays(unet)
-        down1 = bottleneck
-    imported = generator_from_torch(state, "G")
-    assert imported.norm == "instance"
+    imported = generator_from_torch(networks.arrays(unet), "G")
+    assert (imported.norm, imported.bias_layers) == ("instance", "pytorch")
+    model = ours(imported, bias_layers="pytorch")
     x = picture(128, 3)
+    expected = run_torch(unet, x, True)
+    assert_same(run_ours(model, x), expected)
+    for layer in ("down1", "down7", "up1"):
+        # No normalisation follows, so there it is seen.
+        bias = named_weights(model)[f"{layer}/bias"]
+        value = bias.numpy()
+        bias.assign(np.zeros_like(value))
+        assert np.abs(run_ours(model, x) - expected).max() > 0.01
+        bias.assign(value)
+
+
+@pytest.mark.parametrize("level", [1, 6])
+def test_biases_that_have_no_place_must_be_zero(level):
+    # Scales, offsets and biases together: the PyTorch code has no such network.
+    unet = networks.scramble(networks.Generator(6, 3, 1, NGF))
+    state = networks.arrays(unet)
+    for key in [key for key in state if "running" in key or "tracked" in key]:
+        del state[key]
+    path = "model.model.0" if level == 1 else "model.model.1" + ".model.3" * 4 + ".model.1"
+    width = NGF if level == 1 else 8 * NGF
+    state[f"{path}.bias"] = np.zeros(width, np.float32)
+    imported = generator_from_torch(state, "G")
+    assert (imported.norm, imported.bias_layers) == ("instance", "paper")
+    x = picture(64, 3)
     assert_same(run_ours(ours(imported), x), run_torch(unet, x, True))
+    state[f"{path}.bias"][0] = 0.1
+    with pytest.raises(UserError, match=rf"'{path}\.bias' is not zero \(largest 0\.1\)"):
+        generator_from_torch(state, "G")
 
 
 def test_a_generator_without_normalisation():
@@ -184,19 +201,18 @@ def test_a_bias_before_a_normalisation_moves_its_mean():
 @pytest.mark.parametrize("field", STRIDED)
 def test_a_discriminator_judges_the_same(field, norm):
     network = networks.scramble(networks.Discriminator(STRIDED[field], 5, NGF, norm))
-    state = networks.arrays(network)
-    if field == 1 and norm == "instance":
-        with pytest.raises(UserError, match=r"'net\.5\.bias' is not zero"):
-            discriminator_from_torch(state, "D")
-        network.state_dict()["net.5.bias"].zero_()
-        state = networks.arrays(network)
-    imported = discriminator_from_torch(state, "D")
+    imported = discriminator_from_torch(networks.arrays(network), "D")
     assert (imported.norm, imported.receptive_field) == (norm, field)
     assert (imported.ndf, imported.channels) == (NGF, 5)
     x, y = picture(128, 2, 0), picture(128, 3, 1)
     for kind, train in [("batch", False), ("instance", True)] if norm == "batch" else [(norm, 1)]:
         model = build_discriminator(
-            receptive_field=field, input_channels=2, output_channels=3, ndf=NGF, norm=kind
+            receptive_field=field,
+            input_channels=2,
+            output_channels=3,
+            ndf=NGF,
+            norm=kind,
+            bias_layers=imported.bias_layers,
         )
         assign(model, imported.weights)
         found = model([tf.constant(x, tf.float32), tf.constant(y, tf.float32)], training=False)
@@ -204,10 +220,67 @@ def test_a_discriminator_judges_the_same(field, norm):
         assert_same(found.numpy(), expected, spread=0.005)
 
 
+# === Trained ===
+
+
+@pytest.mark.parametrize(
+    ("levels", "norm", "dropout", "strided"),
+    [
+        (7, "instance", 0.5, 3),
+        (8, "instance", 0.0, 5),
+        (6, "instance", 0.5, 0),
+        (7, "batch", 0.5, 3),
+        (6, "none", 0.0, 1),
+    ],
+)
+def test_trained_networks_compute_the_same_and_come_back_bit_for_bit(
+    levels, norm, dropout, strided
+):
+    size = 2**levels
+    unet = networks.Generator(levels, 1, 3, NGF, norm)
+    judge = networks.Discriminator(strided, 4, NGF, norm)
+    networks.train(unet, judge, size, dropout)
+    state_g, state_d = networks.arrays(unet), networks.arrays(judge)
+    if norm == "instance":
+        biases = [v for state in (state_g, state_d) for k, v in state.items() if k.endswith("bias")]
+        assert len(biases) == 2 * levels + max(strided, 1) + 2  # every convolution has one
+        # Adam's steps, which even those that cancel make of the rounding that is their gradient.
+        assert sum(np.abs(bias).max() > 1e-4 for bias in biases) >= 5
+    g, d = generator_from_torch(state_g, "G"), discriminator_from_torch(state_d, "D")
+    places = "pytorch" if norm == "instance" else "paper"
+    assert (g.norm, g.bias_layers, d.norm, d.bias_layers) == (norm, places, norm, places)
+
+    x, y = picture(size, 1, 0), picture(size, 3, 1)
+    expected = run_torch(unet, x, train=norm != "batch")
+    assert expected.std() > 1e-3
+    settings = {"norm": norm, "bias_layers": places}
+    generator = ours(g, **settings, dropout_layers="pytorch")
+    np.testing.assert_allclose(run_ours(generator, x), expected, rtol=0, atol=1e-5)
+    discriminator = build_discriminator(
+        receptive_field=d.receptive_field, input_channels=1, ndf=NGF, **settings
+    )
+    assign(discriminator, d.weights)
+    pair = [tf.constant(each, tf.float32) for each in (x, y)]
+    expected = run_torch(judge, np.concatenate([x, y], -1), train=norm != "batch")
+    assert expected.std() > 1e-4
+    found = discriminator(pair, training=False).numpy()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+    for state, model, back in [
+        (state_g, generator, generator_to_torch),
+        (state_d, discriminator, discriminator_to_torch),
+    ]:
+        returned = back({name: w.numpy() for name, w in named_weights(model).items()})
+        assert list(returned) == list(state)
+        for key, value in state.items():
+            if not key.endswith("num_batches_tracked"):
+                np.testing.assert_array_equal(returned[key], value, err_msg=key)
+
+
 # === There and back ===
 
 
-@pytest.mark.parametrize("norm", ["batch", "none"])
+@pytest.mark.parametrize("norm", ["batch", "instance", "none"])
 def test_a_state_dict_comes_back_bit_for_bit(norm):
     for network, there, back in [
         (networks.Generator(7, 1, 2, NGF, norm), generator_from_torch, generator_to_torch),
@@ -270,6 +343,7 @@ def state_d():
     return networks.arrays(networks.scramble(networks.Discriminator(3, 6, 2)))
 
 
+NORM2 = "model.model.1.model.2"
 DOWN3 = "model.model.1.model.3.model.1.weight"
 
 
@@ -290,8 +364,16 @@ DOWN3 = "model.model.1.model.3.model.1.weight"
         ),
         ({"model.model.0.weight": np.zeros(4)}, r"'model\.model\.0\.weight' has the shape \[4\]"),
         ({"model.model.3.weight": None}, r"lacks 'model\.model\.3\.weight'"),
+        (
+            {f"{NORM2}.running_mean": None, f"{NORM2}.running_var": None},
+            rf"lacks '{NORM2}\.running_mean' of shape \[4\]",
+        ),
+        ({f"{NORM2}.weight": None}, rf"lacks '{NORM2}\.weight' of shape \[4\]"),
     ],
-    ids=["missing", "shape", "nan", "unknown", "bias", "average", "dimensions", "last"],
+    ids=[
+        *("missing", "shape", "nan", "unknown", "bias", "average", "dimensions", "last"),
+        *("averages", "scale"),
+    ],
 )
 def test_a_generator_that_does_not_fit_is_refused(state_g, change, said):
     state = {key: value for key, value in {**state_g, **change}.items() if value is not None}
@@ -312,6 +394,27 @@ def test_other_networks_are_called_by_their_names(state_g, state_d):
     for read in (generator_from_torch, discriminator_from_torch):
         with pytest.raises(UserError, match="it is empty"):
             read({}, "file")
+
+
+def test_of_all_biases_or_none_one_may_not_be_missing():
+    state = networks.arrays(networks.Generator(6, 3, 3, 2, "instance"))
+    for key in ("model.model.0.bias", "model.model.1.model.1.bias"):
+        with pytest.raises(UserError, match=f"G lacks '{key}' of shape"):
+            generator_from_torch({k: v for k, v in state.items() if k != key}, "G")
+
+
+def test_averages_that_instance_normalisation_once_tracked_are_left_out():
+    # The PyTorch code had them in 2018, and its own loading takes them out.
+    state = networks.arrays(networks.scramble(networks.Generator(6, 3, 3, 2, "instance")))
+    averages = {
+        f"{NORM2}.running_mean": np.ones(4, np.float32),
+        f"{NORM2}.running_var": np.ones(4, np.float32),
+        f"{NORM2}.num_batches_tracked": np.array(7),
+    }
+    imported = generator_from_torch({**state, **averages}, "G")
+    assert (imported.norm, imported.bias_layers) == ("instance", "pytorch")
+    returned = generator_to_torch(imported.weights)
+    assert set(returned) == set(state)
 
 
 @pytest.mark.parametrize(("strided", "pixels"), [(2, 34), (4, 142), (6, 574)])

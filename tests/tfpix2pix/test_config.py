@@ -83,6 +83,7 @@ BAD = {
     "receptive_field": ("70", [0, 34, 71]),
     "ndf": (None, [0]),
     "norm": (False, ["layer", "Instance"]),
+    "bias_layers": (1, ["all", ""]),
     "dropout": ("0.5", [-0.1, 0.96, 1.0, math.nan]),
     "dropout_layers": (3, ["torch", ""]),
     "loss": (1, ["l2", "cgan+l1"]),
@@ -133,6 +134,7 @@ def test_a_value_out_of_range_is_refused(field, value):
         {"lambda_l1": 0.0},
         {"keep_checkpoints": 2, "sample_images": 64, "val_every": 0},
         {"crop_size": 64, "load_size": 64, "dropout_layers": "pytorch"},
+        {"bias_layers": "pytorch", "norm": "instance"},
         {"crop_size": 128, "load_size": 128, "receptive_field": 286},
         {"crop_size": 64, "load_size": 64, "receptive_field": 286, "loss": "l1"},
     ],
@@ -156,6 +158,12 @@ def test_a_crop_larger_than_the_image_is_refused_with_the_size_that_fits():
 def test_a_patch_larger_than_the_image_is_refused():
     with pytest.raises(UserError, match="--receptive_field=286"):
         Config(crop_size=64, load_size=64, receptive_field=286)
+
+
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_a_bias_in_every_layer_goes_with_instance_normalisation_alone(norm):
+    with pytest.raises(UserError, match=f"^--bias_layers=pytorch does not go with --norm={norm}"):
+        Config(bias_layers="pytorch", norm=norm)
 
 
 # === Nearest names ===
@@ -406,6 +414,7 @@ MAY_NOT = {
     "receptive_field": 16,
     "ndf": 7,
     "norm": "batch",
+    "bias_layers": "pytorch",
     "dropout": 0.1,
     "dropout_layers": "pytorch",
     "loss": "gan",

@@ -27,6 +27,7 @@ def generator_of(config: Config, *, noise: bool = True, precision: str = "none")
         output_channels=config.y_channels,
         ngf=config.ngf,
         norm=config.norm,
+        bias_layers=config.bias_layers,
         dropout=config.dropout,
         dropout_layers=config.dropout_layers,
         skips=config.generator == "unet",
@@ -43,6 +44,7 @@ def discriminator_of(config: Config, *, precision: str = "none") -> tf.keras.Mod
         output_channels=config.y_channels,
         ndf=config.ndf,
         norm=config.norm,
+        bias_layers=config.bias_layers,
         conditional=config.loss in ("cgan", "l1+cgan"),
         precision=precision,
     )

@@ -71,6 +71,20 @@ def add_flags(parser: Parser) -> None:
         "and takes that size only [any]",
     )
     group.add_argument(
+        "--opset",
+        default="oldest",
+        metavar="oldest|N",
+        help="version of the ONNX files' operators; oldest: the oldest that holds each file, which "
+        "the most engines run [oldest]",
+    )
+    group.add_argument(
+        "--max_pixels",
+        type=number(int),
+        metavar="INT",
+        help="of the SavedModel, with --image_size=any: larger images (height x width, padded) are "
+        "refused before they are decoded [16777216, which is 4096x4096]",
+    )
+    group.add_argument(
         "--checkpoint",
         default="latest",
         metavar="latest|best|STEP",
@@ -120,7 +134,14 @@ def main(args: argparse.Namespace) -> int:
     check_count(args)
     from tfpix2pix.export.exporter import ExportMismatch, Request, check_request, export_run
 
-    request = Request.parse(args.formats, args.quantize, args.inference, args.image_size)
+    request = Request.parse(
+        args.formats,
+        args.quantize,
+        args.inference,
+        args.image_size,
+        args.opset,
+        args.max_pixels,
+    )
     check_request(args.workdir, args.output, request)
 
     from tfpix2pix.progress import say
@@ -171,7 +192,8 @@ class LineReporter(AbstractContextManager):
     """Shows an export's steps in a progress line."""
 
     def __init__(self, what: str) -> None:
-        self._what, self._line, self._done = what, None, 0
+        self._what, self._done = what, 0
+        self._line: ProgressLine | None = None
 
     def say(self, text: str) -> None:
         if self._line is None:
@@ -180,15 +202,18 @@ class LineReporter(AbstractContextManager):
             self._line.say(text)
 
     def start(self, steps: int) -> None:
-        self._line = ProgressLine(self._what, steps, "step").__enter__()
-        self._line.show(0)
+        line = ProgressLine(self._what, steps, "step").__enter__()
+        self._line = line
+        line.show(0)
 
     def doing(self, what: str) -> None:
-        self._line.show(self._done, what)
+        if self._line is not None:
+            self._line.show(self._done, what)
 
     def step(self, what: str, count: int = 1) -> None:
         self._done += count
-        self._line.show(min(self._done, self._line.total), what)
+        if self._line is not None:
+            self._line.show(min(self._done, self._line.total), what)
 
     def __exit__(
         self,

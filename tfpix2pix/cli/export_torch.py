@@ -13,7 +13,7 @@ USAGE = "tfpix2pix export-torch --workdir=RUN --output=FILE.pth|FILE.safetensors
 DESCRIPTION = """\
 Writes a run's weights as a state dict of pytorch-CycleGAN-and-pix2pix: a U-Net as its unet_256 or
 unet_128 (or that depth), a discriminator as its basic, n_layers or pixel, with batch normalisation
-in its names."""
+in its names; a run of --bias_layers=pytorch as one of --norm instance."""
 
 
 def add_flags(parser: Parser) -> None:
@@ -69,6 +69,8 @@ def main(args: argparse.Namespace) -> int:
 def _options(config: Config, network: str) -> str:
     """The options of the PyTorch code that build this network."""
     norm = "none" if config.norm == "none" else "batch"
+    if config.bias_layers == "pytorch":
+        norm = "instance"
     if network == "generator":
         levels = config.crop_size.bit_length() - 1
         kind = {7: "--netG unet_128", 8: "--netG unet_256"}.get(
@@ -89,7 +91,7 @@ def _options(config: Config, network: str) -> str:
 
 def _notes(config: Config, network: str) -> list[str]:
     notes = []
-    if config.norm == "instance":
+    if config.norm == "instance" and config.bias_layers == "paper":
         notes.append(
             "the run's statistics are those of each image, so the file has no moving averages (0 "
             "and 1); use it in train mode with batch size 1, as the PyTorch code's test does; "

@@ -110,6 +110,7 @@ def main(args: argparse.Namespace) -> int:
     say(
         f"imported a generator of {config.crop_size} px, ngf {config.ngf}, "
         f"{config.x_channels} to {config.y_channels} channels, norm {config.norm}"
+        + (", a bias in every layer" if config.bias_layers == "pytorch" else "")
         + (
             f", and a discriminator of {config.receptive_field} px, ndf {config.ndf}"
             if args.discriminator

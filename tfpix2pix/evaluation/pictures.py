@@ -75,6 +75,12 @@ class Generated:
                 f"--size={size}: this export takes {fixed[1]}x{fixed[0]} only; give "
                 f"--size={fixed[0]}, or export with --image_size=any"
             )
+        limit = translator.network.max_pixels
+        if limit is not None and padded**2 > limit:
+            raise UserError(
+                f"--size={size}: this export takes at most {limit:,} pixels; give a smaller size, "
+                "or export with a larger --max_pixels"
+            )
         if samples > 1 and not self.noisy:
             why, drop = "the network has no noise", "--samples"
             if deterministic and translator.takes_noise:

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpix2pix.models.layers import Convolution, normalization
+from tfpix2pix.models.layers import Convolution, all_biased, normalization
 from tfpix2pix.models.precision import layers_compute_in
 
 # Receptive field in pixels -> number of 4x4 stride-2 layers; two 4x4 stride-1 layers follow.
@@ -21,6 +21,7 @@ def build_discriminator(
     output_channels: int = 3,
     ndf: int = 64,
     norm: str = "instance",
+    bias_layers: str = "paper",
     conditional: bool = True,
     precision: str = "none",
     name: str = "discriminator",
@@ -38,6 +39,8 @@ def build_discriminator(
       output_channels: of y.
       ndf: channels of the first layer.
       norm: ``instance``, ``batch`` or ``none``.
+      bias_layers: ``paper``: the first and (but for 1 pixel) the last convolution have a bias,
+        normalisations a scale and an offset; ``pytorch``: as in ``build_generator``.
       conditional: whether D sees x beside y (cGAN) or y alone (GAN).
       precision: what the layers compute in, see ``layers_compute_in``.
 
@@ -46,20 +49,20 @@ def build_discriminator(
       ``[B, H, W, C]`` in [-1, 1], logits float32 ``[B, h, w, 1]``, large for "real".
 
     Raises:
-      ValueError: a receptive field, norm or precision that is not known.
+      ValueError: a receptive field, norm, place of biases or precision that is not known.
     """
     y = tf.keras.Input((None, None, output_channels), name="y")
     inputs = y
     if conditional:
         inputs = [tf.keras.Input((None, None, input_channels), name="x"), y]
     with layers_compute_in(precision):
-        logits = _layers(inputs, receptive_field, ndf, norm)
+        logits = _layers(inputs, receptive_field, ndf, norm, all_biased(bias_layers, norm))
     with layers_compute_in("none"):
         return tf.keras.Model(inputs, logits, name=name)
 
 
-def _layers(inputs: Any, receptive_field: int, ndf: int, norm: str) -> tf.Tensor:
-    """The logits of the symbolic [x, y], or of y alone."""
+def _layers(inputs: Any, receptive_field: int, ndf: int, norm: str, biased: bool) -> tf.Tensor:
+    """The logits of the symbolic [x, y], or of y alone; ``biased`` as in the generator."""
     features = inputs
     if isinstance(inputs, list):
         features = tf.keras.layers.Concatenate(name="pair")(inputs)
@@ -74,13 +77,15 @@ def _layers(inputs: Any, receptive_field: int, ndf: int, norm: str) -> tf.Tensor
 
     for number, (stride, width) in enumerate(zip(strides, widths, strict=True), start=1):
         first = number == 1
-        features = _convolution(features, ndf * width, kernel, stride, first, f"conv{number}")
-        normalize = None if first else normalization(norm, f"conv{number}_norm")
+        name = f"conv{number}"
+        features = _convolution(features, ndf * width, kernel, stride, biased or first, name)
+        normalize = None if first else normalization(norm, f"{name}_norm", not biased)
         if normalize is not None:
             features = normalize(features)
-        features = tf.keras.layers.LeakyReLU(0.2, name=f"conv{number}_relu")(features)
-    # The 1x1 network has no bias in its last layer (9,024 parameters).
-    features = _convolution(features, 1, kernel, 1, kernel == 4, f"conv{len(strides) + 1}")
+        features = tf.keras.layers.LeakyReLU(0.2, name=f"{name}_relu")(features)
+    # The paper's 1x1 network has no bias in its last layer (9,024 parameters).
+    name, bias = f"conv{len(strides) + 1}", biased or kernel == 4
+    features = _convolution(features, 1, kernel, 1, bias, name)
     return tf.keras.layers.Activation("linear", dtype="float32", name="logits")(features)
 
 

@@ -10,6 +10,7 @@ from tfpix2pix.models.layers import (
     Convolution,
     NoiseDropout,
     TransposedConvolution,
+    all_biased,
     normalization,
 )
 from tfpix2pix.models.precision import layers_compute_in
@@ -65,6 +66,7 @@ def build_generator(
     output_channels: int = 3,
     ngf: int = 64,
     norm: str = "instance",
+    bias_layers: str = "paper",
     dropout: float = 0.5,
     dropout_layers: str = "paper",
     skips: bool = True,
@@ -96,6 +98,9 @@ def build_generator(
       input_channels, output_channels: of x and of the result.
       ngf: channels of the first layer.
       norm: ``instance``, ``batch`` or ``none``.
+      bias_layers: ``paper``: ``up1`` alone has a bias, normalisations have a scale and an offset;
+        ``pytorch``: every convolution has a bias and no normalisation a scale or an offset, as the
+        authors' PyTorch code builds ``--norm instance``; for that norm only.
       dropout: rate in [0, 1).
       dropout_layers: ``paper``: the first three full-width layers, ``upD`` among them; ``pytorch``:
         every full-width layer but ``upD`` (``up{D-1} .. up5``), as the authors' PyTorch code has
@@ -110,7 +115,7 @@ def build_generator(
       With ``noise=False`` a model ``x -> y``.
 
     Raises:
-      ValueError: a size, norm, rate, place of dropout or precision out of range.
+      ValueError: a size, norm, rate, place of biases or dropout, or precision out of range.
     """
     depth = depth_for(crop_size)
     noisy = _dropout_levels(depth, dropout_layers)
@@ -126,6 +131,7 @@ def build_generator(
             output_channels=output_channels,
             ngf=ngf,
             norm=norm,
+            biased=all_biased(bias_layers, norm),
             dropout=dropout,
             skips=skips,
         )
@@ -142,10 +148,15 @@ def _layers(
     output_channels: int,
     ngf: int,
     norm: str,
+    biased: bool,
     dropout: float,
     skips: bool,
 ) -> tf.Tensor:
-    """y of the symbolic x and z; ``noisy`` are the decoder levels with dropout."""
+    """y of the symbolic x and z.
+
+    ``noisy`` are the decoder levels with dropout; ``biased`` is whether every layer has a bias and
+    no normalisation weights.
+    """
     # === Encoder ===
     features, skip = x, {}
     for level in range(1, depth + 1):
@@ -156,11 +167,11 @@ def _layers(
             4,
             strides=2,
             padding="same",
-            use_bias=False,
+            use_bias=biased,
             name=f"down{level}",
         )(features)
         if 1 < level < depth:
-            features = _normalize(features, norm, f"down{level}_norm")
+            features = _normalize(features, norm, not biased, f"down{level}_norm")
         skip[level] = features
 
     # === Decoder ===
@@ -172,11 +183,11 @@ def _layers(
         last = level == 1
         channels = output_channels if last else _channels(level - 1, ngf)
         features = TransposedConvolution(
-            channels, 4, strides=2, padding="same", use_bias=last, name=f"up{level}"
+            channels, 4, strides=2, padding="same", use_bias=biased or last, name=f"up{level}"
         )(features)
         if last:
             break
-        features = _normalize(features, norm, f"up{level}_norm")
+        features = _normalize(features, norm, not biased, f"up{level}_norm")
         if level in noisy:
             block = 2 ** noisy.index(level)
             features = NoiseDropout(dropout, offset, block, name=f"up{level}_dropout")(
@@ -187,6 +198,6 @@ def _layers(
     return tf.keras.layers.Activation("tanh", dtype="float32", name="y")(features)
 
 
-def _normalize(features: tf.Tensor, norm: str, name: str) -> tf.Tensor:
-    layer = normalization(norm, name)
+def _normalize(features: tf.Tensor, norm: str, affine: bool, name: str) -> tf.Tensor:
+    layer = normalization(norm, name, affine)
     return features if layer is None else layer(features)

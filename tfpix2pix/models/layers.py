@@ -29,22 +29,28 @@ class InstanceNormalization(tf.keras.layers.Layer):
 
     Args:
       epsilon: added to the variance; 1e-5 as in Torch.
+      affine: False for no weights: ``gamma`` is 1 and ``beta`` 0, as PyTorch's
+        ``InstanceNorm2d`` has it.
     """
 
-    def __init__(self, epsilon: float = 1e-5, **kwargs: Any) -> None:
+    def __init__(self, epsilon: float = 1e-5, affine: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.epsilon = epsilon
+        self.epsilon, self.affine = epsilon, affine
 
     def build(self, input_shape: Any) -> None:
         channels = input_shape[-1]
-        self.gamma = self.add_weight(name="gamma", shape=(channels,), initializer="ones")
-        self.beta = self.add_weight(name="beta", shape=(channels,), initializer="zeros")
+        if self.affine:
+            self.gamma = self.add_weight(name="gamma", shape=(channels,), initializer="ones")
+            self.beta = self.add_weight(name="beta", shape=(channels,), initializer="zeros")
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         features = tf.cast(inputs, tf.float32)
         mean, variance = tf.nn.moments(features, axes=[1, 2], keepdims=True)
-        scale = tf.math.rsqrt(variance + self.epsilon) * tf.cast(self.gamma, tf.float32)
+        scale = tf.math.rsqrt(variance + self.epsilon)
+        if not self.affine:
+            return tf.cast((features - mean) * scale, inputs.dtype)
+        scale *= tf.cast(self.gamma, tf.float32)
         offset = tf.cast(self.beta, tf.float32) - mean * scale
         return tf.cast(features * scale + offset, inputs.dtype)
 
@@ -52,7 +58,7 @@ class InstanceNormalization(tf.keras.layers.Layer):
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "epsilon": self.epsilon}
+        return {**super().get_config(), "epsilon": self.epsilon, "affine": self.affine}
 
 
 @tf.keras.utils.register_keras_serializable("tfpix2pix")
@@ -146,16 +152,34 @@ def _even(size: tf.TensorShape) -> bool:
     return size.is_fully_defined() and all(pixels % 2 == 0 for pixels in size)
 
 
-def normalization(kind: str, name: str) -> tf.keras.layers.Layer | None:
+def normalization(kind: str, name: str, affine: bool = True) -> tf.keras.layers.Layer | None:
     """The normalisation layer of that kind, or None for ``"none"``.
 
     ``"batch"`` is Keras's own layer with the constants of Torch: statistics of the batch where
-    the model is called with ``training=True``, moving averages otherwise.
+    the model is called with ``training=True``, moving averages otherwise. ``affine`` is of
+    ``"instance"`` alone, see `InstanceNormalization`.
     """
     if kind == "instance":
-        return InstanceNormalization(name=name)
+        return InstanceNormalization(affine=affine, name=name)
     if kind == "batch":
         return tf.keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)
     if kind == "none":
         return None
     raise ValueError(f"norm must be 'instance', 'batch' or 'none', got {kind!r}")
+
+
+def all_biased(bias_layers: str, norm: str) -> bool:
+    """Whether every convolution has a bias, and no normalisation a scale and an offset.
+
+    Args:
+      bias_layers: ``paper`` or ``pytorch``, see ``build_generator``.
+      norm: that the network has; ``pytorch`` goes with ``instance`` alone.
+
+    Raises:
+      ValueError: another value, or another norm.
+    """
+    if bias_layers not in ("paper", "pytorch"):
+        raise ValueError(f"bias_layers must be 'paper' or 'pytorch', got {bias_layers!r}")
+    if bias_layers == "pytorch" and norm != "instance":
+        raise ValueError(f"bias_layers='pytorch' needs norm='instance', got {norm!r}")
+    return bias_layers == "pytorch"

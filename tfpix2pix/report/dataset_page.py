@@ -14,8 +14,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from tfpix2pix import __version__
-from tfpix2pix.data.inspection import Inspection, SideFacts, sizes_text
+from tfpix2pix.data.inspection import Inspection, sizes_text
 from tfpix2pix.data.pair_files import count_text
+from tfpix2pix.data.palette_search import FoundPalette
 from tfpix2pix.data.shown_pairs import ShownPair
 from tfpix2pix.files import write_bytes
 from tfpix2pix.report.grids import encode_png, picture_grid
@@ -161,15 +162,14 @@ def _label_texts(seen: Inspection) -> list[str]:
         if side.covered is not None and label_side in ("", name):
             texts.append(f"the palette explains {side.covered:.1%} of the {name}'s flat pixels")
         if side.found is not None:
-            texts.append(_found_text(name, side))
+            texts.append(_found_text(name, side.found))
     if seen.index_maps:
         folders = ", ".join(f"{folder} ({n:,})" for folder, n in seen.index_maps.items())
         texts.append(f"index maps beside the pairs: {folders}; --label_palette reads them")
     return texts
 
 
-def _found_text(name: str, side: SideFacts) -> str:
-    found = side.found
+def _found_text(name: str, found: FoundPalette) -> str:
     what = "values" if found.indices else "colours"
     if found.builtin and found.indices:
         options = " or ".join(f"--label_palette={known}" for known in found.builtin)

@@ -121,6 +121,21 @@ def test_a_step_equals_a_plain_recomputation(loss, tiny_config, pairs):
             )
 
 
+def test_biases_train_where_every_layer_has_one(tiny_config, pairs):
+    algorithm = Pix2Pix(tiny_config(bias_layers="pytorch"))
+    x, y = pairs()
+    algorithm.train_step(x, y)
+    # Those behind which no normalisation follows; the others' gradients are rounding.
+    seen = {"generator": ("down1", "down5", "up1"), "discriminator": ("conv1", "conv3")}
+    for name, network in algorithm.networks().items():
+        moments = algorithm.state()[f"{name}_adam"]["m"]
+        weights = values(network)
+        assert {k for k in weights if k.endswith("bias")} == {k for k in moments if "bias" in k}
+        for layer in seen[name]:
+            moved = np.abs(weights[f"{layer}/bias"]).max()
+            assert moved == pytest.approx(2e-4, rel=0.01)  # Adam's first step from 0
+
+
 def test_the_l1_objective_has_no_discriminator(tiny_config):
     algorithm = Pix2Pix(tiny_config(loss="l1"))
     assert algorithm.discriminator is None
@@ -164,9 +179,10 @@ def test_weights_start_from_the_seed(tiny_config):
         np.testing.assert_array_equal(values(algorithm.generator)[name], value)
 
 
-def test_state_is_all_that_a_continued_run_needs(tiny_config, pairs):
+@pytest.mark.parametrize("network", [{"norm": "batch"}, {"bias_layers": "pytorch"}], ids=str)
+def test_state_is_all_that_a_continued_run_needs(tiny_config, pairs, network):
     x, y = pairs()
-    config = tiny_config(norm="batch")
+    config = tiny_config(**network)
     one, other = Pix2Pix(config), Pix2Pix(config.replace(seed=config.seed))
     one.train_step(x, y)
     for mine, theirs in zip(

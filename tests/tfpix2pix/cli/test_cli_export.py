@@ -94,6 +94,11 @@ def test_the_manifest_holds_the_contract_and_the_proof(folder, trained):
     inside = json.loads((folder / "saved_model/1/assets.extra/contract.json").read_text())
     assert inside == contract
     assert len(manifest["proof"]["rows"]) == 6
+    # Only ONNX files have an opset, each the oldest that holds it.
+    opsets = {each["path"]: each.get("opset") for each in manifest["artifacts"]}
+    assert opsets.pop("onnx/generator_float32.onnx") == 11
+    assert opsets.pop("onnx/generator_int8.onnx") == 13
+    assert set(opsets.values()) == {None}
 
 
 def test_the_page_shows_the_pictures_side_by_side(folder):
@@ -183,6 +188,10 @@ def test_bad_flags_are_refused_in_a_sentence(refused, trained, untrained, tmp_pa
         ([run, out, "--image_size=40"], "multiples of 32 pixels; use --image_size=64x64"),
         ([run, out, "--image_size=wide"], "--image_size=wide: expected any"),
         ([run, out, "--check_count=0"], "--check_count=0: expected 1 to 10,000"),
+        ([run, out, "--opset=new"], "--opset=new: expected oldest, or a whole number such as 13"),
+        ([run, out, "--opset=6"], "--opset=6: expected 7 or more"),
+        ([run, out, "--opset=999"], "knows opsets up to"),
+        ([run, out, "--opset=13", "--formats=tflite"], "--formats=tflite has none"),
         ([run, f"--output={tmp_path / 'file'}"], "is a file; give a folder"),
         ([f"--workdir={untrained}", out], "has no checkpoint yet; train it first"),
         ([f"--workdir={tmp_path}", out], "no config.json"),

@@ -32,14 +32,19 @@ def states(tmp_path: Path, crop_size: int = 64) -> tuple[Path, Path]:
     return tuple(paths)
 
 
+def write_pairs(folder: Path) -> None:
+    """One pair to train on and one to measure on, 64 px."""
+    for split in ("train", "val"):
+        (folder / split).mkdir(parents=True)
+        pixels = np.random.default_rng(0).integers(0, 256, (64, 128, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / split / "1.png")
+
+
 def test_a_run_is_imported_trained_on_and_exported(run_cli, tmp_path):
     from tfpix2pix.export.torch_runs import export_state
 
     generator, discriminator = states(tmp_path)
-    for split in ("train", "val"):
-        (tmp_path / "pairs" / split).mkdir(parents=True)
-        pixels = np.random.default_rng(0).integers(0, 256, (64, 128, 3), np.uint8)
-        Image.fromarray(pixels).save(tmp_path / "pairs" / split / "1.png")
+    write_pairs(tmp_path / "pairs")
     done = run_cli(
         *("import-torch", generator.name, f"--discriminator={discriminator.name}"),
         *("--workdir=run", "--dataset=pairs", "--norm=batch", "--load_size=64"),
@@ -96,6 +101,47 @@ def test_pictures_are_those_of_pytorch(run_cli, tmp_path):
     done = run_cli("train", "--workdir=run", "--dataset=sample", "--steps=2")
     assert done.returncode == 2
     assert "was imported without pairs to train on" in done.stderr
+
+
+def test_a_run_of_instance_normalisation_trains_on_and_goes_back(run_cli, tmp_path):
+    torch = pytest.importorskip("torch", reason="needs the extra [torch]")
+    nets = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[2] / "torch_networks.py")))
+    both = nets.Generator(5, 3, 3, 4, "instance"), nets.Discriminator(1, 6, 4, "instance")
+    nets.train(*both, size=32)
+    for name, network in zip("GD", both, strict=True):
+        torch.save(network.state_dict(), tmp_path / f"{name}.pth")
+    write_pairs(tmp_path / "pairs")
+    done = run_cli(
+        *("import-torch", "G.pth", "--discriminator=D.pth", "--workdir=run"),
+        *("--dataset=pairs", "--load_size=32"),
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "norm instance, a bias in every layer" in done.stdout
+
+    def exported() -> list[dict]:
+        states = []
+        for network in ("generator", "discriminator"):
+            args = ("--workdir=run", f"--network={network}", f"--output={network}.pth")
+            done = run_cli("export-torch", *args)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert "--norm instance" in done.stdout
+            assert "moving averages" not in done.stdout
+            states.append(torch.load(tmp_path / f"{network}.pth", weights_only=True))
+        return states
+
+    imported = exported()
+    done = run_cli("train", "--workdir=run", "--steps=2")
+    assert (done.returncode, done.stderr) == (0, "")
+    for name, before, after in zip("GD", imported, exported(), strict=True):
+        original = torch.load(tmp_path / f"{name}.pth", weights_only=True)
+        assert list(before) == list(original)
+        for key, value in original.items():
+            assert torch.equal(before[key], value), key
+            moved = (after[key] - value).abs().max()
+            assert moved < 2e-3, key
+            assert moved > 1e-5 or key.endswith("bias"), key
+        first = "model.model.0.bias" if name == "G" else "model.0.bias"
+        assert (after[first] - original[first]).abs().max() > 1e-5
 
 
 @pytest.mark.parametrize(

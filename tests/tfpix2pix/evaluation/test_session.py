@@ -319,6 +319,7 @@ def test_an_export_of_a_fixed_size(make):
 
     class Fixed(KerasNetwork):
         image_size = (32, 32)
+        max_pixels = None
 
     fixed = Translator(translator.config, Fixed(translator.generator), 5, source.form)
     with pytest.raises(UserError, match="--size=64: this export takes 32x32 only"):

@@ -55,6 +55,14 @@ def test_parameters_of_a_small_unconditional_discriminator():
     assert model.count_params() == expected
 
 
+@pytest.mark.parametrize(("receptive_field", "layers"), [(1, 3), (16, 3), (70, 5), (286, 7)])
+def test_with_a_bias_in_every_layer_nothing_else_but_kernels_is_left(receptive_field, layers):
+    model = build_discriminator(receptive_field=receptive_field, ndf=2, bias_layers="pytorch")
+    names = [f"conv{number}" for number in range(1, layers + 1)]
+    expected = {f"{name}/{part}" for name in names for part in ("kernel", "bias")}
+    assert set(named_weights(model)) == expected
+
+
 # === Patches ===
 
 
@@ -131,7 +139,12 @@ def test_a_verdict_does_not_change_with_its_batch_mates(norm, training, scramble
 
 
 @pytest.mark.parametrize(
-    ("argument", "named"), [({"receptive_field": 34}, "34"), ({"norm": "group"}, "group")]
+    ("argument", "named"),
+    [
+        ({"receptive_field": 34}, "34"),
+        ({"norm": "group"}, "group"),
+        ({"bias_layers": "pytorch", "norm": "none"}, "needs norm='instance', got 'none'"),
+    ],
 )
 def test_bad_arguments_are_refused(argument, named):
     with pytest.raises(ValueError, match=named):

@@ -73,6 +73,14 @@ def test_without_normalisation_only_kernels_and_the_last_bias_remain():
     assert names == convolutions | {"up1/bias"}
 
 
+@pytest.mark.parametrize("skips", [True, False])
+def test_with_a_bias_in_every_layer_nothing_else_but_kernels_is_left(skips):
+    model = build_generator(crop_size=32, ngf=2, skips=skips, bias_layers="pytorch")
+    layers = [f"{side}{level}" for side in ("down", "up") for level in range(1, 6)]
+    expected = {f"{layer}/{part}" for layer in layers for part in ("kernel", "bias")}
+    assert set(named_weights(model)) == expected
+
+
 # === Levels ===
 
 
@@ -166,6 +174,8 @@ def test_crop_sizes_other_than_powers_of_two_are_refused(crop_size):
     ("argument", "named"),
     [
         ({"norm": "group"}, "group"),
+        ({"bias_layers": "all"}, "bias_layers must be 'paper' or 'pytorch', got 'all'"),
+        ({"bias_layers": "pytorch", "norm": "batch"}, "needs norm='instance', got 'batch'"),
         ({"dropout": 1.0}, "rate"),
         ({"dropout_layers": "torch"}, "torch"),
         ({"dropout_layers": "pytorch"}, "32"),

@@ -28,6 +28,13 @@ def test_every_channel_of_every_image_gets_mean_beta_and_deviation_gamma():
     np.testing.assert_allclose(out.std(axis=(1, 2)), [[1, 2, 3]] * 2, rtol=1e-3)
 
 
+def test_without_weights_it_is_that_of_scale_1_and_offset_0():
+    plain, bare = InstanceNormalization(), InstanceNormalization(affine=False)
+    features = 5 + 3 * normal(0, 2, 16, 8, 3) * np.array([1, 10, 100], np.float32)
+    np.testing.assert_allclose(bare(features), plain(features), rtol=0, atol=2e-6)
+    assert bare.weights == []
+
+
 def test_epsilon_is_added_to_the_biased_variance():
     layer = InstanceNormalization(epsilon=0.25)
     # Values -1 and 1: mean 0, biased variance 1 (unbiased it would be 2).
@@ -133,7 +140,20 @@ def test_unknown_normalization_is_refused():
         normalization("layer", "n")
 
 
-@pytest.mark.parametrize("layer", [InstanceNormalization(1e-3), NoiseDropout(0.3, 4, 2)])
+LAYERS = [
+    InstanceNormalization(1e-3),
+    InstanceNormalization(affine=False),
+    NoiseDropout(0.3, 4, 2),
+]
+
+
+@pytest.mark.parametrize("layer", LAYERS)
 def test_a_layer_is_rebuilt_from_its_config(layer):
     config = layer.get_config()
     assert type(layer).from_config(config).get_config() == config
+
+
+def test_a_layer_of_before_has_scale_and_offset():
+    config = InstanceNormalization().get_config()
+    del config["affine"]
+    assert InstanceNormalization.from_config(config).affine

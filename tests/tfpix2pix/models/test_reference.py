@@ -35,6 +35,16 @@ def standardize(image, gamma, beta):
     return gamma * (image - mean) / np.sqrt(variance + 1e-5) + beta
 
 
+def convolved(w, name, features, convolution, *shape):
+    """A layer with its bias, where it has one."""
+    return convolution(features, w[f"{name}/kernel"], *shape) + w.get(f"{name}/bias", 0.0)
+
+
+def normalised(w, name, features):
+    """A normalisation with its scale and offset, where it has them."""
+    return standardize(features, w.get(f"{name}/gamma", 1.0), w.get(f"{name}/beta", 0.0))
+
+
 def leaky(image):
     return np.where(image < 0, 0.2 * image, image)
 
@@ -61,21 +71,19 @@ def reference_generator(weights, x, z, *, levels, noisy, wide, rate, skips):
     `noisy` are the decoder's levels with dropout, coarsest first; `wide` is their channel count.
     """
     w = {name: value.astype(np.float64) for name, value in weights.items()}
-    encoded = {1: convolve(x, w["down1/kernel"], 2, 1)}
+    encoded = {1: convolved(w, "down1", x, convolve, 2, 1)}
     for level in range(2, levels + 1):
-        features = convolve(leaky(encoded[level - 1]), w[f"down{level}/kernel"], 2, 1)
+        features = convolved(w, f"down{level}", leaky(encoded[level - 1]), convolve, 2, 1)
         if level < levels:
-            norm = f"down{level}_norm"
-            features = standardize(features, w[f"{norm}/gamma"], w[f"{norm}/beta"])
+            features = normalised(w, f"down{level}_norm", features)
         encoded[level] = features
 
     features = encoded[levels]
     for level in range(levels, 1, -1):
         if skips and level < levels:
             features = np.concatenate([features, encoded[level]], axis=-1)
-        features = spread(np.maximum(features, 0), w[f"up{level}/kernel"])
-        norm = f"up{level}_norm"
-        features = standardize(features, w[f"{norm}/gamma"], w[f"{norm}/beta"])
+        features = convolved(w, f"up{level}", np.maximum(features, 0), spread)
+        features = normalised(w, f"up{level}_norm", features)
         if level in noisy:
             place = noisy.index(level)
             first = wide * sum(4**k for k in range(place))
@@ -83,7 +91,8 @@ def reference_generator(weights, x, z, *, levels, noisy, wide, rate, skips):
             features = drop(features, unfold(noise, 2**place), rate)
     if skips:
         features = np.concatenate([features, encoded[1]], axis=-1)
-    return np.tanh(spread(np.maximum(features, 0), w["up1/kernel"]) + w["up1/bias"])
+    assert "up1/bias" in w
+    return np.tanh(convolved(w, "up1", np.maximum(features, 0), spread))
 
 
 def reference_discriminator(weights, pair, kernel_size, strides):
@@ -92,16 +101,14 @@ def reference_discriminator(weights, pair, kernel_size, strides):
     pad = 1 if kernel_size == 4 else 0
     features = pair
     for number, stride in enumerate(strides, start=1):
-        features = convolve(features, w[f"conv{number}/kernel"], stride, pad)
-        if number == 1:
-            features = features + w["conv1/bias"]
-        else:
-            norm = f"conv{number}_norm"
-            features = standardize(features, w[f"{norm}/gamma"], w[f"{norm}/beta"])
+        features = convolved(w, f"conv{number}", features, convolve, stride, pad)
+        if number > 1:
+            features = normalised(w, f"conv{number}_norm", features)
         features = leaky(features)
     last = f"conv{len(strides) + 1}"
-    logits = convolve(features, w[f"{last}/kernel"], 1, pad)
-    return logits + w[f"{last}/bias"] if kernel_size == 4 else logits
+    assert "conv1/bias" in w
+    assert f"{last}/bias" in w or kernel_size == 1
+    return convolved(w, last, features, convolve, 1, pad)
 
 
 # === Tests ===
@@ -136,6 +143,20 @@ def test_generator_is_the_papers(crop_size, noisy, noise, skips, scramble):
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+def test_generator_with_a_bias_in_every_layer(scramble):
+    model = build_generator(crop_size=64, ngf=4, bias_layers="pytorch")
+    weights = scramble(model)
+    assert sum(name.endswith("bias") for name in weights) == 12
+    random = np.random.default_rng(1)
+    x, z = random.uniform(-1, 1, (2, 64, 64, 3)), random.uniform(0, 1, (2, 2, 2, 32 + 128))
+    expected = reference_generator(
+        weights, x, z, levels=6, noisy=[6, 5], wide=32, rate=0.5, skips=True
+    )
+    assert np.abs(expected).mean() > 0.1
+    found = model([tf.constant(x, tf.float32), tf.constant(z, tf.float32)]).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 def test_generator_of_a_wide_picture_is_the_papers(scramble):
     model = build_generator(crop_size=64, ngf=4)
     weights = scramble(model)
@@ -148,7 +169,9 @@ def test_generator_of_a_wide_picture_is_the_papers(scramble):
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("conditional", [True, False])
+@pytest.mark.parametrize(
+    ("conditional", "bias_layers"), [(True, "paper"), (False, "paper"), (True, "pytorch")]
+)
 @pytest.mark.parametrize(
     ("receptive_field", "kernel_size", "strides", "size"),
     [
@@ -159,13 +182,14 @@ def test_generator_of_a_wide_picture_is_the_papers(scramble):
     ],
 )
 def test_discriminator_is_the_papers(
-    receptive_field, kernel_size, strides, size, conditional, scramble
+    receptive_field, kernel_size, strides, size, conditional, bias_layers, scramble
 ):
     model = build_discriminator(
         receptive_field=receptive_field,
         ndf=4,
         input_channels=2,
         output_channels=3,
+        bias_layers=bias_layers,
         conditional=conditional,
     )
     weights = scramble(model)
