@@ -79,8 +79,8 @@ tfds = [
 # The messages of TensorFlow Serving. Each release is made for the TensorFlow of its number.
 serving = ["tensorflow-serving-api>=2.15,<2.22"]
 
-# What the three formats of an export are made and run with.
-tflite = ["ai-edge-litert>=2.1"]
+# What the formats of an export are made and run with.
+tflite = ["ai-edge-litert>=2.1", "flatbuffers>=23.5.26"]
 onnx = ["tf2onnx>=1.16.1", "onnx>=1.16", "onnxruntime>=1.19"]
 
 test = [

@@ -21,11 +21,13 @@ class Engine(abc.ABC):
       contract: what the artefact promises.
       path: the artefact.
       name: what runs it, for tables: ``onnxruntime``.
+      has_pictures: whether it also has a method ``translate`` from images to results.
     """
 
     contract: Contract
     path: Path
     name: str
+    has_pictures: bool = False
 
     @property
     def takes_noise(self) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from tfpix2pix.export.contract import (
     default_max_pixels,
     least_max_pixels,
 )
-from tfpix2pix.export.formats import FORMATS, QUANTIZATIONS, Format, Job, load_format
+from tfpix2pix.export.formats import FORMATS, QUANTIZATIONS, Artifact, Format, Job, load_format
 from tfpix2pix.export.manifest import FILE, REPORT, Manifest, checksums
 from tfpix2pix.export.onnx_opset import OLDEST, check_known
 from tfpix2pix.export.publish import Staging, check_output, check_published
@@ -375,9 +375,20 @@ def _make(
     write_report(staging.folder / REPORT, job.contract, manifest, proof, pictures, shown)
     write_text(staging.folder / FILE, manifest.to_json())
     # The manifest comes last: what it names is in place when it appears.
-    names = [*(a.path for a in artifacts), *extras, REPORT, FILE]
+    names = [*_moved(manifest.artifacts[: len(artifacts)]), *extras, REPORT, FILE]
     staging.publish([(each, each) for each in names], stale)
     return Exported(staging.output, manifest, proof, staging.output / REPORT)
+
+
+def _moved(artifacts: Sequence[tuple[Artifact, dict[str, str]]]) -> list[str]:
+    """What to move for artefacts: a version as a whole, to a name that is free; files elsewhere,
+    since a folder cannot take another one's place."""
+    found = []
+    for artifact, sums in artifacts:
+        parent = PurePosixPath(artifact.path).parent
+        versioned = artifact.format == "savedmodel"
+        found += [artifact.path] if versioned else [str(parent / name) for name in sums]
+    return found
 
 
 def _merge(manifest: Manifest, output: Path) -> list[str]:
@@ -391,9 +402,10 @@ def _merge(manifest: Manifest, output: Path) -> list[str]:
         manifest.contract
     )
     written = {artifact.path for artifact, _ in manifest.artifacts} | set(manifest.files)
-    stale = []
+    moved, stale = set(_moved(manifest.artifacts)), []
     for artifact, sums in old.artifacts:
         if artifact.path in written:
+            stale += [name for name in _moved([(artifact, sums)]) if name not in moved]
             continue
         replaced = artifact.format == "savedmodel" and any(
             a.format == "savedmodel" for a, _ in manifest.artifacts
@@ -537,7 +549,7 @@ def _reference(folder: Path, manifest: Manifest, workdir: str) -> tuple[Translat
         reason = str(error)
     if workdir:
         raise UserError(f"--workdir={workdir} is not the run of this export: {reason}")
-    saved = [a.path for a, _ in manifest.artifacts if a.format == "savedmodel"]
+    saved = [a.path for a, _ in manifest.artifacts if a.format in ("savedmodel", "network")]
     if not saved:
         raise UserError(
             f"{folder} cannot be compared with Keras: {reason}; say with --workdir=RUN where the "

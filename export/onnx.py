@@ -48,8 +48,12 @@ class OnnxFormat(Format):
         if not wanted:
             return []
         _check_size(job)
+        # By whether the transposed convolutions are split: see `onnx_graph`.
+        models = {}
+        forms = {q: job.contract.noise or q == "int8" for q in wanted}
         try:
-            model = convert(job.generator, job.contract)
+            for split in set(forms.values()):
+                models[split] = convert(job.generator, job.contract, split=split)
         except ValueError as error:
             raise UserError(
                 f"--formats=onnx: the generator cannot be converted ({error}); install the "
@@ -57,8 +61,8 @@ class OnnxFormat(Format):
             ) from None
         artifacts = []
         for quantize in wanted:
+            made = model = models[forms[quantize]]
             set_opset(model, OPSET)  # quantisers may use what the file before was too old for
-            made = model
             if quantize == "float16":
                 made = onnx_quantize.float16(model)
             elif quantize == "int8":

@@ -13,7 +13,7 @@ from tfpix2pix.export.publish import check_published
 from tfpix2pix.inference import Translator
 
 # Which artefact a folder stands for, if it holds several; all give the same picture.
-_ORDER = ("savedmodel", "onnx", "tflite")
+_ORDER = ("savedmodel", "onnx", "tflite", "network")
 _SUFFIXES = {".tflite": "tflite", ".onnx": "onnx"}
 
 

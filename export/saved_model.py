@@ -1,4 +1,7 @@
-"""SavedModel, as TensorFlow Serving loads it; the signatures are in `serving_graph`."""
+"""SavedModel, as TensorFlow Serving loads it; the signatures are in `serving_graph`.
+
+The network alone, as converters for other platforms want it, is another one: `network`.
+"""
 
 from __future__ import annotations
 
@@ -76,10 +79,10 @@ class SavedModelFormat(Format):
 
 
 class SavedModelEngine(Engine):
-    """A SavedModel, run by TensorFlow in this process.
+    """A SavedModel, a server's or one of the network alone, run by TensorFlow in this process.
 
     Args:
-      path: the folder of one version.
+      path: the folder of one version, or of the network.
 
     Raises:
       UserError: it is damaged, or carries no contract.
@@ -91,14 +94,20 @@ class SavedModelEngine(Engine):
         self.path = Path(path)
         self.contract = read_contract(self.path)
         self._model = _load(self.path)
-        try:
-            self._float = self._model.signatures["float"]
-        except KeyError:
-            raise _damaged(self.path, "it has no signature 'float'") from None
+        signatures = self._model.signatures
+        self.has_pictures = "float" in signatures
+        name = "float" if self.has_pictures else "serving_default"
+        inputs = {"x", "z"} if self.contract.noise else {"x"}
+        if name not in signatures or set(signatures[name].structured_input_signature[1]) != inputs:
+            raise _damaged(
+                self.path, f"it has no signature 'float' of {' and '.join(sorted(inputs))}"
+            )
+        self._float = signatures[name]
 
     @property
     def max_pixels(self) -> int | None:
-        return self.contract.max_pixels
+        # The network alone has no limit inside, like the other formats.
+        return self.contract.max_pixels if self.has_pictures else None
 
     def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
         import tensorflow as tf
@@ -119,7 +128,7 @@ class SavedModelEngine(Engine):
             raise self.failed(error) from None
 
     def translate(self, images: np.ndarray, seeds: Sequence[int] | None = None) -> np.ndarray:
-        """Runs the image signatures, as a server would.
+        """Runs the image signatures, as a server would; only where it `has_pictures`.
 
         Args:
           images: ``[B, H, W, C]`` of the run's depth (uint8 RGB for labels and Lab).

@@ -1,6 +1,7 @@
-"""What stands in a ``.tflite`` file: the contract, put in and read back, and the operators.
+"""What stands in a ``.tflite`` file: metadata, put in and read back, and the operators.
 
-The contract is a metadata entry of the FlatBuffer, ``tfpix2pix``, whose buffer is the JSON text.
+The contract is a metadata entry of the FlatBuffer, ``tfpix2pix``, whose buffer is the JSON text;
+beside it stands the standard one of `tflite_metadata`.
 Schema: tensorflow/lite/schema/schema.fbs, as the packages of the interpreters carry it.
 """
 
@@ -10,16 +11,22 @@ import mmap
 import types
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from tfpix2pix.export import tflite_metadata
+
+if TYPE_CHECKING:
+    from tfpix2pix.export.contract import Contract
 
 METADATA = "tfpix2pix"
 _IDENTIFIER = b"TFL3"
 _CONVOLUTIONS = ("CONV_2D", "TRANSPOSE_CONV")
 
 
-def with_metadata(model: bytes, text: str) -> bytes:
-    """The model with a text as its metadata entry ``tfpix2pix``.
+def with_metadata(model: bytes, contract: Contract) -> bytes:
+    """The model with its contract, and with the standard metadata that Android Studio reads.
 
     Packed anew as TensorFlow's converter itself does to enter the metadata of the conversion.
     """
@@ -27,16 +34,29 @@ def with_metadata(model: bytes, text: str) -> bytes:
 
     content = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
     classes = schema()
-    buffer, entry = classes.BufferT(), classes.MetadataT()
-    buffer.data = np.frombuffer(text.encode(), np.uint8)
-    entry.name, entry.buffer = METADATA, len(content.buffers)
-    content.buffers = [*content.buffers, buffer]
-    content.metadata = [*(content.metadata or []), entry]
+    entries = {
+        METADATA: contract.to_json().encode(),
+        tflite_metadata.NAME: tflite_metadata.standard_metadata(contract, _input_names(content)),
+    }
+    content.metadata = list(content.metadata or [])
+    content.buffers = list(content.buffers)
+    for name, data in entries.items():
+        buffer, entry = classes.BufferT(), classes.MetadataT()
+        buffer.data = np.frombuffer(data, np.uint8)
+        entry.name, entry.buffer = name, len(content.buffers)
+        content.buffers.append(buffer)
+        content.metadata.append(entry)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(content))
 
 
-def read_metadata(path: Path) -> bytes | None:
-    """The metadata entry ``tfpix2pix``; None where there is none.
+def _input_names(content: Any) -> list[str]:
+    """The signature's names of the inputs, in the order of the graph's, which need not be its."""
+    names = {each.tensorIndex: each.name.decode() for each in content.signatureDefs[0].inputs}
+    return [names[index] for index in content.subgraphs[0].inputs]
+
+
+def read_metadata(path: Path, name: str = METADATA) -> bytes | None:
+    """The metadata entry of that name; None where there is none.
 
     Raises:
       ValueError: the file is no TFLite model, or damaged.
@@ -45,7 +65,7 @@ def read_metadata(path: Path) -> bytes | None:
     with opened_model(path) as model:
         for i in range(model.MetadataLength()):
             entry = model.Metadata(i)
-            if entry.Name() == METADATA.encode():
+            if entry.Name() == name.encode():
                 data = model.Buffers(entry.Buffer()).DataAsNumpy()
                 return bytes(data) if isinstance(data, np.ndarray) else b""
     return None

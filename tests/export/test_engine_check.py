@@ -343,14 +343,14 @@ def test_a_contract_of_a_larger_generator_than_the_tflite_file_holds(made, tflit
     plain = tflite_files[None].read_bytes()
     path = tmp_path / "huge.tflite"
     # Two contracts in one file: the first counts, and nothing of the second is used.
-    path.write_bytes(with_metadata(plain, huge.to_json()))
+    path.write_bytes(with_metadata(plain, huge))
     assert open_model(path).config.ngf == contract.config.ngf
     from tensorflow.lite.tools import flatbuffer_utils
 
     model = flatbuffer_utils.convert_bytearray_to_object(bytearray(plain))
     model.metadata = []
     bare = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
-    path.write_bytes(with_metadata(bare, huge.to_json()))
+    path.write_bytes(with_metadata(bare, huge))
     with pytest.raises(
         UserError, match=r"generator of [\d,]+ weights \(ngf 512, loss l1\) and it holds"
     ):

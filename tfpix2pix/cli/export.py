@@ -29,6 +29,7 @@ the exit code is 1. `tfpix2pix verify DIR` repeats that, `tfpix2pix translate --
   DIR/saved_model/VERSION/    a new version with each export; a server that watches takes it over
   DIR/serving/                configuration for TensorFlow Serving in Docker, and a smoke test
   DIR/tflite/, DIR/onnx/      generator_float32 and so on
+  DIR/network/                the network alone, for Core ML's, TensorFlow.js's and other converters
   DIR/export.json             the contract: sizes, value ranges, noise, checkpoint; and the proof
   DIR/export_report.html      the same to look at, with pictures side by side"""
 
@@ -41,9 +42,11 @@ def add_flags(parser: Parser) -> None:
     )
     group.add_argument(
         "--formats",
-        default="savedmodel,tflite,onnx",
+        default="savedmodel,tflite,onnx,network",
         metavar="LIST",
-        help="some of savedmodel, tflite, onnx, with commas [savedmodel,tflite,onnx]",
+        help="some of savedmodel (for servers), tflite, onnx and network (a SavedModel of one "
+        "function, for converters to other platforms), with commas "
+        "[savedmodel,tflite,onnx,network]",
     )
     group.add_argument(
         "--quantize",
