@@ -78,12 +78,12 @@ def main(argv: list[str]) -> None:
         load_size=max(32, scorer.size),
     )
     source = open_labelled(config, said)
-    palette = palette_of(source.form)
+    palette = palette_of(source.spec)
     scorer.check(palette, scorer.size)
     store = open_store(source, _SPLIT.value, size=scorer.size)
     photos, classes = [], []
     for x, y in evaluation_batches(store, size=scorer.size):
-        photo, number = photos_and_classes(store.form, x, y)
+        photo, number = photos_and_classes(store.spec, x, y)
         photos.append(np.rint((photo.numpy() + 1.0) * 127.5).astype(np.uint8))
         classes.append(number.numpy())
     photos, classes = np.concatenate(photos), np.concatenate(classes)

@@ -189,7 +189,7 @@ def _quality(translator, path: Path, x, y, z, keras) -> str:
 def _psnr(translator, x, one, other) -> float:
     from tfpix2pix.evaluation.pixels import PSNR
 
-    levels = translator.form.levels
+    levels = translator.spec.levels
     return float(PSNR().per_pair(levels(x, one), levels(x, other)).mean())
 
 

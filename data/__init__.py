@@ -1,8 +1,9 @@
 """tfpix2pix.data: pairs of images, from whatever form they are kept in to training batches.
 
 A `PairSource` reads one layout (``open_dataset`` picks it), a `PairStore` holds or streams the
-decoded pairs of a split, and `training_batches` / `evaluation_batches` turn a store into tf.data
-datasets of ``(x, y)`` in [-1, 1]. Nothing here knows a model.
+decoded pairs of a split (an `UnpairedStore` images of two domains that are no pairs), and
+`training_batches` / `evaluation_batches` turn a store into tf.data datasets of ``(x, y)`` in
+[-1, 1]. Nothing here knows a model.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import importlib
 # Names are resolved on first use: `import tfpix2pix.data` must not pull in TensorFlow or Pillow.
 _HOME = {
     "SPLITS": "sources.base",
+    "ImageSource": "sources.base",
     "PairSource": "sources.base",
     "SampleSource": "sources.sample_source",
     "FileSource": "sources.file_source",
@@ -20,8 +22,9 @@ _HOME = {
     "PairFiles": "layouts.pair_files",
     "split_decoded": "layouts.pair_files",
     "split_pair": "layouts.pair_files",
-    "PairForm": "forms",
-    "Side": "forms",
+    "LabSpec": "spec",
+    "PairSpec": "spec",
+    "ImageSpec": "spec",
     "Palette": "palette",
     "load_palette": "palette",
     "LAYOUTS": "layouts.opening",
@@ -39,12 +42,15 @@ _HOME = {
     "read_image": "images",
     "read_image_with_notes": "images",
     "write_image": "images",
+    "ImageStore": "store",
     "PairStore": "store",
+    "UnpairedStore": "store",
     "cache_dir": "cache_choice",
     "explain": "store",
+    "open_images": "store",
     "open_store": "store",
-    "augment": "pipeline",
-    "epoch_position": "pipeline",
+    "augment": "sampler",
+    "epoch_position": "sampler",
     "evaluation_batches": "pipeline",
     "training_batches": "pipeline",
 }

@@ -71,7 +71,7 @@ class PairsConfig:
         "which image shows the labels; empty: found by the palette",
         "data",
         choices=("", "input", "target"),
-        settles=True,
+        resolves=True,
     )
     sample_pairs: int = option(
         400,
@@ -132,7 +132,7 @@ class DataConfig(PairsConfig):
         "data",
         minimum=0,
         maximum=1024,
-        settles=True,
+        resolves=True,
     )
     target_channels: int = option(
         0,
@@ -140,31 +140,31 @@ class DataConfig(PairsConfig):
         "data",
         minimum=0,
         maximum=1024,
-        settles=True,
+        resolves=True,
     )
     input_dtype: str = option(
         "",
         "depth of the input, to which 8- and 16-bit images are brought; empty: as the images are",
         "data",
         choices=("", "uint8", "uint16", "float32"),
-        settles=True,
+        resolves=True,
     )
     target_dtype: str = option(
         "",
         "depth of the target and of results, as --input_dtype",
         "data",
         choices=("", "uint8", "uint16", "float32"),
-        settles=True,
+        resolves=True,
     )
     input_range: str = option(
         "",
         "LOW:HIGH, the input's values that the networks see as -1 and 1, such as 0:4095 for 12 "
         "bits; empty: the whole scale of 8 or 16 bits, of floats what the train split shows",
         "data",
-        settles=True,
+        resolves=True,
     )
     target_range: str = option(
-        "", "LOW:HIGH of the target, as --input_range; results have it again", "data", settles=True
+        "", "LOW:HIGH of the target, as --input_range; results have it again", "data", resolves=True
     )
     input_encoding: str = option(
         "color",
@@ -182,10 +182,10 @@ class DataConfig(PairsConfig):
 
     @property
     def x_channels(self) -> int:
-        """Channels of x; RGB as long as nothing else was settled."""
+        """Channels of x; RGB as long as nothing else was resolved."""
         return self.input_channels or 3
 
     @property
     def y_channels(self) -> int:
-        """Channels of y; RGB as long as nothing else was settled."""
+        """Channels of y; RGB as long as nothing else was resolved."""
         return self.target_channels or 3

@@ -22,6 +22,7 @@ def export(
     inference: str = "paper",
     image_size: str | int | tuple[int, int] = "any",
     opset: str | int = "oldest",
+    max_pixels: int | None = None,
     checkpoint: str | int = "latest",
     dataset: Any = None,
     check_images: str | os.PathLike[str] = "",
@@ -40,6 +41,8 @@ def export(
       inference: ``paper`` (dropout by the noise z, an input) or ``deterministic``.
       image_size: ``any``, a side, ``"512x256"`` (width x height) or ``(height, width)``, pixels.
       opset: version of the ONNX files' operators, or ``oldest``: the oldest that holds each file.
+      max_pixels: height times width that the SavedModel takes at most, where the size is any;
+        None for the default of `tfpix2pix export`.
       checkpoint: ``latest``, ``best`` or a step.
       dataset: the run's data where they are not where it found them: a folder, or the arrays that
         it was trained on (those of a run that this process trained are known).
@@ -57,13 +60,15 @@ def export(
     checked_count(check_count)
     from tfpix2pix.base.progress import StepLine
     from tfpix2pix.base.quiet import import_tensorflow
+    from tfpix2pix.config.dataset import arrays_of
     from tfpix2pix.export.exporter import Request, check_request, export_run
-    from tfpix2pix.pair_form import arrays_of
 
     workdir, output = os.fspath(run), os.fspath(output)
     if isinstance(image_size, tuple | list):
         image_size = "x".join(map(str, reversed(image_size)))
-    request = Request.parse(_text(formats), _text(quantize), inference, str(image_size), str(opset))
+    request = Request.parse(
+        _text(formats), _text(quantize), inference, str(image_size), str(opset), max_pixels
+    )
     check_request(workdir, output, request)
     arrays = arrays_of(run, dataset)
     import_tensorflow()

@@ -18,13 +18,16 @@ from tfpix2pix.base.version import __version__
 from tfpix2pix.config import Config, config_of
 
 if TYPE_CHECKING:
-    from tfpix2pix.data import PairForm
-    from tfpix2pix.data.forms import Side
+    from tfpix2pix.data import PairSpec
+    from tfpix2pix.data.spec import ImageSpec
     from tfpix2pix.inference import Translator
     from tfpix2pix.models.base import Generator
 
 KIND = "tfpix2pix export"
 VERSION = 1
+# Pixels of the largest image that an export of any size takes, unless it is told otherwise: beyond
+# what phones and most cameras take, and for the full-size network some 5 GB of memory.
+MAX_PIXELS = 4096 * 4096
 INFERENCES = ("paper", "deterministic")
 _STATISTICS = {
     "instance": "of each image itself",
@@ -44,6 +47,8 @@ class Contract:
       checkpoint: SHA-256 of the checkpoint that they come from, as hexadecimal digits.
       inference: ``paper``: G(x, z), dropout by the noise z; ``deterministic``: G(x), no dropout.
       image_size: ``(height, width)`` that x has, or None for any multiples of ``size_multiple``.
+      max_pixels: height times width of x, at most, in the SavedModel's signatures; None where
+        ``image_size`` says it, and in exports of versions that had no such limit.
     """
 
     config: Config
@@ -52,6 +57,7 @@ class Contract:
     checkpoint: str
     inference: str = "paper"
     image_size: tuple[int, int] | None = None
+    max_pixels: int | None = None
 
     @classmethod
     def of(
@@ -59,10 +65,19 @@ class Contract:
         translator: Translator,
         inference: str = "paper",
         image_size: tuple[int, int] | None = None,
+        max_pixels: int | None = None,
     ) -> Contract:
-        """The contract of an export of a run's generator."""
-        form = translator.form
-        palette = form.x.palette or form.y.palette
+        """The contract of an export of a run's generator.
+
+        Args:
+          translator: the run.
+          inference, image_size: see the class.
+          max_pixels: for an export of any size; None for `default_max_pixels`.
+        """
+        spec = translator.spec
+        if image_size is None:
+            max_pixels = max_pixels or default_max_pixels(translator.config)
+        palette = spec.x.palette or spec.y.palette
         return cls(
             translator.config,
             "" if palette is None else _canonical(json.loads(palette.to_json())),
@@ -70,6 +85,7 @@ class Contract:
             translator.checkpoint,
             inference,
             image_size,
+            None if image_size else max_pixels,
         )
 
     @property
@@ -100,11 +116,11 @@ class Contract:
         return self.generator.noise.channels
 
     @property
-    def form(self) -> PairForm:
+    def spec(self) -> PairSpec:
         """Channels, depth, value range and labels of inputs and results."""
-        from tfpix2pix.pair_form import form_with
+        from tfpix2pix.config.dataset import spec_with
 
-        return form_with(self.config, self.palette or None)
+        return spec_with(self.config, self.palette or None)
 
     def noise_shape(self, height: int, width: int) -> tuple[int, int, int]:
         """``[h, w, Z]`` of the z that goes with an x of that height and width."""
@@ -114,7 +130,7 @@ class Contract:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON: first what a person reads, last what this package reads back."""
-        form = self.form
+        spec = self.spec
         height, width = self.image_size or ("H", "W")
         x, y = self.config.x_channels, self.config.y_channels
         noise: dict[str, Any] = {
@@ -140,20 +156,21 @@ class Contract:
             "noise": noise,
             "x": {
                 "tensor": f"float32 [B, {height}, {width}, {x}] in [-1, 1]",
-                "channels": _channels(form, "x"),
-                "files": _side(form.x),
+                "channels": spec.channel_names["x"],
+                "files": _side(spec.x),
             },
             "y": {
                 "tensor": f"float32 [B, {height}, {width}, {y}] in [-1, 1]",
-                "channels": _channels(form, "y"),
-                "files": _side(form.y),
+                "channels": spec.channel_names["y"],
+                "files": _side(spec.y),
             },
             "image_size": "any" if self.image_size is None else list(self.image_size),
             "size_multiple": self.size_multiple,
+            "max_pixels": self.max_pixels,
             "padding": "at the bottom and right by reflection to the multiple, result cropped back",
             "direction": self.config.direction,
             "color_space": self.config.color_space,
-            "label_side": form.label_side,
+            "label_side": spec.label_side,
             "palette": json.loads(self.palette) if self.palette else None,
             "checkpoint": {"step": self.step, "sha256": self.checkpoint},
             "config": dataclasses.asdict(self.config),
@@ -184,6 +201,8 @@ class Contract:
                 )
             size = values["image_size"]
             palette = values["palette"]
+            # Exports of earlier versions do not have it.
+            pixels = values.get("max_pixels")
             contract = cls(
                 config_of(values["config"]),
                 "" if palette is None else _canonical(palette),
@@ -191,15 +210,25 @@ class Contract:
                 str(values["checkpoint"]["sha256"]),
                 values["inference"],
                 None if size == "any" else (int(size[0]), int(size[1])),
+                None if pixels is None else int(pixels),
             )
+            if pixels is not None and contract.max_pixels < 1:
+                raise ValueError("no pixels")
             if contract.inference not in INFERENCES:
                 raise ValueError("unknown inference")
-            contract.form  # noqa: B018 - raises where palette and config do not fit
+            contract.spec  # noqa: B018 - raises where palette and config do not fit
         except UserError as error:
             if str(error).startswith(where):
                 raise
             raise UserError(f"{where}: its contract cannot be used ({error})") from None
-        except (ValueError, KeyError, TypeError, IndexError, RecursionError, AttributeError):
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ):
             raise UserError(
                 f"{where} does not carry the contract of a tfpix2pix export, so how to use it is "
                 "not known; give what `tfpix2pix export` wrote"
@@ -207,12 +236,22 @@ class Contract:
         return contract
 
 
+def default_max_pixels(config: Config) -> int:
+    """`MAX_PIXELS`, or as many as twice the run's crop size a side where those are more."""
+    return max(MAX_PIXELS, least_max_pixels(config))
+
+
+def least_max_pixels(config: Config) -> int:
+    """The smallest limit that an export can have: the proof runs at twice the crop size."""
+    return (2 * config.size_multiple) ** 2
+
+
 def _canonical(palette: Any) -> str:
     # Of one text for one palette, so that contracts can be compared.
     return json.dumps(palette)
 
 
-def _side(side: Side) -> dict[str, Any]:
+def _side(side: ImageSpec) -> dict[str, Any]:
     return {
         "dtype": side.dtype,
         "low": side.low,
@@ -220,19 +259,3 @@ def _side(side: Side) -> dict[str, Any]:
         "what": side.describe(),
         "scaling": f"-1 is {side.low:g}, 1 is {side.high:g}",
     }
-
-
-def _channels(form: PairForm, which: str) -> list[str]:
-    """What each channel of x or y means."""
-    side = getattr(form, which)
-    if form.color_space == "lab":
-        return ["L"] if which == "x" else ["a", "b"]
-    if side.is_classes and side.encoding == "onehot":
-        return [label.name for label in side.palette.classes]
-    names = {
-        1: ["grey"],
-        2: ["grey", "alpha"],
-        3: ["red", "green", "blue"],
-        4: ["red", "green", "blue", "alpha"],
-    }
-    return names.get(side.channels, [str(i) for i in range(side.channels)])

@@ -35,6 +35,11 @@ class Engine(abc.ABC):
         """Height and width that x must have; None: any multiples of the size multiple."""
         return self.contract.image_size
 
+    @property
+    def max_pixels(self) -> int | None:
+        """Height times width that x may have; None: no limit but the memory."""
+        return None
+
     @abc.abstractmethod
     def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
         """Runs the network.

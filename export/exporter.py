@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import platform
 import re
@@ -21,7 +22,12 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import existing_place, write_text
 from tfpix2pix.base.version import __version__
 from tfpix2pix.config import Config, load_config, nearest
-from tfpix2pix.export.contract import INFERENCES, Contract
+from tfpix2pix.export.contract import (
+    INFERENCES,
+    Contract,
+    default_max_pixels,
+    least_max_pixels,
+)
 from tfpix2pix.export.formats import FORMATS, QUANTIZATIONS, Format, Job, load_format
 from tfpix2pix.export.manifest import FILE, Manifest, checksums
 from tfpix2pix.export.onnx_opset import OLDEST, check_known
@@ -63,9 +69,11 @@ class Request:
       inference: ``paper`` or ``deterministic``.
       image_size: ``(height, width)``, or None for any.
       opset: of ONNX files; None for the oldest that holds each.
+      max_pixels: height times width that the SavedModel's signatures take at most, where the size
+        is any; None for `contract.default_max_pixels`.
 
     Raises:
-      UserError: a value that is not known.
+      UserError: a value that is not known, or a limit beside a fixed size.
     """
 
     formats: tuple[str, ...] = FORMATS
@@ -73,8 +81,14 @@ class Request:
     inference: str = "paper"
     image_size: tuple[int, int] | None = None
     opset: int | None = None
+    max_pixels: int | None = None
 
     def __post_init__(self) -> None:
+        if self.max_pixels is not None and self.image_size is not None:
+            raise UserError(
+                f"--max_pixels={self.max_pixels}: an export of one --image_size takes no larger "
+                "images anyway; give one of the two"
+            )
         for flag, values, known in (
             ("formats", self.formats, FORMATS),
             ("quantize", self.quantize, QUANTIZATIONS),
@@ -102,7 +116,13 @@ class Request:
 
     @classmethod
     def parse(
-        cls, formats: str, quantize: str, inference: str, image_size: str, opset: str = "oldest"
+        cls,
+        formats: str,
+        quantize: str,
+        inference: str,
+        image_size: str,
+        opset: str = "oldest",
+        max_pixels: int | None = None,
     ) -> Request:
         """From the texts of the flags."""
         return cls(
@@ -111,14 +131,22 @@ class Request:
             inference,
             parse_size(image_size),
             parse_opset(opset),
+            max_pixels,
         )
 
     def check_size(self, config: Config) -> None:
         """Refuses a size that the run's generator cannot have.
 
         Raises:
-          UserError: it is no multiple of the crop size.
+          UserError: it is no multiple of the crop size, or the limit is below what the proof needs.
         """
+        least = least_max_pixels(config)
+        if self.max_pixels is not None and not least <= self.max_pixels < 2**31:
+            raise UserError(
+                f"--max_pixels={self.max_pixels}: expected {least:,} (twice the crop size a side, "
+                f"at which the export is proved) to {2**31 - 1:,} pixels, height x width; without "
+                f"it the limit is {default_max_pixels(config):,}"
+            )
         if self.image_size is None:
             return
         step = config.crop_size
@@ -249,7 +277,7 @@ def export_run(
     from tfpix2pix.inference import load
 
     translator = load(workdir, checkpoint, reporter.say)
-    contract = Contract.of(translator, request.inference, request.image_size)
+    contract = Contract.of(translator, request.inference, request.image_size, request.max_pixels)
     weights = weights_of(translator.generator)
     _check_space(output, sum(value.nbytes for value in weights.values()), request)
     pictures, source = check_pictures(config, workdir, dataset, check_images, check_count)
@@ -367,7 +395,10 @@ def _merge(manifest: Manifest, output: Path) -> list[str]:
         old = Manifest.load(output)
     except UserError:
         return []
-    same = old.contract == manifest.contract
+    # The limit of pixels is the SavedModel's alone, and in its own contract.
+    same = dataclasses.replace(old.contract, max_pixels=manifest.contract.max_pixels) == (
+        manifest.contract
+    )
     written = {artifact.path for artifact, _ in manifest.artifacts} | set(manifest.files)
     stale = []
     for artifact, sums in old.artifacts:
@@ -403,12 +434,12 @@ def check_pictures(
     Raises:
       UserError: there is nothing.
     """
+    from tfpix2pix.config.dataset import spec_of
     from tfpix2pix.export.pictures import given_pictures, val_pictures
-    from tfpix2pix.pair_form import form_of
 
     if check_images:
-        form = form_of(config, workdir)
-        found = given_pictures(check_images, form, config.crop_size, count)
+        spec = spec_of(config, workdir)
+        found = given_pictures(check_images, spec, config.crop_size, count)
         return found, f"{len(found)} images of {check_images}"
     try:
         found, split = val_pictures(config, workdir, dataset, count)
@@ -531,7 +562,7 @@ def _reference(folder: Path, manifest: Manifest, workdir: str) -> tuple[Translat
         contract.config,
         KerasNetwork(generator),
         contract.step,
-        contract.form,
+        contract.spec,
         contract.checkpoint,
     )
     return translator, run, f"the weights in {folder / saved[0]} ({reason})"

@@ -1,4 +1,8 @@
-"""JPEG and PNG files to pixels inside a TensorFlow graph, with nothing lost and nothing turned."""
+"""JPEG and PNG files to pixels inside a TensorFlow graph, with nothing lost and nothing turned.
+
+`size_of` reads a file's size from its header: who sends a few kilobytes must not be able to make
+the decoder fill the memory.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,11 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 # Signature and header chunk; what is shorter has no depth and no colour type.
 _LEAST_PNG = 33
+# Length and name of the chunk that has to be a PNG's first.
+_PNG_HEADER = b"\x00\x00\x00\x0dIHDR"
+# Each scan of a progressive JPEG goes through all of the picture, and takes a few bytes where it
+# changes nothing. Programs write about ten.
+_MOST_SCANS = 100
 # A camera writes its EXIF block first; it is at most 64 KiB long.
 _EXIF_REACH = 1 << 16
 
@@ -21,6 +30,94 @@ def is_png(data: tf.Tensor) -> tf.Tensor:
 def is_jpeg(data: tf.Tensor) -> tf.Tensor:
     """Whether a file, a string scalar, begins as a JPEG."""
     return tf.equal(tf.strings.substr(data, 0, len(_JPEG)), _JPEG)
+
+
+def size_of(data: tf.Tensor) -> tf.Tensor:
+    """Height and width that decoding will give, from the file's header; nothing is decoded.
+
+    Args:
+      data: string scalar.
+
+    Returns:
+      int64 ``[2]``, as the pixels are stored, so before they are turned.
+
+    Raises:
+      tf.errors.InvalidArgumentError: when the graph runs, for what is neither JPEG nor PNG, or
+        holds no size where these have it.
+    """
+
+    def png() -> tf.Tensor:
+        found = tf.equal(tf.strings.substr(data, 8, len(_PNG_HEADER)), _PNG_HEADER)
+        check = tf.debugging.Assert(
+            found, ["image_bytes: a damaged PNG file (it does not begin with its header chunk)"]
+        )
+        with tf.control_dependencies([check]):
+            sides = tf.io.decode_raw(tf.strings.substr(data, 16, 8), tf.int32, little_endian=False)
+        # Of 31 bits; what is taken for a negative number the decoder refuses.
+        return tf.cast(sides, tf.int64)[::-1]
+
+    def jpeg() -> tf.Tensor:
+        # By libjpeg, like the decoding, so that the two cannot disagree.
+        with tf.control_dependencies([_check_scans(data)]):
+            sides = tf.image.extract_jpeg_shape(tf.identity(data))
+        return tf.cast(sides, tf.int64)[:2]
+
+    with tf.control_dependencies([_check_kind(data)]):
+        return tf.ensure_shape(tf.cond(tf.identity(is_png(data)), png, jpeg), [2])
+
+
+def _check_kind(data: tf.Tensor) -> tf.Operation | None:
+    return tf.debugging.Assert(
+        tf.logical_or(is_png(data), is_jpeg(data)),
+        ["image_bytes: neither a JPEG nor a PNG file; bytes:", tf.strings.length(data)],
+    )
+
+
+def _check_scans(data: tf.Tensor) -> tf.Operation | None:
+    """Refuses a JPEG whose scans would keep the decoder busy for hours."""
+    values = tf.io.decode_raw(data, tf.uint8)
+    starts = tf.equal(values[:-1], 0xFF) & tf.equal(values[1:], 0xDA)
+    scans = tf.reduce_sum(tf.cast(starts, tf.int32))
+    # In other files these bytes may stand for something else: phones put a film behind the picture.
+    few = tf.logical_or(scans <= _MOST_SCANS, _is_sequential(values))
+    return tf.debugging.Assert(
+        few,
+        [
+            f"image_bytes: a progressive JPEG file of more than {_MOST_SCANS} scans, as no program "
+            "writes; scans:",
+            scans,
+        ],
+    )
+
+
+def _is_sequential(values: tf.Tensor) -> tf.Tensor:
+    """Whether a JPEG (uint8 ``[N]``) is not progressive, from segment to segment as libjpeg reads.
+
+    False where the segments are not as they should be.
+    """
+    size = tf.size(values)
+
+    def at(place: tf.Tensor) -> tf.Tensor:
+        return tf.cast(values[tf.minimum(place, size - 1)], tf.int32)
+
+    def goes_on(place: tf.Tensor, frame: tf.Tensor) -> tf.Tensor:
+        marker = at(place + 1)
+        is_marker = tf.equal(at(place), 0xFF) & tf.not_equal(marker, 0) & (place + 4 <= size)
+        # Up to the frame's header, or the first scan.
+        return is_marker & tf.equal(frame, 0) & tf.not_equal(marker, 0xDA)
+
+    def step(place: tf.Tensor, frame: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        marker = at(place + 1)
+        is_table = tf.reduce_any(tf.equal(marker, [0xC4, 0xC8, 0xCC]))
+        is_frame = (marker >= 0xC0) & (marker <= 0xCF) & ~is_table
+        is_fill = tf.equal(marker, 0xFF)
+        is_alone = tf.equal(marker, 1) | ((marker >= 0xD0) & (marker <= 0xD9))
+        length = 2 + tf.maximum(256 * at(place + 2) + at(place + 3), 2)
+        length = tf.where(is_fill, 1, tf.where(is_alone, 2, length))
+        return place + length, tf.where(is_frame, marker, 0)
+
+    _, frame = tf.while_loop(goes_on, step, [tf.constant(2), tf.constant(0)])
+    return tf.equal(frame, 0xC0) | tf.equal(frame, 0xC1)
 
 
 def decode_rgba(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -56,13 +153,8 @@ def decode_rgba(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         opaque = tf.fill(tf.concat([tf.shape(image)[:2], [1]], 0), 255)
         return tf.concat([colours, opaque], -1), tf.constant(False), grey
 
-    png_file = is_png(data)
-    check = tf.debugging.Assert(
-        tf.logical_or(png_file, is_jpeg(data)),
-        ["image_bytes: neither a JPEG nor a PNG file; bytes:", tf.strings.length(data)],
-    )
-    with tf.control_dependencies([check]):
-        rgba, deep, grey = tf.cond(tf.identity(png_file), png, jpeg)
+    with tf.control_dependencies([_check_kind(data)]):
+        rgba, deep, grey = tf.cond(tf.identity(is_png(data)), png, jpeg)
     return tf.ensure_shape(rgba, [None, None, 4]), deep, grey
 
 

@@ -1,7 +1,7 @@
 """CIELAB (D65, 2 degrees) from sRGB and back, in TensorFlow operations.
 
 The formulas and constants of CIE 15 and IEC 61966-2-1 as scikit-image has them, with which
-training data are converted (`tfpix2pix.data.forms`).
+training data are converted (`tfpix2pix.data.spec`).
 """
 
 from __future__ import annotations

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfpix2pix.base.errors import DataError, UserError
+from tfpix2pix.config.dataset import open_source
 from tfpix2pix.data.config import ARRAYS
-from tfpix2pix.pair_form import open_source
 
 if TYPE_CHECKING:
     from tfpix2pix.config import Config
-    from tfpix2pix.data import PairArrays, PairForm, PairSource
+    from tfpix2pix.data import PairArrays, PairSource, PairSpec
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def val_pictures(
     return [CheckPicture(name, x, y) for name, x, y in pairs], split
 
 
-def given_pictures(path: str, form: PairForm, crop_size: int, count: int) -> list[CheckPicture]:
+def given_pictures(path: str, spec: PairSpec, crop_size: int, count: int) -> list[CheckPicture]:
     """Inputs from an image or a folder of images, resized to the crop size; without targets.
 
     Raises:
@@ -79,10 +79,10 @@ def given_pictures(path: str, form: PairForm, crop_size: int, count: int) -> lis
     pictures = []
     for file in files[:count]:
         try:
-            x = form.read_input(decode(file))
+            x = spec.read_input(decode(file))
         except ValueError as error:
             raise UserError(f"--check_images: {file}: {error}") from None
-        x = resized(x, crop_size, crop_size, nearest=form.x.is_classes)
+        x = resized(x, crop_size, crop_size, nearest=spec.x.is_classes)
         pictures.append(CheckPicture(file.stem, np.clip(x, -1, 1).astype(np.float32)))
     return pictures
 

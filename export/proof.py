@@ -257,8 +257,8 @@ class Prover:
 
     def _image_levels(self, engine: Any, case: _Case) -> float:
         """Largest difference of the image signature to Keras's pictures, in levels."""
-        form = self.contract.form
-        images = np.stack([form.input_file(x) for x in case.x])
+        spec = self.contract.spec
+        images = np.stack([spec.input_file(x) for x in case.x])
         seeds = case.seeds if self.contract.noise else None
         found = np.concatenate(
             [
@@ -271,9 +271,9 @@ class Prover:
         # From the files, like the signature: Lab and ranges are rounded in them.
         from tfpix2pix.data import Decoded
 
-        x = np.stack([form.read_input(Decoded(image, False, None, ())) for image in images])
+        x = np.stack([spec.read_input(Decoded(image, False, None, ())) for image in images])
         y = self._run(self.translator.network, x, case.seeds, 1)
-        expected = np.stack([form.result(*pair) for pair in zip(x, y, strict=True)])
+        expected = np.stack([spec.result(*pair) for pair in zip(x, y, strict=True)])
         return float(np.abs(found.astype(np.float64) - expected.astype(np.float64)).max())
 
     def _faults(self, row: Row) -> list[str]:
@@ -310,8 +310,8 @@ class Prover:
     @property
     def level_tolerance(self) -> float:
         """How far the image signature may be off, in levels of the pictures' depth."""
-        side = self.contract.form.y
-        if self.contract.form.color_space == "lab" or side.dtype == "uint8":
+        side = self.contract.spec.result_image
+        if side.dtype == "uint8":
             return 1.0
         scaled = FLOAT_TOLERANCE * (side.high - side.low) / 2
         return scaled if side.dtype == "float32" else math.ceil(scaled)
@@ -321,13 +321,13 @@ class Prover:
     def _levels(self, picture: CheckPicture, y: np.ndarray) -> np.ndarray:
         # What is not a number is a fault of its own, and no picture.
         y = np.clip(np.nan_to_num(y), -1, 1)
-        return self.contract.form.levels(tiled(picture.x, *self.native), y)
+        return self.contract.spec.levels(tiled(picture.x, *self.native), y)
 
     def _target_psnr(self, results: Sequence[np.ndarray]) -> float | None:
-        form = self.contract.form
+        spec = self.contract.spec
         values = [
             _psnr(
-                form.levels(tiled(p.x, *self.native), tiled(p.y, *self.native)), self._levels(p, y)
+                spec.levels(tiled(p.x, *self.native), tiled(p.y, *self.native)), self._levels(p, y)
             )
             for p, y in zip(self.pictures, results, strict=True)
             if p.y is not None

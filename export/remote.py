@@ -17,13 +17,23 @@ import numpy as np
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.export import wire
 from tfpix2pix.export.contract import Contract
-from tfpix2pix.export.remote_retry import MixedSizes, NoSuchThing, Retrier, Retry, ServerError
+from tfpix2pix.export.remote_retry import (
+    MixedSizes,
+    NoSuchThing,
+    Retrier,
+    Retry,
+    ServerError,
+    check_shape,
+)
+from tfpix2pix.export.wire import Expected
 from tfpix2pix.inference import Translator, pad
 
 if TYPE_CHECKING:
     from tfpix2pix.data import Decoded
 
 TIMEOUT = 60.0
+# Bytes of a contract, at most: a config, and a palette of up to 65,536 classes.
+_LONGEST_CONTRACT = 1 << 23
 _EXPECTED = (
     "expected http://HOST:8501/v1/models/NAME, with /versions/N behind it where one is meant, or "
     "grpc://HOST:8500/NAME, with ?version=N"
@@ -39,8 +49,13 @@ class Transport(Protocol):
     dtypes: tuple[str, ...]
     """Types of image arrays that it can carry."""
 
-    def predict(self, signature: str, inputs: dict[str, np.ndarray], output: str) -> np.ndarray:
+    def predict(
+        self, signature: str, inputs: dict[str, np.ndarray], output: str, expected: Expected
+    ) -> np.ndarray:
         """The output of that name of a signature; arrays of type object hold bytes.
+
+        An answer that is larger than `expected` can be is not received to its end, and one that
+        is not whole at the deadline is not waited for.
 
         Raises:
           ServerError: it failed.
@@ -68,19 +83,26 @@ class Server:
         signature: str,
         inputs: dict[str, np.ndarray],
         output: str,
+        expected: Expected,
         not_for: tuple[type[Exception], ...] = (),
     ) -> np.ndarray:
         """See `Transport.predict`.
 
         Args:
-          signature, inputs, output: of the request.
+          signature, inputs, output, expected: of the request and its answer.
           not_for: errors that are raised as they are, at once.
 
         Raises:
           UserError: it failed, as often as it was tried.
         """
+
+        def ask() -> np.ndarray:
+            found = self.transport.predict(signature, inputs, output, expected)
+            check_shape(found.shape, expected)
+            return found
+
         try:
-            return self._retrier(lambda: self.transport.predict(signature, inputs, output), not_for)
+            return self._retrier(ask, not_for)
         except not_for:
             raise
         except NoSuchThing as error:
@@ -101,13 +123,14 @@ class RemoteNetwork:
         self._server = server
         self._channels = contract.config.y_channels
         self.takes_noise, self.image_size = contract.noise, contract.image_size
+        self.max_pixels = contract.max_pixels
 
     def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
         inputs = {"x": x}
         if self.takes_noise:
             inputs["z"] = z
-        y = self._server.predict("float", inputs, "y")
-        _check_shape(self._server.url, y, (*x.shape[:3], self._channels))
+        expected = Expected((*x.shape[:3], self._channels))
+        y = self._server.predict("float", inputs, "y", expected)
         return y.astype(np.float32)
 
 
@@ -130,13 +153,13 @@ class RemoteTranslator(Translator):
             contract.config,
             RemoteNetwork(server, contract),
             contract.step,
-            contract.form,
+            contract.spec,
             contract.checkpoint,
         )
         self.contract = contract
         self._server = server
-        self._taken, self._given = wire.input_kind(self.form), wire.output_kind(self.form)
-        self._has_files = wire.has_files(self.form)
+        self._taken, self._given = wire.input_kind(self.spec), wire.output_kind(self.spec)
+        self._has_files = wire.has_files(self.spec)
 
     def translate(
         self,
@@ -160,12 +183,12 @@ class RemoteTranslator(Translator):
             return super().translate(
                 image, seed=seed, deterministic=deterministic, fit=fit, notes=notes
             )
-        picture = self._picture(image, notes)
+        picture = self.spec.input_pixels(image, notes)
         height, width = picture.shape[:2]
+        self._check_size(height + -height % self.stride, width + -width % self.stride)
         if self.network.image_size:
             # Padding pixels is padding x, which is made of each pixel alone.
             picture = pad(picture, self.stride)
-            self._check_size(*picture.shape[:2])
         return self._send(picture, seed)[:height, :width]
 
     def close(self) -> None:
@@ -174,20 +197,12 @@ class RemoteTranslator(Translator):
 
     def _can_send(self, image: Decoded) -> bool:
         """Whether the server takes this picture at full depth."""
-        if self.form.color_space == "lab":
+        from tfpix2pix.data import LabSpec
+
+        if isinstance(self.spec, LabSpec):
             return image.array.dtype == np.uint8
         carried = self._server.transport.dtypes
         return self._has_files or {self._taken.dtype, self._given.dtype} <= set(carried)
-
-    def _picture(self, image: Decoded, notes: list[str] | None) -> np.ndarray:
-        """An image as the server takes it: of the run's depth and channels."""
-        side = self.form.x
-        if self.form.color_space == "lab":
-            from tfpix2pix.data import fit_channels
-
-            return fit_channels(image.array, image.has_alpha, 3)
-        stored = side.store(image, notes)
-        return side.palette.to_colors(stored[..., 0]) if side.is_classes else stored
 
     def _send(self, picture: np.ndarray, seed: int) -> np.ndarray:
         seeds = {"seed": np.array([seed], np.int64)} if self.takes_noise else {}
@@ -197,25 +212,25 @@ class RemoteTranslator(Translator):
             try:
                 # Files have no sizes that could differ within a batch of the server.
                 unless = (MixedSizes,) if self._has_files else ()
-                found = self._server.predict(signature, inputs, "output", unless)
+                expected = Expected((1, *picture.shape[:2], self._given.channels))
+                found = self._server.predict(signature, inputs, "output", expected, unless)
             except MixedSizes:
                 pass
             else:
-                shape = (1, *picture.shape[:2], self._given.channels)
-                _check_shape(self._server.url, found, shape)
                 return found[0].astype(self._given.dtype)
         data = np.array([wire.to_png(picture), None], object)[:1]
         signature = "encoded_seeded" if seeds else "encoded"
-        found = self._server.predict(signature, {"image_bytes": data, **seeds}, "output_bytes")
+        size = picture.shape[:2]
+        expected = Expected((1,), wire.longest_png(*size, self._given))
+        inputs = {"image_bytes": data, **seeds}
+        found = self._server.predict(signature, inputs, "output_bytes", expected)
         try:
-            result = wire.from_png(found[0], self._given)
+            return wire.from_png(found[0], self._given, size)
         except (ValueError, IndexError) as error:
             raise UserError(
-                f"{self._server.url}: the server answered with {error}, where a picture was "
-                "expected; see what runs there"
+                f"{self._server.url}: the server answered with {error}, where a picture "
+                f"of {size[1]}x{size[0]} pixels was expected; see what runs there"
             ) from None
-        _check_shape(self._server.url, result, (*picture.shape[:2], self._given.channels))
-        return result
 
 
 def open_remote(
@@ -226,7 +241,7 @@ def open_remote(
     Args:
       url: ``http(s)://HOST:8501/v1/models/NAME[/versions/N]`` (REST) or
         ``grpc://HOST:8500/NAME[?version=N]`` (needs the extra ``serving``).
-      timeout: seconds for one request.
+      timeout: seconds for one request and the whole of its answer.
       retry: how patiently to try; `Retry()` by default.
 
     Raises:
@@ -237,14 +252,14 @@ def open_remote(
     server = Server(shown, transport, retry or Retry())
     query = {"query": np.array([b"", None], object)[:1]}
     try:
-        found = server.predict("contract", query, "contract", (NoSuchThing,))
+        expected = Expected((1,), _LONGEST_CONTRACT)
+        found = server.predict("contract", query, "contract", expected, (NoSuchThing,))
     except NoSuchThing as error:
         raise UserError(
             f"{shown}: the server has no such model, or one that is no tfpix2pix export (its "
             f"signature 'contract' is missing; {error}); check the name, and whether the server "
             "has finished loading"
         ) from None
-    _check_shape(shown, found, (1,))
     return RemoteTranslator(server, Contract.parse(_text(found[0]), shown))
 
 
@@ -283,11 +298,3 @@ def _transport(url: str, timeout: float) -> tuple[str, Transport]:
                 f"{host}:{port or 8500}", name, int(version[-1]) or None, timeout
             )
     raise UserError(f"--model={shown}: {_EXPECTED}")
-
-
-def _check_shape(url: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
-    if array.shape != shape:
-        raise UserError(
-            f"{url}: the server answered with an array of {list(array.shape)}, where {list(shape)} "
-            "was expected; see what runs there"
-        )

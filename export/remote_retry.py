@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from tfpix2pix.base.files import shown
+from tfpix2pix.export.wire import Expected
+
 Result = TypeVar("Result")
+
+_TIMES_OUT = 2  # requests that may time out
 
 
 class ServerError(Exception):
@@ -19,12 +24,34 @@ class Transient(ServerError):
     """One that may well work a moment later: refused, timed out, overloaded."""
 
 
+class TimedOut(Transient):
+    """No answer came in time. It may have been a queue, but it is waited for only once more."""
+
+
 class MixedSizes(Transient):
     """The server put images of several sizes into one batch, which fails for all of them."""
 
 
 class NoSuchThing(ServerError):
     """The server knows no such model, version or signature."""
+
+
+def said(text: str) -> str:
+    """What a server says of a failure, as messages show it: short, and on one line."""
+    return shown(" ".join(text.split())[:300])
+
+
+def check_shape(found: Sequence[int], expected: Expected) -> None:
+    """Refuses an array of another shape.
+
+    Raises:
+      ServerError: it has one.
+    """
+    if tuple(found) != expected.shape:
+        raise ServerError(
+            f"the server answered with an array of {list(found)}, where {list(expected.shape)} was "
+            "expected"
+        )
 
 
 @dataclass(frozen=True)
@@ -67,15 +94,15 @@ class Retrier:
         Raises:
           ServerError: not transient, of a type in `not_for`, or the last of all attempts.
         """
-        failures = 0
+        failures, late = 0, 0
         while True:
             try:
                 result = call()
             except not_for:
                 raise
-            except Transient:
-                failures += 1
-                if self._gone or failures >= self._retry.attempts:
+            except Transient as error:
+                failures, late = failures + 1, late + isinstance(error, TimedOut)
+                if self._gone or failures >= self._retry.attempts or late >= _TIMES_OUT:
                     self._gone = True
                     raise
                 time.sleep(self._retry.wait(failures))

@@ -101,15 +101,15 @@ def write_report(
     """
     from tfpix2pix.report.page import data_uri
 
-    form, columns = contract.form, []
+    spec, columns = contract.spec, []
     native = [tiled(picture.x, *proof.native) for picture in pictures[:SHOWN]]
-    columns.append(("input", [form.picture_of_x(x) for x in native]))
+    columns.append(("input", [spec.picture_of_x(x) for x in native]))
     if all(picture.y is not None for picture in pictures[:SHOWN]):
         targets = [tiled(picture.y, *proof.native) for picture in pictures[:SHOWN]]
-        shown = [form.picture_of_y(x, y) for x, y in zip(native, targets, strict=True)]
+        shown = [spec.picture_of_y(x, y) for x, y in zip(native, targets, strict=True)]
         columns.append(("target", shown))
     for name, ys in results.items():
-        shown = [form.picture_of_y(x, np.clip(y, -1, 1)) for x, y in zip(native, ys, strict=False)]
+        shown = [spec.picture_of_y(x, np.clip(y, -1, 1)) for x, y in zip(native, ys, strict=False)]
         columns.append((name, shown))
     environment = templates()
     html = environment.get_template("export.html").render(

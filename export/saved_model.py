@@ -96,6 +96,10 @@ class SavedModelEngine(Engine):
         except KeyError:
             raise _damaged(self.path, "it has no signature 'float'") from None
 
+    @property
+    def max_pixels(self) -> int | None:
+        return self.contract.max_pixels
+
     def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
         import tensorflow as tf
 

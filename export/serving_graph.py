@@ -10,7 +10,7 @@ Signatures (all take any number of images; names are what clients send):
 * ``contract``: ``query`` (ignored) to ``contract``, the JSON text once for each.
 
 An export without z has no ``seeded`` ones, and its ``float`` takes x alone. No variable is changed
-by any of them.
+by any of them. What is larger than the contract allows is refused before it is decoded or run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from tfpix2pix.export.core import Core, signature
-from tfpix2pix.export.graph_forms import GraphForm
+from tfpix2pix.export.graph_spec import GraphSpec
 from tfpix2pix.models import noise
 
 if TYPE_CHECKING:
@@ -57,11 +57,11 @@ class ServingGraph(Core):
             "serving_default": (parts.images, [image]),
             "contract": (parts.contract_text, [query]),
         }
-        if parts.form.has_files:
+        if parts.spec.has_files:
             functions["encoded"] = (parts.files, [data])
         if parts.contract.noise:
             functions["seeded"] = (parts.images, [image, seed])
-            if parts.form.has_files:
+            if parts.spec.has_files:
                 functions["encoded_seeded"] = (parts.files, [data, seed])
         found = {
             name: tf.function(
@@ -69,7 +69,26 @@ class ServingGraph(Core):
             ).get_concrete_function()
             for name, (function, specs) in functions.items()
         }
-        return {**found, "float": self.run.get_concrete_function()}
+        return {**found, "float": self._network().get_concrete_function()}
+
+    def _network(self) -> tf.types.experimental.PolymorphicFunction:
+        """`run`, with the limit of the contract in front where it has one."""
+        pixels = self._parts.contract.max_pixels
+        if pixels is None:
+            return self.run
+
+        def limited(x: tf.Tensor, z: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+            shape = tf.shape(x, tf.int64)
+            # One plain operation, and no branch: this signature is for other engines' converters
+            # too, which drop it.
+            check = tf.raw_ops.Assert(
+                condition=shape[1] * shape[2] <= pixels, data=[_too_large("x", pixels), shape]
+            )
+            with tf.control_dependencies([check]):
+                x = tf.identity(x)
+            return self.run(x) if z is None else self.run(x, z)
+
+        return tf.function(limited, input_signature=self.signature, autograph=False)
 
 
 class _Parts:
@@ -77,23 +96,30 @@ class _Parts:
 
     def __init__(self, network: Callable[..., tf.Tensor], contract: Contract) -> None:
         self.network, self.contract = network, contract
-        self.form = GraphForm(contract.form)
+        self.spec = GraphSpec(contract.spec)
         self.text = contract.to_json()
         height, width = contract.image_size or (None, None)
         self.image_spec = tf.TensorSpec(
-            [None, height, width, self.form.image_channels], self.form.image_dtype, name="image"
+            [None, height, width, self.spec.image_channels], self.spec.image_dtype, name="image"
         )
 
     def images(self, image: tf.Tensor, seed: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         return {"output": self.translate(image, seed)}
 
     def files(self, image_bytes: tf.Tensor, seed: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        def checked(data: tf.Tensor) -> tf.Tensor:
+            with tf.control_dependencies([self._check_file(data)]):
+                return tf.identity(data)
+
+        # All of them before the first is decoded.
+        image_bytes = tf.map_fn(checked, image_bytes)
+
         # One by one: they may differ in size, and so none can tell who shares its request.
         def one(inputs: tuple[tf.Tensor, ...]) -> tf.Tensor:
             data, *seeds = inputs
-            image = self.form.decode(data)[None]
+            image = self.spec.decode(data)[None]
             result = self.translate(image, seeds[0][None] if seeds else None, fitting=True)
-            return self.form.encode(result[0])
+            return self.spec.encode(result[0])
 
         results = tf.map_fn(
             one,
@@ -112,24 +138,61 @@ class _Parts:
         """Images ``[B, H, W, C]`` to results ``[B, H, W, C_out]``.
 
         Args:
-          image: as `GraphForm.to_x` takes them.
+          image: as `GraphSpec.to_x` takes them.
           seed: int64 ``[B]``; None for the default.
-          fitting: whether images of a fixed size may also be smaller ones that are padded to it.
+          fitting: whether images of a fixed size may also be smaller ones that are padded to it;
+            their sizes were checked (`_check_file`).
         """
         contract = self.contract
         shape = tf.shape(image)
-        check = tf.debugging.Assert(
-            tf.reduce_all(shape[1:3] > 0), ["image: no pixels; [B, H, W, C]:", shape]
-        )
-        with tf.control_dependencies([check]):
-            x = self.form.to_x(tf.identity(image))
-        padded = self.form.pad(x, contract.size_multiple)
+        checks = [
+            tf.debugging.Assert(
+                tf.reduce_all(shape[1:3] > 0), ["image: no pixels; [B, H, W, C]:", shape]
+            )
+        ]
+        if contract.max_pixels and not fitting:
+            height, width = tf.unstack(self._padded(tf.cast(shape[1:3], tf.int64)))
+            checks.append(
+                tf.debugging.Assert(
+                    height * width <= contract.max_pixels,
+                    [_too_large("image", contract.max_pixels), shape],
+                )
+            )
+        with tf.control_dependencies(checks):
+            x = self.spec.to_x(tf.identity(image))
+        padded = self.spec.pad(x, contract.size_multiple)
         if contract.image_size and fitting:
-            padded = _of_size(padded, shape, contract)
+            padded = tf.ensure_shape(padded, [None, *contract.image_size, None])
         y = self._generate(padded, seed)[:, : shape[1], : shape[2]]
-        output = self.form.from_y(x, y)
-        channels = self.form.output_channels
+        output = self.spec.from_y(x, y)
+        channels = self.spec.output_channels
         return tf.ensure_shape(output, [image.shape[0], *image.shape[1:3], channels])
+
+    def _padded(self, sides: tf.Tensor) -> tf.Tensor:
+        """Height and width after padding, int64 ``[2]``."""
+        return sides + -sides % self.contract.size_multiple
+
+    def _check_file(self, data: tf.Tensor) -> tf.Operation | None:
+        """Refuses a file whose header says another size than the export takes."""
+        contract = self.contract
+        if not contract.image_size and not contract.max_pixels:
+            return tf.no_op()
+        sides = self.spec.size(data)
+        padded = self._padded(sides)
+        if contract.image_size:
+            height, width = contract.image_size
+            return tf.debugging.Assert(
+                tf.reduce_all(tf.equal(padded, [height, width])),
+                [
+                    f"image_bytes: this export takes images of {height}x{width} pixels (height x "
+                    "width), also smaller ones that are padded to it; [H, W] of the file:",
+                    sides,
+                ],
+            )
+        return tf.debugging.Assert(
+            padded[0] * padded[1] <= contract.max_pixels,
+            [_too_large("image_bytes", contract.max_pixels, "[H, W] of the file"), sides],
+        )
 
     def _generate(self, x: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
         contract = self.contract
@@ -146,25 +209,9 @@ class _Parts:
         return self.network(x, z)
 
 
-def _of_size(padded: tf.Tensor, shape: tf.Tensor, contract: Contract) -> tf.Tensor:
-    """Sees that padded images have the one size that the export takes.
-
-    Args:
-      padded: the images.
-      shape: of the images before.
-      contract: of the export.
-    """
-    height, width = contract.image_size
-    # Not from the padded images' shape: TensorFlow's optimiser takes the assertion of the shape
-    # below for granted there, and drops the check that says it in words.
-    sides = shape[1:3] + -shape[1:3] % contract.size_multiple
-    check = tf.debugging.Assert(
-        tf.reduce_all(tf.equal(sides, [height, width])),
-        [
-            f"this export takes images of {height}x{width} pixels (height x width), also smaller "
-            "ones that are padded to it; [B, H, W, C]:",
-            shape,
-        ],
+def _too_large(name: str, pixels: int, shown: str = "[B, H, W, C]") -> str:
+    return (
+        f"{name}: this export takes images of at most {pixels:,} pixels (height x width, each "
+        f"padded to a multiple of the crop size); send smaller ones, or export again with a larger "
+        f"--max_pixels; {shown}:"
     )
-    with tf.control_dependencies([check]):
-        return tf.ensure_shape(tf.identity(padded), [None, height, width, None])

@@ -24,19 +24,19 @@ def warmup_inputs(contract: Contract) -> dict[str, dict[str, np.ndarray]]:
     """
     import tensorflow as tf
 
-    from tfpix2pix.export.graph_forms import GraphForm
+    from tfpix2pix.export.graph_spec import GraphSpec
 
-    form = GraphForm(contract.form)
+    spec = GraphSpec(contract.spec)
     size = contract.size_multiple
     height, width = contract.image_size or (size, size)
     random = np.random.default_rng(0)
-    shape = (1, height, width, form.image_channels)
-    if form.image_dtype.is_floating:
-        low, high = contract.form.x.low, contract.form.x.high
+    shape = (1, height, width, spec.image_channels)
+    if spec.image_dtype.is_floating:
+        low, high = contract.spec.x.low, contract.spec.x.high
         image = random.uniform(low, high, shape).astype(np.float32)
     else:
-        limit = form.image_dtype.max + 1
-        image = random.integers(0, limit, shape).astype(form.image_dtype.as_numpy_dtype)
+        limit = spec.image_dtype.max + 1
+        image = random.integers(0, limit, shape).astype(spec.image_dtype.as_numpy_dtype)
     seed = np.array([1], np.int64)
     x = random.uniform(-1, 1, (1, height, width, contract.config.x_channels))
     inputs = {
@@ -48,7 +48,7 @@ def warmup_inputs(contract: Contract) -> dict[str, dict[str, np.ndarray]]:
         inputs["seeded"] = {"image": image, "seed": seed}
         z = random.uniform(0, 1, (1, *contract.noise_shape(height, width)))
         inputs["float"]["z"] = z.astype(np.float32)
-    if form.has_files:
+    if spec.has_files:
         data = np.array([tf.io.encode_png(image[0]).numpy()], object)
         inputs["encoded"] = {"image_bytes": data}
         if contract.noise:

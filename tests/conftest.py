@@ -32,7 +32,7 @@ _NOT_HANDED_ON = _SET_HERE & {"TF_CPP_MIN_LOG_LEVEL", "TF_NUM_INTRAOP_THREADS"}
 # What the forked commands find imported: see command_server.py.
 LIGHT = (
     *(f"tfpix2pix.cli.{name}" for name in ("train", "translate", "pairs", "inspect")),
-    *("tfpix2pix.pair_form", "tfpix2pix.base.progress", "tfpix2pix.inference.files"),
+    *("tfpix2pix.config.dataset", "tfpix2pix.base.progress", "tfpix2pix.inference.files"),
 )
 HEAVY = ("tensorflow", *LIGHT, "tfpix2pix.training.run", "tfpix2pix.inference")
 _MODULE = "import runpy; runpy.run_module('tfpix2pix', run_name='__main__', alter_sys=True)"
@@ -60,6 +60,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 # === What tests use ===
+
+
+@pytest.fixture
+def peak_growth() -> Callable[[Callable[[], object]], int]:
+    """`peak_growth(call)`: bytes by which this process grew at most while `call` ran."""
+
+    def memory(key: str) -> int:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(key)) << 10
+
+    def measure(call: Callable[[], object]) -> int:
+        try:
+            Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
+        except OSError:
+            pytest.skip("this system does not tell the peak of a process's memory")
+        before = memory("VmRSS")
+        call()
+        return memory("VmHWM") - before
+
+    return measure
 
 
 @pytest.fixture(scope="session")

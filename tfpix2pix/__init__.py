@@ -14,19 +14,17 @@ import importlib
 
 from tfpix2pix.base.version import __version__
 
-# TensorFlow takes seconds to import, so nothing here imports it before it is needed. `export` is a
-# package that can be called.
+# TensorFlow takes seconds to import, so nothing here imports it before it is needed.
 _HOME = {
     "train": "tfpix2pix.api",
     "evaluate": "tfpix2pix.api",
-    "export": "tfpix2pix",
     "load": "tfpix2pix.inference",
 }
 __all__ = ["__version__", "evaluate", "export", "load", "train"]
 
 
 def __getattr__(name: str):
-    if name == "export":
+    if name == "export":  # a package that can be called
         return importlib.import_module("tfpix2pix.export")
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
@@ -34,4 +32,4 @@ def __getattr__(name: str):
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return sorted([*globals(), *__all__])

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from tfpix2pix.algorithms.registry import config_fields
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.options import nearest
+from tfpix2pix.config.dataset import arrays_of, with_absolute_paths
 from tfpix2pix.data.config import ARRAYS
-from tfpix2pix.pair_form import arrays_of, with_absolute_paths
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairArrays
@@ -181,17 +181,17 @@ def score(
     """
     from tfpix2pix.evaluation.registry import choose_evaluators, parse_metrics
     from tfpix2pix.evaluation.results import check_output
-    from tfpix2pix.evaluation.subjects import Modelled, Predicted
+    from tfpix2pix.evaluation.subjects import FolderSubject, ModelSubject
 
     if metrics:
         parse_metrics(metrics)  # a wrong one is refused before data are looked at
     output = Path(output)
     check_output(output)
-    subject: Modelled | Predicted
+    subject: ModelSubject | FolderSubject
     if model is None:
-        subject = Predicted(predictions, given, settings, arrays)
+        subject = FolderSubject(predictions, given, settings, arrays)
     else:
-        subject = Modelled(model(), given, settings, arrays)
+        subject = ModelSubject(model(), given, settings, arrays)
     judge = None
     if scorer:
         from tfpix2pix.scorer import load_scorer

@@ -1,4 +1,4 @@
-"""What is wrong with files whatever form the pairs have, and what reading changes in them."""
+"""What is wrong with files whatever spec the pairs have, and what reading changes in them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tfpix2pix.data.check.scan import PairLook, SideLook
-from tfpix2pix.data.forms import PairForm, Side
 from tfpix2pix.data.layouts.pair_files import Fault, count_text, size_text
+from tfpix2pix.data.spec import ImageSpec, PairSpec
 
 _LISTED_PER_FAULT = 10
 
@@ -102,11 +102,11 @@ def lab_faults(side: Sequence[SideLook], label: Callable[[Path], str]) -> Iterat
 
 
 def reading_notes(
-    x: Sequence[SideLook], y: Sequence[SideLook], form: PairForm | None, same_files: bool
+    x: Sequence[SideLook], y: Sequence[SideLook], spec: PairSpec | None, same_files: bool
 ) -> list[str]:
     """What reading changes, each with the number of files."""
     files: dict[str, set[Path]] = collections.defaultdict(set)
-    sides = ((x, form and form.x), (y, form and form.y))
+    sides = ((x, spec and spec.x), (y, spec and spec.y))
     for looks, side in sides:
         for look in looks:
             for note in _changes(look, side):
@@ -114,7 +114,7 @@ def reading_notes(
     return [f"{count_text(len(paths), 'image')}: {note}" for note, paths in sorted(files.items())]
 
 
-def _changes(look: SideLook, side: Side | None) -> Iterator[str]:
+def _changes(look: SideLook, side: ImageSpec | None) -> Iterator[str]:
     yield from (note for note in look.notes if note != "transparency")
     if side is None or side.is_classes:
         return

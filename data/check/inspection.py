@@ -28,9 +28,8 @@ from tfpix2pix.data.check.duplicates import (
     twice_text,
 )
 from tfpix2pix.data.check.palette_search import FoundPalette, find_palette
+from tfpix2pix.data.check.previews import decoded_pair, spread
 from tfpix2pix.data.check.scan import PairLook, SideLook
-from tfpix2pix.data.check.shown_pairs import decoded_pair, spread
-from tfpix2pix.data.forms import DEPTHS, PairForm
 from tfpix2pix.data.images import Decoded
 from tfpix2pix.data.layouts.pair_files import (
     Fault,
@@ -42,6 +41,7 @@ from tfpix2pix.data.layouts.pair_files import (
 )
 from tfpix2pix.data.sources.base import SPLITS, PairSource, Progress
 from tfpix2pix.data.sources.file_source import FileSource
+from tfpix2pix.data.spec import DEPTHS, LabSpec, PairSpec
 from tfpix2pix.data.threads import threaded
 
 CHANNELS = {1: "grey", 3: "RGB"}
@@ -112,7 +112,7 @@ class Inspection:
       counts: pairs by split.
       looked_at: pairs that were looked at; all of them, but for sets that are drawn.
       input, target: the two sides; None if not one pair can be read.
-      form: what training would make of the pairs; None if that cannot be told.
+      spec: what training would make of the pairs; None if that cannot be told.
       summary: the data set in one line, as training says it; empty if refused.
       faults: what keeps the set from being used.
       refusal: the words in which training would refuse it; empty if it would not.
@@ -133,7 +133,7 @@ class Inspection:
     looked_at: int
     input: SideFacts | None = None
     target: SideFacts | None = None
-    form: PairForm | None = None
+    spec: PairSpec | None = None
     summary: str = ""
     faults: list[Fault] = dataclasses.field(default_factory=list)
     refusal: str = ""
@@ -175,7 +175,7 @@ class Inspection:
             "refusal": self.refusal,
             "layout": self.layout,
             "direction": self.direction,
-            "form": self.form.describe() if self.form else None,
+            "form": self.spec.describe() if self.spec else None,
             "pairs": self.counts,
             "looked_at": self.looked_at,
             **{name: _side_json(side) for name, side in self.sides.items()},
@@ -217,21 +217,21 @@ def inspect_source(
       cache_dir: where files of decoded pairs would be kept.
     """
     if isinstance(source, FileSource):
-        looks, settled = source.scan(progress, digests=duplicates)
-        listing, form = source.listing, settled.form
+        looks, resolved = source.scan(progress, digests=duplicates)
+        listing, spec = source.listing, resolved.spec
         seen = Inspection(source.name, listing.layout, source.direction, {}, len(looks))
-        seen.faults = list(settled.faults)
+        seen.faults = list(resolved.faults)
         if seen.faults:
             seen.refusal = source.fault_report(seen.faults)
         _measure_files(seen, listing)
         seen.index_maps = _index_maps(listing)
     else:
-        looks, form = _looks_at_drawn(source), source.form
+        looks, spec = _looks_at_drawn(source), source.spec
         seen = Inspection(source.name, "drawn", source.direction, {}, len(looks))
         listing = Listing("drawn", Path(), {})
         duplicates = False
     seen.counts = {split: source.count(split) for split in SPLITS if source.count(split)}
-    seen.form = form
+    seen.spec = spec
     seen.notes = source.notes()
 
     good = [look for look in looks if look.a is not None and look.b is not None]
@@ -248,7 +248,7 @@ def inspect_source(
     if not seen.refusal:
         seen.summary = source.describe()
         for split in seen.counts:
-            needed = source.count(split) * load_size**2 * source.form.stored_bytes
+            needed = source.count(split) * load_size**2 * source.spec.stored_bytes
             kept = choose_cache(needed, cache_dir) if cache == "auto" else cache
             seen.decoded[split] = (needed, kept)
     seen.warnings = _warnings(seen)
@@ -308,9 +308,8 @@ def _sides(
     pictures = list(_sample(source, most))
     letters = "AB" if seen.direction == "AtoB" else "BA"
     given = any(look.a.covered is not None for look in good)
-    has_palette = seen.form is not None and bool(seen.form.label_side)
-    lab = seen.form is not None and seen.form.color_space == "lab"
-    search = not (given or has_palette or lab)
+    has_palette = seen.spec is not None and bool(seen.spec.label_side)
+    search = not (given or has_palette or isinstance(seen.spec, LabSpec))
     facts = []
     for number, letter in enumerate(letters):
         sampled = [pair[number] for pair in pictures]

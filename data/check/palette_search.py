@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from tfpix2pix.data import images
-from tfpix2pix.data.forms import LEAST_COVERED
 from tfpix2pix.data.label_classes import COVER_DISTANCE
 from tfpix2pix.data.palette import BUILTIN, LabelClass, Palette, load_palette
+from tfpix2pix.data.spec import LEAST_COVERED
 
 # More colours than this are no labels that a person painted.
 MOST_COLORS = 64

@@ -1,7 +1,7 @@
 """Reads every file of a data set once and records what it is: size, channels, depth, values.
 
 `scan` decodes as many bytes as `FULL_CHECK_BYTES` allows and judges the rest by headers.
-`tfpix2pix.data.check.settle` decides the form of the pairs from what was seen.
+`tfpix2pix.data.check.resolve` decides the spec of the pairs from what was seen.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from pathlib import Path
 import numpy as np
 
 from tfpix2pix.data import images
-from tfpix2pix.data.forms import (
-    FormWish,
-    classes_of,
-)
 from tfpix2pix.data.layouts.pair_files import (
     PairFiles,
     read_pair,
     size_text,
 )
 from tfpix2pix.data.sources.base import Progress
+from tfpix2pix.data.spec import (
+    PairWish,
+    classes_of,
+)
 from tfpix2pix.data.threads import threaded
 
 # Files are decoded in full up to this many decoded bytes; the rest of a larger set is judged by
@@ -96,7 +96,7 @@ class PairLook:
 
 def scan(
     splits: dict[str, Sequence[PairFiles]],
-    wish: FormWish,
+    wish: PairWish,
     *,
     progress: Progress | None = None,
     digests: bool = False,
@@ -158,7 +158,7 @@ class _Room:
 
 
 def _look(
-    split: str, files: PairFiles, wish: FormWish, budget: _Budget, room: _Room, digests: bool
+    split: str, files: PairFiles, wish: PairWish, budget: _Budget, room: _Room, digests: bool
 ) -> PairLook:
     headers, unreadable = {}, []
     for path in files.paths():
@@ -182,7 +182,7 @@ def _look(
         return _look_decoded(split, files, wish, digests)
 
 
-def _look_decoded(split: str, files: PairFiles, wish: FormWish, digests: bool) -> PairLook:
+def _look_decoded(split: str, files: PairFiles, wish: PairWish, digests: bool) -> PairLook:
     decoded, unreadable = {}, []
     for path in files.paths():  # each alone, so that all damaged ones are known by name
         try:
@@ -225,7 +225,7 @@ def _from_header(path: Path, header: images.Header, parts: int) -> SideLook:
     )
 
 
-def look_at(path: Path, picture: images.Decoded, wish: FormWish, digests: bool = False) -> SideLook:
+def look_at(path: Path, picture: images.Decoded, wish: PairWish, digests: bool = False) -> SideLook:
     """What is seen of one decoded image, that of `path`."""
     array = picture.array
     notes = list(picture.notes)
@@ -256,7 +256,7 @@ def look_at(path: Path, picture: images.Decoded, wish: FormWish, digests: bool =
     )
 
 
-def _covered(picture: images.Decoded, wish: FormWish) -> float:
+def _covered(picture: images.Decoded, wish: PairWish) -> float:
     """The share of a picture's pixels that show a class, by colour or as an index."""
     palette = wish.palette
     colour = picture.array[..., :-1] if picture.has_alpha else picture.array
@@ -270,7 +270,7 @@ def _covered(picture: images.Decoded, wish: FormWish) -> float:
     return palette.covered(images.fit_channels(picture.array, picture.has_alpha, 3))
 
 
-def _no_classes(picture: images.Decoded, wish: FormWish) -> str:
+def _no_classes(picture: images.Decoded, wish: PairWish) -> str:
     try:
         classes_of(picture, wish.palette)
     except ValueError as error:
@@ -278,7 +278,7 @@ def _no_classes(picture: images.Decoded, wish: FormWish) -> str:
     return ""
 
 
-def _labels_reason(labels: images.Decoded, a: images.Decoded, wish: FormWish) -> str:
+def _labels_reason(labels: images.Decoded, a: images.Decoded, wish: PairWish) -> str:
     try:
         classes = classes_of(labels, wish.palette)
     except ValueError as error:

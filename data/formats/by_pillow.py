@@ -29,6 +29,9 @@ _GREY_MODES = ("1", "L", "LA", "La")
 _COLOUR_MODES = ("P", "PA", "RGB", "RGBX", "RGBA", "RGBa", "CMYK", "YCbCr")
 _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 _ORIENTATION_TAG = 0x0112
+# Each scan of a progressive JPEG goes through all of the picture, and takes a few bytes where it
+# changes nothing: a small file may keep the decoder busy for hours. Programs write about ten.
+_MOST_SCANS = 100
 # warnings.catch_warnings() swaps state of the whole process.
 _OPEN_LOCK = threading.Lock()
 
@@ -70,6 +73,8 @@ def read_header(file: BinaryIO, image_format: str) -> Header:
 
 def decode(data: bytes, image_format: str) -> Decoded:
     with opened(io.BytesIO(data), image_format) as image:
+        if image.info.get("progressive") and data.count(b"\xff\xda") > _MOST_SCANS:
+            raise Refused(f"a progressive JPEG of more than {_MOST_SCANS} scans")
         image.load()
         orientation = orientation_of(image)
         channels, has_alpha = channels_of(image)

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.errors import DataError, UserError
 from tfpix2pix.data.config import ARRAYS, DataConfig
-from tfpix2pix.data.forms import FormWish, SideWish
 from tfpix2pix.data.layouts.pair_files import Listing
 from tfpix2pix.data.layouts.splits import DEFAULT_VAL_FRACTION
 from tfpix2pix.data.sources.base import SPLITS, PairSource
+from tfpix2pix.data.spec import ImageWish, PairWish
 
 if TYPE_CHECKING:
     from tfpix2pix.data.sources.paper_sets import StageProgress
@@ -95,7 +95,6 @@ LAYOUTS: list[Layout] = [
     # Never found by looking at names: a single picture looks like two that touch.
     Layout("single", lambda folder: False, _single),
 ]
-LAYOUT_NAMES = ("auto", *(layout.name for layout in LAYOUTS))
 
 
 def open_dataset(
@@ -136,9 +135,9 @@ def open_dataset(
         from tfpix2pix.data.palette import load_palette
 
         palette = load_palette(data.label_palette)
-    wish = FormWish(
-        SideWish("input", data.input_channels, data.input_dtype, data.input_range),
-        SideWish("target", data.target_channels, data.target_dtype, data.target_range),
+    wish = PairWish(
+        ImageWish("input", data.input_channels, data.input_dtype, data.input_range),
+        ImageWish("target", data.target_channels, data.target_dtype, data.target_range),
         palette,
         data.label_side,
         data.input_encoding,
@@ -167,7 +166,7 @@ def open_dataset(
                 listing = _list_manifest(data, folder)
             else:
                 named_sides = data.dataset.startswith("tfds:")
-                listing = _list_folder(data.dataset, folder, layout, options, data.color_space)
+                listing = _list_folder(data.dataset, folder, layout, options, wish.in_lab)
         except PermissionError as error:
             raise DataError(
                 f"--dataset={data.dataset}: {error.filename} cannot be read (permission denied); "
@@ -184,7 +183,7 @@ def open_dataset(
     )
 
 
-def _arrays(data: DataConfig, arrays: Any, wish: FormWish) -> PairSource:
+def _arrays(data: DataConfig, arrays: Any, wish: PairWish) -> PairSource:
     from tfpix2pix.data.sources.arrays import ArraySource
 
     if arrays is None:
@@ -255,9 +254,9 @@ def _no_such(dataset: str, folder: Path, paper_sets: list[str]) -> str:
 
 
 def _list_folder(
-    dataset: str, folder: Path, layout: str, options: ListingOptions, color_space: str
+    dataset: str, folder: Path, layout: str, options: ListingOptions, in_lab: bool
 ) -> Listing:
-    if layout == "single" and color_space != "lab":
+    if layout == "single" and not in_lab:
         raise DataError(
             f"--dataset={dataset}: single pictures are no pairs; give --color_space=lab to learn "
             "their colours, or make pairs of them with `tfpix2pix pairs`."
@@ -265,7 +264,7 @@ def _list_folder(
     for known in LAYOUTS:
         if layout == known.name or (layout == "auto" and known.recognises(folder)):
             listing = known.list(dataset, folder, options)
-            if layout == "auto" and color_space == "lab" and known.name == "side_by_side":
+            if layout == "auto" and in_lab and known.name == "side_by_side":
                 return _single_if_coloured(dataset, folder, options, listing)
             return listing
     raise DataError(f"--dataset={dataset}: {_not_recognised(folder)}")

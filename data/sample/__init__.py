@@ -3,7 +3,7 @@
 Each pair is a label map of a facade, in the classes and colours of the CMP
 Facade Database, and a "photograph" of it. A scene is drawn once, in coordinates
 of the unit square, and painted twice: flat, as the label map, and with material,
-light, shadow and clutter, as the photo. Geometry and looks come from separate
+light, shadow and clutter, as the photo. Geometry and style come from separate
 random streams, so one label map has many right photos.
 
 Words as in CMP: a *molding* is a stripe across the facade, a *cornice* the raised

@@ -38,9 +38,9 @@ def facade_pair(
     seed, index = _natural("seed", seed), _natural("index", index)
     size = _natural("size", size, _MIN_SIZE)
     _check_split(split)
-    geometry, looks = (random_stream(seed, split, index, part) for part in (0, 1))
+    geometry, style = (random_stream(seed, split, index, part) for part in (0, 1))
     scene = draw_scene(geometry)
-    return render_label(scene, size), render_photo(scene, looks, size)
+    return render_label(scene, size), render_photo(scene, style, size)
 
 
 def facade_pairs(

@@ -7,16 +7,6 @@ import functools
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tfpix2pix.data.sample.looks import (
-    SIGNS,
-    Looks,
-    camera_grain,
-    draw_looks,
-    draws,
-    light_map,
-    noise,
-    scale,
-)
 from tfpix2pix.data.sample.painters import (
     FLAT_PAINTERS,
     RELIEF_PAINTERS,
@@ -27,6 +17,16 @@ from tfpix2pix.data.sample.painters import (
     paint_window,
 )
 from tfpix2pix.data.sample.scene import Scene, house_mask, pixel_slices
+from tfpix2pix.data.sample.style import (
+    SIGNS,
+    Style,
+    camera_grain,
+    draw_style,
+    draws,
+    light_map,
+    noise,
+    scale,
+)
 
 # === The label map: a scene painted flat, in the colours of its classes ===
 
@@ -68,34 +68,34 @@ def render_photo(scene: Scene, rng: np.random.Generator, size: int) -> np.ndarra
     """Paints wall, flat parts, shadows, reliefs and clutter, then takes the picture."""
     shrink = -(-_MIN_RENDER // size)
     n = shrink * size
-    looks, material = draw_looks(rng, n)
-    canvas = paint_wall(scene, looks, material, rng)
-    paint_roof(canvas, scene, looks, rng)
-    paint_surroundings(canvas, scene, looks, rng)
+    style, material = draw_style(rng, n)
+    canvas = paint_wall(scene, style, material, rng)
+    paint_roof(canvas, scene, style, rng)
+    paint_surroundings(canvas, scene, style, rng)
     chance = rng.random((len(scene.boxes), 3)).tolist()
     placed = [
         (box.kind, canvas[pixel_slices(box, n)], u)
         for box, u in zip(scene.boxes, chance, strict=True)
     ]
-    if looks.surround:
-        paint_surrounds(canvas, scene, looks)
+    if style.surround:
+        paint_surrounds(canvas, scene, style)
     windows: dict[tuple[int, int, int], np.ndarray] = {}
     for kind, view, u in placed:
         if kind == "window" and view.size:
-            paint_window(view, looks, u, windows)
+            paint_window(view, style, u, windows)
         elif kind in ("door", "shop") and view.size:
-            FLAT_PAINTERS[kind](view, looks, u)
-    scale(canvas, light_map(scene, looks, rng))
+            FLAT_PAINTERS[kind](view, style, u)
+    scale(canvas, light_map(scene, style, rng))
     for kind, view, u in placed:
         if kind in RELIEF_PAINTERS and view.size:
-            RELIEF_PAINTERS[kind](view, looks, u)
-    return _take_picture(canvas, scene, looks, rng, size, shrink)
+            RELIEF_PAINTERS[kind](view, style, u)
+    return _take_picture(canvas, scene, style, rng, size, shrink)
 
 
 def _take_picture(
     canvas: np.ndarray,
     scene: Scene,
-    looks: Looks,
+    style: Style,
     rng: np.random.Generator,
     size: int,
     shrink: int,
@@ -103,7 +103,7 @@ def _take_picture(
     """uint8 [size, size, 3]: clutter in front, slight blur, colour cast and noise."""
     np.clip(canvas, 0, 255, out=canvas)
     picture = Image.fromarray(canvas.astype(np.uint8))
-    add_clutter(picture, scene, looks, rng)
+    add_clutter(picture, scene, style, rng)
     u = draws(rng, 6)
     if shrink > 1:
         pixels, unit = np.asarray(picture.reduce(shrink)), 1
@@ -137,7 +137,7 @@ def _soften(pixels: np.ndarray) -> np.ndarray:
 # === Clutter: things before the house that the label map does not show ===
 
 
-def add_clutter(picture: Image.Image, scene: Scene, looks: Looks, rng: np.random.Generator) -> None:
+def add_clutter(picture: Image.Image, scene: Scene, style: Style, rng: np.random.Generator) -> None:
     """Things before the house that the label map does not show."""
     draw = ImageDraw.Draw(picture)
     chance = draws(rng, 7)
@@ -149,7 +149,7 @@ def add_clutter(picture: Image.Image, scene: Scene, looks: Looks, rng: np.random
     ):
         part = draws(rng, 12)
         if p < threshold:
-            add(picture, draw, scene, looks, part)
+            add(picture, draw, scene, style, part)
 
 
 def _ink(colour: np.ndarray) -> tuple[int, int, int]:
@@ -158,23 +158,23 @@ def _ink(colour: np.ndarray) -> tuple[int, int, int]:
 
 
 def _add_pipe(
-    picture: Image.Image, draw: ImageDraw.ImageDraw, scene: Scene, looks: Looks, u: list[float]
+    picture: Image.Image, draw: ImageDraw.ImageDraw, scene: Scene, style: Style, u: list[float]
 ) -> None:
-    n, width = looks.n, max(2, looks.n // 100)
+    n, width = style.n, max(2, style.n // 100)
     x = (scene.left + 0.006 if u[0] < 0.5 else scene.right - 0.014) * n
     top, foot = scene.eaves * n, scene.bottom * n
-    metal = np.array([120, 112, 104], np.float32) if u[1] < 0.5 else looks.wall * 0.8
+    metal = np.array([120, 112, 104], np.float32) if u[1] < 0.5 else style.wall * 0.8
     draw.rectangle((x, top, x + width, foot), fill=_ink(metal))
     draw.line(
-        (x + width * (looks.sun > 0), top, x + width * (looks.sun > 0), foot),
+        (x + width * (style.sun > 0), top, x + width * (style.sun > 0), foot),
         fill=_ink(metal * 0.6),
     )
 
 
 def _add_cables(
-    picture: Image.Image, draw: ImageDraw.ImageDraw, scene: Scene, looks: Looks, u: list[float]
+    picture: Image.Image, draw: ImageDraw.ImageDraw, scene: Scene, style: Style, u: list[float]
 ) -> None:
-    n = looks.n
+    n = style.n
     x = np.linspace(0, 1, 12)
     for i in range(1 + int(u[0] * 3)):
         y = u[1] * 0.5 + 0.03 * i + (u[2] - 0.5) * 0.2 * x + 0.16 * u[3] * x * (1 - x)
@@ -182,9 +182,9 @@ def _add_cables(
 
 
 def _add_graffiti(
-    picture: Image.Image, draw: ImageDraw.ImageDraw, scene: Scene, looks: Looks, u: list[float]
+    picture: Image.Image, draw: ImageDraw.ImageDraw, scene: Scene, style: Style, u: list[float]
 ) -> None:
-    n, wide = looks.n, 0.05 + 0.05 * u[0]
+    n, wide = style.n, 0.05 + 0.05 * u[0]
     x = np.linspace(0, 1, 24)
     left = scene.left + u[1] * (scene.right - scene.left - wide)
     line = scene.bottom - 0.035 - 0.012 * np.sin((18 + 14 * u[2]) * x) - 0.006 * np.sin(41 * x)
@@ -197,9 +197,9 @@ def _add_graffiti(
 
 
 def _add_car(
-    picture: Image.Image, draw: ImageDraw.ImageDraw, scene: Scene, looks: Looks, u: list[float]
+    picture: Image.Image, draw: ImageDraw.ImageDraw, scene: Scene, style: Style, u: list[float]
 ) -> None:
-    n = looks.n
+    n = style.n
     long, high = (0.24 + 0.08 * u[0]) * n, (0.055 + 0.015 * u[1]) * n
     x, y = (u[2] * 1.1 - 0.15) * n, n - (0.01 + 0.02 * u[3]) * n
     paint = np.array(
@@ -246,10 +246,10 @@ def _foliage(variant: int, n: int) -> tuple[Image.Image, Image.Image]:
 
 
 def _add_tree(
-    picture: Image.Image, draw: ImageDraw.ImageDraw, scene: Scene, looks: Looks, u: list[float]
+    picture: Image.Image, draw: ImageDraw.ImageDraw, scene: Scene, style: Style, u: list[float]
 ) -> None:
     """A street tree or a bush, mostly at the edge of the picture."""
-    n = looks.n
+    n = style.n
     leaves, mask = _foliage(int(u[0] * 3), max(8, (n // 8) * (2 + int(u[1] * 2))))
     size = leaves.width
     side = -0.5 + 0.25 * u[2] if u[3] < 0.5 else -0.75 + 0.25 * u[2]
@@ -263,9 +263,9 @@ def _add_tree(
 
 
 def _add_lamp(
-    picture: Image.Image, draw: ImageDraw.ImageDraw, scene: Scene, looks: Looks, u: list[float]
+    picture: Image.Image, draw: ImageDraw.ImageDraw, scene: Scene, style: Style, u: list[float]
 ) -> None:
-    n = looks.n
+    n = style.n
     x, top = (0.06 + 0.88 * u[0]) * n, (0.5 + 0.15 * u[1]) * n
     draw.line((x, top, x, n), fill=(40, 42, 42), width=max(1, n // 110))
     r = 0.016 * n
@@ -273,9 +273,9 @@ def _add_lamp(
 
 
 def _add_people(
-    picture: Image.Image, draw: ImageDraw.ImageDraw, scene: Scene, looks: Looks, u: list[float]
+    picture: Image.Image, draw: ImageDraw.ImageDraw, scene: Scene, style: Style, u: list[float]
 ) -> None:
-    n = looks.n
+    n = style.n
     for i in range(1 + int(u[0] * 3)):
         x, high = u[1 + i] * n, (0.085 + 0.015 * u[4 + i]) * n
         foot = (scene.bottom + 0.7 * (1 - scene.bottom)) * n

@@ -13,14 +13,14 @@ import numpy as np
 
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.data.check.faults import fault_report
+from tfpix2pix.data.check.resolve import resolve
 from tfpix2pix.data.check.scan import PairLook, look_at
-from tfpix2pix.data.check.settle import settle
 from tfpix2pix.data.config import ARRAYS
-from tfpix2pix.data.forms import DTYPES, FormWish, PairForm
 from tfpix2pix.data.images import Decoded
 from tfpix2pix.data.layouts.pair_files import PairFiles, size_text
 from tfpix2pix.data.layouts.splits import DEFAULT_VAL_FRACTION, check_val_fraction, split_of
 from tfpix2pix.data.sources.base import SPLITS, PairSource, Progress
+from tfpix2pix.data.spec import DTYPES, PairSpec, PairWish
 from tfpix2pix.data.threads import threaded
 
 _EXPECTED = (
@@ -94,7 +94,7 @@ class ArraySource(PairSource):
 
     Args:
       arrays: the pairs, or what `PairArrays` takes.
-      wish: what the user asked of the form; the rest is as the arrays are.
+      wish: what the user asked of the spec; the rest is as the arrays are.
       val_fraction: the share that is held out as val where the arrays are not split, by a hash of
         the pairs' numbers, so that more pairs at the end move none.
       allow_mixed_sizes: let `check` accept pairs of differing size.
@@ -107,14 +107,14 @@ class ArraySource(PairSource):
         self,
         arrays: Any,
         *,
-        wish: FormWish = FormWish(),  # noqa: B008 (frozen)
+        wish: PairWish = PairWish(),  # noqa: B008 (frozen)
         val_fraction: float = DEFAULT_VAL_FRACTION,
         allow_mixed_sizes: bool = False,
     ) -> None:
         self.name, self.direction = f"--dataset={ARRAYS}", "AtoB"
         self.arrays = arrays if isinstance(arrays, PairArrays) else PairArrays(arrays)
         self._wish, self._allow_mixed_sizes = wish, allow_mixed_sizes
-        self._form: PairForm | None = wish.form() if wish.settled else None
+        self._spec: PairSpec | None = wish.spec() if wish.resolved else None
         self._notes: list[str] = []
         # (split of the arrays, number there) of every pair, by split.
         self._places: dict[str, list[tuple[str, int]]] = {split: [] for split in SPLITS}
@@ -125,11 +125,11 @@ class ArraySource(PairSource):
                 self._places[own].append((split, i))
 
     @property
-    def form(self) -> PairForm:
-        if self._form is None:
+    def spec(self) -> PairSpec:
+        if self._spec is None:
             self.check()
-        assert self._form is not None
-        return self._form
+        assert self._spec is not None
+        return self._spec
 
     def count(self, split: str) -> int:
         return len(self._places.get(split, ()))
@@ -141,17 +141,17 @@ class ArraySource(PairSource):
         place = self._places[split][index]
         x, y = self._pair(place)
         try:
-            return self.form.store(_decoded(x), _decoded(y))
+            return self.spec.store(_decoded(x), _decoded(y))
         except ValueError as error:
             labels = " and ".join(_label(f"{side}[{place[1]}]", place[0]) for side in "xy")
-            raise DataError(f"{labels}: {error}; expected {self.form.describe()}.") from None
+            raise DataError(f"{labels}: {error}; expected {self.spec.describe()}.") from None
 
     def describe(self) -> str:
         counts = ", ".join(f"{n:,} {split}" for split, n in self._counts().items())
         sizes = self._sizes()
         height, width = sizes[0]
         size = f"{width}x{height}" if len(sizes) == 1 else f"{len(sizes)} sizes"
-        return f"{counts} pairs of {size} (arrays; {self.form.describe()})"
+        return f"{counts} pairs of {size} (arrays; {self.spec.describe()})"
 
     def identity(self) -> dict[str, Any]:
         return {
@@ -171,20 +171,20 @@ class ArraySource(PairSource):
             looks.append(look)
             if progress:
                 progress(done, len(jobs))
-        settled = settle(
+        resolved = resolve(
             looks,
             self._wish,
             direction=self.direction,
             label=str,
             allow_mixed_sizes=self._allow_mixed_sizes,
         )
-        if settled.faults:
-            raise DataError(fault_report(self.name, settled.faults, 2 * len(jobs)))
-        self._form, self._notes = settled.form, settled.notes
+        if resolved.faults:
+            raise DataError(fault_report(self.name, resolved.faults, 2 * len(jobs)))
+        self._spec, self._notes = resolved.spec, resolved.notes
 
     def _look(self, job: tuple[str, tuple[str, int]]) -> PairLook:
         split, place = job
-        # What files are to `settle`: the names by which the images are called in messages.
+        # What files are to `resolve`: the names by which the images are called in messages.
         a, b = (Path(_label(f"{side}[{place[1]}]", place[0])) for side in "xy")
         files = PairFiles(_name(place[1]), a, b)
         pair = self._pair(place)

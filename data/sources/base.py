@@ -14,7 +14,7 @@ from tfpix2pix.base.errors import DataError
 from tfpix2pix.base.version import __version__
 
 if TYPE_CHECKING:
-    from tfpix2pix.data.forms import PairForm
+    from tfpix2pix.data.spec import ImageSpec, PairSpec
 
 SPLITS = ("train", "val", "test")
 DIRECTIONS = ("AtoB", "BtoA")
@@ -39,10 +39,10 @@ class PairSource(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def form(self) -> PairForm:
+    def spec(self) -> PairSpec:
         """What both images of every pair are: channels, depth, value range, classes.
 
-        Where the user left it open it is settled by looking at the files, once.
+        Where the user left it open it is resolved by looking at the files, once.
 
         Raises:
           DataError: as `check`.
@@ -57,8 +57,8 @@ class PairSource(abc.ABC):
         """Decodes one pair.
 
         Returns:
-          ``(x, y)``: stored arrays of one height and width, ``[H, W, form.x.stored_channels]``
-          of type ``form.x.dtype`` and the same for y; see `tfpix2pix.data.forms`.
+          ``(x, y)``: stored arrays of one height and width, ``[H, W, spec.x.stored_channels]``
+          of type ``spec.x.dtype`` and the same for y; see `tfpix2pix.data.spec`.
 
         Raises:
           DataError: the pair cannot be read; the message names the file.
@@ -71,7 +71,7 @@ class PairSource(abc.ABC):
 
     @abc.abstractmethod
     def describe(self) -> str:
-        """One line on counts, sizes and form: ``400 train, 100 val pairs of 256x256 (...)``."""
+        """One line on counts, sizes and spec: ``400 train, 100 val pairs of 256x256 (...)``."""
 
     @abc.abstractmethod
     def identity(self) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class PairSource(abc.ABC):
     def cache_key(self, split: str) -> str:
         """A name for the decoded pairs of `split` that another state of the data has not."""
         # Direction is no part of what the data are; the version, for another may read otherwise.
-        facts = [self.identity(), split, self.direction, repr(self.form), __version__]
+        facts = [self.identity(), split, self.direction, repr(self.spec), __version__]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
 
     def check(self, progress: Progress | None = None) -> None:  # noqa: B027
@@ -100,6 +100,39 @@ class PairSource(abc.ABC):
 
     def _counts(self) -> dict[str, int]:
         return {split: self.count(split) for split in SPLITS if self.count(split)}
+
+
+class ImageSource(abc.ABC):
+    """Images of one kind by split and number: one domain of an unpaired set.
+
+    As of `PairSource`, `load` may be called from several threads at once.
+
+    Attributes:
+      name: the images as the user named them, with the flag, for messages.
+      spec: what every image is.
+    """
+
+    name: str
+    spec: ImageSpec
+
+    @abc.abstractmethod
+    def count(self, split: str) -> int:
+        """Number of images in `split`; 0 when there is no such split."""
+
+    @abc.abstractmethod
+    def load(self, split: str, index: int) -> np.ndarray:
+        """Decodes one image.
+
+        Returns:
+          A stored array ``[H, W, spec.stored_channels]`` of type ``spec.dtype``.
+
+        Raises:
+          DataError: it cannot be read; the message names the file.
+        """
+
+    @abc.abstractmethod
+    def cache_key(self, split: str) -> str:
+        """A name for the decoded images of `split` that another state of the data has not."""
 
 
 def check_direction(direction: str) -> str:

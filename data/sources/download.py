@@ -1,34 +1,28 @@
-"""Archives from the network to folders: resumed, held to their checksums, safely unpacked.
+"""Downloads: resumed, and held to their checksums.
 
-What is half done never counts. A download grows as ``NAME.part`` and an archive is unpacked into
-``DESTINATION.incomplete``; both get their names when they are whole. Where nobody told us a file's
+What is half done never counts: a download grows as ``NAME.part`` and gets its name when it is
+whole. Where nobody told us a file's
 checksum, the first complete download writes it into ``checksums.tsv`` beside the file, and every
 later one is held to it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import gzip
 import hashlib
 import json
 import os
 import re
-import shutil
 import socket
-import stat
-import tarfile
 import time
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.base.files import write_json, write_text
 from tfpix2pix.base.lock import locked
+from tfpix2pix.data.sources.archives import ByteProgress, cannot_write
 
 CONNECT_TIMEOUT = 5.0  # seconds until a silent host counts as unreachable
 READ_TIMEOUT = 30.0  # seconds without a byte until a connection counts as lost
@@ -37,10 +31,11 @@ READ_TIMEOUT = 30.0  # seconds without a byte until a connection counts as lost
 TRIES = 2
 PAUSE = 1.0  # seconds between two tries
 CHUNK = 1 << 18  # bytes per read
+# Seconds for a chunk, or for the answer to begin: 4 kB a second, less than a telephone line's.
+SLOWEST = 60.0
+# Bytes of a download of which nothing is known; eight times the largest archive of the paper's.
+LARGEST = 64 << 30
 CHECKSUMS = "checksums.tsv"
-
-ByteProgress = Callable[[int, int], None]
-"""Called as ``progress(done_bytes, total_bytes)``; the total is 0 where the server tells none."""
 
 
 # === Downloading ===
@@ -53,6 +48,7 @@ def fetch(
     name: str | None = None,
     sha256: str | None = None,
     size: int | None = None,
+    largest: int = LARGEST,
     progress: ByteProgress | None = None,
 ) -> Path:
     """Downloads a file, or goes on with a download that was cut off, and checks it.
@@ -66,6 +62,7 @@ def fetch(
       sha256: the checksum in hexadecimal, where it is known. Otherwise the first complete download
         records it in ``folder/checksums.tsv`` (url, bytes, sha256; TFDS's order).
       size: bytes, where they are known.
+      largest: bytes, at most, where they are not; a server that claims or sends more is refused.
       progress: see `ByteProgress`.
 
     Returns:
@@ -79,7 +76,11 @@ def fetch(
     target = folder / (name or PurePosixPath(urlsplit(url).path).name)
     try:
         with locked(folder / f".{target.name}.lock"):
-            digest = None if target.is_file() else _download(url, target, size, progress)
+            digest = (
+                None
+                if target.is_file()
+                else _download(url, target, size or largest, size, progress)
+            )
             complete = target if digest is None else _part(target)
             digest = digest or _sha256(complete, progress)
             _check(url, complete, target, digest, sha256, size)
@@ -105,24 +106,29 @@ def forget_checksum(folder: str | os.PathLike[str], url: str) -> None:
         _write_records(Path(folder), records)
 
 
-def _download(url: str, target: Path, size: int | None, progress: ByteProgress | None) -> str:
+def _download(
+    url: str, target: Path, largest: int, size: int | None, progress: ByteProgress | None
+) -> str:
     """Completes ``target.part``; returns its sha256."""
     import requests
     from urllib3.exceptions import HTTPError
 
+    from tfpix2pix.base.connections import TimedSession
+
     part, fruitless = _part(target), 0
-    with requests.Session() as session:
+    with TimedSession() as session:
         while True:
             before = part.stat().st_size if part.exists() else 0
+            slow = False
             try:
-                return _one_try(session, url, target, size, progress)
+                return _one_try(session, url, target, largest, size, progress)
             except _FailedError as failed:
-                reason, final = failed.reason, failed.final
+                reason, final, slow = failed.reason, failed.final, failed.slow
             except (requests.RequestException, HTTPError) as error:
                 # Any other OSError is the disk's, and for the caller.
                 reason, final = why_unreachable(error), _is_name_error(error)
             after = part.stat().st_size if part.exists() else 0
-            fruitless = 0 if after > before else fruitless + 1
+            fruitless = 0 if after - before >= (CHUNK if slow else 1) else fruitless + 1
             if final or fruitless >= TRIES:
                 kept = f" The {after:,} bytes that have arrived are kept." if after else ""
                 raise DataError(
@@ -134,15 +140,20 @@ def _download(url: str, target: Path, size: int | None, progress: ByteProgress |
 
 
 class _FailedError(Exception):
-    """One try failed; `final` where another cannot help."""
+    """One try failed; `final` where another cannot help, `slow` where bytes came and too few."""
 
-    def __init__(self, reason: str, final: bool = False):
+    def __init__(self, reason: str, final: bool = False, slow: bool = False):
         super().__init__(reason)
-        self.reason, self.final = reason, final
+        self.reason, self.final, self.slow = reason, final, slow
 
 
 def _one_try(
-    session: Any, url: str, target: Path, size: int | None, progress: ByteProgress | None
+    session: Any,
+    url: str,
+    target: Path,
+    largest: int,
+    size: int | None,
+    progress: ByteProgress | None,
 ) -> str:
     part, facts = _part(target), _read_facts(target, url)
     have = part.stat().st_size if facts and part.exists() else 0
@@ -156,9 +167,7 @@ def _one_try(
         validator = tag if tag and not tag.startswith("W/") else facts.get("modified")
         if validator:
             headers["If-Range"] = validator
-    with session.get(
-        url, headers=headers, stream=True, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)
-    ) as response:
+    with _answer(session, url, headers) as response:
         status = response.status_code
         if status == 206 and have:
             start, total = _content_range(response.headers.get("Content-Range", ""))
@@ -186,6 +195,8 @@ def _one_try(
                 "expected",
                 final=True,
             )
+        if total > largest:
+            raise _FailedError(_too_long(url, f"offers a file of {total:,} bytes", largest), True)
         if not have:
             _drop(target)
             write_json(
@@ -197,31 +208,75 @@ def _one_try(
                     "modified": response.headers.get("Last-Modified"),
                 },
             )
-        return _receive(response.raw, part, have, total, progress)
+        return _receive(session, response, target, have, total, largest, progress)
 
 
-def _receive(raw: Any, part: Path, have: int, total: int, progress: ByteProgress | None) -> str:
-    """Appends what arrives to `part`; returns the sha256 of the whole."""
-    from urllib3.exceptions import ProtocolError
+def _answer(session: Any, url: str, headers: dict[str, str]) -> Any:
+    """The beginning of a server's answer."""
+    with session.within(SLOWEST) as clock:
+        try:
+            return session.get(
+                url, headers=headers, stream=True, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)
+            )
+        except OSError:
+            if not clock.expired:
+                raise
+    raise _FailedError(f"the host did not begin to answer within {SLOWEST:g} s", slow=True)
 
-    digest, broken = hashlib.sha256(), False
+
+def _too_long(url: str, what: str, largest: int) -> str:
+    return (
+        f"{urlsplit(url).netloc} {what} where {largest:,} at most were expected, so this is not "
+        "the archive"
+    )
+
+
+def _receive(
+    session: Any,
+    response: Any,
+    target: Path,
+    have: int,
+    total: int,
+    largest: int,
+    progress: ByteProgress | None,
+) -> str:
+    """Appends what arrives to the part of `target`; returns the sha256 of the whole."""
+    from urllib3.exceptions import HTTPError, ProtocolError
+
+    digest, broken, slow = hashlib.sha256(), False, False
+    part = _part(target)
     if have:
         _feed(digest, part, None)
     with open(part, "ab") as file:
-        while True:
-            try:
-                # Undecoded: some servers call a .tar.gz "gzip-encoded" and mean the file itself.
-                chunk = raw.read(CHUNK, decode_content=False)
-            except ProtocolError:
-                # urllib3 2 notices a short body itself, urllib3 1 leaves it to us: one answer.
-                chunk, broken = b"", True
+        while not slow:
+            with session.within(SLOWEST) as clock:
+                try:
+                    # Undecoded: some servers call a .tar.gz "gzip-encoded" and mean the file.
+                    chunk = response.raw.read(CHUNK, decode_content=False)
+                except ProtocolError:
+                    # urllib3 2 notices a short body itself, urllib3 1 leaves it to us: one answer.
+                    chunk, broken = b"", True
+                except (HTTPError, OSError):
+                    if not clock.expired:
+                        raise
+                    chunk = b""
+                slow = clock.expired
             if not chunk:
                 break
+            if have + len(chunk) > largest:
+                file.close()
+                _drop(target)
+                raise _FailedError(
+                    _too_long(response.url, f"sends {have + len(chunk):,} bytes and more", largest),
+                    final=True,
+                )
             file.write(chunk)
             digest.update(chunk)
             have += len(chunk)
             if progress:
                 progress(have, total)
+    if slow and not (total and have >= total):
+        raise _FailedError(f"the host sent less than {CHUNK:,} bytes in {SLOWEST:g} s", slow=True)
     if have < total or (broken and not total):
         of_total = f" of {total:,}" if total else ""
         raise _FailedError(f"the connection broke off after {have:,}{of_total} bytes")
@@ -298,14 +353,6 @@ def _read_facts(target: Path, url: str) -> dict[str, Any]:
 def _drop(target: Path) -> None:
     _part(target).unlink(missing_ok=True)
     _facts_file(target).unlink(missing_ok=True)
-
-
-def cannot_write(folder: Path, error: OSError) -> str:
-    """The sentence for a disk that is full or closed."""
-    return (
-        f"{error.filename or folder}: it cannot be written ({error.strerror or error}); make room "
-        "or choose another data folder (--data_dir, or environment variable TFPIX2PIX_DATA_DIR)."
-    )
 
 
 # === Checksums ===
@@ -388,139 +435,3 @@ def _record(url: str, folder: Path, size: int, digest: str) -> None:
 def _write_records(folder: Path, records: dict[str, tuple[int, str]]) -> None:
     lines = [f"{url}\t{size}\t{digest}\n" for url, (size, digest) in sorted(records.items())]
     write_text(folder / CHECKSUMS, "".join(lines))
-
-
-# === Unpacking ===
-
-
-def extract(
-    archive: str | os.PathLike[str],
-    destination: str | os.PathLike[str],
-    *,
-    top: str | None = None,
-    progress: ByteProgress | None = None,
-) -> Path:
-    """Unpacks an archive into a folder, whole or not at all.
-
-    Only files and folders are taken. A link, or a name that leads out of the destination, is
-    refused, on every Python version alike (`tarfile` has filters from 3.12 on only).
-
-    Args:
-      archive: a .tar, .tar.gz (.tgz) or .zip file.
-      destination: a folder that does not exist yet.
-      top: the folder inside the archive that becomes `destination`; by default all of it does.
-      progress: called with the bytes of the archive that are read, and its size.
-
-    Returns:
-      `destination`.
-
-    Raises:
-      DataError: the archive is damaged (it is removed, for the next try to download it anew), has
-        no folder `top`, holds what is refused, or the disk cannot be written.
-    """
-    archive, destination = Path(archive), Path(destination)
-    scratch = destination.with_name(destination.name + ".incomplete")
-    try:
-        if scratch.exists():
-            shutil.rmtree(scratch)
-        scratch.mkdir(parents=True)
-        try:
-            unpack = _unpack_zip if archive.suffix.lower() == ".zip" else _unpack_tar
-            count = unpack(archive, scratch, progress)
-        except _DAMAGE as error:
-            archive.unlink(missing_ok=True)
-            raise DataError(
-                f"{archive}: a damaged archive ({str(error).rstrip('.') or 'cut short'}); it was "
-                "removed. Run the command again to download it anew."
-            ) from None
-        inner = scratch / top if top else scratch
-        if not count or not inner.is_dir():
-            raise DataError(
-                f"{archive}: it holds no {f'folder {top}/' if top else 'files'}; expected the "
-                "archive that its authors publish. Remove the file and run the command again."
-            )
-        os.replace(inner, destination)
-    except OSError as error:
-        raise DataError(cannot_write(destination, error)) from None
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return destination
-
-
-# gzip.BadGzipFile is an OSError, so it has to be caught before the disk's errors.
-_DAMAGE = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    gzip.BadGzipFile,
-    EOFError,
-    zlib.error,
-    NotImplementedError,
-)
-
-
-def _unpack_tar(archive: Path, folder: Path, progress: ByteProgress | None) -> int:
-    total, count = archive.stat().st_size, 0
-    with open(archive, "rb") as raw, contextlib.ExitStack() as stack:
-        is_gzip = raw.read(2) == b"\x1f\x8b"
-        raw.seek(0)
-        stream = stack.enter_context(gzip.open(raw)) if is_gzip else raw
-        # A stream ("r|") is read once, in order: no second pass through gigabytes.
-        with tarfile.open(fileobj=stream, mode="r|") as tar:
-            for member in tar:
-                target = _safe(archive, folder, member.name)
-                if member.isdir():
-                    target.mkdir(parents=True, exist_ok=True)
-                elif member.isfile():
-                    _write(target, tar.extractfile(member))
-                    count += 1
-                else:
-                    raise _refusal(archive, member.name, "a link or device")
-                if progress:
-                    progress(raw.tell(), total)
-        # tarfile stops at its end mark; gzip's checksum stands behind it.
-        while stream.read(1 << 20):
-            pass
-    return count
-
-
-def _unpack_zip(archive: Path, folder: Path, progress: ByteProgress | None) -> int:
-    total, done, count = archive.stat().st_size, 0, 0
-    with zipfile.ZipFile(archive) as file:
-        for member in file.infolist():
-            target = _safe(archive, folder, member.filename)
-            if stat.S_ISLNK(member.external_attr >> 16):
-                raise _refusal(archive, member.filename, "a link")
-            if member.flag_bits & 1:
-                raise _refusal(archive, member.filename, "an encrypted file")
-            if member.is_dir():
-                target.mkdir(parents=True, exist_ok=True)
-            else:
-                with file.open(member) as content:
-                    _write(target, content)
-                count += 1
-            done += member.compress_size
-            if progress:
-                progress(done, total)
-    return count
-
-
-def _safe(archive: Path, folder: Path, name: str) -> Path:
-    """Where a member goes, if that is inside `folder`."""
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    if name.startswith(("/", "\\")) or ".." in parts or re.match("[A-Za-z]:", name):
-        raise _refusal(archive, name, "a name that leads out of the folder")
-    return folder.joinpath(*parts)
-
-
-def _refusal(archive: Path, name: str, what: str) -> DataError:
-    return DataError(
-        f"{archive}: it holds {what} ({name!r}), which no data set needs; nothing was unpacked. "
-        "Do not use this archive."
-    )
-
-
-def _write(target: Path, content: IO[bytes] | None) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with open(target, "wb") as file:
-        if content is not None:
-            shutil.copyfileobj(content, file, CHUNK)

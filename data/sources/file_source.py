@@ -14,11 +14,11 @@ from tfpix2pix.base.errors import DataError
 from tfpix2pix.base.files import shown
 from tfpix2pix.data import images
 from tfpix2pix.data.check.faults import fault_report
+from tfpix2pix.data.check.resolve import Resolved, resolve
 from tfpix2pix.data.check.scan import PairLook, scan
-from tfpix2pix.data.check.settle import Settled, settle
-from tfpix2pix.data.forms import FormWish, PairForm
 from tfpix2pix.data.layouts.pair_files import Fault, Listing, PairFiles, count_text, read_pair
 from tfpix2pix.data.sources.base import SPLITS, PairSource, Progress, check_direction
+from tfpix2pix.data.spec import LabSpec, PairSpec, PairWish
 from tfpix2pix.data.threads import threaded
 
 
@@ -29,7 +29,7 @@ class FileSource(PairSource):
       name: the data set as the user named it, with its flag: ``--dataset=pairs``.
       listing: the pairs, as a layout found them.
       direction: ``AtoB`` (A, or the left half, is the input) or ``BtoA``.
-      wish: what the user asked of the form; the rest is as the files are.
+      wish: what the user asked of the spec; the rest is as the files are.
       allow_mixed_sizes: let `check` accept pairs of differing size.
 
     Raises:
@@ -42,7 +42,7 @@ class FileSource(PairSource):
         listing: Listing,
         *,
         direction: str = "AtoB",
-        wish: FormWish = FormWish(),  # noqa: B008 (frozen)
+        wish: PairWish = PairWish(),  # noqa: B008 (frozen)
         allow_mixed_sizes: bool = False,
     ):
         self.name = name
@@ -51,7 +51,7 @@ class FileSource(PairSource):
         self._wish = wish
         self._allow_mixed_sizes = allow_mixed_sizes
         self._splits = {split: listing.splits.get(split, []) for split in SPLITS}
-        self._form: PairForm | None = wish.form() if wish.settled else None
+        self._spec: PairSpec | None = wish.spec() if wish.resolved else None
         self._notes: list[str] = []
         # (height, width) of A, upright, by file; filled by a scan or when asked for.
         self._sizes: dict[Path, tuple[int, int]] = {}
@@ -61,10 +61,10 @@ class FileSource(PairSource):
     # === What it holds ===
 
     @property
-    def form(self) -> PairForm:
-        if self._form is None:
+    def spec(self) -> PairSpec:
+        if self._spec is None:
             self.check()
-        return self._form
+        return self._spec
 
     def files(self, split: str, index: int) -> PairFiles:
         """Where a pair lies."""
@@ -77,20 +77,20 @@ class FileSource(PairSource):
         return self._splits[split][index].name
 
     def load(self, split: str, index: int) -> tuple[np.ndarray, np.ndarray]:
-        form = self.form
+        spec = self.spec
         files = self._splits[split][index]
         x, y = read_pair(files)
         if self.direction == "BtoA":
             x, y = y, x
         if files.labels is not None:
             labels = images.decode(files.labels)
-            x, y = (labels, y) if form.x.is_classes else (x, labels)
+            x, y = (labels, y) if spec.x.is_classes else (x, labels)
         try:
-            return form.store(x, y)
+            return spec.store(x, y)
         except ValueError as error:
             raise DataError(
                 f"{' and '.join(map(shown, files.paths()))}: {error}; expected "
-                f"{form.describe()}: mend or remove it."
+                f"{spec.describe()}: mend or remove it."
             ) from None
 
     def describe(self) -> str:
@@ -102,11 +102,11 @@ class FileSource(PairSource):
         else:
             size = f"{len(sizes)} sizes"
         how = f"{self.listing.layout}, {self.direction}"
-        if self.form.color_space == "lab":
+        if isinstance(self.spec, LabSpec):
             how = self.listing.layout
         elif self.listing.layout.startswith("side by side"):
             how += ": left to right" if self.direction == "AtoB" else ": right to left"
-        return f"{counts} pairs of {size} ({how}; {self.form.describe()})"
+        return f"{counts} pairs of {size} ({how}; {self.spec.describe()})"
 
     def identity(self) -> dict[str, Any]:
         digest = hashlib.sha256()
@@ -151,38 +151,38 @@ class FileSource(PairSource):
 
     def check(self, progress: Progress | None = None) -> None:
         """See `PairSource.check`: what cannot be read, does not match or is not alike, at once."""
-        _, settled = self.scan(progress)
-        if settled.faults:
-            raise DataError(self.fault_report(settled.faults))
+        _, resolved = self.scan(progress)
+        if resolved.faults:
+            raise DataError(self.fault_report(resolved.faults))
 
     def scan(
         self, progress: Progress | None = None, *, digests: bool = False
-    ) -> tuple[list[PairLook], Settled]:
-        """Looks at every file and settles the form; refuses nothing.
+    ) -> tuple[list[PairLook], Resolved]:
+        """Looks at every file and resolves the spec; refuses nothing.
 
         Args:
           progress: called as ``progress(done, total)`` after each pair.
           digests: hash every image's pixels.
 
         Returns:
-          What was seen of each pair; and the form, with all faults, the listing's first.
+          What was seen of each pair; and the spec, with all faults, the listing's first.
         """
         looks = scan(self._splits, self._wish, progress=progress, digests=digests)
         for look in looks:
             if look.a is not None:
                 self._sizes[look.files.a] = (look.a.height, look.a.width)
-        settled = settle(
+        resolved = resolve(
             looks,
             self._wish,
             direction=self.direction,
             label=self.listing.label,
             allow_mixed_sizes=self._allow_mixed_sizes,
         )
-        settled.faults[:0] = self.listing.faults
-        if settled.form is not None:
-            self._form = settled.form
-        self._notes = settled.notes
-        return looks, settled
+        resolved.faults[:0] = self.listing.faults
+        if resolved.spec is not None:
+            self._spec = resolved.spec
+        self._notes = resolved.notes
+        return looks, resolved
 
     def fault_report(self, faults: Iterable[Fault]) -> str:
         """Faults as a text: a sentence, then a list of the first files of each kind."""

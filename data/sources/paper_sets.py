@@ -16,13 +16,8 @@ from pathlib import Path
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.base.lock import locked
 from tfpix2pix.base.progress import ProgressLine, say
-from tfpix2pix.data.sources.download import (
-    cannot_write,
-    extract,
-    fetch,
-    forget_checksum,
-    recorded_checksum,
-)
+from tfpix2pix.data.sources.archives import cannot_write, extract
+from tfpix2pix.data.sources.download import LARGEST, fetch, forget_checksum, recorded_checksum
 
 StageProgress = Callable[[str, int, int, str], None]
 """Called as ``progress(what, done, total, unit)``, e.g. ``("unpacking maps", 3, 9, "byte")``.
@@ -61,6 +56,14 @@ class PaperSet:
     url: str = ""
     archive_size: str = ""
     sha256: str | None = None
+
+    @property
+    def largest_archive(self) -> int:
+        """Bytes that the archive has at most: twice of what is said, should it grow."""
+        if not self.archive_size:
+            return LARGEST
+        number, unit = self.archive_size.split()
+        return int(2 * float(number) * {"MB": 10**6, "GB": 10**9}[unit])
 
     @property
     def input_side(self) -> str:
@@ -216,6 +219,7 @@ def _download_and_unpack(entry: PaperSet, folder: Path, progress: StageProgress)
         downloads,
         name=archive.name,
         sha256=entry.sha256,
+        largest=entry.largest_archive,
         progress=lambda done, total: progress(what, done, total, "byte"),
     )
     try:

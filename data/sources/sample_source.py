@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from tfpix2pix.base.errors import DataError
-from tfpix2pix.data.forms import FULL_SCALE, FormWish, PairForm, SideWish
 from tfpix2pix.data.images import Decoded
 from tfpix2pix.data.sources.base import PairSource, check_direction
+from tfpix2pix.data.spec import FULL_SCALE, ImageWish, PairSpec, PairWish
 
 
 class SampleSource(PairSource):
@@ -36,7 +36,7 @@ class SampleSource(PairSource):
         size: int = 256,
         *,
         direction: str = "AtoB",
-        wish: FormWish = FormWish(),  # noqa: B008 (frozen)
+        wish: PairWish = PairWish(),  # noqa: B008 (frozen)
     ):
         if pairs < 1:
             raise DataError(f"--sample_pairs={pairs}: expected at least 1 pair.")
@@ -60,18 +60,17 @@ class SampleSource(PairSource):
                 "--direction=BtoA; use AtoB."
             )
         # The pictures are 8-bit RGB whatever is wished; what is not wished is so.
-        in_lab = wish.color_space == "lab"
         shows_labels = labels if wish.palette is not None else ""
-        self._form = dataclasses.replace(
+        self._spec = dataclasses.replace(
             wish,
-            x=wish.x if in_lab or shows_labels == "input" else _as_drawn(wish.x),
-            y=wish.y if in_lab or shows_labels == "target" else _as_drawn(wish.y),
+            x=wish.x if wish.in_lab or shows_labels == "input" else _as_drawn(wish.x),
+            y=wish.y if wish.in_lab or shows_labels == "target" else _as_drawn(wish.y),
             label_side=shows_labels,
-        ).form()
+        ).spec()
 
     @property
-    def form(self) -> PairForm:
-        return self._form
+    def spec(self) -> PairSpec:
+        return self._spec
 
     def count(self, split: str) -> int:
         return self._pairs.get(split, 0)
@@ -84,7 +83,7 @@ class SampleSource(PairSource):
         x, y = facade_pair(self._seed, self._size, split, index)
         if self.direction == "BtoA":
             x, y = y, x
-        return self._form.store(Decoded(x, False, None, ()), Decoded(y, False, None, ()))
+        return self._spec.store(Decoded(x, False, None, ()), Decoded(y, False, None, ()))
 
     def pair_name(self, split: str, index: int) -> str:
         return f"{split}_{index:04d}"
@@ -103,7 +102,7 @@ class SampleSource(PairSource):
         }
 
 
-def _as_drawn(wish: SideWish) -> SideWish:
+def _as_drawn(wish: ImageWish) -> ImageWish:
     dtype = wish.dtype or "uint8"
     if dtype == "float32":
         raise DataError(

@@ -13,6 +13,7 @@ import os
 import struct
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -20,22 +21,50 @@ import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NAME = "@NAME@"
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 class Failure(Exception):
     """The test failed; the text says how."""
 
 
-def ask(url, body=None, timeout=60):
-    """GET, or POST of JSON; returns the JSON of the answer."""
+class NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Another address than the one given is not asked."""
+
+    def redirect_request(self, request, reply, code, reason, headers, place):
+        raise Failure(f"{request.full_url} redirects to {place!r}, which is not followed")
+
+
+def ask(url, body=None, timeout=60, limit=1 << 24):
+    """GET, or POST of JSON; returns the JSON of the answer, all of it within `timeout` seconds."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=timeout) as reply:
-            return json.load(reply)
-    except urllib.error.HTTPError as error:
-        text = error.read().decode(errors="replace")[:500]
-        raise Failure(f"{url}: HTTP {error.code}: {text}") from None
+    outcome = []
+
+    def run():
+        try:
+            with urllib.request.build_opener(NoRedirects).open(request, timeout=timeout) as reply:
+                content = reply.read(limit + 1)
+            if len(content) > limit:
+                raise Failure(f"{url}: the answer is longer than {limit:,} bytes")
+            outcome.append(json.loads(content))
+        except urllib.error.HTTPError as error:
+            text = error.read(500).decode(errors="replace")
+            outcome.append(Failure(f"{url}: HTTP {error.code}: {text}"))
+        except RecursionError:
+            outcome.append(Failure(f"{url}: the answer is JSON nested too deep"))
+        except Exception as error:
+            outcome.append(error)
+
+    # The time-out of a connection begins anew with every byte; this one does not.
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(timeout)
+    if not outcome:
+        raise Failure(f"{url}: the answer was not complete after {timeout} s")
+    if isinstance(outcome[0], Exception):
+        raise outcome[0]
+    return outcome[0]
 
 
 def wait_until_ready(url, seconds):
@@ -53,6 +82,12 @@ def wait_until_ready(url, seconds):
     raise Failure(f"{url} was not ready after {seconds} s: {reason}")
 
 
+def chunk(name, content):
+    """A part of a PNG file."""
+    crc = zlib.crc32(name + content)
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", crc)
+
+
 def png(width, height, channels, bits):
     """A picture of smooth colours as a PNG file."""
     kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
@@ -65,22 +100,18 @@ def png(width, height, channels, bits):
             for shade in shades[:channels]:
                 rows += int(shade * top).to_bytes(bits // 8, "big")
 
-    def chunk(name, content):
-        crc = zlib.crc32(name + content)
-        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", crc)
-
     header = struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0)
     return (
-        b"\x89PNG\r\n\x1a\n"
+        SIGNATURE
         + chunk(b"IHDR", header)
         + chunk(b"IDAT", zlib.compress(rows))
         + chunk(b"IEND", b"")
     )
 
 
-def predict(url, signature, **inputs):
+def predict(url, signature, limit=1 << 24, **inputs):
     body = {"signature_name": signature, "inputs": inputs}
-    return ask(url + ":predict", body)["outputs"]
+    return ask(url + ":predict", body, limit=limit)["outputs"]
 
 
 def check(url):
@@ -103,7 +134,9 @@ def check(url):
         if contract["inference"] == "paper":
             factor, z = contract["noise"]["pixels_per_cell"], contract["noise"]["channels"]
             inputs["z"] = [[[[-1.0] * z] * (width // factor)] * (height // factor)]
-        y = predict(url, "float", **inputs)[0]
+        # Not even a number of 17 digits, spread over lines, takes 64 bytes.
+        limit = 64 * width * height * (contract["config"]["target_channels"] or 3) + (1 << 16)
+        y = predict(url, "float", limit, **inputs)[0]
         if (len(y), len(y[0])) != (height, width):
             raise Failure(f"float: {len(y)} rows of {len(y[0])}, expected {height} of {width}")
         print(f"float: y of {height} x {width} pixels")
@@ -115,10 +148,12 @@ def check(url):
 
     def translated(signature, **more):
         start = time.monotonic()
-        answer = predict(url, signature, image_bytes=[image], **more)[0]
+        # Four channels of 16 bits, in base64, and as much again.
+        limit = 24 * width * height + (1 << 20)
+        answer = predict(url, signature, limit, image_bytes=[image], **more)[0]
         took = time.monotonic() - start
         data = base64.b64decode(answer["b64"], validate=True)
-        if data[:8] != b"\x89PNG\r\n\x1a\n":
+        if data[:8] != SIGNATURE:
             raise Failure(f"{signature}: no PNG came back")
         found = struct.unpack(">II", data[16:24])
         if found != (width, height):
@@ -139,6 +174,18 @@ def check(url):
         print("encoded: what is no image is refused in words")
     else:
         raise Failure("encoded: what is no image was taken for one")
+    # A file of a few kilobytes that claims gigabytes.
+    bomb = chunk(b"IHDR", struct.pack(">IIBBBBB", 20000, 20000, 1, 0, 0, 0, 0))
+    bomb += chunk(b"IDAT", zlib.compress(bytes(2501 * 20000), 9)) + chunk(b"IEND", b"")
+    bomb = base64.b64encode(SIGNATURE + bomb).decode()
+    try:
+        predict(url, "encoded", image_bytes=[{"b64": bomb}])
+    except Failure as error:
+        if "this export takes images of" not in str(error):
+            raise
+        print("encoded: a small file of a huge picture is refused in words")
+    else:
+        raise Failure("encoded: a picture of 20000 x 20000 pixels was taken")
 
 
 def main():

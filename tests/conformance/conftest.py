@@ -70,7 +70,7 @@ class Case:
     def build(self, strategy: Any = None, **changes: Any) -> Algorithm:
         kind = registry.algorithm_class(self.name)
         config = self.config.replace(**changes)
-        return kind(config, strategy, form=self.source.form, total_steps=config.steps)
+        return kind(config, strategy, spec=self.source.spec, total_steps=config.steps)
 
 
 def case_of(name: str, **changes: Any) -> Case:

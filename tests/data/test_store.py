@@ -22,7 +22,7 @@ def kept(source, index: int, size: int = SIZE) -> list[np.ndarray]:
     """What a store of this size has to hold of a training pair."""
     images = []
     for image, side in zip(
-        source.load("train", index), (source.form.x, source.form.y), strict=True
+        source.load("train", index), (source.spec.x, source.spec.y), strict=True
     ):
         if side.is_classes:
             image = tf.image.resize(image, [size, size], "nearest").numpy()
@@ -80,8 +80,8 @@ def test_progress_and_description(pairs_folder):
 def test_pairs_spread_over_several_buffers(pairs_folder, monkeypatch):
     source = open_dataset(str(pairs_folder(train=5)))
     whole = open_store(source, "train", size=SIZE)
-    # Two pairs fit into each buffer.
-    monkeypatch.setattr(store_module, "_BUFFER_BYTES", 2 * SIZE * SIZE * 6 + 1)
+    # Two images of a side fit into each buffer.
+    monkeypatch.setattr(store_module, "_BUFFER_BYTES", 2 * SIZE * SIZE * 3 + 1)
     spread = open_store(source, "train", size=SIZE)
     for index in range(5):
         assert_holds(spread, source, index)
@@ -143,7 +143,7 @@ print("done", flush=True)
 
 @pytest.mark.parametrize("cache", ["none", "file"])
 def test_a_program_ends_while_pairs_are_read_ahead(pairs_folder, tmp_path, run_python, cache):
-    """tf.data's threads are in the middle of calls then; see `store._Calls`."""
+    """tf.data's threads are in the middle of calls then; see `decoding._Calls`."""
     folder = pairs_folder(train=5)
     for _ in range(2):
         done = run_python(READS_AHEAD, folder, cache, tmp_path)
@@ -258,7 +258,7 @@ def test_the_file_is_written_once_and_found_again(tmp_path, set_of, cached, monk
     written = files_in(tmp_path / "cache")
     assert sorted(name.split(".", 1)[1] for name in written) == ["x.npy", "y.npy"]
     again = open_dataset(str(tmp_path / "uint16"), val_fraction=0, allow_mixed_sizes=True)
-    _ = again.form
+    _ = again.spec
     monkeypatch.setattr(type(again), "load", lambda *args: pytest.fail("decoded again"))
     seen = []
     store = cached(again, progress=lambda *args: seen.append(args))

@@ -21,7 +21,7 @@ def contract(**options) -> Contract:
 
 
 LABELS = {"label_palette": "camvid", "label_side": "input"}
-# As the data settle them.
+# As the data resolve them.
 LAB = {
     "color_space": "lab",
     "input_channels": 1,
@@ -46,7 +46,7 @@ CONTRACTS = [
 def test_it_comes_back_from_its_json(one):
     again = Contract.parse(one.to_json(), "FILE")
     assert again == one
-    assert again.form == one.form
+    assert again.spec == one.spec
     assert Contract.parse(again.to_json().encode(), "FILE") == one
 
 

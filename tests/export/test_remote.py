@@ -78,7 +78,7 @@ def model(server, way):
 
 def test_it_knows_what_it_serves(model, run):
     assert model.config == run.config
-    assert model.form == run.form
+    assert model.spec == run.spec
     assert (model.step, model.checkpoint) == (5, run.checkpoint)
     assert model.contract.inference == "paper"
     assert model.takes_noise

@@ -133,7 +133,7 @@ def test_an_engine_is_the_network_of_a_translator(run, engine):
     from tfpix2pix.inference import Translator
 
     contract = engine.contract
-    model = Translator(contract.config, engine, contract.step, contract.form)
+    model = Translator(contract.config, engine, contract.step, contract.spec)
     image = picture(45, 20, 3)
     assert_same_picture(model.translate(image, seed=3), run.translate(image, seed=3))
     fitted = model.translate(image, seed=3, fit=True, deterministic=True)

@@ -445,15 +445,15 @@ def test_every_other_field_makes_one(field):
 
 
 @pytest.mark.parametrize(
-    ("field", "settled", "other"),
+    ("field", "resolved", "other"),
     [
         ("input_channels", 1, 3),
         ("target_dtype", "uint16", "uint8"),
         ("label_side", "input", "target"),
     ],
 )
-def test_what_the_data_settled_is_no_difference_to_what_was_left_open(field, settled, other):
-    saved = Pix2PixConfig(**{field: settled})
+def test_what_the_data_resolved_is_no_difference_to_what_was_left_open(field, resolved, other):
+    saved = Pix2PixConfig(**{field: resolved})
     assert differences(saved, dataclasses.asdict(Pix2PixConfig())) == []
     assert len(differences(saved, {field: other})) == 1
 

@@ -22,7 +22,7 @@ from tfpix2pix.models.base import Generator
 from tfpix2pix.models.weights import initialize, named_weights
 
 if TYPE_CHECKING:
-    from tfpix2pix.data import PairForm, PairStore
+    from tfpix2pix.data import PairSpec, PairStore
 
 Tensors = Mapping[str, tf.Tensor]
 
@@ -83,7 +83,7 @@ class Algorithm(abc.ABC):
       config: the run's.
       strategy: where to train; the default is one device. The batch that `train_step` gets is
         split over its replicas.
-      form: of the pairs, for algorithms that must know what the images mean.
+      spec: of the pairs, for algorithms that must know what the images mean.
       total_steps: of the whole run, for algorithms whose learning rate follows it; 0 if unknown.
 
     Attributes:
@@ -103,10 +103,10 @@ class Algorithm(abc.ABC):
         config: Config,
         strategy: tf.distribute.Strategy | None = None,
         *,
-        form: PairForm | None = None,
+        spec: PairSpec | None = None,
         total_steps: int = 0,
     ) -> None:
-        self.config, self.form, self.total_steps = config, form, total_steps
+        self.config, self.spec, self.total_steps = config, spec, total_steps
         self.strategy = strategy or tf.distribute.get_strategy()
         replicas = self.strategy.num_replicas_in_sync
         if config.batch_size % replicas:
@@ -235,7 +235,7 @@ class Algorithm(abc.ABC):
             evaluation_batches(val, size=self.config.crop_size, limit=limit),
             generate,
             on_batch=on_images,
-            form=val.form,
+            spec=val.spec,
         )
 
     def columns(

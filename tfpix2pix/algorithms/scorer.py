@@ -36,7 +36,7 @@ class ScorerTraining(Algorithm):
     shown: ClassVar[tuple[tuple[str, str, int], ...]] = (("cross_entropy", "loss", 3),)
 
     def __init__(self, config: ScorerConfig, *args: Any, **kwargs: Any) -> None:
-        self.palette = palette_of(kwargs["form"])
+        self.palette = palette_of(kwargs["spec"])
         self.counted = counted_classes(self.palette)
         self._network: FCN8s | None = None
         self._read: Callable[[np.ndarray], np.ndarray] | None = None
@@ -75,7 +75,7 @@ class ScorerTraining(Algorithm):
         """Weighs the classes by their pixels in the train split."""
         counts = np.zeros(len(self.palette), np.int64)
         if self.config.balance:
-            side = 0 if store.form.x.is_classes else 1
+            side = 0 if store.spec.x.is_classes else 1
             for index in range(store.count):
                 counts += np.bincount(store.pair(index)[side].ravel(), minlength=len(counts))
         weights = class_weights(counts[self.counted], self.config.balance)
@@ -86,7 +86,7 @@ class ScorerTraining(Algorithm):
 
     def draw(self, batch: Sequence[tf.Tensor], draws: Draws) -> tuple[tf.Tensor, ...]:
         """Photos, their classes, the weight of all pixels of the batch, and the dropout's z."""
-        photos, classes = photos_and_classes(self.form, *batch)
+        photos, classes = photos_and_classes(self.spec, *batch)
         total = self._loss.total(classes)
         replica = tf.distribute.get_replica_context()
         if replica.num_replicas_in_sync > 1:

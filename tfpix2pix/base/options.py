@@ -27,7 +27,7 @@ def option(
     minimum: float | None = None,
     maximum: float | None = None,
     may_change: bool = False,
-    settles: bool = False,
+    resolves: bool = False,
     shown: str = "",
 ) -> Any:
     """A dataclass field: its default, its manual text (with the unit), and what it may hold.
@@ -40,7 +40,7 @@ def option(
       minimum, maximum: of a number, both allowed.
       may_change: a continued run may be given it anew, because no weight of the finished run
         depends, but for rounding, on when it changes.
-      settles: the default leaves the matter open; it is settled when the data are looked at, and
+      resolves: the default leaves the matter open; it is resolved when the data are looked at, and
         the run's config holds the result.
       shown: what the manual says of the default; empty for its value.
     """
@@ -53,7 +53,7 @@ def option(
             "minimum": minimum,
             "maximum": maximum,
             "may_change": may_change,
-            "settles": settles,
+            "resolves": resolves,
             "shown": shown,
         },
     )

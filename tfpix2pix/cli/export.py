@@ -74,6 +74,13 @@ def add_flags(parser: Parser) -> None:
         "the most engines run [oldest]",
     )
     group.add_argument(
+        "--max_pixels",
+        type=number(int),
+        metavar="INT",
+        help="of the SavedModel, with --image_size=any: larger images (height x width, padded) are "
+        "refused before they are decoded [16777216, which is 4096x4096]",
+    )
+    group.add_argument(
         "--checkpoint",
         default="latest",
         metavar="latest|best|STEP",

@@ -19,7 +19,7 @@ from absl.flags import argparse_flags
 from tfpix2pix.algorithms import registry
 from tfpix2pix.base.options import KIND_NAMES, default_text, kind_of, nearest
 from tfpix2pix.config import GROUPS
-from tfpix2pix.pair_form import with_absolute_paths
+from tfpix2pix.config.dataset import with_absolute_paths
 
 _TRUE, _FALSE = ("true", "t", "1", "yes", "y"), ("false", "f", "0", "no", "n")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -13,7 +14,8 @@ from tfpix2pix.base.errors import DataError, UserError
 from tfpix2pix.base.files import check_writable
 from tfpix2pix.cli.flags import Parser, add_boolean, add_field, fail, given_data_config, number
 from tfpix2pix.config import resolve
-from tfpix2pix.pair_form import check_outside, inspect_data, open_source, short_name
+from tfpix2pix.config.dataset import check_outside, inspect_data, open_source, short_name
+from tfpix2pix.data.config import DataConfig
 
 if TYPE_CHECKING:
     from tfpix2pix.data.check.inspection import Inspection
@@ -30,17 +32,18 @@ The exit code is 0 if training would accept the data set, and 1 if it would refu
 
 MOST_SHOWN = 64
 
-# Fields of these groups that say nothing of the pairs.
 _GROUPS = {"first": "What to look at", "data": "What to look at, further"}
-_NOT_OF_DATA = ("epochs", "steps", "batch_size", "flip")
+# The data part of a config, but for what is done to pairs later, and what their size follows from.
+_SHOWN = {"preset", "crop_size", *(field.name for field in dataclasses.fields(DataConfig))} - {
+    "flip"
+}
 
 
 def add_flags(parser: Parser) -> None:
     groups = {key: parser.add_argument_group(title) for key, title in _GROUPS.items()}
     for field in config_fields().values():
-        group = field.metadata["group"]
-        if group in groups and field.name not in _NOT_OF_DATA:
-            add_field(groups[group], field)
+        if field.name in _SHOWN:
+            add_field(groups[field.metadata["group"]], field)
     group = parser.add_argument_group("What to write")
     group.add_argument(
         "--output",
@@ -71,7 +74,7 @@ def main(args: argparse.Namespace) -> int:
         raise UserError(f"--images={args.images}: expected 1 to {MOST_SHOWN} pairs of each split")
     config = resolve(given_data_config(args))
 
-    from tfpix2pix.data.check.shown_pairs import pairs_to_show
+    from tfpix2pix.data.check.previews import pair_previews
     from tfpix2pix.report.dataset_page import write_inspection
 
     try:
@@ -82,7 +85,7 @@ def main(args: argparse.Namespace) -> int:
     check_outside(output, config, source)
     check_writable(output, "--output")
     seen = inspect_data(config, source, duplicates=args.duplicates)
-    written = write_inspection(output, seen, pairs_to_show(source, seen.form, args.images))
+    written = write_inspection(output, seen, pair_previews(source, seen.spec, args.images))
     _print(seen)
     for path in written:
         print(f"wrote {path}")

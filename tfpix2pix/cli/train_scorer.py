@@ -13,8 +13,8 @@ from tfpix2pix.base.errors import TrainingDiverged
 from tfpix2pix.base.files import check_writable
 from tfpix2pix.cli.flags import Parser, add_field, fail, given_data_config
 from tfpix2pix.config import Config, resolve
+from tfpix2pix.config.dataset import short_name
 from tfpix2pix.data.config import PairsConfig
-from tfpix2pix.pair_form import short_name
 from tfpix2pix.scorer.settings import Settings, continued
 
 PROGRAM = "tfpix2pix train-scorer"
@@ -80,7 +80,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _train(config: Config, settings: Settings, output: Path) -> int:
     from tfpix2pix.base.progress import say
-    from tfpix2pix.pair_form import check_source
+    from tfpix2pix.config.dataset import check_source
     from tfpix2pix.scorer.labelled import check_labelled, open_labelled
 
     said: list[str] = []

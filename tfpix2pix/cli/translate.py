@@ -113,8 +113,8 @@ def main(args: argparse.Namespace) -> int:
 
     manner = Manner(args.labels, args.side_by_side, args.seed, args.deterministic, args.fit)
     model = model_of(args)
-    manner.check(model.form)
-    jobs = find_jobs(args.input, args.output, model.form.suffix)
+    manner.check(model.spec)
+    jobs = find_jobs(args.input, args.output, model.spec.suffix)
     translator = model.open(say)
     noisy = translator.takes_noise and not args.deterministic
     say(

@@ -102,7 +102,7 @@ class RunConfig:
     )
     val_every: int = option(
         2000,
-        "steps between measurements (L1, PSNR, SSIM) on the val split, 0 for none but the last",
+        "steps between measurements on the val split, 0 for none but the last",
         "run",
         minimum=0,
         may_change=True,
@@ -194,6 +194,11 @@ class Config(RunConfig, DataConfig):
     def takes_noise(self) -> bool:
         """Whether the run's generator has the input z."""
         return False
+
+    @property
+    def networks(self) -> str:
+        """What is trained, in a few words for a line."""
+        return self.algorithm
 
     @property
     def best_measure(self) -> Measure:

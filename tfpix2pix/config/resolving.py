@@ -136,7 +136,7 @@ def differences(saved: Config, wanted: Mapping[str, Any]) -> list[str]:
         if field.name not in wanted or field.metadata["may_change"] or field.name == "preset":
             continue
         old, new = getattr(saved, field.name), wanted[field.name]
-        if field.metadata["settles"] and new == field.default:
+        if field.metadata["resolves"] and new == field.default:
             continue  # nothing was asked for
         if old != new:
             lines.append(f"--{field.name}: the run has {old}, the command says {new}")

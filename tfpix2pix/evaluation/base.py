@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.data import PairForm, Side
+from tfpix2pix.data import ImageSpec, PairSpec
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-RGB = PairForm(Side(3), Side(3))
+RGB = PairSpec(ImageSpec(3), ImageSpec(3))
 
 Statistics = Mapping[str, np.ndarray]
 """Arrays whose first axis is the images."""
@@ -212,7 +212,7 @@ def evaluate(
     batches: Iterable[tuple[tf.Tensor, tf.Tensor]],
     generate: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
     on_batch: Callable[[int], None] = lambda images: None,
-    form: PairForm = RGB,
+    spec: PairSpec = RGB,
 ) -> dict[str, float]:
     """Feeds a split to evaluators that need nothing but targets and generated images.
 
@@ -222,7 +222,7 @@ def evaluate(
       generate: makes float32 images in [-1, 1] of ``(x, positions)``, where positions, int64
         ``[B]``, are the images' places in the split.
       on_batch: told the number of images done.
-      form: of the pairs; it says what the pictures are that the measures see.
+      spec: of the pairs; it says what the pictures are that the measures see.
 
     Returns:
       All numbers by name, and ``images``, how many there were. Measures are taken on the pictures
@@ -237,7 +237,7 @@ def evaluate(
         generated = generate(x, positions)
         x = x.numpy()
         names = [str(done + i) for i in range(len(x))]
-        batch = Batch(names, form.levels(x, y.numpy()), form.levels(x, generated.numpy()))
+        batch = Batch(names, spec.levels(x, y.numpy()), spec.levels(x, generated.numpy()))
         for evaluator in evaluators:
             evaluator.update(batch)
         done += len(batch)

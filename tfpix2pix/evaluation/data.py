@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Config, resolve
+from tfpix2pix.config.dataset import open_source
 from tfpix2pix.data.config import DataConfig
-from tfpix2pix.pair_form import open_source
 
 if TYPE_CHECKING:
-    from tfpix2pix.data import PairArrays, PairForm, PairSource
+    from tfpix2pix.data import PairArrays, PairSource, PairSpec
 
 # What of the data part is the run's own: how pairs are shown to its networks, and kept meanwhile.
 _OF_THE_RUN = ("input_encoding", "seed", "load_size", "flip", "cache")
@@ -23,9 +23,9 @@ _OF_THE_RUN = ("input_encoding", "seed", "load_size", "flip", "cache")
 FIELDS = tuple(f.name for f in dataclasses.fields(DataConfig) if f.name not in _OF_THE_RUN)
 # What says how the files of one data set are found, and nothing about those of another.
 _OF_ONE_SET = ("dataset", "input_dir", "target_dir", "layout", "input_key", "target_key")
-# What is settled when the labels are plain colours, and is not known of them as classes.
+# What is resolved when the labels are plain colours, and is not known of them as classes.
 _SETTLED = (
-    *(field.name for field in dataclasses.fields(DataConfig) if field.metadata["settles"]),
+    *(field.name for field in dataclasses.fields(DataConfig) if field.metadata["resolves"]),
     "input_encoding",
     "color_space",
 )
@@ -56,13 +56,13 @@ def data_config(own: Config, given: Mapping[str, Any]) -> Config:
     return config
 
 
-def open_pairs(config: Config, form: PairForm, arrays: PairArrays | None = None) -> PairSource:
+def open_pairs(config: Config, spec: PairSpec, arrays: PairArrays | None = None) -> PairSource:
     """The data set of a config, its labels read with the palette that a model was trained on.
 
     Raises:
       UserError: as `tfpix2pix.data.open_dataset`.
     """
-    palette = form.x.palette or form.y.palette
+    palette = spec.x.palette or spec.y.palette
     if palette is None:
         return open_source(config.replace(label_palette="", label_side=""), arrays=arrays)
     # The palette may be of an export made on another machine: data sets read it from a file.
@@ -70,7 +70,7 @@ def open_pairs(config: Config, form: PairForm, arrays: PairArrays | None = None)
         path = Path(folder, "palette.json")
         path.write_text(palette.to_json(), encoding="utf-8")
         return open_source(
-            config.replace(label_palette=os.fspath(path), label_side=form.label_side),
+            config.replace(label_palette=os.fspath(path), label_side=spec.label_side),
             arrays=arrays,
         )
 

@@ -10,7 +10,7 @@ from tfpix2pix.base.errors import UserError
 
 if TYPE_CHECKING:
     from tfpix2pix.config import Config
-    from tfpix2pix.data import PairForm
+    from tfpix2pix.data import PairSpec
 
 
 class Maker(Protocol):
@@ -18,7 +18,7 @@ class Maker(Protocol):
     export or a server."""
 
     config: Config
-    form: PairForm
+    spec: PairSpec
     step: int
     checkpoint: str
     takes_noise: bool
@@ -35,7 +35,7 @@ class Maker(Protocol):
 class Pictures(Protocol):
     """Generated pictures of a split, one pair after the other."""
 
-    form: PairForm
+    spec: PairSpec
     """Of the pairs: it says what the pictures are."""
 
     samples: int
@@ -49,7 +49,7 @@ class Pictures(Protocol):
           x: its input, float32 ``[H, W, C_in]`` in [-1, 1].
 
         Returns:
-          `samples` arrays ``[H, W, C]`` as `PairForm.result` gives them.
+          `samples` arrays ``[H, W, C]`` as `PairSpec.result` gives them.
 
         Raises:
           UserError: there is none that can be used.
@@ -85,7 +85,7 @@ class Generated:
         samples: int = 1,
         deterministic: bool = False,
     ) -> None:
-        self.translator, self.form = translator, translator.form
+        self.translator, self.spec = translator, translator.spec
         self.seed, self.samples, self.deterministic = seed, samples, deterministic
         padded = size + -size % translator.stride
         fixed = translator.network.image_size
@@ -93,6 +93,12 @@ class Generated:
             raise UserError(
                 f"--size={size}: this export takes {fixed[1]}x{fixed[0]} only; give "
                 f"--size={fixed[0]}, or export with --image_size=any"
+            )
+        limit = translator.network.max_pixels
+        if limit is not None and padded**2 > limit:
+            raise UserError(
+                f"--size={size}: this export takes at most {limit:,} pixels; give a smaller size, "
+                "or export with a larger --max_pixels"
             )
         if samples > 1 and not self.noisy:
             why, drop = "the network has no noise", "--samples"
@@ -125,17 +131,17 @@ class Generated:
         }
 
 
-def file_levels(form: PairForm, picture: np.ndarray) -> np.ndarray:
-    """A result as its file holds it, on the scale 0 to 255: `PairForm.levels` from the file's side.
+def file_levels(spec: PairSpec, picture: np.ndarray) -> np.ndarray:
+    """A result as its file holds it, on the scale 0 to 255: `PairSpec.levels` from the file's side.
 
     Args:
-      form: of the pairs.
-      picture: ``[H, W, C]`` as `PairForm.result` gives it.
+      spec: of the pairs.
+      picture: ``[H, W, C]`` as `PairSpec.result` gives it.
 
     Returns:
       uint8, or float64 where the target has other steps than whole levels.
     """
-    side = form.y
-    if form.color_space == "lab" or (side.dtype == "uint8" and side.whole_scale):
+    side = spec.result_image
+    if side.dtype == "uint8" and side.whole_scale:
         return picture
     return (picture.astype(np.float64) - side.low) * (255.0 / (side.high - side.low))

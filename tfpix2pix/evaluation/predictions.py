@@ -45,7 +45,7 @@ class Predictions:
         size: int | None = None,
         limit: int = 0,
     ) -> None:
-        self.folder, self.form = Path(folder).expanduser(), source.form
+        self.folder, self.spec = Path(folder).expanduser(), source.spec
         names = [source.pair_name(split, i) for i in range(source.count(split))]
         self.files = _matched(self.folder, names, split, limit or len(names))
         self.size = size or _one_size(self.folder, list(self.files.values()))
@@ -58,27 +58,27 @@ class Predictions:
             picture = self._result(decode(path))
         except ValueError as error:
             raise UserError(
-                f"{path}: {error}; expected a prediction like the targets ({self.form.describe()})"
+                f"{path}: {error}; expected a prediction like the targets ({self.spec.describe()})"
             ) from None
         if picture.shape[:2] != (self.size, self.size):
             from tfpix2pix.data.resize import resize
 
-            picture = resize(picture, self.size, nearest=self.form.y.is_classes).numpy()
+            picture = resize(picture, self.size, nearest=self.spec.y.is_classes).numpy()
         return [picture]
 
     def _result(self, picture: Decoded) -> np.ndarray:
-        """A decoded file as `PairForm.result` would have it."""
+        """A decoded file as `PairSpec.result` would have it."""
         from tfpix2pix.data import fit_channels, fit_depth
-        from tfpix2pix.data.forms import classes_of
+        from tfpix2pix.data.spec import classes_of
 
-        side = self.form.y
+        side = self.spec.y
         if side.is_classes:
             colours = picture.array.shape[-1] - picture.has_alpha
             if picture.indices is not None or colours == 1:
                 return side.palette.to_colors(classes_of(picture, side.palette))
-        is_rgb = side.is_classes or self.form.color_space == "lab"
-        channels, dtype = (3, "uint8") if is_rgb else (side.channels, side.dtype)
-        return fit_depth(fit_channels(picture.array, picture.has_alpha, channels), dtype)
+        result = self.spec.result_image
+        array = fit_channels(picture.array, picture.has_alpha, result.channels)
+        return fit_depth(array, result.dtype)
 
     def facts(self) -> dict[str, Any]:
         return {"samples": 1, "seed": None, "deterministic": None, "step": None, "checkpoint": None}

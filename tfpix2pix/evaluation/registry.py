@@ -26,7 +26,7 @@ from tfpix2pix.evaluation.sharpness import Sharpness
 from tfpix2pix.evaluation.ssim import MSSSIM, SSIM
 
 if TYPE_CHECKING:
-    from tfpix2pix.data import PairForm, Palette
+    from tfpix2pix.data import PairSpec, Palette
 
 EVALUATORS: dict[str, type[Evaluator]] = {
     evaluator.name: evaluator
@@ -63,12 +63,11 @@ class Kind:
     scorer: Scorer | None = None
 
     @classmethod
-    def of(cls, form: PairForm, samples: int = 1, scorer: Scorer | None = None) -> Kind:
+    def of(cls, spec: PairSpec, samples: int = 1, scorer: Scorer | None = None) -> Kind:
         """The kind of a data set's pairs."""
-        # Lab pairs are measured as the RGB pictures that they make.
-        channels = 3 if form.color_space == "lab" else form.y.channels
-        palette = form.x.palette or form.y.palette
-        return cls(channels, palette, form.label_side == "target", samples, scorer)
+        palette = spec.x.palette or spec.y.palette
+        channels = spec.result_image.channels
+        return cls(channels, palette, spec.label_side == "target", samples, scorer)
 
 
 def parse_metrics(text: str) -> list[str]:

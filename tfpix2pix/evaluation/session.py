@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from tfpix2pix.evaluation.ranking import Strip, ranking_of
 from tfpix2pix.evaluation.results import Evaluation, versions
 
 if TYPE_CHECKING:
-    from tfpix2pix.data import PairForm, PairSource, PairStore, Side
+    from tfpix2pix.data import PairSource, PairSpec, PairStore
 
 Progress = Callable[[int, int], None]
 """Called as ``progress(done, total)`` in images."""
@@ -55,7 +54,7 @@ def evaluate_model(
 
     Args:
       translator: as `tfpix2pix.load` or `tfpix2pix.export` opens it.
-      source: the data set, of the form that the translator was trained on.
+      source: the data set, of the spec that the translator was trained on.
       evaluators: the measures, fresh.
       split: train, val or test.
       size: height and width that pairs are resized to; None for the run's crop size.
@@ -65,7 +64,7 @@ def evaluate_model(
       seed: of the noise z, as `Translator.translate` takes it.
       deterministic: no noise.
       labels: the same data set opened with a label palette, for the classes of pairs whose own
-        form has none.
+        spec has none.
       rank_by: the number by which best and worst are chosen; None for l1 or the first there is.
       model: facts to record on what is scored, such as its path.
       progress: told how far it is.
@@ -75,9 +74,9 @@ def evaluate_model(
       `tfpix2pix translate` makes of the inputs at that size.
 
     Raises:
-      UserError: an empty split, data of another form, a metric that does not fit them.
+      UserError: an empty split, data of another spec, a metric that does not fit them.
     """
-    check_form(translator.form, source)
+    check_spec(translator.spec, source)
     size = size or translator.config.crop_size
     pictures = Generated(translator, size, seed=seed, samples=samples, deterministic=deterministic)
     return _Session(pictures, source, evaluators, split, size, limit, labels, rank_by).run(
@@ -125,23 +124,15 @@ def check_split(source: PairSource, split: str) -> None:
         )
 
 
-def check_form(form: PairForm, source: PairSource) -> None:
+def check_spec(spec: PairSpec, source: PairSource) -> None:
     """Raises UserError where a data set's pairs are not what a model was trained on."""
-    found = source.form
-    if found.color_space == form.color_space and all(
-        _alike(one, other) for one, other in ((form.x, found.x), (form.y, found.y))
-    ):
+    found = source.spec
+    if found.is_like(spec):
         return
     raise UserError(
         f"{source.name}: its pairs are {found.describe()}, and the model was trained on "
-        f"{form.describe()}; give the data set, the --direction and the palette that it knows"
+        f"{spec.describe()}; give the data set, the --direction and the palette that it knows"
     )
-
-
-def _alike(one: Side, other: Side) -> bool:
-    # A run's config keeps nine digits of a range that was found in float images.
-    ranges = np.allclose((one.low, one.high), (other.low, other.high), rtol=1e-6)
-    return ranges and replace(one, low=0.0, high=1.0) == replace(other, low=0.0, high=1.0)
 
 
 class _Session:
@@ -162,14 +153,14 @@ class _Session:
 
         check_split(source, split)
         self.pictures, self.source, self.evaluators = pictures, source, list(evaluators)
-        self.split, self.size, self.form = split, size, pictures.form
+        self.split, self.size, self.spec = split, size, pictures.spec
         self.ranking = ranking_of(self.evaluators, rank_by)
         # Each pair is needed once, so that keeping them decoded would be of no use.
         self.store = open_store(source, split, size=size, cache="none")
-        self.label_form = self.form
+        self.label_spec = self.spec
         self.label_store: PairStore | None = None
         if labels is not None:
-            self.label_form = labels.form
+            self.label_spec = labels.spec
             self.label_store = open_store(labels, split, size=size, cache="none")
             _check_same_pairs(self.store, self.label_store)
         self.total = min(limit or self.store.count, self.store.count)
@@ -229,14 +220,14 @@ class _Session:
             names = self.names[done : done + len(x)]
             drawn = [self.pictures.of(name, one) for name, one in zip(names, x, strict=True)]
             samples = np.stack(  # [n, B, H, W, C]
-                [[file_levels(self.form, p) for p in some] for some in drawn], axis=1
+                [[file_levels(self.spec, p) for p in some] for some in drawn], axis=1
             )
             classes = self._classes(*(next(label_pairs) if label_pairs else (x, y)))
             yield (
                 x,
                 Batch(
                     names,
-                    self.form.levels(x, y),
+                    self.spec.levels(x, y),
                     samples[0],
                     classes,
                     samples if len(samples) > 1 else None,
@@ -246,16 +237,16 @@ class _Session:
 
     def _classes(self, x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
         """The class of every pixel of the label images, uint8 ``[B, H, W]``."""
-        if not self.label_form.label_side:
+        if not self.label_spec.label_side:
             return None
-        is_input = self.label_form.label_side == "input"
-        side, image = (self.label_form.x, x) if is_input else (self.label_form.y, y)
+        is_input = self.label_spec.label_side == "input"
+        side, image = (self.label_spec.x, x) if is_input else (self.label_spec.y, y)
         return side.palette.to_classes(side.from_network(image))
 
     def _class_names(self) -> list[str] | None:
         from tfpix2pix.evaluation.confusion import counted_names
 
-        palette = self.label_form.x.palette or self.label_form.y.palette
+        palette = self.label_spec.x.palette or self.label_spec.y.palette
         return counted_names(palette) if palette is not None else None
 
     def _rank(self, x: np.ndarray, batch: Batch) -> None:
@@ -263,7 +254,7 @@ class _Session:
             return Strip(
                 batch.names[i],
                 value,
-                self.form.picture_of_x(x[i]),
+                self.spec.picture_of_x(x[i]),
                 _shown(batch.fake[i]),
                 _shown(batch.y[i]),
             )

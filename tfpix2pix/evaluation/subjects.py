@@ -11,21 +11,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tfpix2pix.base.errors import UserError
+from tfpix2pix.config.dataset import open_source
 from tfpix2pix.evaluation.data import data_config, open_labels, open_pairs, predictions_config
 from tfpix2pix.evaluation.predictions import Predictions, size_of_first
 from tfpix2pix.evaluation.registry import Kind
 from tfpix2pix.evaluation.session import (
     Progress,
-    check_form,
+    check_spec,
     check_split,
     evaluate_model,
     evaluate_predictions,
 )
-from tfpix2pix.pair_form import open_source
 
 if TYPE_CHECKING:
     from tfpix2pix.config import Config
-    from tfpix2pix.data import PairArrays, PairForm, PairSource
+    from tfpix2pix.data import PairArrays, PairSource, PairSpec
     from tfpix2pix.evaluation.base import Evaluator
     from tfpix2pix.evaluation.fcn import Scorer
     from tfpix2pix.evaluation.pictures import Maker
@@ -79,11 +79,11 @@ class Model(Protocol):
 
     name: str
     config: Config
-    form: PairForm
+    spec: PairSpec
     open: Callable[[Say], Maker]
 
 
-class Modelled:
+class ModelSubject:
     """A run, an export or a server, and the pairs that it is scored on.
 
     Args:
@@ -103,25 +103,25 @@ class Modelled:
         settings: Settings,
         arrays: PairArrays | None = None,
     ) -> None:
-        self.model, self.settings, self.form = model, settings, model.form
+        self.model, self.settings, self.spec = model, settings, model.spec
         config = data_config(model.config, given)
-        self.source = open_pairs(config, model.form, arrays)
+        self.source = open_pairs(config, model.spec, arrays)
         check_split(self.source, settings.split)
-        check_form(model.form, self.source)
+        check_spec(model.spec, self.source)
         self.size = settings.size or model.config.crop_size
         self.labels: PairSource | None = None
         if given.get("label_palette"):
             self.labels = open_labels(config, given, arrays)
-            _settle(self.labels)
+            _resolve(self.labels)
 
     def kind(self, scorer: Scorer | None) -> Kind:
         """What of it decides which measures fit."""
-        kind = Kind.of(self.form, self.settings.samples, scorer)
+        kind = Kind.of(self.spec, self.settings.samples, scorer)
         if self.labels is None:
             return kind
-        form = self.labels.form
-        palette = form.x.palette or form.y.palette
-        return dataclasses.replace(kind, palette=palette, labels_out=form.label_side == "target")
+        spec = self.labels.spec
+        palette = spec.x.palette or spec.y.palette
+        return dataclasses.replace(kind, palette=palette, labels_out=spec.label_side == "target")
 
     def evaluate(self, evaluators: Sequence[Evaluator], progress: Progress, say: Say) -> Evaluation:
         """Scores it; `say` is told with which weights."""
@@ -149,7 +149,7 @@ class Modelled:
         )
 
 
-class Predicted:
+class FolderSubject:
     """A folder of pictures, and the pairs that they are predictions of.
 
     Args:
@@ -177,7 +177,7 @@ class Predicted:
         size = settings.size or size_of_first(folder)
         self.source = open_source(predictions_config(given, size), arrays=arrays)
         check_split(self.source, settings.split)
-        _settle(self.source)
+        _resolve(self.source)
         found = Predictions(
             folder, self.source, settings.split, settings.size or None, settings.limit
         )
@@ -186,11 +186,11 @@ class Predicted:
                 f"--predictions={folder}: pictures of {found.size}x{found.size} pixels; "
                 f"expected at least {SMALLEST}, or a --size to resize them to"
             )
-        self.form, self.size = self.source.form, found.size
+        self.spec, self.size = self.source.spec, found.size
 
     def kind(self, scorer: Scorer | None) -> Kind:
         """What of it decides which measures fit."""
-        return Kind.of(self.form, 1, scorer)
+        return Kind.of(self.spec, 1, scorer)
 
     def evaluate(self, evaluators: Sequence[Evaluator], progress: Progress, say: Say) -> Evaluation:
         """Scores it."""
@@ -207,10 +207,10 @@ class Predicted:
         )
 
 
-def _settle(source: PairSource) -> None:
+def _resolve(source: PairSource) -> None:
     """Finds out what the pairs are, where that takes a look at the files."""
+    from tfpix2pix.config.dataset import check_source
     from tfpix2pix.data.sources.file_source import FileSource
-    from tfpix2pix.pair_form import check_source
 
     if isinstance(source, FileSource):
         check_source(source)

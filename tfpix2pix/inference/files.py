@@ -17,7 +17,7 @@ from tfpix2pix.base.files import shown
 if TYPE_CHECKING:
     import numpy as np
 
-    from tfpix2pix.data import PairForm
+    from tfpix2pix.data import PairSpec
     from tfpix2pix.inference.translator import Translator
 
 LABELS = ("raw", "color", "index")
@@ -49,9 +49,9 @@ class Manner:
     deterministic: bool = False
     fit: bool = False
 
-    def check(self, form: PairForm) -> None:
+    def check(self, spec: PairSpec) -> None:
         """Raises UserError where a model of such pairs makes no labels, and labels are wanted."""
-        if self.labels != "raw" and not form.y.is_classes:
+        if self.labels != "raw" and not spec.y.is_classes:
             raise UserError(
                 f"--labels={self.labels} is for runs whose target shows labels (--label_palette), "
                 "and this one's does not; drop it"
@@ -127,7 +127,7 @@ def translate_file(translator: Translator, job: Job, manner: Manner) -> list[str
     except ValueError as error:
         raise UserError(
             f"{shown(job.source)}: {error}; expected an input as the run was trained on "
-            f"({translator.form.x.describe()})"
+            f"({translator.spec.x.describe()})"
         ) from None
     except Exception as error:
         if not _out_of_memory(error):
@@ -149,7 +149,7 @@ def _labelled(picture: np.ndarray, translator: Translator, labels: str) -> np.nd
     """The picture, or the labels that it shows, as `Manner.labels` says."""
     if labels == "raw":
         return picture
-    palette = translator.form.y.palette
+    palette = translator.spec.y.palette
     classes = palette.to_classes(picture)
     return palette.to_colors(classes) if labels == "color" else palette.to_indices(classes)
 

@@ -17,10 +17,10 @@ import numpy as np
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Config, load_config
-from tfpix2pix.pair_form import form_of
+from tfpix2pix.config.dataset import spec_of
 
 if TYPE_CHECKING:
-    from tfpix2pix.data import Decoded, PairForm
+    from tfpix2pix.data import Decoded, PairSpec
 
 
 class Network(Protocol):
@@ -32,6 +32,9 @@ class Network(Protocol):
     image_size: tuple[int, int] | None
     """Height and width that x must have; None for any multiples of the crop size."""
 
+    max_pixels: int | None
+    """Height times width that x may have; None for no limit."""
+
     def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
         """y, float32 ``[B, H, W, C_out]``, of x ``[B, H, W, C_in]`` and z (None: not taken)."""
 
@@ -40,6 +43,7 @@ class KerasNetwork:
     """A Keras generator, ``[x, z] -> y`` (or ``x -> y``: no noise), as a `Network`."""
 
     image_size = None
+    max_pixels = None
 
     def __init__(self, generator: object) -> None:
         import tensorflow as tf
@@ -66,7 +70,7 @@ class Translator:
       config: the run's config.
       network: what runs the generator.
       step: the training step that its weights come from.
-      form: of the run's pairs: channels, depth, value range, labels.
+      spec: of the run's pairs: channels, depth, value range, labels.
       checkpoint: SHA-256 of the checkpoint that the weights come from.
 
     Attributes:
@@ -76,9 +80,9 @@ class Translator:
     parallel = 1
 
     def __init__(
-        self, config: Config, network: Network, step: int, form: PairForm, checkpoint: str = ""
+        self, config: Config, network: Network, step: int, spec: PairSpec, checkpoint: str = ""
     ) -> None:
-        self.config, self.network, self.step, self.form = config, network, step, form
+        self.config, self.network, self.step, self.spec = config, network, step, spec
         self.checkpoint = checkpoint
 
     @property
@@ -126,17 +130,17 @@ class Translator:
 
         Raises:
           ValueError: a picture that cannot become an input, one of another size than an export
-            of fixed size takes, or a seed that does not fit.
+            of fixed size takes, a larger one than an export takes, or a seed that does not fit.
         """
         if not -(2**63) <= seed < 2**63:
             raise ValueError(f"seed {seed} does not fit in 64 bits")
-        x = self.form.read_input(self._decoded(image), notes)
+        x = self.spec.read_input(self._decoded(image), notes)
         if not fit:
             return self.translate_x(x, seed=seed, deterministic=deterministic)
         size = self.network.image_size or (self.stride, self.stride)
-        seen = resized(x, *size, nearest=self.form.x.is_classes)
+        seen = resized(x, *size, nearest=self.spec.x.is_classes)
         y = resized(self._generate(seen, seed, deterministic), *x.shape[:2])
-        return self.form.result(x, y)
+        return self.spec.result(x, y)
 
     def translate_x(
         self, x: np.ndarray, *, seed: int = 0, deterministic: bool = False
@@ -153,7 +157,7 @@ class Translator:
         height, width = x.shape[:2]
         padded = pad(x, self.stride)
         self._check_size(*padded.shape[:2])
-        return self.form.result(x, self._generate(padded, seed, deterministic)[:height, :width])
+        return self.spec.result(x, self._generate(padded, seed, deterministic)[:height, :width])
 
     def _decoded(self, image: np.ndarray | Decoded) -> Decoded:
         from tfpix2pix.data import Decoded
@@ -168,7 +172,7 @@ class Translator:
         if image.ndim != 3 or 0 in image.shape:
             raise ValueError(f"expected an image [H, W, C], got {list(image.shape)}")
         channels = image.shape[-1]
-        has_alpha = channels in (2, 4) and channels != self.form.x.channels
+        has_alpha = channels in (2, 4) and channels != self.spec.x.channels
         return Decoded(image, has_alpha, None, ())
 
     def noise(self, x: np.ndarray, seeds: Sequence[int], deterministic: bool = False) -> np.ndarray:
@@ -206,6 +210,12 @@ class Translator:
                 f"{width}x{height} pixels (width x height, padded), and this export takes "
                 f"{fixed[1]}x{fixed[0]} only; use --fit, or export with --image_size=any"
             )
+        limit = self.network.max_pixels
+        if limit is not None and height * width > limit:
+            raise ValueError(
+                f"{width}x{height} pixels (width x height, padded), and this export takes at most "
+                f"{limit:,}; use --fit, or export with a larger --max_pixels"
+            )
 
 
 def load(
@@ -225,7 +235,7 @@ def load(
     """
     workdir = os.fspath(workdir)
     config = load_config(workdir)
-    form = form_of(config, workdir)
+    spec = spec_of(config, workdir)
     from tfpix2pix.algorithms.registry import default_generator
     from tfpix2pix.models.weights import named_weights
     from tfpix2pix.training.checkpoints import Checkpoints
@@ -236,7 +246,7 @@ def load(
     model = generator.build()
     facts = checkpoints.restore({generator.name: named_weights(model)}, step, say)
     network = KerasNetwork(model)
-    return Translator(config, network, int(facts["step"]), form, facts["sha256"])
+    return Translator(config, network, int(facts["step"]), spec, facts["sha256"])
 
 
 def load_quietly(
@@ -259,13 +269,13 @@ class Model:
     Attributes:
       name: as the user typed it: a run's folder, an export's, or a server's address.
       config: of the run.
-      form: of its pairs.
+      spec: of its pairs.
       open: loads it; its argument is told in a sentence when a damaged checkpoint was passed over.
     """
 
     name: str
     config: Config
-    form: PairForm
+    spec: PairSpec
     open: Callable[[Callable[[str], None]], Translator]
 
     @classmethod
@@ -279,14 +289,14 @@ class Model:
         return cls(
             workdir,
             config,
-            form_of(config, workdir),
+            spec_of(config, workdir),
             lambda say: load_quietly(workdir, checkpoint, say),
         )
 
     @classmethod
     def of_translator(cls, name: str, translator: Translator) -> Model:
         """What is loaded already, such as an export."""
-        return cls(name, translator.config, translator.form, lambda say: translator)
+        return cls(name, translator.config, translator.spec, lambda say: translator)
 
 
 def _step_of(

@@ -17,7 +17,7 @@ from tfpix2pix.base.files import write_bytes, write_json, write_text
 from tfpix2pix.base.grid import encode_png, picture_grid
 from tfpix2pix.data.check.inspection import Inspection, sizes_text
 from tfpix2pix.data.check.palette_search import FoundPalette
-from tfpix2pix.data.check.shown_pairs import ShownPair
+from tfpix2pix.data.check.previews import PairPreview
 from tfpix2pix.data.layouts.pair_files import count_text
 from tfpix2pix.report.html import templates
 from tfpix2pix.report.page import data_uri
@@ -33,7 +33,7 @@ _KEPT = {"memory": "in memory", "file": "in a file", "none": "each time they are
 _LISTED = 50  # files of a fault, duplicates
 
 
-def write_inspection(output: Path, seen: Inspection, pairs: Sequence[ShownPair]) -> list[Path]:
+def write_inspection(output: Path, seen: Inspection, pairs: Sequence[PairPreview]) -> list[Path]:
     """Writes ``inspect.html``, ``contact_sheet.png``, ``inspect.json`` and, where colours without
     a name were found, ``palette_found.json``, of which a note is added to `seen`.
 
@@ -76,7 +76,7 @@ def _palette_to_write(seen: Inspection) -> str:
 # === The contact sheet ===
 
 
-def contact_sheet(seen: Inspection, pairs: Sequence[ShownPair]) -> np.ndarray:
+def contact_sheet(seen: Inspection, pairs: Sequence[PairPreview]) -> np.ndarray:
     """Pairs of every split, input and target side by side with a caption: uint8 ``[H, W, 3]``.
 
     Pictures of differing sizes are scaled into cells of one size; a pair that cannot be read is
@@ -99,7 +99,7 @@ def contact_sheet(seen: Inspection, pairs: Sequence[ShownPair]) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def cell_size(pairs: Sequence[ShownPair]) -> tuple[int, int]:
+def cell_size(pairs: Sequence[PairPreview]) -> tuple[int, int]:
     """Height and width of the cells: of the pictures' shape where all are alike, else square."""
     sizes = {p.shape[:2] for pair in pairs for p in (pair.x, pair.y) if p is not None}
     if not sizes:
@@ -134,7 +134,7 @@ def fitted(picture: np.ndarray | None, cell: tuple[int, int]) -> np.ndarray:
     return np.asarray(canvas)
 
 
-def _row(pairs: Sequence[ShownPair], cell: tuple[int, int]) -> np.ndarray:
+def _row(pairs: Sequence[PairPreview], cell: tuple[int, int]) -> np.ndarray:
     white = np.full((cell[0], _GAP // 2, 3), 255, np.uint8)
     tiles = [
         np.concatenate([fitted(pair.x, cell), white, fitted(pair.y, cell)], axis=1)
@@ -174,8 +174,8 @@ def fact_rows(seen: Inspection) -> list[tuple[str, str]]:
     for name, side in sides.items():
         size = "" if len(set(sizes.values())) == 1 else f"; {sizes[name]}"
         rows.append((name, f"{side.letter}: {side.describe()}{size}"))
-    if seen.form is not None and not seen.refusal:
-        rows.append(("trained as", seen.form.describe()))
+    if seen.spec is not None and not seen.refusal:
+        rows.append(("trained as", seen.spec.describe()))
     rows += [("labels", text) for text in _label_texts(seen)]
     if seen.extensions:
         kinds = ", ".join(f"{n:,} {extension}" for extension, n in seen.extensions.items())
@@ -197,7 +197,7 @@ def fact_rows(seen: Inspection) -> list[tuple[str, str]]:
 def _label_texts(seen: Inspection) -> list[str]:
     texts = []
     # Of a set that is refused it is not known which side was meant.
-    label_side = seen.form.label_side if seen.form is not None and not seen.refusal else ""
+    label_side = seen.spec.label_side if seen.spec is not None and not seen.refusal else ""
     for name, side in seen.sides.items():
         if side.covered is not None and label_side in ("", name):
             texts.append(f"the palette explains {side.covered:.1%} of the {name}'s flat pixels")
@@ -235,7 +235,7 @@ def _bytes(count: int) -> str:
 
 
 def write_dataset_page(
-    path: str | os.PathLike, seen: Inspection, pairs: Sequence[ShownPair], remarks: Sequence[str]
+    path: str | os.PathLike, seen: Inspection, pairs: Sequence[PairPreview], remarks: Sequence[str]
 ) -> Path:
     """Writes the page of a data set, whole or not at all; it loads nothing from anywhere.
 
@@ -281,7 +281,7 @@ def write_dataset_page(
 
 
 def write_contact_sheet(
-    path: str | os.PathLike, seen: Inspection, pairs: Sequence[ShownPair]
+    path: str | os.PathLike, seen: Inspection, pairs: Sequence[PairPreview]
 ) -> Path:
     """Writes `contact_sheet` as a PNG file, whole or not at all; returns its path."""
     path = Path(path)

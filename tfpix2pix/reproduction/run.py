@@ -10,7 +10,7 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.progress import say
 from tfpix2pix.base.quiet import import_tensorflow
 from tfpix2pix.config import Config
-from tfpix2pix.pair_form import check_source, open_source
+from tfpix2pix.config.dataset import check_source, open_source
 from tfpix2pix.reproduction.plan import Plan, Run
 from tfpix2pix.reproduction.publish import publish, read_metrics
 from tfpix2pix.reproduction.results import Result
@@ -116,7 +116,7 @@ def reproduce(plan: Plan, is_new: bool, wish: Wish) -> Outcome:
 def _turned(base: Config) -> Config:
     """The config with the direction from labels to photographs."""
     source = open_source(base.replace(direction="AtoB", label_side=""))
-    side = source.form.label_side
+    side = source.spec.label_side
     return base.replace(direction="AtoB" if side == "input" else "BtoA")
 
 

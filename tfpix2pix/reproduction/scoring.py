@@ -69,7 +69,7 @@ def open_scorer(
         scorer = outcome.scorer
         if scorer is None:
             return None
-    scorer.check(source.form.x.palette or source.form.y.palette, base.crop_size)
+    scorer.check(source.spec.x.palette or source.spec.y.palette, base.crop_size)
     return scorer
 
 
@@ -99,7 +99,7 @@ def score_run(run: Run, source: PairSource, scorer: Scorer | None) -> None:
     from tfpix2pix.report.evaluation_page import write_evaluation_page
 
     translator = load(run.workdir)
-    kind = Kind.of(source.form, scorer=scorer if run.variant.task == PHOTO else None)
+    kind = Kind.of(source.spec, scorer=scorer if run.variant.task == PHOTO else None)
     evaluators = make_evaluators(default_metrics(kind), kind)
     with ProgressLine("scoring", source.count("val"), "image") as line:
         evaluation = evaluate_model(

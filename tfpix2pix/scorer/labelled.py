@@ -8,12 +8,12 @@ import numpy as np
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Config
-from tfpix2pix.pair_form import open_source
+from tfpix2pix.config.dataset import open_source
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from tfpix2pix.data import PairForm, PairSource, Palette
+    from tfpix2pix.data import PairSource, PairSpec, Palette
 
 _SAMPLED = 8  # pairs in which a palette is looked for
 
@@ -68,13 +68,13 @@ def check_labelled(source: PairSource) -> None:
       UserError: no image of the pairs shows labels, the other one is no RGB photo of 8 bits, or
         there is no val split.
     """
-    form = source.form
-    if not form.label_side:
+    spec = source.spec
+    if not spec.label_side:
         raise UserError(
             f"{source.name}: neither image of the pairs shows labels, which a scorer learns to "
             "read from photos; give --label_palette"
         )
-    photo = form.x if form.label_side == "target" else form.y
+    photo = spec.x if spec.label_side == "target" else spec.y
     if photo.is_classes or photo.channels != 3 or photo.dtype != "uint8":
         raise UserError(
             f"{source.name}: the images beside the labels are {photo.describe()}; a scorer reads "
@@ -87,16 +87,16 @@ def check_labelled(source: PairSource) -> None:
         )
 
 
-def palette_of(form: PairForm) -> Palette:
+def palette_of(spec: PairSpec) -> Palette:
     """The palette of the image that shows labels."""
-    return form.x.palette or form.y.palette
+    return spec.x.palette or spec.y.palette
 
 
-def photos_and_classes(form: PairForm, x: Any, y: Any) -> tuple[tf.Tensor, tf.Tensor]:
+def photos_and_classes(spec: PairSpec, x: Any, y: Any) -> tuple[tf.Tensor, tf.Tensor]:
     """A batch of pairs as a scorer learns it.
 
     Args:
-      form: of the pairs.
+      spec: of the pairs.
       x, y: as networks see them, ``[B, H, W, C]``.
 
     Returns:
@@ -105,7 +105,7 @@ def photos_and_classes(form: PairForm, x: Any, y: Any) -> tuple[tf.Tensor, tf.Te
     """
     import tensorflow as tf
 
-    side, labels, photos = (form.x, x, y) if form.x.is_classes else (form.y, y, x)
+    side, labels, photos = (spec.x, x, y) if spec.x.is_classes else (spec.y, y, x)
     if side.encoding == "onehot":
         return photos, tf.argmax(labels, axis=-1, output_type=tf.int32)
     # What networks see is exactly the colour of a class, so the nearest one is the one.

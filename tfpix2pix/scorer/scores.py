@@ -25,12 +25,12 @@ def scores_of(
       ``per_pixel``, ``per_class``, ``iou``, ``images``, ``classes`` (each one's IoU and share of
       the pixels), ``commonest``: the per-pixel accuracy of always saying the commonest class.
     """
-    form = store.form
-    palette = palette_of(form)
+    spec = store.spec
+    palette = palette_of(spec)
     matrix, images = 0, 0
     try:
         for x, y in evaluation_batches(store, size=size):
-            photos, classes = photos_and_classes(form, x, y)
+            photos, classes = photos_and_classes(spec, x, y)
             photos = np.rint((photos.numpy() + 1.0) * 127.5).astype(np.uint8)
             matrix = matrix + confusion(classes.numpy(), read(photos), palette).sum(axis=0)
             images += len(photos)

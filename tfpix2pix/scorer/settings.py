@@ -107,7 +107,7 @@ class Settings:
 
 
 _MAY_CHANGE = ("checkpoint_every",)
-# Left open by their defaults, and settled when training starts.
+# Left open by their defaults, and resolved when training starts.
 _SETTLED_BY_DEFAULT = {"width": 0, "init": "auto", "learning_rate": 0.0}
 
 

@@ -63,7 +63,7 @@ class Observer:
         self.config, self.workdir, self.source = config, workdir, source
         self.algorithm, self.checkpoints = algorithm, checkpoints
         self.total, self.command, self.say = total, command, say
-        self.form = source.form
+        self.spec = source.spec
         self.best: dict[str, Any] | None = None
         self.seconds = 0.0
         self.pending: list[dict[str, tf.Tensor]] = []
@@ -124,7 +124,7 @@ class Observer:
 
     def log(self, step: int) -> None:
         """A point of the curves: means since the last one."""
-        means = self.settle(step)
+        means = self.resolve(step)
         if means is None:
             return
         now = time.monotonic()
@@ -149,7 +149,7 @@ class Observer:
             self.say(f"step {step:,}: {news}")
         self._history.train(step, {**record, **judged})
 
-    def settle(self, step: int) -> dict[str, float] | None:
+    def resolve(self, step: int) -> dict[str, float] | None:
         """Means since the last point of the curves, or None where no step since then updated the
         networks: those are left for the next point, until ``_check_finite`` has seen enough."""
         if not self.pending:
@@ -210,7 +210,7 @@ class Observer:
             pictures = {
                 name: np.concatenate(
                     [
-                        self.form.picture_of_y(x[None].numpy(), of[name].numpy())
+                        self.spec.picture_of_y(x[None].numpy(), of[name].numpy())
                         for x, of in zip(self._fixed_x, made, strict=True)
                     ]
                 )
@@ -310,7 +310,7 @@ class Observer:
         )
         self._fixed_x = [x[0] for x, _ in pairs]
         x, y = (np.stack([pair[side][0].numpy() for pair in pairs]) for side in (0, 1))
-        self._fixed = {"x": self.form.picture_of_x(x), "y": self.form.picture_of_y(x, y)}
+        self._fixed = {"x": self.spec.picture_of_x(x), "y": self.spec.picture_of_y(x, y)}
         names = np.array([store.pair_name(index) for index in self._fixed_indices])
         folder = self.workdir / "samples"
         folder.mkdir(exist_ok=True)
@@ -319,7 +319,7 @@ class Observer:
         write_bytes(folder / "fixed.npz", content.getvalue())
         # As single images too: something to try `tfpix2pix translate` on.
         (folder / "inputs").mkdir(exist_ok=True)
-        for name, image in zip(names, self.form.input_file(x), strict=True):
+        for name, image in zip(names, self.spec.input_file(x), strict=True):
             suffix = ".png" if image.dtype != np.float32 and image.shape[-1] <= 4 else ".tif"
             write_image(folder / "inputs" / f"{Path(str(name)).name}{suffix}", image)
 

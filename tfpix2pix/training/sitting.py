@@ -14,7 +14,7 @@ from tfpix2pix.base import lock
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.base.files import check_writable
 from tfpix2pix.config import Config
-from tfpix2pix.pair_form import check_source, open_source
+from tfpix2pix.config.dataset import check_source, open_source
 from tfpix2pix.training.cluster import read_cluster
 from tfpix2pix.training.strategies import build_strategy, check_strategy, slower_here
 from tfpix2pix.training.workdir import workdir_and_config
@@ -96,8 +96,8 @@ class Sitting:
             say(f"note: {note}")
         say(f"data: {source.describe()}")
         say(
-            f"run: {workdir}, preset {config.preset}: {config.crop_size} px, ngf {config.ngf}, "
-            f"loss {config.loss}, batch {config.batch_size}"
+            f"run: {workdir}, preset {config.preset}: {config.crop_size} px, "
+            f"{config.networks}, batch {config.batch_size}"
         )
 
         from tfpix2pix.base.quiet import import_tensorflow, wake_compiler

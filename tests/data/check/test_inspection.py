@@ -11,7 +11,7 @@ from tfpix2pix.data.cache_choice import LEAST_BUDGET, choose_cache
 from tfpix2pix.data.check.duplicates import find_duplicates
 from tfpix2pix.data.check.inspection import Inspection, inspect_source
 from tfpix2pix.data.check.palette_search import find_palette
-from tfpix2pix.data.check.shown_pairs import pairs_to_show, stored_pictures
+from tfpix2pix.data.check.previews import pair_previews, stored_pictures
 from tfpix2pix.data.images import Decoded, decode, write_image
 from tfpix2pix.data.palette import BUILTIN, load_palette, parse_palette
 
@@ -203,7 +203,7 @@ def test_pairs_that_cannot_be_read_are_shown_as_such(tmp_path):
     write_image(tmp_path / "B/train/2.png", noise(2, 24, 30))
     source = open_dataset(str(tmp_path))
     seen = inspect_source(source)
-    good, unreadable, unequal = pairs_to_show(source, seen.form, 8)
+    good, unreadable, unequal = pair_previews(source, seen.spec, 8)
     assert good.as_trained
     assert unreadable.x is None
     # No pair to training, but there is something to see.
@@ -228,13 +228,13 @@ def test_pairs_that_cannot_be_read_are_shown_as_such(tmp_path):
 def test_stored_pairs_look_as_their_tensors_do(tmp_path, x, y):
     folder = two_folders(tmp_path, {"train": [(x, y), (y[..., :1].copy(), x)][:1]}, ".tif")
     source = open_dataset(str(folder))
-    form, stored = source.form, source.load("train", 0)
-    pictures = stored_pictures(form, *stored)
+    spec, stored = source.spec, source.load("train", 0)
+    pictures = stored_pictures(spec, *stored)
     seen_x, seen_y = (
         np.asarray(side.to_network(values.astype(np.float32)))
-        for side, values in zip((form.x, form.y), stored, strict=True)
+        for side, values in zip((spec.x, spec.y), stored, strict=True)
     )
-    expected = form.picture_of_x(seen_x), form.picture_of_y(seen_x, seen_y)
+    expected = spec.picture_of_x(seen_x), spec.picture_of_y(seen_x, seen_y)
     for picture, tensor_picture in zip(pictures, expected, strict=True):
         assert picture.dtype == np.uint8
         assert picture.shape == (24, 24, 3)
@@ -250,14 +250,14 @@ def test_stored_classes_and_lab_pairs_are_shown_in_colour(tmp_path):
     source = open_dataset(
         str(two_folders(tmp_path / "labels", {"train": [(label, photo)]})), label_palette="facades"
     )
-    x, y = stored_pictures(source.form, *source.load("train", 0))
+    x, y = stored_pictures(source.spec, *source.load("train", 0))
     np.testing.assert_array_equal(x, label)
     np.testing.assert_array_equal(y, photo)
 
     (tmp_path / "lab").mkdir()
     write_image(tmp_path / "lab" / "0.png", photo)
     source = open_dataset(str(tmp_path / "lab"), color_space="lab", val_fraction=0)
-    x, y = stored_pictures(source.form, *source.load("train", 0))
+    x, y = stored_pictures(source.spec, *source.load("train", 0))
     np.testing.assert_allclose(y.astype(int), photo, atol=1)
     assert np.ptp(x.astype(int), axis=-1).max() <= 2, "the input is grey"
 
@@ -362,7 +362,7 @@ def test_the_cache_named_is_the_one_that_training_takes(tmp_path, budget, folder
     store = open_store(source, "train", size=20, budget=budget, cache_dir=cache_dir)
     taken = "memory" if store.in_memory else "file" if folder else "none"
     assert bool(list(tmp_path.glob("cache/*"))) == (taken == "file")
-    assert choose_cache(20 * 20 * source.form.stored_bytes, cache_dir, budget) == taken
+    assert choose_cache(20 * 20 * source.spec.stored_bytes, cache_dir, budget) == taken
 
 
 def test_what_is_larger_than_everything_is_kept_nowhere(tmp_path):

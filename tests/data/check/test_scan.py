@@ -12,8 +12,8 @@ from PIL import Image
 
 from tfpix2pix.data import images, load_palette, open_dataset
 from tfpix2pix.data.check import scan
-from tfpix2pix.data.forms import FormWish
 from tfpix2pix.data.layouts.pair_files import PairFiles
+from tfpix2pix.data.spec import PairWish
 
 PALETTE = load_palette("facades")
 
@@ -54,7 +54,7 @@ def test_beyond_the_budget_headers_are_enough(folders, count_decoded, monkeypatc
     source = open_dataset(str(folders), val_fraction=0)
     source.check()
     assert count_decoded == []
-    assert source.form == whole.form
+    assert source.spec == whole.spec
 
 
 @pytest.mark.parametrize("least", [0, 10_000])
@@ -97,8 +97,8 @@ def test_floats_are_decoded_whatever_the_budget(tmp_path, draw, save, monkeypatc
     save(tmp_path / "B" / "1.png", draw(1))
     source = open_dataset(str(tmp_path), val_fraction=0)
     source.check()
-    assert source.form.x.low == pytest.approx(-8, abs=1)
-    assert source.form.x.high == pytest.approx(32, abs=1)
+    assert source.spec.x.low == pytest.approx(-8, abs=1)
+    assert source.spec.x.high == pytest.approx(32, abs=1)
 
 
 def test_mixtures_and_sizes_are_found_by_headers(folders, draw, save, refusal, monkeypatch):
@@ -153,7 +153,7 @@ def test_what_is_decoded_at_one_time_has_room(tmp_path, draw, save, monkeypatch,
 def test_what_is_seen_of_a_pair(tmp_path, draw, save):
     rgba, deep = draw(1, 4), draw(2, 1, "uint16")
     files = PairFiles("1", save(tmp_path / "a.png", rgba), save(tmp_path / "b.tif", deep[:, :10]))
-    (look,) = scan.scan({"val": [files]}, FormWish(), digests=True)
+    (look,) = scan.scan({"val": [files]}, PairWish(), digests=True)
     assert (look.split, look.files, look.unreadable) == ("val", files, ())
     assert (look.a.height, look.a.width, look.b.width) == (12, 16, 10)
     assert (look.a.channels, look.a.has_alpha, look.a.dtype) == (3, True, "uint8")
@@ -174,7 +174,7 @@ def test_digests_decode_everything_and_tell_halves_apart(
         PairFiles("1", save(tmp_path / "1.png", np.hstack([left, right]))),
         PairFiles("2", save(tmp_path / "2.bmp", np.hstack([right, left]))),
     ]
-    one, two = scan.scan({"train": pairs}, FormWish(), digests=True)
+    one, two = scan.scan({"train": pairs}, PairWish(), digests=True)
     assert one.a.digest == two.b.digest != one.b.digest == two.a.digest
     assert len(set(count_decoded)) == 2
 
@@ -185,7 +185,7 @@ def test_coverage_is_seen_where_there_is_a_palette(tmp_path, draw, save):
     half[:, 8:] = (255, 255, 255)  # no class's colour
     index_map = np.full((12, 16, 1), 200, np.uint8)  # no class's number
     files = PairFiles("1", save(tmp_path / "a.png", half), save(tmp_path / "b.png", index_map))
-    (look,) = scan.scan({"train": [files]}, FormWish(palette=PALETTE))
+    (look,) = scan.scan({"train": [files]}, PairWish(palette=PALETTE))
     # Of the flat places; the border between the halves is none: 6 columns beside 6.
     assert look.a.covered == pytest.approx(0.5)
     assert look.b.covered == 0

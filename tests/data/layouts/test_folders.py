@@ -79,7 +79,7 @@ def test_channels_of_each_side(pairs_folder, refusal):
     x, y = source.load("train", 0)
     np.testing.assert_array_equal(x[..., 0], np.asarray(Image.fromarray(rgb_x).convert("L")))
     np.testing.assert_array_equal(y, rgb_y)
-    assert source.form.stored_bytes == 1 + 3
+    assert source.spec.stored_bytes == 1 + 3
     assert "--target_channels=5" in refusal(folder, target_channels=5)
 
 
@@ -111,7 +111,7 @@ def test_grey_stays_grey_and_images_that_look_single_are_noted(tmp_path):
     (note,) = source.notes()
     assert note.startswith("3 images no wider than high (train/0.png)")
     assert "side by side?" in note
-    assert (source.form.x.channels, source.form.y.channels) == (1, 1)
+    assert (source.spec.x.channels, source.spec.y.channels) == (1, 1)
     coloured = open_dataset(str(tmp_path), target_channels=3)
     coloured.check()
     assert coloured.notes()[0] == "3 images: grey image repeated into 3 channels"
@@ -233,7 +233,7 @@ def test_nothing_readable_at_all(pairs_folder, refusal):
         path.write_bytes(b"")
     assert "2 of 2 images cannot be used" in refusal(folder)
     with pytest.raises(DataError, match="2 of 2 images cannot be used"):
-        _ = open_dataset(str(folder)).form
+        _ = open_dataset(str(folder)).spec
 
 
 def test_load_names_the_file(pairs_folder):

@@ -35,8 +35,8 @@ def test_every_depth_comes_back_as_it_is(stack, dtype, channels):
     x, y = stack(3, channels, dtype), stack(3, 1, "uint16")
     source = open_dataset({"train": (x, y)})
     source.check()
-    form = source.form
-    assert (form.x.channels, form.x.dtype, form.y.channels, form.y.dtype) == (
+    spec = source.spec
+    assert (spec.x.channels, spec.x.dtype, spec.y.channels, spec.y.dtype) == (
         channels,
         dtype,
         1,
@@ -80,7 +80,7 @@ def test_lists_of_images_and_of_grey_without_an_axis(draw):
     x = [draw(i, 1)[..., 0] for i in range(3)]
     y = [draw(i) for i in range(3)]
     source = open_dataset({"train": (x, y)})
-    assert (source.form.x.channels, source.form.y.channels) == (1, 3)
+    assert (source.spec.x.channels, source.spec.y.channels) == (1, 3)
     np.testing.assert_array_equal(source.load("train", 2)[0][..., 0], x[2])
 
 
@@ -105,8 +105,8 @@ def test_what_numpy_sees_as_an_array_will_do(stack):
 def test_floats_are_scaled_by_what_the_train_split_shows(stack):
     x = stack(4, dtype="float32") * 4 - 2
     source = open_dataset({"train": (x, x), "val": (x * 3, x * 3)})
-    assert source.form.x.low == pytest.approx(x.min(), rel=1e-6)
-    assert source.form.x.high == pytest.approx(x.max(), rel=1e-6)
+    assert source.spec.x.low == pytest.approx(x.min(), rel=1e-6)
+    assert source.spec.x.high == pytest.approx(x.max(), rel=1e-6)
 
 
 def test_labels_as_class_numbers_and_as_colours(stack):
@@ -115,7 +115,7 @@ def test_labels_as_class_numbers_and_as_colours(stack):
     colours = palette.to_colors(classes[..., 0])
     for x in (palette.to_colors(classes[..., 0]), colours):
         source = open_dataset({"train": (x, stack(3))}, label_palette="facades")
-        assert source.form.label_side == "input"
+        assert source.spec.label_side == "input"
         np.testing.assert_array_equal(source.load("train", 1)[0], classes[1])
 
 

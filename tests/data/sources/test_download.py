@@ -5,6 +5,7 @@ A server of our own stands in for the authors' host; nothing here needs a networ
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -26,8 +27,9 @@ import pytest
 from PIL import Image
 
 from tfpix2pix.base.errors import DataError
-from tfpix2pix.data.sources import download, paper_sets
-from tfpix2pix.data.sources.download import extract, fetch
+from tfpix2pix.data.sources import archives, download, paper_sets
+from tfpix2pix.data.sources.archives import extract
+from tfpix2pix.data.sources.download import fetch
 from tfpix2pix.data.sources.paper_sets import PAPER_SETS, default_data_dir, paper_set, stage_lines
 
 BUILDERS = Path(__file__).resolve().parents[3] / "data" / "sources" / "builders"
@@ -42,6 +44,9 @@ class Server(ThreadingHTTPServer):
       ranges: whether a Range request gets the rest (206) or everything again (200).
       lengths: whether answers carry a Content-Length.
       slow: seconds between chunks.
+      drips: seconds between single bytes, instead of chunks of 20,000; 0 for chunks.
+      endless: whether the body is sent again and again.
+      sent: bytes of bodies so far.
       asked: the Range header of each request, None where there was none.
     """
 
@@ -51,6 +56,7 @@ class Server(ThreadingHTTPServer):
         self.body, self.tag = BODY, '"one"'
         self.cut: list[int] = []
         self.ranges, self.lengths, self.slow, self.status = True, True, 0.0, 200
+        self.drips, self.endless, self.sent = 0.0, False, 0
         self.asked: list[str | None] = []
         super().__init__(("127.0.0.1", 0), _Handler)
 
@@ -87,10 +93,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         end = start + server.cut.pop(0) if server.cut else len(server.body)
         content = server.body[start:end]
-        for begin in range(0, len(content), 20_000):
-            self.wfile.write(content[begin : begin + 20_000])
-            self.wfile.flush()
-            time.sleep(server.slow)
+        size = 1 if server.drips else 20_000
+        with contextlib.suppress(OSError):  # the client has had enough
+            while True:
+                for begin in range(0, len(content), size):
+                    self.wfile.write(content[begin : begin + size])
+                    self.wfile.flush()
+                    server.sent += size
+                    time.sleep(server.drips or server.slow)
+                if not server.endless:
+                    break
 
     def log_message(self, *args):
         pass
@@ -281,6 +293,37 @@ def test_a_silent_host_is_given_up(tmp_path, monkeypatch):
             fetch(url, tmp_path)
 
 
+def test_a_host_that_drips_is_given_up(server, tmp_path, monkeypatch):
+    """A byte now and then is no silence, and no download either; what has come is kept."""
+    monkeypatch.setattr(download, "SLOWEST", 0.3)
+    server.drips = 0.02
+    with pytest.raises(DataError, match=r"sent less than 262,144 bytes in 0\.3 s") as caught:
+        fetch(server.url(), tmp_path)
+    assert len(server.asked) == download.TRIES
+    assert "bytes that have arrived are kept" in str(caught.value)
+    server.drips = 0
+    assert fetch(server.url(), tmp_path).read_bytes() == BODY
+
+
+def test_an_endless_file_is_cut(server, tmp_path):
+    server.lengths, server.endless = False, True
+    with pytest.raises(DataError, match=r"sends .* bytes and more where 1,000,000 at most"):
+        fetch(server.url(), tmp_path, largest=1_000_000)
+    assert len(server.asked) == 1
+    assert server.sent < 50_000_000
+    assert names(tmp_path) == set()
+    with pytest.raises(DataError, match="where 7 at most were expected"):
+        fetch(server.url(), tmp_path, size=7)
+
+
+def test_a_claim_that_is_too_large_is_refused_at_once(server, tmp_path):
+    with pytest.raises(DataError, match="offers a file of 300,000 bytes where 299,999 at most"):
+        fetch(server.url(), tmp_path, largest=299_999)
+    assert fetch(server.url(), tmp_path, largest=300_000).read_bytes() == BODY
+    assert PAPER_SETS["facades"].largest_archive == 58_000_000
+    assert PAPER_SETS["edges2handbags"].largest_archive == 16_000_000_000
+
+
 def test_the_longest_wait_for_a_connection_is_short():
     longest = download.TRIES * download.CONNECT_TIMEOUT + (download.TRIES - 1) * download.PAUSE
     assert longest <= 15
@@ -390,6 +433,71 @@ def test_a_link_in_a_zip_is_refused(tmp_path):
         file.writestr(info, "/etc/passwd")
     with pytest.raises(DataError, match="a link"):
         extract(tmp_path / "a.zip", tmp_path / "set")
+
+
+@pytest.mark.parametrize("form", ["tar.gz", "zip"])
+def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch, peak_growth, form):
+    monkeypatch.setattr(archives, "ALWAYS", 1 << 20)
+    archive = tmp_path / f"a.{form}"
+    bomb = {"set/1": bytes(40 << 20), "set/2": b"x"}
+    (zip_of if form == "zip" else tar_of)(archive, bomb)
+    assert archive.stat().st_size < 60_000
+
+    def call():
+        with pytest.raises(DataError, match="unpacks to more than") as caught:
+            extract(archive, tmp_path / "set")
+        assert str(archive) in str(caught.value)
+
+    assert peak_growth(call) < 30_000_000
+    assert names(tmp_path) == {archive.name}
+    # What pictures come to is not much.
+    (zip_of if form == "zip" else tar_of)(archive, {"set/1": BODY * 9, "set/2": bytes(90_000)})
+    assert len(contents(extract(archive, tmp_path / "set"))) == 2
+
+
+@pytest.mark.parametrize("form", ["tar.gz", "zip"])
+def test_an_archive_of_too_many_files_is_refused(tmp_path, monkeypatch, form):
+    monkeypatch.setattr(archives, "MEMBERS", 50)
+    archive = tmp_path / f"a.{form}"
+    (zip_of if form == "zip" else tar_of)(archive, {f"set/{i}": b"" for i in range(51)})
+    with pytest.raises(DataError, match="or 50 files"):
+        extract(archive, tmp_path / "set")
+    assert names(tmp_path) == {archive.name}
+
+
+def test_a_name_that_fills_the_memory_is_refused(tmp_path, peak_growth):
+    """tarfile reads long names and extended headers whole, whatever they claim to be."""
+    for kind in (tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME):
+        info = tarfile.TarInfo("name")
+        info.type, info.size = kind, 300 << 20
+        archive = tmp_path / "a.tar.gz"
+        with gzip.open(archive, "wb", compresslevel=1) as file:
+            file.write(info.tobuf(tarfile.GNU_FORMAT))
+            for _ in range(300):
+                file.write(bytes(1 << 20))
+
+        def call(archive=archive):
+            with pytest.raises(DataError, match="unpacks to more than"):
+                extract(archive, tmp_path / "set")
+
+        assert peak_growth(call) < 100_000_000
+        assert names(tmp_path) == {"a.tar.gz"}
+
+
+def test_a_zip_packed_otherwise_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_LZMA) as file:
+        file.writestr("set/1", b"x" * 99)
+    with pytest.raises(DataError, match="packed otherwise than by Deflate"):
+        extract(tmp_path / "a.zip", tmp_path / "set")
+
+
+def test_a_name_with_a_zero_byte_is_refused(tmp_path):
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo("set/1")
+        info.pax_headers = {"path": "set/a\0b"}
+        tar.addfile(info)
+    with pytest.raises(DataError, match="leads out of the folder"):
+        extract(tmp_path / "a.tar.gz", tmp_path / "set")
 
 
 @pytest.mark.parametrize("form", ["tar.gz", "zip"])

@@ -14,7 +14,7 @@ from tfpix2pix.data import open_dataset
 def test_counts_names_and_sizes():
     source = open_dataset("sample", sample_pairs=6, sample_size=64, target_channels=1)
     assert [source.count(split) for split in ("train", "val", "test", "none")] == [6, 1, 1, 0]
-    assert source.form.stored_bytes == 4
+    assert source.spec.stored_bytes == 4
     assert source.describe().startswith("6 train, 1 val, 1 test pairs of 64x64")
     assert source.pair_name("train", 5) != source.pair_name("train", 4)
     source.check()

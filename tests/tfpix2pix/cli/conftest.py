@@ -128,7 +128,7 @@ def run_copy(trained, tmp_path) -> Path:
 
 @pytest.fixture(scope="session")
 def trained_config():
-    """The config that the flags of the tiny run make, with what the data settled."""
+    """The config that the flags of the tiny run make, with what the data resolved."""
     return resolve({**TRAINED, **AS_DRAWN})
 
 

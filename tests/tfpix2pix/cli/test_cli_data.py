@@ -18,8 +18,8 @@ from PIL import Image
 from skimage.color import rgb2lab
 
 from tfpix2pix.config import load_config
+from tfpix2pix.config.dataset import open_source, spec_of
 from tfpix2pix.data import load_palette
-from tfpix2pix.pair_form import form_of, open_source
 
 SIZE = 36
 FEW_STEPS = ("--steps=4", "--val_every=0", "--sample_every=0", "--sample_images=1")
@@ -180,7 +180,7 @@ def test_16_bits_come_out_of_translate(deep_run, command, tmp_path):
 
 
 def test_the_same_command_and_more_steps_continue_it(deep_run, command):
-    """What was settled by looking at the data does not count as another configuration."""
+    """What was resolved by looking at the data does not count as another configuration."""
     root, args, _ = deep_run
     run = root / "continued"
     shutil.copytree(root / "run", run)
@@ -210,7 +210,7 @@ def test_a_continued_run_and_another_depth(deep_run, refused, tmp_path):
         tifffile.imwrite(path, eight)
     source = open_source(load_config(tmp_path / "run"), tmp_path / "run")
     source.check()
-    assert source.form == form_of(load_config(root / "run"), root / "run")
+    assert source.spec == spec_of(load_config(root / "run"), root / "run")
     x, _ = source.load("train", 0)
     np.testing.assert_array_equal(x[..., 0], (deep(0) >> 8) * 257)
 
@@ -284,7 +284,7 @@ def test_the_run_is_all_that_is_needed_to_read_its_data(onehot_run):
     root, expected, _ = onehot_run
     source = open_source(load_config(root / "run"), root / "run")
     source.check()
-    assert source.form.x.palette == expected
+    assert source.spec.x.palette == expected
     x, _ = source.load("train", 1)
     np.testing.assert_array_equal(x[..., 0], classes(1))
 

@@ -9,8 +9,8 @@ import shutil
 import numpy as np
 import pytest
 
+from tfpix2pix.config.dataset import open_source
 from tfpix2pix.data import write_image
-from tfpix2pix.pair_form import open_source
 
 RUN_METRICS = "--metrics=l1,psnr,ssim,sharpness"
 VAL = 2  # of the tiny run's sample set

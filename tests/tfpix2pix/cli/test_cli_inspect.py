@@ -16,8 +16,8 @@ from tfpix2pix.base.errors import DataError
 from tfpix2pix.cli import inspect as command
 from tfpix2pix.cli.flags import Parser, given_config
 from tfpix2pix.config import resolve
+from tfpix2pix.config.dataset import open_source
 from tfpix2pix.data import load_palette, write_image
-from tfpix2pix.pair_form import open_source
 
 WRITTEN = {"inspect.html", "inspect.json", "contact_sheet.png"}
 MINE = ((10, 20, 30), (200, 40, 90), (250, 250, 240), (90, 160, 20))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.data import PairForm, Side
+from tfpix2pix.data import ImageSpec, LabSpec, PairSpec
 from tfpix2pix.data.label_classes import LabelClass, Palette
 from tfpix2pix.evaluation.registry import (
     EVALUATORS,
@@ -22,7 +22,7 @@ from tfpix2pix.evaluation.registry import (
 )
 
 PALETTE = Palette("two", (LabelClass("a", (0, 0, 0), (0,)), LabelClass("b", (9, 9, 9), (1,))))
-PHOTO, LABELS = Side(3), Side(3, palette=PALETTE)
+PHOTO, LABELS = ImageSpec(3), ImageSpec(3, palette=PALETTE)
 ALWAYS = ["l1", "l2", "psnr", "ssim", "ms_ssim"]
 
 
@@ -77,22 +77,22 @@ def test_what_is_no_metric_is_refused(text, sentence):
 
 
 @pytest.mark.parametrize(
-    ("form", "more", "names"),
+    ("spec", "more", "names"),
     [
-        (PairForm(LABELS, PHOTO), {}, ["color", *ALWAYS, "sharpness"]),
-        (PairForm(LABELS, PHOTO), {"scorer": Scorer()}, ["fcn", "color", *ALWAYS, "sharpness"]),
-        (PairForm(PHOTO, LABELS), {"scorer": Scorer()}, ["labels", *ALWAYS]),
-        (PairForm(PHOTO, PHOTO), {"samples": 3}, ["color", *ALWAYS, "sharpness", "diversity"]),
-        (PairForm(PHOTO, Side(1)), {}, [*ALWAYS, "sharpness"]),
+        (PairSpec(LABELS, PHOTO), {}, ["color", *ALWAYS, "sharpness"]),
+        (PairSpec(LABELS, PHOTO), {"scorer": Scorer()}, ["fcn", "color", *ALWAYS, "sharpness"]),
+        (PairSpec(PHOTO, LABELS), {"scorer": Scorer()}, ["labels", *ALWAYS]),
+        (PairSpec(PHOTO, PHOTO), {"samples": 3}, ["color", *ALWAYS, "sharpness", "diversity"]),
+        (PairSpec(PHOTO, ImageSpec(1)), {}, [*ALWAYS, "sharpness"]),
         (
-            PairForm(Side(1, "float32"), Side(2, "float32"), color_space="lab"),
+            LabSpec(),
             {},
             ["color", *ALWAYS, "sharpness"],
         ),
     ],
 )
-def test_data_gets_the_metrics_that_fit_it(form, more, names):
-    kind = Kind.of(form, **more)
+def test_data_gets_the_metrics_that_fit_it(spec, more, names):
+    kind = Kind.of(spec, **more)
     assert default_metrics(kind) == names
     assert [evaluator.name for evaluator in make_evaluators(names, kind)] == names
 

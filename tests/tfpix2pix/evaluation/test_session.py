@@ -12,6 +12,7 @@ from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 from tfpix2pix.algorithms.registry import default_generator
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Config
+from tfpix2pix.config.dataset import open_source, resolved
 from tfpix2pix.data import open_store, write_image
 from tfpix2pix.evaluation import L1, PSNR
 from tfpix2pix.evaluation.base import MeanOverImages, Number
@@ -22,7 +23,6 @@ from tfpix2pix.evaluation.session import evaluate_model, evaluate_predictions
 from tfpix2pix.evaluation.sharpness import Sharpness
 from tfpix2pix.inference import KerasNetwork, Translator
 from tfpix2pix.models.weights import named_weights
-from tfpix2pix.pair_form import open_source, settled
 
 PALETTE = {
     "name": "three",
@@ -55,13 +55,13 @@ class Recorder(MeanOverImages):
 
 def translator_of(config: Config, source) -> Translator:
     """A translator with random weights, large enough that its pictures differ."""
-    config = settled(config, source.form)
+    config = resolved(config, source.spec)
     generator = default_generator(config).build()
     random = np.random.default_rng(3)
     for name, variable in named_weights(generator).items():
         value = random.normal(0, 0.2, tuple(variable.shape)) + name.endswith("gamma")
         variable.assign(value.astype(np.float32))
-    return Translator(config, KerasNetwork(generator), 5, source.form, "ab" * 32)
+    return Translator(config, KerasNetwork(generator), 5, source.spec, "ab" * 32)
 
 
 @pytest.fixture(scope="module")
@@ -136,9 +136,9 @@ def translated(translator, source, size, folder, **options):
     store = open_store(source, "val", size=size)
     for i in range(store.count):
         x, _ = store.pair(i)
-        side = translator.form.x
+        side = translator.spec.x
         picture = side.palette.to_indices(x[..., 0]) if side.is_classes else x
-        path = folder / f"{store.pair_name(i)}{translator.form.suffix}"
+        path = folder / f"{store.pair_name(i)}{translator.spec.suffix}"
         write_image(path, translator.translate(picture, **options))
     return folder
 
@@ -253,7 +253,7 @@ def test_classes_are_the_labels_by_nearest_neighbour(make, kind, size):
 
 def test_a_palette_tells_the_classes_of_a_run_that_saw_plain_colours(make, palette_file):
     translator, source = make("plain_labels")
-    assert not source.form.label_side
+    assert not source.spec.label_side
     labels = open_labels(translator.config, {"label_palette": str(palette_file)})
     plain, coloured = Recorder(), Recorder()
     one = evaluate_model(translator, source, [plain], labels=labels)
@@ -268,7 +268,7 @@ def test_a_palette_tells_the_classes_of_a_run_that_saw_plain_colours(make, palet
 
 def test_index_maps_are_predictions_of_labels_too(make, tmp_path):
     _, source = make("labels_out")
-    palette = source.form.y.palette
+    palette = source.spec.y.palette
     colours, indices = tmp_path / "colours", tmp_path / "indices"
     for folder in (colours, indices):
         folder.mkdir()
@@ -286,7 +286,7 @@ def test_the_palette_of_a_model_reads_its_pairs(make):
     """An export knows its palette by content; the file that was named may be on another machine."""
     translator, source = make("labels_out")
     config = translator.config.replace(label_palette="/of/another/machine.json")
-    assert open_pairs(config, translator.form).form == source.form
+    assert open_pairs(config, translator.spec).spec == source.spec
 
 
 # === Refusals ===
@@ -309,7 +309,7 @@ def test_samples_that_would_all_be_the_same(make):
     with pytest.raises(UserError, match="--samples=2: --deterministic leaves the noise out"):
         evaluate_model(translator, source, [L1()], samples=2, deterministic=True)
     without = Translator(
-        dataclasses.replace(translator.config, dropout=0.0), translator.network, 5, source.form
+        dataclasses.replace(translator.config, dropout=0.0), translator.network, 5, source.spec
     )
     with pytest.raises(UserError, match="--samples=2: the network has no noise"):
         evaluate_model(without, source, [L1()], samples=2)
@@ -320,8 +320,9 @@ def test_an_export_of_a_fixed_size(make):
 
     class Fixed(KerasNetwork):
         image_size = (32, 32)
+        max_pixels = None
 
-    fixed = Translator(translator.config, Fixed(translator.generator), 5, source.form)
+    fixed = Translator(translator.config, Fixed(translator.generator), 5, source.spec)
     with pytest.raises(UserError, match="--size=64: this export takes 32x32 only"):
         evaluate_model(fixed, source, [L1()], size=64)
     assert evaluate_model(fixed, source, [L1()], limit=1).images == 1

@@ -7,10 +7,10 @@ import pytest
 
 from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 from tfpix2pix.base.errors import UserError
+from tfpix2pix.config.dataset import spec_with
 from tfpix2pix.data import decode, write_image
 from tfpix2pix.inference import Translator
 from tfpix2pix.inference.files import Job, Manner, find_jobs, make_folders, translate_files
-from tfpix2pix.pair_form import form_with
 
 SIZE = 32
 
@@ -27,7 +27,7 @@ class Negative:
 @pytest.fixture
 def translator():
     config = Pix2PixConfig(crop_size=SIZE, load_size=SIZE, ngf=4)
-    return Translator(config, Negative(), 1, form_with(config, None))
+    return Translator(config, Negative(), 1, spec_with(config, None))
 
 
 @pytest.fixture
@@ -79,6 +79,6 @@ def test_what_is_far_from_the_trained_size_is_told(translator, images):
 
 
 def test_labels_are_for_models_that_make_labels(translator):
-    Manner().check(translator.form)
+    Manner().check(translator.spec)
     with pytest.raises(UserError, match=r"--labels=index is for runs whose target shows labels"):
-        Manner(labels="index").check(translator.form)
+        Manner(labels="index").check(translator.spec)

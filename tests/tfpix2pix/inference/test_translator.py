@@ -335,13 +335,13 @@ def test_load_is_one_of_the_packages_names():
 
 def test_an_input_is_translated_like_its_picture(model):
     image = picture(40, 33, 3)
-    x = model.form.read_input(Decoded(image, False, None, ()))
+    x = model.spec.read_input(Decoded(image, False, None, ()))
     np.testing.assert_array_equal(model.translate_x(x, seed=3), model.translate(image, seed=3))
 
 
 def test_a_model_is_known_before_it_is_loaded(colour, model):
     waiting = Model.of_run(str(colour[1]))
-    assert (waiting.name, waiting.form) == (str(colour[1]), model.form)
+    assert (waiting.name, waiting.spec) == (str(colour[1]), model.spec)
     image = picture(32, 32, 3)
     np.testing.assert_array_equal(
         waiting.open(print).translate(image, seed=1), model.translate(image, seed=1)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from tfpix2pix.data import open_dataset, write_image
 from tfpix2pix.data.check.inspection import Inspection, inspect_source
-from tfpix2pix.data.check.shown_pairs import ShownPair, pairs_to_show
+from tfpix2pix.data.check.previews import PairPreview, pair_previews
 from tfpix2pix.report.dataset_page import (
     cell_size,
     contact_sheet,
@@ -57,7 +57,7 @@ def flat(color, height=100, width=100) -> np.ndarray:
     return np.full((height, width, 3), color, np.uint8)
 
 
-def shown(*pairs: ShownPair) -> tuple[Inspection, list[ShownPair]]:
+def shown(*pairs: PairPreview) -> tuple[Inspection, list[PairPreview]]:
     counts: dict[str, int] = {}
     for pair in pairs:
         counts[pair.split] = counts.get(pair.split, 0) + 1
@@ -83,7 +83,7 @@ def folder(tmp_path):
 def page_of(folder, path) -> Page:
     source = open_dataset(str(folder))
     seen = inspect_source(source)
-    pairs = pairs_to_show(source, seen.form, 2)
+    pairs = pair_previews(source, seen.spec, 2)
     assert write_dataset_page(path, seen, pairs, ["a remark"]) == path
     return Page(path.read_text(encoding="utf-8"))
 
@@ -93,7 +93,7 @@ def page_of(folder, path) -> Page:
 
 def test_input_and_target_of_a_pair_stand_side_by_side():
     red, blue = flat((255, 0, 0)), flat((0, 0, 255))
-    sheet = contact_sheet(*shown(ShownPair("train", "one", red, blue)))
+    sheet = contact_sheet(*shown(PairPreview("train", "one", red, blue)))
     rows, columns = np.nonzero((sheet == (255, 0, 0)).all(axis=-1))
     other_rows, other_columns = np.nonzero((sheet == (0, 0, 255)).all(axis=-1))
     assert len(rows) == len(other_rows) == 100 * 100
@@ -104,7 +104,7 @@ def test_input_and_target_of_a_pair_stand_side_by_side():
 def test_pairs_fill_rows_of_four_in_order_and_splits_follow_each_other():
     colors = [(20 * k + 10, 0, 0) for k in range(6)]
     pairs = [
-        ShownPair("val" if k == 5 else "train", str(k), flat(c), flat(c))
+        PairPreview("val" if k == 5 else "train", str(k), flat(c), flat(c))
         for k, c in enumerate(colors)
     ]
     sheet = contact_sheet(*shown(*pairs))
@@ -120,7 +120,7 @@ def test_pairs_fill_rows_of_four_in_order_and_splits_follow_each_other():
 
 def test_pictures_of_differing_shape_are_fitted_whole():
     wide, high = flat((255, 0, 0), 50, 200), flat((0, 255, 0), 200, 100)
-    assert cell_size([ShownPair("train", "p", wide, high)]) == (192, 192)
+    assert cell_size([PairPreview("train", "p", wide, high)]) == (192, 192)
     tile = fitted(wide, (192, 192))
     red = np.argwhere((tile == (255, 0, 0)).all(axis=-1))
     assert np.ptp(red, axis=0).tolist() == [47, 191]  # 48 rows, 192 columns
@@ -129,7 +129,7 @@ def test_pictures_of_differing_shape_are_fitted_whole():
 
 
 def test_pictures_of_one_shape_fill_their_cells():
-    pairs = [ShownPair("train", "p", flat(9, 512, 256), flat(9, 512, 256))]
+    pairs = [PairPreview("train", "p", flat(9, 512, 256), flat(9, 512, 256))]
     assert cell_size(pairs) == (192, 96)
     assert (fitted(pairs[0].x, (192, 96)) == 9).all()
 
@@ -137,7 +137,7 @@ def test_pictures_of_one_shape_fill_their_cells():
 def test_small_pictures_grow_by_whole_squares():
     checks = np.zeros((32, 32, 3), np.uint8)
     checks[::2, ::2] = 255
-    assert cell_size([ShownPair("train", "p", checks, checks)]) == (96, 96)
+    assert cell_size([PairPreview("train", "p", checks, checks)]) == (96, 96)
     np.testing.assert_array_equal(fitted(checks, (96, 96)), checks.repeat(3, 0).repeat(3, 1))
 
 
@@ -145,11 +145,11 @@ def test_what_cannot_be_read_has_a_cell_that_is_not_blank():
     tile = fitted(None, (96, 96))
     assert tile.shape == (96, 96, 3)
     assert tile.min() < 100, "it says something"
-    assert contact_sheet(*shown(ShownPair("train", "gone"))).shape[0] > 96
+    assert contact_sheet(*shown(PairPreview("train", "gone"))).shape[0] > 96
 
 
 def test_the_sheet_is_written_as_a_png(tmp_path):
-    seen, pairs = shown(ShownPair("train", "one", flat(1), flat(2)))
+    seen, pairs = shown(PairPreview("train", "one", flat(1), flat(2)))
     path = write_contact_sheet(tmp_path / "sheet.png", seen, pairs)
     np.testing.assert_array_equal(np.asarray(Image.open(path)), contact_sheet(seen, pairs))
 

@@ -20,10 +20,10 @@ def first_pair(config):
     check_labelled(source)
     store = open_store(source, "train", size=64, cache="none")
     x, y = next(iter(evaluation_batches(store, size=64)))
-    photos, classes = photos_and_classes(source.form, x, y)
+    photos, classes = photos_and_classes(source.spec, x, y)
     stored = source.load("train", 0)
-    labels = stored[0] if source.form.x.is_classes else stored[1]
-    return photos.numpy(), classes.numpy(), labels[..., 0], palette_of(source.form)
+    labels = stored[0] if source.spec.x.is_classes else stored[1]
+    return photos.numpy(), classes.numpy(), labels[..., 0], palette_of(source.spec)
 
 
 def test_either_image_may_show_the_labels_in_either_encoding():
@@ -44,7 +44,7 @@ def test_a_builtin_palette_is_found():
     said = []
     for direction in ("AtoB", "BtoA"):
         source = open_labelled(Pix2PixConfig(**SAMPLE, direction=direction), said)
-        assert palette_of(source.form).name == "facades"
+        assert palette_of(source.spec).name == "facades"
     assert said == ["the labels are painted in the palette 'facades'"] * 2
 
 
@@ -61,7 +61,7 @@ def test_pairs_without_labels_are_refused(tmp_path):
 
 def test_own_colours_are_found_by_nobody_but_given(drawn, drawn_source):
     check_labelled(drawn_source)
-    assert palette_of(drawn_source.form).name == "drawn"
+    assert palette_of(drawn_source.spec).name == "drawn"
     with pytest.raises(UserError, match="tfpix2pix inspect"):
         open_labelled(Pix2PixConfig(dataset=str(drawn)))
 

@@ -267,6 +267,10 @@ class Pix2PixConfig(Config):
         return True
 
     @property
+    def networks(self) -> str:
+        return f"ngf {self.ngf}, loss {self.loss}"
+
+    @property
     def has_discriminator(self) -> bool:
         """Whether the objective has an adversarial term."""
         return self.loss != "l1"

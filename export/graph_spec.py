@@ -1,6 +1,6 @@
 """Pictures to x and y to pictures inside a TensorFlow graph.
 
-The same arithmetic as `tfpix2pix.data.PairForm` (`read_input`, `result`), `tfpix2pix.data.decode`
+The same arithmetic as `tfpix2pix.data.PairSpec` (`read_input`, `result`), `tfpix2pix.data.decode`
 and `tfpix2pix.inference.pad`, in TensorFlow operations alone, so that an exported graph takes
 pictures as a run takes them.
 """
@@ -12,22 +12,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.data import LabSpec
 from tfpix2pix.export import graph_lab
-from tfpix2pix.export.graph_files import decode_rgba, orientation_of, upright
+from tfpix2pix.export.graph_files import decode_rgba, orientation_of, size_of, upright
 from tfpix2pix.export.wire import has_files, input_kind, output_kind
 
 if TYPE_CHECKING:
-    from tfpix2pix.data import PairForm, Palette
+    from tfpix2pix.data import PairSpec, Palette
 
 # ITU-R 601 in 65536ths, as `tfpix2pix.data.images.convert_channels`.
 _LUMA = (19595, 38470, 7471)
 
 
-class GraphForm:
-    """A run's form, in the graph.
+class GraphSpec:
+    """A run's PairSpec, in the graph.
 
     Args:
-      form: of the run's pairs.
+      spec: of the run's pairs.
 
     Attributes:
       image_dtype: of input images: the run's depth; uint8 for labels and Lab.
@@ -36,12 +37,12 @@ class GraphForm:
       has_files: whether inputs and results can be PNG files.
     """
 
-    def __init__(self, form: PairForm) -> None:
-        self.form = form
-        taken, given = input_kind(form), output_kind(form)
+    def __init__(self, spec: PairSpec) -> None:
+        self.spec = spec
+        taken, given = input_kind(spec), output_kind(spec)
         self.image_dtype, self.image_channels = tf.as_dtype(taken.dtype), taken.channels
         self.output_dtype, self.output_channels = tf.as_dtype(given.dtype), given.channels
-        self.has_files = has_files(form)
+        self.has_files = has_files(spec)
 
     # === Images ===
 
@@ -55,9 +56,9 @@ class GraphForm:
         Returns:
           float32 ``[..., H, W, C_in]`` in [-1, 1].
         """
-        side = self.form.x
+        side = self.spec.x
         values = tf.cast(image, tf.float32)
-        if self.form.color_space == "lab":
+        if isinstance(self.spec, LabSpec):
             return side.to_network(graph_lab.lightness(values / 255.0))
         if side.is_classes:
             values = tf.cast(nearest_class(values, side.palette)[..., None], tf.float32)
@@ -74,11 +75,11 @@ class GraphForm:
           ``[..., output_channels]`` of type ``output_dtype``, rounded half to even and clipped to
           the value range; RGB for Lab.
         """
-        if self.form.color_space == "lab":
-            lab = tf.concat([_from_network(self.form.x, x), _from_network(self.form.y, y)], -1)
+        if isinstance(self.spec, LabSpec):
+            lab = tf.concat([_from_network(self.spec.x, x), _from_network(self.spec.y, y)], -1)
             rgb = tf.round(graph_lab.to_rgb(lab) * 255.0)
             return tf.cast(tf.clip_by_value(rgb, 0.0, 255.0), tf.uint8)
-        return _from_network(self.form.y, y)
+        return _from_network(self.spec.y, y)
 
     def pad(self, x: tf.Tensor, multiple: int) -> tf.Tensor:
         """``[B, H, W, C]`` padded by reflection, at the bottom and right, to multiples of a number.
@@ -99,6 +100,15 @@ class GraphForm:
         return tf.ensure_shape(result, [x.shape[0], *sides, x.shape[3]])
 
     # === Files ===
+
+    def size(self, data: tf.Tensor) -> tf.Tensor:
+        """Height and width of what `decode` will give, int64 ``[2]``, without decoding.
+
+        Raises:
+          tf.errors.InvalidArgumentError: when the graph runs, for what `size_of` refuses.
+        """
+        sides = size_of(data)
+        return tf.where(orientation_of(data) >= 5, sides[::-1], sides)
 
     def decode(self, data: tf.Tensor) -> tf.Tensor:
         """One JPEG or PNG file as an image for `to_x`.
@@ -121,8 +131,8 @@ class GraphForm:
         rgba = upright(rgba, orientation_of(data))
         white = tf.where(deep, 65535, 255)
         colours, alpha = rgba[..., :3], rgba[..., 3:]
-        side = self.form.x
-        if side.is_classes and self.form.color_space == "rgb":
+        side = self.spec.x
+        if side.is_classes:
             return tf.cond(
                 grey,
                 lambda: _colours_of_indices(colours[..., 0], side.palette),
@@ -196,7 +206,7 @@ def _colours_of_indices(values: tf.Tensor, palette: Palette) -> tf.Tensor:
 
 
 def _from_network(side, y: tf.Tensor) -> tf.Tensor:
-    """As `Side.from_network`; targets and Lab are never one-hot."""
+    """As `ImageSpec.from_network`; targets and Lab are never one-hot."""
     if side.dtype == "float32":
         half = np.float32((side.high - side.low) / 2)
         return (y + np.float32(1)) * half + np.float32(side.low)

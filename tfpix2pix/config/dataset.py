@@ -14,7 +14,7 @@ from tfpix2pix.config import Config
 from tfpix2pix.data.config import ARRAYS
 
 if TYPE_CHECKING:
-    from tfpix2pix.data import PairArrays, PairForm, PairSource, Palette
+    from tfpix2pix.data import PairArrays, PairSource, PairSpec, Palette
     from tfpix2pix.data.check.inspection import Inspection
 
 PALETTE_FILE = "palette.json"
@@ -129,8 +129,8 @@ def inspect_data(config: Config, source: PairSource, duplicates: bool = True) ->
         )
     if not seen.refusal:
         try:
-            settled(config, source.form)
-        except UserError as error:  # a form that no run can have
+            resolved(config, source.spec)
+        except UserError as error:  # a spec that no run can have
             seen.refusal = str(error)
     return seen
 
@@ -159,28 +159,28 @@ def _folders_of(config: Config, source: PairSource) -> list[Path]:
     return sorted({folder.resolve() for folder in folders if folder.is_dir()})
 
 
-def settled(config: Config, form: PairForm) -> Config:
+def resolved(config: Config, spec: PairSpec) -> Config:
     """The config with what was found out about the pairs in the fields that left it open."""
     return config.replace(
-        input_channels=form.x.channels,
-        target_channels=form.y.channels,
-        input_dtype=form.x.dtype,
-        target_dtype=form.y.dtype,
+        input_channels=spec.x.channels,
+        target_channels=spec.y.channels,
+        input_dtype=spec.x.dtype,
+        target_dtype=spec.y.dtype,
         # As it was typed, where it was: the same command has to continue the run.
-        input_range=config.input_range or form.x.value_range,
-        target_range=config.target_range or form.y.value_range,
-        label_side=form.label_side,
+        input_range=config.input_range or spec.x.value_range,
+        target_range=config.target_range or spec.y.value_range,
+        label_side=spec.label_side,
     )
 
 
-def form_of(config: Config, workdir: str | os.PathLike[str]) -> PairForm:
-    """The form of a run's pairs, from its folder alone.
+def spec_of(config: Config, workdir: str | os.PathLike[str]) -> PairSpec:
+    """The spec of a run's pairs, from its folder alone.
 
     Raises:
       UserError: the run's palette is missing or damaged.
     """
     if not config.label_palette:
-        return form_with(config, None)
+        return spec_with(config, None)
     saved = _saved_palette(workdir)
     if saved is None:
         raise UserError(
@@ -189,37 +189,37 @@ def form_of(config: Config, workdir: str | os.PathLike[str]) -> PairForm:
         )
     from tfpix2pix.data.palette import load_palette
 
-    return _form(config, load_palette(saved))
+    return _spec(config, load_palette(saved))
 
 
-def form_with(config: Config, palette: str | None) -> PairForm:
-    """The form of the pairs of a run whose palette (None: it has none) is at hand as JSON text.
+def spec_with(config: Config, palette: str | None) -> PairSpec:
+    """The spec of the pairs of a run whose palette (None: it has none) is at hand as JSON text.
 
     Raises:
       UserError: the palette is none, or does not fit the config.
     """
     if palette is None:
-        return _form(config, None)
+        return _spec(config, None)
     from tfpix2pix.data.palette import parse_palette
 
     try:
-        return _form(config, parse_palette(palette))
+        return _spec(config, parse_palette(palette))
     except ValueError as error:
         raise UserError(f"the label palette cannot be used: {error}") from None
 
 
-def _form(config: Config, palette: Palette | None) -> PairForm:
-    from tfpix2pix.data.forms import FULL_SCALE, FormWish, SideWish
+def _spec(config: Config, palette: Palette | None) -> PairSpec:
+    from tfpix2pix.data.spec import FULL_SCALE, ImageWish, PairWish
 
-    def side(flag: str, channels: int) -> SideWish:
+    def side(flag: str, channels: int) -> ImageWish:
         # Runs of earlier versions do not say; they are of 8 bits.
         dtype = getattr(config, f"{flag}_dtype") or "uint8"
         limits = getattr(config, f"{flag}_range")
         if not limits:
             limits = "{:g}:{:g}".format(*FULL_SCALE.get(dtype, (0, 1)))
-        return SideWish(flag, channels, dtype, limits)
+        return ImageWish(flag, channels, dtype, limits)
 
-    wish = FormWish(
+    wish = PairWish(
         side("input", config.x_channels),
         side("target", config.y_channels),
         palette,
@@ -227,12 +227,12 @@ def _form(config: Config, palette: Palette | None) -> PairForm:
         config.input_encoding,
         config.color_space,
     )
-    return wish.form()
+    return wish.spec()
 
 
-def save_palette(form: PairForm, workdir: str | os.PathLike[str]) -> None:
+def save_palette(spec: PairSpec, workdir: str | os.PathLike[str]) -> None:
     """Keeps the palette with the run, which then does not depend on the user's file."""
-    palette = form.x.palette or form.y.palette
+    palette = spec.x.palette or spec.y.palette
     if palette is not None:
         write_text(Path(workdir, PALETTE_FILE), palette.to_json())
 

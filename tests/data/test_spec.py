@@ -13,8 +13,8 @@ from skimage import color as skcolor
 
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import decode, load_palette, open_dataset, write_image
-from tfpix2pix.data.forms import PairForm, Side, SideWish, lab_of, rgb_of
 from tfpix2pix.data.images import Decoded
+from tfpix2pix.data.spec import ImageSpec, ImageWish, LabSpec, PairSpec, lab_of, rgb_of
 
 FACADES = load_palette("facades")
 COLORS = np.array([c.color for c in FACADES.classes], np.uint8)
@@ -24,7 +24,7 @@ def decoded(array: np.ndarray, has_alpha: bool = False) -> Decoded:
     return Decoded(array, has_alpha, None, ())
 
 
-def network(side: Side, stored: np.ndarray) -> np.ndarray:
+def network(side: ImageSpec, stored: np.ndarray) -> np.ndarray:
     """What a network sees of a stored array."""
     return np.asarray(side.to_network(stored.astype(np.float32)))
 
@@ -56,9 +56,9 @@ def test_16_bits_are_kept(opened, draw, extensions, channels):
     assert x.dtype == y.dtype == np.uint16
     np.testing.assert_array_equal(x, a)
     np.testing.assert_array_equal(y, b)
-    assert source.form.x == source.form.y == Side(channels, "uint16", 0.0, 65535.0)
-    assert source.form.x.value_range == "0:65535"
-    assert source.form.stored_bytes == 2 * 2 * channels
+    assert source.spec.x == source.spec.y == ImageSpec(channels, "uint16", 0.0, 65535.0)
+    assert source.spec.x.value_range == "0:65535"
+    assert source.spec.stored_bytes == 2 * 2 * channels
 
 
 def test_8_bits_beside_16(opened, draw):
@@ -66,21 +66,21 @@ def test_8_bits_beside_16(opened, draw):
     source = opened(a, b)
     x, y = source.load("train", 0)
     assert (x.dtype, y.dtype) == (np.uint8, np.uint16)
-    assert source.form.describe() == "RGB, 8 bit to grey, 16 bit"
-    assert source.form.stored_bytes == 3 * 1 + 1 * 2
+    assert source.spec.describe() == "RGB, 8 bit to grey, 16 bit"
+    assert source.spec.stored_bytes == 3 * 1 + 1 * 2
 
 
 @pytest.mark.parametrize(
     ("side", "stored", "seen"),
     [
-        (Side(1), [0, 51, 255], [-1, -0.6, 1]),
-        (Side(1, "uint16", 0, 65535), [0, 13107, 65535], [-1, -0.6, 1]),
-        (Side(1, "uint16", 0, 4095), [0, 819, 4095, 60000], [-1, -0.6, 1, 1]),
-        (Side(1, "uint16", 1000, 3000), [0, 1000, 2500, 65535], [-1, -1, 0.5, 1]),
-        (Side(1, "uint8", 100, 200), [0, 125, 255], [-1, -0.5, 1]),
-        (Side(1, "float32", 0, 1), [0, 0.25, 1, 1.5], [-1, -0.5, 1, 1]),
-        (Side(1, "float32", -1, 1), [-1, 0.25, 1], [-1, 0.25, 1]),
-        (Side(1, "float32", -20, 60), [-20, 0, 60, -99], [-1, -0.5, 1, -1]),
+        (ImageSpec(1), [0, 51, 255], [-1, -0.6, 1]),
+        (ImageSpec(1, "uint16", 0, 65535), [0, 13107, 65535], [-1, -0.6, 1]),
+        (ImageSpec(1, "uint16", 0, 4095), [0, 819, 4095, 60000], [-1, -0.6, 1, 1]),
+        (ImageSpec(1, "uint16", 1000, 3000), [0, 1000, 2500, 65535], [-1, -1, 0.5, 1]),
+        (ImageSpec(1, "uint8", 100, 200), [0, 125, 255], [-1, -0.5, 1]),
+        (ImageSpec(1, "float32", 0, 1), [0, 0.25, 1, 1.5], [-1, -0.5, 1, 1]),
+        (ImageSpec(1, "float32", -1, 1), [-1, 0.25, 1], [-1, 0.25, 1]),
+        (ImageSpec(1, "float32", -20, 60), [-20, 0, 60, -99], [-1, -0.5, 1, -1]),
     ],
 )
 def test_what_networks_see(side, stored, seen):
@@ -97,11 +97,11 @@ def test_what_networks_see(side, stored, seen):
 @pytest.mark.parametrize(
     "side",
     [
-        Side(1),
-        Side(1, "uint8", 16, 235),
-        Side(1, "uint16", 0, 65535),
-        Side(1, "uint16", 0, 4095),
-        Side(1, "uint16", 300, 41234),
+        ImageSpec(1),
+        ImageSpec(1, "uint8", 16, 235),
+        ImageSpec(1, "uint16", 0, 65535),
+        ImageSpec(1, "uint16", 0, 4095),
+        ImageSpec(1, "uint16", 300, 41234),
     ],
 )
 def test_every_whole_value_comes_back(side):
@@ -115,9 +115,9 @@ def test_every_whole_value_comes_back(side):
 def test_what_networks_paint_beyond_the_scale_is_clipped():
     image = np.array([-1.5, -1, 1, 1.5], np.float32).reshape(1, 4, 1)
     for side, expected in (
-        (Side(1), [0, 0, 255, 255]),
-        (Side(1, "uint16", 0, 65535), [0, 0, 65535, 65535]),
-        (Side(1, "uint16", 10.5, 20.5), [11, 11, 20, 20]),  # whole numbers inside the range
+        (ImageSpec(1), [0, 0, 255, 255]),
+        (ImageSpec(1, "uint16", 0, 65535), [0, 0, 65535, 65535]),
+        (ImageSpec(1, "uint16", 10.5, 20.5), [11, 11, 20, 20]),  # whole numbers inside the range
     ):
         np.testing.assert_array_equal(side.from_network(image).ravel(), expected)
 
@@ -128,7 +128,7 @@ def test_depth_is_converted_where_it_is_wished(opened, draw):
     x, y = source.load("train", 0)
     np.testing.assert_array_equal(x, a.astype(np.uint16) * 257)
     np.testing.assert_array_equal(y, np.rint(b / 257).astype(np.uint8))
-    assert (source.form.x.high, source.form.y.high) == (65535, 255)
+    assert (source.spec.x.high, source.spec.y.high) == (65535, 255)
     assert source.notes() == ["1 image: 16 bits reduced to 8", "1 image: 8 bits brought to 16"]
 
 
@@ -153,12 +153,12 @@ def test_floats_get_their_range_from_the_training_images(tmp_path, draw, save):
             save(folder / side / "val" / "1.npy", values * 50 - 7)
         source = open_dataset(str(folder))
         source.check()
-        limits = (source.form.x.low, source.form.x.high)
+        limits = (source.spec.x.low, source.spec.x.high)
         assert limits == pytest.approx(expected, rel=1e-7)
         # As the config holds it, it is the same range again.
-        assert SideWish("input", value_range=source.form.x.value_range).limits() == limits
+        assert ImageWish("input", value_range=source.spec.x.value_range).limits() == limits
         x, _ = source.load("val", 0)
-        seen = network(source.form.x, x)
+        seen = network(source.spec.x, x)
         assert seen.min() >= -1
         assert seen.max() <= 1
 
@@ -166,13 +166,13 @@ def test_floats_get_their_range_from_the_training_images(tmp_path, draw, save):
 def test_a_range_of_ones_own(opened, draw):
     a = draw(1, 1, "float32") * 100 - 50
     source = opened(a, draw(2), (".tif", ".png"), input_range="-25:75", target_range="0:100")
-    form = source.form
-    assert (form.x.low, form.x.high, form.x.value_range) == (-25, 75, "-25:75")
+    spec = source.spec
+    assert (spec.x.low, spec.x.high, spec.x.value_range) == (-25, 75, "-25:75")
     x, y = source.load("train", 0)
     np.testing.assert_array_equal(x, a)  # stored as they are, clipped for the network
-    np.testing.assert_allclose(network(form.x, x), np.clip((a - 25) / 50, -1, 1), atol=1e-6)
-    np.testing.assert_allclose(network(form.y, y), np.clip(y / 50.0 - 1, -1, 1), atol=1e-6)
-    assert form.describe() == "grey, 32-bit float, -25:75 to RGB, 8 bit, 0:100"
+    np.testing.assert_allclose(network(spec.x, x), np.clip((a - 25) / 50, -1, 1), atol=1e-6)
+    np.testing.assert_allclose(network(spec.y, y), np.clip(y / 50.0 - 1, -1, 1), atol=1e-6)
+    assert spec.describe() == "grey, 32-bit float, -25:75 to RGB, 8 bit, 0:100"
 
 
 def test_12_bits_in_16_are_noticed(opened, draw):
@@ -181,7 +181,7 @@ def test_12_bits_in_16_are_noticed(opened, draw):
     source = opened(a, draw(2, 1, "uint16"))
     (note,) = source.notes()
     assert "of 65,535; --input_range=0:4095 would use the whole scale" in note
-    assert source.form.x.high == 65535
+    assert source.spec.x.high == 65535
     assert opened(a, draw(2, 1, "uint16"), input_range="0:4095").notes() == []
 
 
@@ -192,7 +192,7 @@ def test_floats_of_one_value_are_refused(tmp_path, save, draw, refusal):
     assert "every value of the input is 3, so there is nothing to learn" in message
     source = open_dataset(str(tmp_path), val_fraction=0, input_range="0:6")
     source.check()
-    assert not network(source.form.x, source.load("train", 0)[0]).any()
+    assert not network(source.spec.x, source.load("train", 0)[0]).any()
 
 
 # === Channels ===
@@ -206,8 +206,8 @@ def test_any_number_of_channels(opened, draw, dtype, channels):
     x, y = source.load("train", 0)
     np.testing.assert_array_equal(x, a)
     np.testing.assert_array_equal(y, b)
-    assert source.form.x.channels == channels
-    assert source.form.x.picture(network(source.form.x, x)).shape[-1] == (1 if channels == 2 else 3)
+    assert source.spec.x.channels == channels
+    assert source.spec.x.picture(network(source.spec.x, x)).shape[-1] == (1 if channels == 2 else 3)
 
 
 def test_grey_and_colour_turn_into_each_other(opened, draw):
@@ -238,7 +238,7 @@ def test_alpha_is_placed_on_white_unless_asked_for(opened, draw):
     np.testing.assert_array_equal(x, rgba)
     np.testing.assert_array_equal(y, la)
     assert source.notes() == []
-    assert source.form.describe() == "RGBA, 8 bit to 2 channels, 8 bit"
+    assert source.spec.describe() == "RGBA, 8 bit to 2 channels, 8 bit"
 
 
 def test_alpha_is_added_where_it_is_asked_for(opened, draw):
@@ -250,7 +250,7 @@ def test_alpha_is_added_where_it_is_asked_for(opened, draw):
 
 def test_some_files_with_alpha_are_no_mixture(opened, draw):
     source = opened([draw(1, 3), draw(2, 4)], [draw(3), draw(4)])
-    assert source.form.x.channels == 3
+    assert source.spec.x.channels == 3
 
 
 # === Mixtures and their remedies ===
@@ -281,7 +281,7 @@ def test_mixed_channels_side_by_side(tmp_path, draw, save, refusal):
     assert "--input_channels=3 --target_channels=3 makes them alike" in message
     source = open_dataset(str(tmp_path), input_channels=3, target_channels=3)
     source.check()
-    assert source.form.y.channels == 3
+    assert source.spec.y.channels == 3
 
 
 def test_mixed_channels_without_a_remedy(tmp_path, draw, save, refusal):
@@ -337,17 +337,17 @@ def test_one_hot(opened, draw):
     source = opened(
         colors, draw(1, height=24, width=32), label_palette="facades", input_encoding="onehot"
     )
-    form = source.form
-    assert (form.x.channels, form.x.stored_channels, form.label_side) == (12, 1, "input")
+    spec = source.spec
+    assert (spec.x.channels, spec.x.stored_channels, spec.label_side) == (12, 1, "input")
     x, _ = source.load("train", 0)
     assert x.dtype == np.uint8
     np.testing.assert_array_equal(x[..., 0], classes)
-    seen = network(form.x, x)
+    seen = network(spec.x, x)
     assert seen.shape == (24, 32, 12)
     np.testing.assert_array_equal(seen, np.eye(12, dtype=np.float32)[classes])
-    np.testing.assert_array_equal(form.x.picture(seen), colors)
-    assert form.describe().startswith("12 classes of 'facades' (onehot) to RGB")
-    assert form.stored_bytes == 1 + 3
+    np.testing.assert_array_equal(spec.x.picture(seen), colors)
+    assert spec.describe().startswith("12 classes of 'facades' (onehot) to RGB")
+    assert spec.stored_bytes == 1 + 3
 
 
 @pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
@@ -355,8 +355,8 @@ def test_labels_in_colours_and_on_whichever_side(opened, draw, direction):
     classes, colors = label_image(0)
     photo = draw(1, height=24, width=32)
     source = opened(colors, photo, label_palette="facades", direction=direction)
-    side = source.form.x if direction == "AtoB" else source.form.y
-    assert source.form.label_side == ("input" if direction == "AtoB" else "target")
+    side = source.spec.x if direction == "AtoB" else source.spec.y
+    assert source.spec.label_side == ("input" if direction == "AtoB" else "target")
     assert (side.channels, side.encoding) == (3, "color")
     stored = source.load("train", 0)[direction == "BtoA"]
     np.testing.assert_array_equal(stored[..., 0], classes)
@@ -408,7 +408,7 @@ def test_index_maps_are_read_as_they_are(tmp_path, draw, save, kind):
             str(tmp_path), val_fraction=0, label_palette="facades", input_encoding=encoding
         )
         source.check()
-        assert source.form.label_side == "input"
+        assert source.spec.label_side == "input"
         np.testing.assert_array_equal(source.load("train", 0)[0][..., 0], classes)
 
 
@@ -484,7 +484,7 @@ def test_what_lab_settles_cannot_be_asked_for_otherwise(flags, said):
     with pytest.raises(DataError, match=said):
         open_dataset("sample", color_space="lab", **flags)
     # What a run has recorded of it is the same again.
-    form = open_dataset("sample", color_space="lab").form
+    spec = open_dataset("sample", color_space="lab").spec
     again = open_dataset(
         "sample",
         color_space="lab",
@@ -492,10 +492,10 @@ def test_what_lab_settles_cannot_be_asked_for_otherwise(flags, said):
         target_channels=2,
         input_dtype="float32",
         target_dtype="float32",
-        input_range=form.x.value_range,
-        target_range=form.y.value_range,
+        input_range=spec.x.value_range,
+        target_range=spec.y.value_range,
     )
-    assert again.form == form
+    assert again.spec == spec
 
 
 # === Lab ===
@@ -509,10 +509,10 @@ def test_lab_is_that_of_scikit_image(opened, draw):
     assert x.dtype == y.dtype == np.float32
     np.testing.assert_allclose(x, lab[..., :1], atol=1e-3)
     np.testing.assert_allclose(y, lab[..., 1:], atol=2e-3)
-    form = source.form
-    np.testing.assert_allclose(network(form.x, x), lab[..., :1] / 50 - 1, atol=1e-4)
-    np.testing.assert_allclose(network(form.y, y), lab[..., 1:] / 110, atol=1e-4)
-    assert form.describe() == "L to ab of CIELAB"
+    spec = source.spec
+    np.testing.assert_allclose(network(spec.x, x), lab[..., :1] / 50 - 1, atol=1e-4)
+    np.testing.assert_allclose(network(spec.y, y), lab[..., 1:] / 110, atol=1e-4)
+    assert spec.describe() == "L to ab of CIELAB"
 
 
 def test_lab_limits_hold_every_colour():
@@ -525,15 +525,15 @@ def test_lab_limits_hold_every_colour():
 
 def test_lab_there_and_back_keeps_every_level():
     cube = np.stack(np.meshgrid(*[np.arange(0, 256, 5, np.uint8)] * 3), -1).reshape(52, -1, 3)
-    form = PairForm(Side(1, "float32", 0, 100), Side(2, "float32", -110, 110), color_space="lab")
-    x, y = form.store(decoded(cube), decoded(cube))
-    x, y = network(form.x, x), network(form.y, y)
-    result = form.result(x, y)
+    spec = LabSpec()
+    x, y = spec.store(decoded(cube), decoded(cube))
+    x, y = network(spec.x, x), network(spec.y, y)
+    result = spec.result(x, y)
     assert result.dtype == np.uint8
     assert abs(result.astype(int) - cube).max() <= 1
-    np.testing.assert_array_equal(form.picture_of_y(x, y), result)
-    np.testing.assert_array_equal(form.levels(x, y), result)
-    assert form.suffix == ".png"
+    np.testing.assert_array_equal(spec.picture_of_y(x, y), result)
+    np.testing.assert_array_equal(spec.levels(x, y), result)
+    assert spec.suffix == ".png"
 
 
 def test_lab_of_grey_16_bits_and_transparency(draw):
@@ -566,24 +566,24 @@ def test_lab_of_something_else_is_refused(tmp_path, draw, save, refusal):
 
 # === Files of inputs and results ===
 
-LAB = PairForm(Side(1, "float32", 0, 100), Side(2, "float32", -110, 110), color_space="lab")
+LAB = LabSpec()
 SIDES = {
-    "8 bit RGB": Side(3),
-    "8 bit grey": Side(1),
-    "RGBA": Side(4),
-    "16 bit grey": Side(1, "uint16", 0, 65535),
-    "12 bit": Side(1, "uint16", 0, 4095),
-    "16 bit RGBA": Side(4, "uint16", 0, 65535),
-    "floats": Side(1, "float32", 0, 1),
-    "floats of a range": Side(3, "float32", -20.25, 60.5),
-    "five channels": Side(5, "float32", 0, 1),
-    "seven channels of 8 bits": Side(7),
-    "labels": Side(3, palette=FACADES),
-    "one-hot": Side(12, palette=FACADES, encoding="onehot"),
+    "8 bit RGB": ImageSpec(3),
+    "8 bit grey": ImageSpec(1),
+    "RGBA": ImageSpec(4),
+    "16 bit grey": ImageSpec(1, "uint16", 0, 65535),
+    "12 bit": ImageSpec(1, "uint16", 0, 4095),
+    "16 bit RGBA": ImageSpec(4, "uint16", 0, 65535),
+    "floats": ImageSpec(1, "float32", 0, 1),
+    "floats of a range": ImageSpec(3, "float32", -20.25, 60.5),
+    "five channels": ImageSpec(5, "float32", 0, 1),
+    "seven channels of 8 bits": ImageSpec(7),
+    "labels": ImageSpec(3, palette=FACADES),
+    "one-hot": ImageSpec(12, palette=FACADES, encoding="onehot"),
 }
 
 
-def stored_of(side: Side) -> np.ndarray:
+def stored_of(side: ImageSpec) -> np.ndarray:
     """A stored array of a side that uses its whole range."""
     dice = np.random.default_rng(5)
     if side.is_classes:
@@ -597,13 +597,13 @@ def stored_of(side: Side) -> np.ndarray:
 @pytest.mark.parametrize("name", SIDES)
 def test_an_input_file_reads_back_as_the_same_input(tmp_path, name):
     side = SIDES[name]
-    form = PairForm(side, Side(3))
+    spec = PairSpec(side, ImageSpec(3))
     x = network(side, stored_of(side))
-    array = form.input_file(x)
+    array = spec.input_file(x)
     extension = ".tif" if side.dtype == "float32" or array.shape[-1] > 4 else ".png"
     write_image(tmp_path / f"x{extension}", array)
     notes = []
-    again = form.read_input(decode(tmp_path / f"x{extension}"), notes)
+    again = spec.read_input(decode(tmp_path / f"x{extension}"), notes)
     assert again.dtype == np.float32
     np.testing.assert_allclose(again, x, atol=2e-7)
     assert notes == []
@@ -616,61 +616,88 @@ def test_an_input_file_of_lab_reads_back_as_the_same_lightness(tmp_path):
     np.testing.assert_allclose(LAB.read_input(decode(tmp_path / "x.png")), x, atol=0.3 / 50)
 
 
+@pytest.mark.parametrize("name", [*SIDES, "lab"])
+def test_what_a_run_takes_and_gives_is_told(name):
+    side = SIDES.get(name)
+    spec = PairSpec(side, SIDES["16 bit grey"]) if side else LAB
+    x = network(side, stored_of(side)) if side else np.zeros((8, 8, 1), np.float32)
+    array = spec.input_file(x)
+    picture = decoded(array)
+    for given in (array, spec.input_pixels(picture)):
+        assert given.dtype == spec.input_image.dtype
+        assert given.shape[-1] == spec.input_image.channels
+    np.testing.assert_array_equal(spec.input_pixels(picture), array)
+    assert len(spec.channel_names["x"]) == spec.x.channels == x.shape[-1]
+    result = spec.result(x, np.zeros((*x.shape[:2], spec.y.channels), np.float32))
+    assert result.dtype == spec.result_image.dtype
+    assert result.shape[-1] == spec.result_image.channels
+
+
+def test_lab_is_like_nothing_but_lab():
+    assert LAB.is_like(LabSpec())
+    assert not LAB.is_like(PairSpec(LAB.x, LAB.y))
+    assert not PairSpec(LAB.x, LAB.y).is_like(LAB)
+    one, other = (PairSpec(ImageSpec(1, "float32", 0, 1 + d), ImageSpec(3)) for d in (0, 1e-8))
+    assert one.is_like(other)
+    assert not one.is_like(PairSpec(ImageSpec(1, "float32", 0, 1.1), ImageSpec(3)))
+    assert not one.is_like(PairSpec(one.y, one.x))
+
+
 @pytest.mark.parametrize("name", SIDES)
 def test_results_have_the_depth_and_range_of_targets(tmp_path, name):
     side = SIDES[name]
     if side.encoding == "onehot":
         pytest.skip("one-hot is for inputs")
-    form = PairForm(Side(3), side)
+    spec = PairSpec(ImageSpec(3), side)
     stored = stored_of(side)
-    result = form.result(np.zeros((48, 64, 3), np.float32), network(side, stored))
+    result = spec.result(np.zeros((48, 64, 3), np.float32), network(side, stored))
     expected = COLORS[stored[..., 0]] if side.is_classes else stored
     assert result.dtype == side.dtype
     np.testing.assert_allclose(result, expected, rtol=1e-6, atol=1e-5)
     # The usual extension holds it.
-    write_image(tmp_path / f"y{form.suffix}", result)
-    np.testing.assert_array_equal(decode(tmp_path / f"y{form.suffix}").array, result)
+    write_image(tmp_path / f"y{spec.suffix}", result)
+    np.testing.assert_array_equal(decode(tmp_path / f"y{spec.suffix}").array, result)
 
 
 @pytest.mark.parametrize(
     ("side", "image", "levels"),
     [
-        (Side(1), [-1, 0.2, 1], [0, 153, 255]),
+        (ImageSpec(1), [-1, 0.2, 1], [0, 153, 255]),
         # 16 bits are measured in steps of their own: 0.2 is 39321.
-        (Side(1, "uint16", 0, 65535), [-1, 0.2, 1], [0, 39321 / 257, 255]),
-        (Side(1, "uint16", 1000, 2000), [-1, 0.2, 1, 1.5], [0, 0.6 * 255, 255, 255]),
-        (Side(1, "float32", -20, 60), [-1, 0.2, 1], [0, 0.6 * 255, 255]),
-        (Side(1, "uint8", 100, 200), [-1, 0, 1], [0, 127.5, 255]),
+        (ImageSpec(1, "uint16", 0, 65535), [-1, 0.2, 1], [0, 39321 / 257, 255]),
+        (ImageSpec(1, "uint16", 1000, 2000), [-1, 0.2, 1, 1.5], [0, 0.6 * 255, 255, 255]),
+        (ImageSpec(1, "float32", -20, 60), [-1, 0.2, 1], [0, 0.6 * 255, 255]),
+        (ImageSpec(1, "uint8", 100, 200), [-1, 0, 1], [0, 127.5, 255]),
     ],
 )
 def test_levels_for_measures(side, image, levels):
     found = side.levels(np.array(image, np.float32).reshape(1, -1, 1))
     np.testing.assert_allclose(found.ravel(), levels, atol=1e-4)
-    assert found.dtype == (np.uint8 if side == Side(1) else np.float64)
+    assert found.dtype == (np.uint8 if side == ImageSpec(1) else np.float64)
 
 
 def test_pictures_for_people():
     ramp = np.linspace(-1, 1, 5, dtype=np.float32).reshape(1, 5, 1)
     expected = [[0, 64, 128, 191, 255]]
-    for side in (Side(1), Side(1, "uint16", 0, 4095), Side(1, "float32", -3, 9)):
+    for side in (ImageSpec(1), ImageSpec(1, "uint16", 0, 4095), ImageSpec(1, "float32", -3, 9)):
         np.testing.assert_array_equal(side.picture(ramp)[..., 0], expected)
     five = np.concatenate([ramp, -ramp, ramp, ramp, ramp], -1)
-    assert Side(5).picture(five).shape == (1, 5, 3)
-    np.testing.assert_array_equal(Side(5).picture(five)[..., 1], np.array(expected)[:, ::-1])
+    assert ImageSpec(5).picture(five).shape == (1, 5, 3)
+    np.testing.assert_array_equal(ImageSpec(5).picture(five)[..., 1], np.array(expected)[:, ::-1])
 
 
 # === Arrays that do not fit ===
 
 
 def test_pictures_of_another_form_are_refused(draw):
-    form = PairForm(Side(3), Side(1, "uint16", 0, 65535))
+    spec = PairSpec(ImageSpec(3), ImageSpec(1, "uint16", 0, 65535))
     with pytest.raises(ValueError, match="5 channels does not turn into one of 3"):
-        form.store(decoded(draw(1, 5)), decoded(draw(1, 1)))
+        spec.store(decoded(draw(1, 5)), decoded(draw(1, 1)))
     with pytest.raises(ValueError, match="float32 values do not turn into uint16"):
-        form.store(decoded(draw(1, 3)), decoded(draw(1, 1, "float32")))
+        spec.store(decoded(draw(1, 3)), decoded(draw(1, 1, "float32")))
     with pytest.raises(ValueError, match="images of 16x12 and 18x12"):
-        form.store(decoded(draw(1)), decoded(draw(1, width=18)))
-    labels = dataclasses.replace(form, x=Side(3, palette=FACADES))
+        spec.store(decoded(draw(1)), decoded(draw(1, width=18)))
+    labels = dataclasses.replace(spec, x=ImageSpec(3, palette=FACADES))
     for wrong, said in (
         (draw(1, 3, "float32"), "float32 values do not turn into uint8"),
         (draw(1, 1, "float32"), "expected integers"),
@@ -681,9 +708,9 @@ def test_pictures_of_another_form_are_refused(draw):
 
 
 def test_reading_an_input_says_what_it_changed(draw):
-    form = PairForm(Side(1, "uint16", 0, 65535), Side(3))
+    spec = PairSpec(ImageSpec(1, "uint16", 0, 65535), ImageSpec(3))
     notes = []
-    x = form.read_input(decoded(draw(1, 4), has_alpha=True), notes)
+    x = spec.read_input(decoded(draw(1, 4), has_alpha=True), notes)
     assert x.shape == (12, 16, 1)
     assert notes == [
         "transparency placed on white",
@@ -695,8 +722,8 @@ def test_reading_an_input_says_what_it_changed(draw):
 def test_an_unsettled_form_settles_itself_once(opened, draw, tmp_path):
     opened(draw(1), draw(2))
     source = open_dataset(str(tmp_path / "set"), val_fraction=0)
-    assert source.form is source.form
+    assert source.spec is source.spec
     (tmp_path / "set" / "A" / "0.png").write_bytes(b"")
-    assert source.form.x == Side(3)
+    assert source.spec.x == ImageSpec(3)
     with pytest.raises(DataError, match=r"A/0\.png: an empty file"):
-        _ = open_dataset(str(tmp_path / "set"), val_fraction=0).form
+        _ = open_dataset(str(tmp_path / "set"), val_fraction=0).spec

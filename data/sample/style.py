@@ -1,4 +1,4 @@
-"""The looks of a photo, which no label map tells: colours, textures, strokes and light."""
+"""The style of a photo, which no label map tells: colours, textures, strokes and light."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def draw_colour(rng: np.random.Generator, choices: np.ndarray, spread: float = 2
 
 
 @dataclasses.dataclass
-class Looks:
+class Style:
     """The style of one photo. Nothing in it can be known from the label map."""
 
     n: int
@@ -129,8 +129,8 @@ class Looks:
     lit: float
 
 
-def draw_looks(rng: np.random.Generator, n: int) -> tuple[Looks, str]:
-    """The looks of a photo painted at n x n pixels, and the material of its walls."""
+def draw_style(rng: np.random.Generator, n: int) -> tuple[Style, str]:
+    """The style of a photo painted at n x n pixels, and the material of its walls."""
     material = ("plaster", "plaster", "plaster", "brick", "brick", "stone", "boards")[
         int(rng.random() * 7)
     ]
@@ -139,7 +139,7 @@ def draw_looks(rng: np.random.Generator, n: int) -> tuple[Looks, str]:
     if abs(float(trim.mean() - wall.mean())) < 18:  # a relief must be told from its wall
         trim = np.clip(trim + (30 if wall.mean() < 190 else -42), 0, 250).astype(np.float32)
     flags = draws(rng, 12)
-    return Looks(
+    return Style(
         n=n,
         wall=wall,
         trim=trim,
@@ -275,11 +275,11 @@ def ramp(length: int, start: float, end: float) -> np.ndarray:
     return line
 
 
-def bevel(view: np.ndarray, looks: Looks, light: float = 1.25, dark: float = 0.6) -> None:
+def bevel(view: np.ndarray, style: Style, light: float = 1.25, dark: float = 0.6) -> None:
     """Lights the edges that face the sun and darkens the others."""
     view[:1] *= np.float32(light)
     view[-1:] *= np.float32(dark)
-    sides = (view[:, -1:], view[:, :1]) if looks.sun > 0 else (view[:, :1], view[:, -1:])
+    sides = (view[:, -1:], view[:, :1]) if style.sun > 0 else (view[:, :1], view[:, -1:])
     sides[0][:] *= np.float32(dark)
     sides[1][:] *= np.float32(light)
 
@@ -298,23 +298,23 @@ _DEPTHS = {
 }
 
 
-def light_map(scene: Scene, looks: Looks, rng: np.random.Generator) -> np.ndarray:
+def light_map(scene: Scene, style: Style, rng: np.random.Generator) -> np.ndarray:
     """float32 [n, n]: the shadows of all reliefs, all to the same side, and uneven light."""
-    n = looks.n
+    n = style.n
     m = n // 2
     shadows = Image.new("L", (m, m), 255)
     draw = ImageDraw.Draw(shadows)
-    shadow = round(255 * (1 - looks.contrast))
+    shadow = round(255 * (1 - style.contrast))
     for box in scene.boxes:
         depth = _DEPTHS.get(box.kind)
         if depth is None:
             continue
-        x, y = (box.x + 0.7 * looks.sun * depth) * m, (box.y + depth) * m
+        x, y = (box.x + 0.7 * style.sun * depth) * m, (box.y + depth) * m
         draw.rectangle((x, y, x + box.w * m, y + box.h * m), fill=shadow)
     if scene.roof in ("mansard", "gable"):
         eaves = scene.eaves * m
         draw.rectangle((scene.left * m, eaves, scene.right * m, eaves + 0.02 * m), fill=shadow)
-    blurred = shadows.filter(ImageFilter.BoxBlur(m * (0.001 + 0.005 * looks.overcast)))
+    blurred = shadows.filter(ImageFilter.BoxBlur(m * (0.001 + 0.005 * style.overcast)))
     blurred = blurred.resize((n, n), Image.BILINEAR)
     u = draws(rng, 4)
     line = np.linspace(-0.5, 0.5, n, dtype=np.float32)

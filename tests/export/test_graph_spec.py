@@ -11,9 +11,9 @@ import tensorflow as tf
 from PIL import Image
 
 from tfpix2pix.data import Decoded, decode
-from tfpix2pix.data.forms import LAB_X, LAB_Y, PairForm, Side
 from tfpix2pix.data.label_classes import LabelClass, Palette
-from tfpix2pix.export.graph_forms import GraphForm
+from tfpix2pix.data.spec import ImageSpec, LabSpec, PairSpec
+from tfpix2pix.export.graph_spec import GraphSpec
 from tfpix2pix.inference import pad
 
 PALETTE = Palette(
@@ -28,21 +28,21 @@ PALETTE = Palette(
 )
 EIGHT, SIXTEEN = ("uint8", 0.0, 255.0), ("uint16", 0.0, 65535.0)
 SIDES = {
-    "rgb": Side(3),
-    "grey": Side(1),
-    "rgba": Side(4),
-    "grey with alpha": Side(2),
-    "five channels": Side(5),
-    "16 bits": Side(3, *SIXTEEN),
-    "8 bits of a range": Side(1, "uint8", 16.0, 235.0),
-    "8 bits of a broken range": Side(3, "uint8", 16.5, 200.25),
-    "16 bits of a range": Side(1, "uint16", 100.0, 4095.0),
-    "floats of a range": Side(3, "float32", -2.5, 7.0),
-    "floats": Side(1, "float32", 0.0, 1.0),
+    "rgb": ImageSpec(3),
+    "grey": ImageSpec(1),
+    "rgba": ImageSpec(4),
+    "grey with alpha": ImageSpec(2),
+    "five channels": ImageSpec(5),
+    "16 bits": ImageSpec(3, *SIXTEEN),
+    "8 bits of a range": ImageSpec(1, "uint8", 16.0, 235.0),
+    "8 bits of a broken range": ImageSpec(3, "uint8", 16.5, 200.25),
+    "16 bits of a range": ImageSpec(1, "uint16", 100.0, 4095.0),
+    "floats of a range": ImageSpec(3, "float32", -2.5, 7.0),
+    "floats": ImageSpec(1, "float32", 0.0, 1.0),
 }
 
 
-def stored(side: Side, seed: int = 0, size: tuple[int, int] = (40, 50)) -> np.ndarray:
+def stored(side: ImageSpec, seed: int = 0, size: tuple[int, int] = (40, 50)) -> np.ndarray:
     """Values of the side's type, some of them outside of its range."""
     random = np.random.default_rng(seed)
     shape = (*size, side.channels)
@@ -65,11 +65,11 @@ def levels(one: np.ndarray, other: np.ndarray) -> int:
 
 
 @pytest.mark.parametrize("side", SIDES.values(), ids=SIDES)
-def test_x_is_that_of_the_form(side):
-    form = PairForm(side, Side(3))
+def test_x_is_that_of_the_spec(side):
+    spec = PairSpec(side, ImageSpec(3))
     images = [stored(side, seed) for seed in (0, 1)]
-    expected = [form.read_input(decoded(image)) for image in images]
-    graph = tf.function(GraphForm(form).to_x, autograph=False)
+    expected = [spec.read_input(decoded(image)) for image in images]
+    graph = tf.function(GraphSpec(spec).to_x, autograph=False)
     found = graph(tf.constant(np.stack(images))).numpy()
     # TensorFlow's optimiser turns the division into a product with the reciprocal.
     np.testing.assert_allclose(found, np.stack(expected), rtol=0, atol=1.2e-7)
@@ -78,14 +78,14 @@ def test_x_is_that_of_the_form(side):
 
 
 @pytest.mark.parametrize("side", SIDES.values(), ids=SIDES)
-def test_results_are_those_of_the_form(side):
-    form = PairForm(Side(3), side)
+def test_results_are_those_of_the_spec(side):
+    spec = PairSpec(ImageSpec(3), side)
     y = np.random.default_rng(0).uniform(-1, 1, (2, 60, 70, side.channels)).astype(np.float32)
     y[0, 0, 0], y[0, 0, 1] = -1, 1
     # Half-way values, which round to the even one.
     y[0, 1] = np.float32((127.5 + np.arange(70) % 5) / 127.5 - 1)[:, None]
-    expected = form.result(None, y)
-    graph = GraphForm(form)
+    expected = spec.result(None, y)
+    graph = GraphSpec(spec)
     found = tf.function(graph.from_y, autograph=False)(tf.zeros([2, 60, 70, 3]), y).numpy()
     assert found.dtype == expected.dtype == graph.output_dtype.as_numpy_dtype
     if side.dtype == "float32":
@@ -99,7 +99,7 @@ def test_results_are_those_of_the_form(side):
     [(1, 1), (1, 40), (3, 2), (5, 70), (31, 57), (32, 64), (64, 1), (16, 33), (7, 200)],
 )
 def test_padding_is_that_of_translate(height, width):
-    graph = GraphForm(PairForm(Side(3), Side(3)))
+    graph = GraphSpec(PairSpec(ImageSpec(3), ImageSpec(3)))
     padded = tf.function(
         lambda x: graph.pad(x, 32),
         input_signature=[tf.TensorSpec([None, None, None, 3])],
@@ -122,17 +122,17 @@ def test_smeared_colours_snap_to_those_that_the_palette_says():
     noise = random.integers(0, 256, (64, 64, 3), np.uint8)
     for encoding in ("color", "onehot"):
         channels = 3 if encoding == "color" else len(PALETTE)
-        form = PairForm(Side(channels, palette=PALETTE, encoding=encoding), Side(3))
-        graph = GraphForm(form)
+        spec = PairSpec(ImageSpec(channels, palette=PALETTE, encoding=encoding), ImageSpec(3))
+        graph = GraphSpec(spec)
         for image in (smeared, noise):
-            expected = form.read_input(decoded(image))
+            expected = spec.read_input(decoded(image))
             np.testing.assert_array_equal(graph.to_x(tf.constant(image[None]))[0], expected)
 
 
 def test_of_two_equally_near_colours_the_first_counts():
     palette = Palette("two", (LabelClass("a", (0, 0, 10), (0,)), LabelClass("b", (0, 0, 20), (1,))))
-    form = PairForm(Side(2, palette=palette, encoding="onehot"), Side(3))
-    x = GraphForm(form).to_x(tf.constant([[[[0, 0, 15], [0, 0, 16]]]], tf.uint8))
+    spec = PairSpec(ImageSpec(2, palette=palette, encoding="onehot"), ImageSpec(3))
+    x = GraphSpec(spec).to_x(tf.constant([[[[0, 0, 15], [0, 0, 16]]]], tf.uint8))
     assert x.numpy().tolist() == [[[[1, 0], [0, 1]]]]
 
 
@@ -140,17 +140,17 @@ def test_of_two_equally_near_colours_the_first_counts():
 
 
 def test_lab_is_that_of_the_form_within_a_level():
-    form = PairForm(LAB_X, LAB_Y, color_space="lab")
-    graph = GraphForm(form)
+    spec = LabSpec()
+    graph = GraphSpec(spec)
     random = np.random.default_rng(0)
     image = random.integers(0, 256, (64, 64, 3), np.uint8)
     image[0, 0], image[0, 1] = 0, 255
     image[1] = random.integers(0, 12, (64, 3))  # where the curves are straight
-    x = form.read_input(decoded(image))
+    x = spec.read_input(decoded(image))
     np.testing.assert_allclose(graph.to_x(tf.constant(image[None]))[0], x, rtol=0, atol=1e-4)
     y = random.uniform(-1, 1, (64, 64, 2)).astype(np.float32)
     y[:, :32] /= 8  # colours that screens show
-    expected = form.result(x, y)
+    expected = spec.result(x, y)
     found = graph.from_y(tf.constant(x[None]), tf.constant(y[None]))[0].numpy()
     assert found.dtype == np.uint8
     assert levels(found, expected) <= 1
@@ -212,23 +212,23 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def decoders():
-    """For each form: it, and its decoding of one file as a compiled function."""
+    """For each spec: it, and its decoding of one file as a compiled function."""
     found = {}
     for name in ("rgb", "grey", "rgba", "grey with alpha", "16 bits", "16 bits of a range"):
-        form = PairForm(SIDES[name], Side(3))
+        spec = PairSpec(SIDES[name], ImageSpec(3))
         function = tf.function(
-            GraphForm(form).decode,
+            GraphSpec(spec).decode,
             input_signature=[tf.TensorSpec([], tf.string)],
             autograph=False,
         )
-        found[name] = form, function
+        found[name] = spec, function
     return found
 
 
 @pytest.mark.parametrize("file", FILES.values(), ids=FILES)
-def test_files_are_decoded_and_brought_to_the_runs_form(decoders, file):
-    for form, function in decoders.values():
-        expected = form.x.store(decode(file))
+def test_files_are_decoded_and_brought_to_the_runs_spec(decoders, file):
+    for spec, function in decoders.values():
+        expected = spec.x.store(decode(file))
         found = function(file).numpy()
         assert found.dtype == expected.dtype
         # JPEG decoders of two builds may differ by a level; PNG is exact.
@@ -237,11 +237,11 @@ def test_files_are_decoded_and_brought_to_the_runs_form(decoders, file):
 
 
 def test_a_grey_file_of_labels_is_an_index_map():
-    form = PairForm(Side(3, palette=PALETTE), Side(3))
-    graph = GraphForm(form)
+    spec = PairSpec(ImageSpec(3, palette=PALETTE), ImageSpec(3))
+    graph = GraphSpec(spec)
     values = np.array([[0, 9, 1], [2, 7, 255]], np.uint8)
     for file in (png(values), png(values.astype(np.uint16)), png(PALETTE.to_colors(values % 5))):
-        expected = form.read_input(decode(file))
+        expected = spec.read_input(decode(file))
         np.testing.assert_array_equal(graph.to_x(graph.decode(tf.constant(file))), expected)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"image_bytes: .*no class.*'test'"):
         graph.decode(tf.constant(png(np.array([[0, 3]], np.uint8))))
@@ -269,26 +269,26 @@ def test_what_is_no_picture_is_an_error_in_words(decoders, file, words):
 @pytest.mark.parametrize(
     ("side", "array"),
     [
-        (Side(1), pixels(9, 7, 1)),
-        (Side(3), pixels(9, 7, 3)),
-        (Side(4), pixels(9, 7, 4)),
-        (Side(2), pixels(9, 7, 2)),
-        (Side(1, *SIXTEEN), pixels(9, 7, 1, dtype=np.uint16)),
-        (Side(3, *SIXTEEN), pixels(9, 7, 3, dtype=np.uint16)),
+        (ImageSpec(1), pixels(9, 7, 1)),
+        (ImageSpec(3), pixels(9, 7, 3)),
+        (ImageSpec(4), pixels(9, 7, 4)),
+        (ImageSpec(2), pixels(9, 7, 2)),
+        (ImageSpec(1, *SIXTEEN), pixels(9, 7, 1, dtype=np.uint16)),
+        (ImageSpec(3, *SIXTEEN), pixels(9, 7, 3, dtype=np.uint16)),
     ],
-    ids=lambda value: f"{value.channels} {value.dtype}" if isinstance(value, Side) else "",
+    ids=lambda value: f"{value.channels} {value.dtype}" if isinstance(value, ImageSpec) else "",
 )
 def test_results_are_png_files_without_loss(side, array):
-    graph = GraphForm(PairForm(Side(3), side))
+    graph = GraphSpec(PairSpec(ImageSpec(3), side))
     assert graph.has_files
     file = graph.encode(tf.constant(array)).numpy()
     np.testing.assert_array_equal(decode(file).array, array)
 
 
 def test_floats_and_many_channels_have_no_files():
-    for side in (Side(5), Side(3, "float32", 0.0, 1.0)):
-        assert not GraphForm(PairForm(side, Side(3))).has_files
-        assert not GraphForm(PairForm(Side(3), side)).has_files
-    assert GraphForm(PairForm(LAB_X, LAB_Y, color_space="lab")).has_files
-    onehot = Side(len(PALETTE), palette=PALETTE, encoding="onehot")
-    assert GraphForm(PairForm(onehot, Side(3))).has_files
+    for side in (ImageSpec(5), ImageSpec(3, "float32", 0.0, 1.0)):
+        assert not GraphSpec(PairSpec(side, ImageSpec(3))).has_files
+        assert not GraphSpec(PairSpec(ImageSpec(3), side)).has_files
+    assert GraphSpec(LabSpec()).has_files
+    onehot = ImageSpec(len(PALETTE), palette=PALETTE, encoding="onehot")
+    assert GraphSpec(PairSpec(onehot, ImageSpec(3))).has_files

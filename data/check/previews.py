@@ -9,14 +9,14 @@ from PIL import Image
 
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import images
-from tfpix2pix.data.forms import PairForm, Side
 from tfpix2pix.data.images import Decoded
 from tfpix2pix.data.layouts.pair_files import read_pair
 from tfpix2pix.data.sources.base import SPLITS, PairSource
 from tfpix2pix.data.sources.file_source import FileSource
+from tfpix2pix.data.spec import ImageSpec, LabSpec, PairSpec
 from tfpix2pix.data.threads import threaded
 
-LONGEST_SHOWN = 512  # pixels; larger pictures are shown reduced
+LONGEST_PREVIEW = 512  # pixels; larger pictures are shown reduced
 
 
 def decoded_pair(source: PairSource, split: str, index: int) -> tuple[Decoded, Decoded]:
@@ -28,8 +28,8 @@ def decoded_pair(source: PairSource, split: str, index: int) -> tuple[Decoded, D
     if isinstance(source, FileSource):
         a, b = read_pair(source.files(split, index))
         return (a, b) if source.direction == "AtoB" else (b, a)
-    form, pair = source.form, source.load(split, index)
-    sides = zip((form.x, form.y), pair, strict=True)
+    spec, pair = source.spec, source.load(split, index)
+    sides = zip((spec.x, spec.y), pair, strict=True)
     x, y = (
         Decoded(s.palette.to_colors(v[..., 0]) if s.is_classes else v, False, None, ())
         for s, v in sides
@@ -38,13 +38,13 @@ def decoded_pair(source: PairSource, split: str, index: int) -> tuple[Decoded, D
 
 
 @dataclasses.dataclass(frozen=True)
-class ShownPair:
+class PairPreview:
     """A pair to look at.
 
     Attributes:
       split: it belongs to.
       name: for a caption.
-      x, y: input and target, uint8 ``[H, W, 3]``, of at most `LONGEST_SHOWN` pixels a side; None
+      x, y: input and target, uint8 ``[H, W, 3]``, of at most `LONGEST_PREVIEW` pixels a side; None
         if the pair cannot be read.
       as_trained: they are what training sees; else as the files are.
     """
@@ -56,12 +56,12 @@ class ShownPair:
     as_trained: bool = False
 
 
-def pairs_to_show(source: PairSource, form: PairForm | None, per_split: int) -> list[ShownPair]:
+def pair_previews(source: PairSource, spec: PairSpec | None, per_split: int) -> list[PairPreview]:
     """Pairs spread evenly over every split, as training sees them where it can.
 
     Args:
       source: the data set, looked at before.
-      form: what its pairs are; None if that cannot be told.
+      spec: what its pairs are; None if that cannot be told.
       per_split: how many of each split at most.
     """
     jobs = [
@@ -70,42 +70,42 @@ def pairs_to_show(source: PairSource, form: PairForm | None, per_split: int) -> 
         if source.count(split)
         for index in spread(source.count(split), per_split)
     ]
-    return list(threaded(lambda job: _pair_to_show(source, form, *job), jobs))
+    return list(threaded(lambda job: _pair_preview(source, spec, *job), jobs))
 
 
-def _pair_to_show(source: PairSource, form: PairForm | None, split: str, index: int) -> ShownPair:
+def _pair_preview(source: PairSource, spec: PairSpec | None, split: str, index: int) -> PairPreview:
     name = source.pair_name(split, index)
-    if form is not None:
+    if spec is not None:
         try:
-            x, y = stored_pictures(form, *source.load(split, index))
-            return ShownPair(split, name, _reduced(x), _reduced(y), True)
+            x, y = stored_pictures(spec, *source.load(split, index))
+            return PairPreview(split, name, _reduced(x), _reduced(y), True)
         except DataError:
             pass  # of the files one may still be shown
     try:
         x, y = map(_file_picture, decoded_pair(source, split, index))
     except DataError:
-        return ShownPair(split, name)
-    return ShownPair(split, name, _reduced(x), _reduced(y))
+        return PairPreview(split, name)
+    return PairPreview(split, name, _reduced(x), _reduced(y))
 
 
 def _reduced(picture: np.ndarray) -> np.ndarray:
-    if max(picture.shape[:2]) <= LONGEST_SHOWN:
+    if max(picture.shape[:2]) <= LONGEST_PREVIEW:
         return picture
     image = Image.fromarray(np.ascontiguousarray(picture))
-    image.thumbnail((LONGEST_SHOWN, LONGEST_SHOWN), Image.Resampling.LANCZOS)
+    image.thumbnail((LONGEST_PREVIEW, LONGEST_PREVIEW), Image.Resampling.LANCZOS)
     return np.asarray(image)
 
 
-def stored_pictures(form: PairForm, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def stored_pictures(spec: PairSpec, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A stored pair as a person sees it: uint8 ``[H, W, 3]`` each.
 
-    The same as ``form.picture_of_x(form.x.to_network(x))`` and so on, without TensorFlow.
+    The same as ``spec.picture_of_x(spec.x.to_network(x))`` and so on, without TensorFlow.
     """
-    if form.color_space == "lab":
-        seen_x, seen_y = _scaled(form.x, x), _scaled(form.y, y)
-        return form.picture_of_x(seen_x), form.picture_of_y(seen_x, seen_y)
+    if isinstance(spec, LabSpec):
+        seen_x, seen_y = _scaled(spec.x, x), _scaled(spec.y, y)
+        return spec.picture_of_x(seen_x), spec.picture_of_y(seen_x, seen_y)
     shown = []
-    for side, stored in ((form.x, x), (form.y, y)):
+    for side, stored in ((spec.x, x), (spec.y, y)):
         if side.is_classes:
             shown.append(side.palette.to_colors(stored[..., 0]))
         else:
@@ -113,7 +113,7 @@ def stored_pictures(form: PairForm, x: np.ndarray, y: np.ndarray) -> tuple[np.nd
     return shown[0], shown[1]
 
 
-def _scaled(side: Side, stored: np.ndarray) -> np.ndarray:
+def _scaled(side: ImageSpec, stored: np.ndarray) -> np.ndarray:
     values = (stored.astype(np.float32) - side.low) / ((side.high - side.low) / 2) - 1
     return np.clip(values, -1, 1).astype(np.float32)
 

@@ -1,8 +1,8 @@
 """What the two images of a pair are: their stored arrays, what networks see, what people see.
 
 Sources load *stored* arrays: pixels at the depth of their files, or class numbers where a label
-palette is given. `Side.to_network` turns them into what a network sees in [-1, 1];
-`PairForm.picture_of_y` and `PairForm.result` turn a network's picture back, at that depth.
+palette is given. `ImageSpec.to_network` turns them into what a network sees in [-1, 1];
+`PairSpec.picture_of_y` and `PairSpec.result` turn a network's picture back, at that depth.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ DTYPES = ("uint8", "uint16", "float32")
 DEPTHS = {"uint8": "8 bit", "uint16": "16 bit", "float32": "32-bit float"}
 FULL_SCALE = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}
 ENCODINGS = ("color", "onehot")
-COLOR_SPACES = ("rgb", "lab")
 
 # The paper colours photographs in CIELAB (section 4, "L in, ab out") and names no scale. L has
 # 0..100 by definition; no colour of sRGB has |a| or |b| above 108.
@@ -37,7 +36,7 @@ LEAST_COVERED = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
-class SideWish:
+class ImageWish:
     """What the user asked of one image of the pair; empty means as the files are.
 
     Attributes:
@@ -83,19 +82,19 @@ class SideWish:
 
 
 @dataclasses.dataclass(frozen=True)
-class FormWish:
-    """What the user asked of both images; see `SideWish` and `PairForm`.
+class PairWish:
+    """What the user asked of both images; see `ImageWish` and `PairSpec`.
 
     Attributes:
       x, y: of each image.
       palette: of the label images, or None.
       label_side: which image shows labels: ``input``, ``target``, or empty to find out.
       encoding: how a network sees input labels: ``color`` or ``onehot``.
-      color_space: ``rgb``, or ``lab`` (L in, ab out).
+      color_space: ``rgb``, or ``lab`` for a `LabSpec`.
     """
 
-    x: SideWish = SideWish("input")
-    y: SideWish = SideWish("target")
+    x: ImageWish = ImageWish("input")
+    y: ImageWish = ImageWish("target")
     palette: Palette | None = None
     label_side: str = ""
     encoding: str = "color"
@@ -112,7 +111,7 @@ class FormWish:
                 "--input_encoding=onehot needs labels as the input, --label_side=target says that "
                 "they are the target; drop one of the two, or turn --direction round."
             )
-        if self.color_space == "lab":
+        if self.in_lab:
             if self.palette is not None:
                 raise DataError(
                     "--color_space=lab is for photographs, --label_palette for label images; drop "
@@ -122,9 +121,14 @@ class FormWish:
                 _refuse_other(wish, side, "--color_space=lab")
 
     @property
-    def settled(self) -> bool:
-        """True if the wish alone says what the form is, without looking at any file."""
-        if self.color_space == "lab":
+    def in_lab(self) -> bool:
+        """Whether a `LabSpec` is wished."""
+        return self.color_space == "lab"
+
+    @property
+    def resolved(self) -> bool:
+        """True if the wish alone says what the spec is, without looking at any file."""
+        if self.in_lab:
             return True
         labels = {"input": self.x, "target": self.y}
         if self.palette is not None:
@@ -133,17 +137,17 @@ class FormWish:
             del labels[self.label_side]
         return all(w.channels and w.dtype and w.value_range for w in labels.values())
 
-    def form(self) -> PairForm:
-        """The form that a settled wish describes."""
-        if self.color_space == "lab":
-            return PairForm(LAB_X, LAB_Y, color_space="lab")
+    def spec(self) -> PairSpec:
+        """The spec that a resolved wish describes."""
+        if self.in_lab:
+            return LabSpec()
         x, y = (
-            self.labels(wish) or Side(wish.channels, wish.dtype, *wish.limits())
+            self.labels(wish) or ImageSpec(wish.channels, wish.dtype, *wish.limits())
             for wish in (self.x, self.y)
         )
-        return PairForm(x, y)
+        return PairSpec(x, y)
 
-    def labels(self, wish: SideWish) -> Side | None:
+    def labels(self, wish: ImageWish) -> ImageSpec | None:
         """The side of `wish` (x or y of this) if it is the one that shows labels, else None.
 
         Raises:
@@ -154,12 +158,14 @@ class FormWish:
             return None
         encoding = self.encoding if wish.flag == "input" else "color"
         channels = len(palette) if encoding == "onehot" else 3
-        side = Side(channels, "uint8", *FULL_SCALE["uint8"], palette=palette, encoding=encoding)
+        side = ImageSpec(
+            channels, "uint8", *FULL_SCALE["uint8"], palette=palette, encoding=encoding
+        )
         _refuse_other(wish, side, f"--label_palette={palette.name} ({encoding})")
         return side
 
 
-def _refuse_other(wish: SideWish, side: Side, because: str) -> None:
+def _refuse_other(wish: ImageWish, side: ImageSpec, because: str) -> None:
     """Refuses a wish that contradicts what another flag makes of a side."""
     for name, asked, fixed in (
         ("channels", wish.channels, side.channels),
@@ -168,9 +174,9 @@ def _refuse_other(wish: SideWish, side: Side, because: str) -> None:
     ):
         if asked and asked != fixed:
             value = wish.value_range if name == "range" else asked
-            settled = side.value_range if name == "range" else fixed
+            resolved = side.value_range if name == "range" else fixed
             raise DataError(
-                f"--{wish.flag}_{name}={value}: {because} makes that {settled}; drop "
+                f"--{wish.flag}_{name}={value}: {because} makes that {resolved}; drop "
                 f"--{wish.flag}_{name}."
             )
 
@@ -179,7 +185,7 @@ def _refuse_other(wish: SideWish, side: Side, because: str) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class Side:
+class ImageSpec:
     """One image of a pair.
 
     Attributes:
@@ -229,6 +235,19 @@ class Side:
         name = names.get(self.channels, f"{self.channels} channels")
         depth = DEPTHS[self.dtype]
         return f"{name}, {depth}" + ("" if self.whole_scale else f", {self.value_range}")
+
+    @property
+    def channel_names(self) -> list[str]:
+        """What each channel that networks see means."""
+        if self.is_classes and self.encoding == "onehot":
+            return [label.name for label in self.palette.classes]
+        names = {
+            1: ["grey"],
+            2: ["grey", "alpha"],
+            3: ["red", "green", "blue"],
+            4: ["red", "green", "blue", "alpha"],
+        }
+        return names.get(self.channels, [str(i) for i in range(self.channels)])
 
     # === Stored arrays ===
 
@@ -340,26 +359,19 @@ def classes_of(picture: images.Decoded, palette: Palette) -> np.ndarray:
     return palette.to_classes(images.fit_depth(rgb, "uint8"))
 
 
-LAB_X = Side(1, "float32", *L_RANGE)
-LAB_Y = Side(2, "float32", *AB_RANGE)
-
-
 # === Pairs ===
 
 
 @dataclasses.dataclass(frozen=True)
-class PairForm:
-    """The two images of every pair of a data set.
+class PairSpec:
+    """The two images of every pair of a data set, with pixels as their files have them.
 
     Attributes:
       x, y: input and target.
-      color_space: ``rgb``: pixels as the files have them; ``lab``: x is the lightness L of a
-        colour photograph and y its a and b (CIELAB, D65 white).
     """
 
-    x: Side
-    y: Side
-    color_space: str = "rgb"
+    x: ImageSpec
+    y: ImageSpec
 
     @property
     def label_side(self) -> str:
@@ -371,22 +383,34 @@ class PairForm:
         """Bytes of one pixel of a stored pair."""
         return self.x.stored_bytes + self.y.stored_bytes
 
+    @property
+    def channel_names(self) -> dict[str, list[str]]:
+        """What each channel of ``x`` and of ``y`` means."""
+        return {"x": self.x.channel_names, "y": self.y.channel_names}
+
     def describe(self) -> str:
         """A few words on both images: ``RGB, 8 bit`` or ``grey, 8 bit to RGB, 16 bit``."""
-        if self.color_space == "lab":
-            return "L to ab of CIELAB"
         x, y = self.x.describe(), self.y.describe()
         return x if x == y else f"{x} to {y}"
 
+    def is_like(self, other: PairSpec) -> bool:
+        """Whether what was trained on pairs of the one can be used on pairs of the other.
+
+        Ranges may differ in the tenth digit: a run's config keeps nine of those found in floats.
+        """
+
+        def alike(one: ImageSpec, two: ImageSpec) -> bool:
+            ranges = np.allclose((one.low, one.high), (two.low, two.high), rtol=1e-6)
+            return ranges and one == dataclasses.replace(two, low=one.low, high=one.high)
+
+        return type(self) is type(other) and alike(self.x, other.x) and alike(self.y, other.y)
+
     def store(self, x: images.Decoded, y: images.Decoded) -> tuple[np.ndarray, np.ndarray]:
-        """Two decoded images of one size as stored arrays; for Lab both from the colours of y.
+        """Two decoded images of one size as stored arrays.
 
         Raises:
-          ValueError: an image has not the form's channels or depth, or two sizes.
+          ValueError: an image has other channels or depth, or they are of two sizes.
         """
-        if self.color_space == "lab":
-            lab = lab_of(y)
-            return lab[..., :1], lab[..., 1:]
         stored = self.x.store(x), self.y.store(y)
         if stored[0].shape[:2] != stored[1].shape[:2]:
             sizes = " and ".join(f"{a.shape[1]}x{a.shape[0]}" for a in stored)
@@ -397,21 +421,33 @@ class PairForm:
 
     def picture_of_x(self, x: np.ndarray) -> np.ndarray:
         """x as a person sees it: float ``[..., C_in]`` in [-1, 1] to uint8 ``[..., 1 or 3]``."""
-        if self.color_space == "lab":
-            return self._rgb(x, np.zeros((*x.shape[:-1], 2), np.float32))
         return self.x.picture(x)
 
     def picture_of_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """y, or G(x, z), as a person sees it: uint8 ``[..., 1 or 3]``. Only Lab needs x."""
-        if self.color_space == "lab":
-            return self._rgb(x, y)
         return self.y.picture(y)
 
     def levels(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """y, or G(x, z), as `Side.levels` has it for measures; for Lab the RGB picture, 8 bit."""
-        return self._rgb(x, y) if self.color_space == "lab" else self.y.levels(y)
+        """y, or G(x, z), as `ImageSpec.levels` has it, for measures."""
+        return self.y.levels(y)
 
     # === Files ===
+
+    @property
+    def input_image(self) -> ImageSpec:
+        """The images that a run takes, `input_pixels`: x as it is, but labels as RGB."""
+        return ImageSpec(3) if self.x.is_classes else self.x
+
+    @property
+    def result_image(self) -> ImageSpec:
+        """The images that a run gives, `result`: of the target's own depth and range."""
+        return self.y
+
+    @property
+    def suffix(self) -> str:
+        """Extension of result files: PNG where it holds them, else TIFF."""
+        image = self.result_image
+        return ".png" if image.dtype != "float32" and image.channels <= 4 else ".tif"
 
     def read_input(self, picture: images.Decoded, notes: list[str] | None = None) -> np.ndarray:
         """A decoded image as x: float32 ``[H, W, C_in]`` in [-1, 1].
@@ -421,35 +457,78 @@ class PairForm:
           notes: told in plain words what was changed on the way.
 
         Raises:
-          ValueError: it has not the form of an input; a sentence without the file's name.
+          ValueError: it cannot be an input; a sentence without the file's name.
         """
-        if self.color_space == "lab":
-            stored = lab_of(picture)[..., :1]
-        else:
-            stored = self.x.store(picture, notes)
-        return np.asarray(self.x.to_network(stored.astype(np.float32)))
+        return np.asarray(self.x.to_network(self.x.store(picture, notes).astype(np.float32)))
+
+    def input_pixels(self, picture: images.Decoded, notes: list[str] | None = None) -> np.ndarray:
+        """A decoded image as an array of `input_image`; arguments and errors of `read_input`."""
+        stored = self.x.store(picture, notes)
+        return self.x.palette.to_colors(stored[..., 0]) if self.x.is_classes else stored
 
     def input_file(self, x: np.ndarray) -> np.ndarray:
         """x as an image that `read_input` reads back: uint8, uint16 or float32 ``[H, W, C]``."""
-        return self.picture_of_x(x) if self.color_space == "lab" else self.x.from_network(x)
-
-    @property
-    def suffix(self) -> str:
-        """Extension of result files: PNG where it holds them, else TIFF."""
-        png = self.y.dtype != "float32" and self.y.channels <= 4
-        return ".png" if png or self.color_space == "lab" else ".tif"
+        return self.x.from_network(x)
 
     def result(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """G(x, z) as its file holds it, in the target's own depth and range.
+        """G(x, z) as its file holds it, an array of `result_image`. Only Lab needs x."""
+        return self.y.from_network(y)
 
-        Returns:
-          uint8, uint16 or float32 ``[H, W, C_out]``; for Lab uint8 RGB.
-        """
-        return self._rgb(x, y) if self.color_space == "lab" else self.y.from_network(y)
 
-    def _rgb(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        lab = np.concatenate([self.x.from_network(x), self.y.from_network(y)], axis=-1)
-        return rgb_of(lab)
+LAB_X = ImageSpec(1, "float32", *L_RANGE)
+LAB_Y = ImageSpec(2, "float32", *AB_RANGE)
+
+
+@dataclasses.dataclass(frozen=True)
+class LabSpec(PairSpec):
+    """Colourization: x is the lightness L of a photograph, y its a and b (CIELAB, D65 white).
+
+    What people and files see is the RGB picture that the two make together.
+    """
+
+    x: ImageSpec = LAB_X
+    y: ImageSpec = LAB_Y
+
+    @property
+    def channel_names(self) -> dict[str, list[str]]:
+        return {"x": ["L"], "y": ["a", "b"]}
+
+    def describe(self) -> str:
+        return "L to ab of CIELAB"
+
+    def store(self, x: images.Decoded, y: images.Decoded) -> tuple[np.ndarray, np.ndarray]:
+        """As `PairSpec.store`, both from the colours of y."""
+        lab = lab_of(y)
+        return lab[..., :1], lab[..., 1:]
+
+    def picture_of_x(self, x: np.ndarray) -> np.ndarray:
+        return self.result(x, np.zeros((*x.shape[:-1], 2), np.float32))
+
+    def picture_of_y(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return self.result(x, y)
+
+    def levels(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return self.result(x, y)
+
+    @property
+    def input_image(self) -> ImageSpec:
+        return ImageSpec(3)
+
+    @property
+    def result_image(self) -> ImageSpec:
+        return ImageSpec(3)
+
+    def read_input(self, picture: images.Decoded, notes: list[str] | None = None) -> np.ndarray:
+        return np.asarray(self.x.to_network(lab_of(picture)[..., :1].astype(np.float32)))
+
+    def input_pixels(self, picture: images.Decoded, notes: list[str] | None = None) -> np.ndarray:
+        return images.fit_channels(picture.array, picture.has_alpha, 3)
+
+    def input_file(self, x: np.ndarray) -> np.ndarray:
+        return self.picture_of_x(x)
+
+    def result(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return rgb_of(np.concatenate([self.x.from_network(x), self.y.from_network(y)], axis=-1))
 
 
 # === CIELAB ===

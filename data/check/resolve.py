@@ -1,4 +1,4 @@
-"""Decides from a scan what form the pairs have, and lists every kind of fault.
+"""Decides from a scan what spec the pairs have, and lists every kind of fault.
 
 Training refuses a set with faults; ``tfpix2pix inspect`` shows them.
 """
@@ -15,44 +15,44 @@ import numpy as np
 from tfpix2pix.data import images
 from tfpix2pix.data.check.faults import lab_faults, reading_faults, reading_notes, size_faults
 from tfpix2pix.data.check.scan import PairLook, SideLook
-from tfpix2pix.data.forms import (
+from tfpix2pix.data.layouts.pair_files import Fault, count_text
+from tfpix2pix.data.spec import (
     DEPTHS,
     FULL_SCALE,
     LEAST_COVERED,
-    FormWish,
-    PairForm,
-    Side,
-    SideWish,
+    ImageSpec,
+    ImageWish,
+    PairSpec,
+    PairWish,
 )
-from tfpix2pix.data.layouts.pair_files import Fault, count_text
 
 
 @dataclasses.dataclass
-class Settled:
-    """The form of a data set's pairs, with the faults and remarks that its scan gave.
+class Resolved:
+    """The spec of a data set's pairs, with the faults and remarks that its scan gave.
 
     Attributes:
-      form: of the pairs; None if it cannot be told.
+      spec: of the pairs; None if it cannot be told.
       label_side: ``input``, ``target``, or empty without labels.
       faults: whatever keeps the set from being used.
       notes: remarks worth telling.
     """
 
-    form: PairForm | None
+    spec: PairSpec | None
     label_side: str = ""
     faults: list[Fault] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
 
 
-def settle(
+def resolve(
     looks: Sequence[PairLook],
-    wish: FormWish,
+    wish: PairWish,
     *,
     direction: str,
     label: Callable[[Path], str],
     allow_mixed_sizes: bool = False,
-) -> Settled:
-    """Decides the form of the pairs, and lists what keeps them from being used.
+) -> Resolved:
+    """Decides the spec of the pairs, and lists what keeps them from being used.
 
     Args:
       looks: what `scan` saw.
@@ -61,45 +61,45 @@ def settle(
       label: a file's name for messages.
       allow_mixed_sizes: accept pairs of differing size.
     """
-    settled = Settled(None)
-    settled.faults += reading_faults(looks, label)
+    resolved = Resolved(None)
+    resolved.faults += reading_faults(looks, label)
     good = [look for look in looks if look.a is not None and look.b is not None]
-    settled.faults += size_faults(good, label, allow_mixed_sizes)
+    resolved.faults += size_faults(good, label, allow_mixed_sizes)
     if not good:
-        return settled
+        return resolved
     x = [look.a if direction == "AtoB" else look.b for look in good]
     y = [look.b if direction == "AtoB" else look.a for look in good]
     in_train = [look.split == "train" for look in good]
     same_files = good[0].files.b is None
 
-    if wish.color_space == "lab":
-        settled.faults += lab_faults(y, label)
-        settled.form = wish.form()
-        return settled
+    if wish.in_lab:
+        resolved.faults += lab_faults(y, label)
+        resolved.spec = wish.spec()
+        return resolved
     if wish.palette is not None:
         own_labels = [look.files.labels is None for look in good]
-        wish = _settle_labels(wish, x, y, own_labels, label, settled)
-        settled.label_side = wish.label_side
+        wish = _resolve_labels(wish, x, y, own_labels, label, resolved)
+        resolved.label_side = wish.label_side
     sides = {}
     for side_wish, side in ((wish.x, x), (wish.y, y)):
         flags = ("input", "target") if same_files and not wish.palette else (side_wish.flag,)
-        sides[side_wish.flag] = wish.labels(side_wish) or _settle_side(
-            side_wish, side, in_train, flags, label, settled
+        sides[side_wish.flag] = wish.labels(side_wish) or _resolve_image(
+            side_wish, side, in_train, flags, label, resolved
         )
     if sides["input"] and sides["target"]:
-        settled.form = PairForm(sides["input"], sides["target"])
-    settled.notes += reading_notes(x, y, settled.form, same_files)
-    return settled
+        resolved.spec = PairSpec(sides["input"], sides["target"])
+    resolved.notes += reading_notes(x, y, resolved.spec, same_files)
+    return resolved
 
 
-def _settle_labels(
-    wish: FormWish,
+def _resolve_labels(
+    wish: PairWish,
     x: Sequence[SideLook],
     y: Sequence[SideLook],
     own_labels: Sequence[bool],
     label: Callable[[Path], str],
-    settled: Settled,
-) -> FormWish:
+    resolved: Resolved,
+) -> PairWish:
     """Finds which image shows labels; the palette has to explain nearly all of its pixels."""
     shares = {flag: _mean_covered(side) for flag, side in (("input", x), ("target", y))}
     side = wish.label_side or ("input" if wish.encoding == "onehot" else "")
@@ -112,7 +112,7 @@ def _settle_labels(
         known = f"{shares[side]:.0%} of the {side}'s"
     looks = x if side == "input" else y
     if shares[side] < LEAST_COVERED:
-        settled.faults.append(
+        resolved.faults.append(
             Fault(
                 f"--label_palette={wish.palette.name}: its colours cover {known} pixels, and at "
                 f"least {LEAST_COVERED:.0%} of a label image's are expected; choose the data's own "
@@ -126,11 +126,11 @@ def _settle_labels(
             if own and look.no_classes
         ]
         if wrong:
-            settled.faults.append(Fault("label images that show no classes", tuple(wrong)))
+            resolved.faults.append(Fault("label images that show no classes", tuple(wrong)))
         poor = [k for k in looks if k.covered is not None and k.covered < LEAST_COVERED]
         if poor:
             worst = min(poor, key=lambda k: k.covered)
-            settled.notes.append(
+            resolved.notes.append(
                 f"the palette covers under {LEAST_COVERED:.0%} of {count_text(len(poor), 'image')} "
                 f"(least: {worst.covered:.0%} of {label(worst.path)})"
             )
@@ -142,17 +142,17 @@ def _mean_covered(side: Sequence[SideLook]) -> float:
     return float(np.mean(known)) if known else 0.0
 
 
-def _settle_side(
-    wish: SideWish,
+def _resolve_image(
+    wish: ImageWish,
     looks: Sequence[SideLook],
     in_train: Sequence[bool],
     flags: tuple[str, ...],
     label: Callable[[Path], str],
-    settled: Settled,
-) -> Side | None:
+    resolved: Resolved,
+) -> ImageSpec | None:
     """Channels, depth and value range of one image, as wished or as the files are."""
-    channels = _settle_channels(wish, looks, flags, label, settled)
-    dtype = _settle_dtype(wish, looks, flags, label, settled)
+    channels = _resolve_channels(wish, looks, flags, label, resolved)
+    dtype = _resolve_dtype(wish, looks, flags, label, resolved)
     if not channels or not dtype:
         return None
     limits = wish.limits()
@@ -162,7 +162,7 @@ def _settle_side(
         # 10- and 12-bit cameras leave the upper bits of 16 empty.
         if dtype == "uint16" and highest is not None and 255 < highest < 32768:
             bits = int(highest).bit_length()
-            settled.notes.append(
+            resolved.notes.append(
                 f"the {wish.flag}'s values end at {highest:,.0f} of 65,535; "
                 f"--{wish.flag}_range=0:{2**bits - 1} would use the whole scale"
             )
@@ -171,14 +171,14 @@ def _settle_side(
             [look for look, train in zip(looks, in_train, strict=True) if train] or looks
         )
     if not limits[0] < limits[1]:
-        settled.faults.append(
+        resolved.faults.append(
             Fault(
                 f"--{wish.flag}_range: every value of the {wish.flag} is {limits[0]:g}, so there "
                 f"is nothing to learn; expected images, or give --{wish.flag}_range=LOW:HIGH."
             )
         )
         return None
-    return Side(channels, dtype, *limits)
+    return ImageSpec(channels, dtype, *limits)
 
 
 def _float_limits(looks: Sequence[SideLook]) -> tuple[float, float]:
@@ -195,12 +195,12 @@ def _float_limits(looks: Sequence[SideLook]) -> tuple[float, float]:
     return (float(f"{low:.9g}"), float(f"{high:.9g}"))
 
 
-def _settle_channels(
-    wish: SideWish,
+def _resolve_channels(
+    wish: ImageWish,
     looks: Sequence[SideLook],
     flags: tuple[str, ...],
     label: Callable[[Path], str],
-    settled: Settled,
+    resolved: Resolved,
 ) -> int:
     counts = collections.Counter(look.channels for look in looks)
     if wish.channels:
@@ -213,7 +213,7 @@ def _settle_channels(
                 wrong[look.path] = f"{label(look.path)}: {error}"
         if wrong:
             what = f"of other channels than --{wish.flag}_channels={wish.channels} can be made of"
-            _add(settled, what, wrong.values())
+            _add(resolved, what, wrong.values())
             return 0
         return wish.channels
     usual = counts.most_common(1)[0][0]
@@ -225,16 +225,16 @@ def _settle_channels(
             remedy if colour else "convert them to one"
         )
         wrong = {k.path: f"{label(k.path)}: {k.channels}" for k in looks if k.channels != usual}
-        _add(settled, what, wrong.values())
+        _add(resolved, what, wrong.values())
     return usual
 
 
-def _settle_dtype(
-    wish: SideWish,
+def _resolve_dtype(
+    wish: ImageWish,
     looks: Sequence[SideLook],
     flags: tuple[str, ...],
     label: Callable[[Path], str],
-    settled: Settled,
+    resolved: Resolved,
 ) -> str:
     counts = collections.Counter(look.dtype for look in looks)
     if wish.dtype:
@@ -245,7 +245,7 @@ def _settle_dtype(
         }
         if wrong:
             what = f"of a depth that cannot become --{wish.flag}_dtype={wish.dtype}; convert them"
-            _add(settled, what, wrong.values())
+            _add(resolved, what, wrong.values())
             return ""
         return wish.dtype
     usual = counts.most_common(1)[0][0]
@@ -256,12 +256,12 @@ def _settle_dtype(
             remedy if whole else "convert them to one"
         )
         wrong = {k.path: f"{label(k.path)}: {DEPTHS[k.dtype]}" for k in looks if k.dtype != usual}
-        _add(settled, what, wrong.values())
+        _add(resolved, what, wrong.values())
     return usual
 
 
-def _add(settled: Settled, what: str, entries) -> None:
+def _add(resolved: Resolved, what: str, entries) -> None:
     """Adds a fault; of side-by-side images both sides see the same one."""
     fault = Fault(what, tuple(entries))
-    if fault not in settled.faults:
-        settled.faults.append(fault)
+    if fault not in resolved.faults:
+        resolved.faults.append(fault)
