@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ _EXPECTED = (
     'expected (x, y), or {"train": (x, y), "val": (x, y)}, of arrays [N, H, W, C] or lists of '
     "images [H, W, C]"
 )
+
+
+Images = np.ndarray | list[np.ndarray]
 
 
 class PairArrays:
@@ -58,7 +61,7 @@ class PairArrays:
             named = {"": given}
         self.splits = {split: self._pairs(pair, split) for split, pair in named.items()}
 
-    def _pairs(self, pair: Any, split: str) -> tuple[Sequence[np.ndarray], Sequence[np.ndarray]]:
+    def _pairs(self, pair: Any, split: str) -> tuple[Images, Images]:
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             of = f" for {split!r}" if split else ""
             raise DataError(f"dataset: found {_found(pair)}{of}; {_EXPECTED}.")
@@ -195,11 +198,11 @@ class ArraySource(PairSource):
         )
         if unreadable:
             return PairLook(split, files, unreadable=unreadable)
-        sides = (
+        x, y = (
             look_at(path, _decoded(image), self._wish)
             for path, image in zip((a, b), pair, strict=True)
         )
-        return PairLook(split, files, *sides)
+        return PairLook(split, files, x, y)
 
     def _pair(self, place: tuple[str, int]) -> tuple[np.ndarray, np.ndarray]:
         x, y = self.arrays.splits[place[0]]
@@ -210,27 +213,27 @@ class ArraySource(PairSource):
         return sorted({image.shape[:2] for x, _ in self.arrays.splits.values() for image in x})
 
 
-def _images(given: Any, label: str) -> Sequence[np.ndarray]:
+def _images(given: Any, label: str) -> Images:
     """The images of one side, each ``[H, W, C]``: the array itself, or a list."""
-    images: Sequence[np.ndarray]
     if isinstance(given, tuple | list):
-        images = [np.asarray(image) for image in given]
-        images = [image[..., None] if image.ndim == 2 else image for image in images]
-        wrong = next((i for i, image in enumerate(images) if image.ndim != 3), None)
+        listed = [np.asarray(image) for image in given]
+        listed = [image[..., None] if image.ndim == 2 else image for image in listed]
+        wrong = next((i for i, image in enumerate(listed) if image.ndim != 3), None)
         if wrong is not None:
             raise DataError(
-                f"dataset: image {wrong} of {label} has the shape {list(images[wrong].shape)}; "
+                f"dataset: image {wrong} of {label} has the shape {list(listed[wrong].shape)}; "
                 "expected [H, W, C], or [H, W] for grey."
             )
-        shapes = {image.shape for image in images}
-        dtypes = {image.dtype.name for image in images}
+        shapes = {image.shape for image in listed}
+        dtypes = {image.dtype.name for image in listed}
+        images: Images = listed
     else:
-        images = np.asarray(given)
-        if images.ndim != 4:
-            found = _found(given) if images.ndim == 0 else f"the shape {list(images.shape)}"
-            grey = f"; of grey images {label}[..., None]" if images.ndim == 3 else ""
+        images = stack = np.asarray(given)
+        if stack.ndim != 4:
+            found = _found(given) if stack.ndim == 0 else f"the shape {list(stack.shape)}"
+            grey = f"; of grey images {label}[..., None]" if stack.ndim == 3 else ""
             raise DataError(f"dataset: {label} has {found}; expected an array [N, H, W, C]{grey}.")
-        shapes, dtypes = {images.shape[1:]}, {images.dtype.name}
+        shapes, dtypes = {stack.shape[1:]}, {stack.dtype.name}
     if not len(images) or any(0 in shape for shape in shapes):
         raise DataError(f"dataset: {label} holds no images; expected at least one.")
     for name in sorted(dtypes - set(DTYPES)):
