@@ -91,6 +91,9 @@ test = [
     # tfds.testing imports it and does not ask for it.
     "dill>=0.3",
     "hypothesis>=6.100",
+    # A notebook as a user runs it: the kernel, and what runs one without a browser.
+    "ipykernel>=6.20",
+    "nbclient>=0.8",
     "pytest>=8.0",
     # 3.8: the first that can leave the order of the test files as it is.
     "pytest-xdist>=3.8",

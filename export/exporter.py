@@ -34,6 +34,7 @@ from tfpix2pix.export.onnx_opset import OLDEST, check_known
 from tfpix2pix.export.publish import Staging, check_output, check_published
 
 if TYPE_CHECKING:
+    from tfpix2pix.data import PairArrays
     from tfpix2pix.export.pictures import CheckPicture
     from tfpix2pix.export.proof import Proof
     from tfpix2pix.inference import Translator
@@ -193,7 +194,7 @@ def parse_opset(text: str) -> int | None:
 
 @dataclass(frozen=True)
 class Exported:
-    """What `export_run` made.
+    """What `export_run` made; what takes a path takes it for its folder.
 
     Attributes:
       output: the folder.
@@ -206,6 +207,13 @@ class Exported:
     manifest: Manifest
     proof: Proof
     report: Path
+
+    def __fspath__(self) -> str:
+        return os.fspath(self.output)
+
+    def __repr__(self) -> str:
+        paths = ", ".join(artifact.path for artifact, _ in self.manifest.artifacts)
+        return f"exported to {self.output}: {paths}\nreport: {self.report}"
 
 
 class Reporter:
@@ -230,7 +238,7 @@ def export_run(
     request: Request | None = None,
     *,
     checkpoint: str | int = "latest",
-    dataset: str = "",
+    dataset: str | PairArrays = "",
     check_images: str = "",
     check_count: int = CHECK_COUNT,
     name: str = "",
@@ -245,7 +253,7 @@ def export_run(
         of the SavedModel stay, for a server to go back to.
       request: formats and the like; the default is every format in float32.
       checkpoint: ``latest``, ``best`` or a step.
-      dataset: where the run's data set is now, if it was moved.
+      dataset: where the run's data set is now, if it was moved; its arrays, if it was these.
       check_images: an image or a folder to check on instead of the val split.
       check_count: images that the PSNR is taken on.
       name: of the model in server configurations; by default the workdir's.
@@ -428,7 +436,7 @@ def _merge(manifest: Manifest, output: Path) -> list[str]:
 def check_pictures(
     config: Config,
     workdir: str | os.PathLike[str],
-    dataset: str,
+    dataset: str | PairArrays,
     check_images: str,
     count: int,
 ) -> tuple[list[CheckPicture], str]:

@@ -34,6 +34,23 @@ def open_model(path: str | os.PathLike[str], threads: int | None = None) -> Tran
     return Translator(contract.config, engine, contract.step, contract.spec, contract.checkpoint)
 
 
+def open_named(name: str) -> Translator:
+    """Opens what ``--model`` names: a server, or as `open_model`, with TensorFlow kept quiet.
+
+    Raises:
+      UserError: nothing that can be opened is there.
+    """
+    if "://" in name:
+        from tfpix2pix.export.remote import open_remote
+
+        return open_remote(name)
+    from tfpix2pix.base.quiet import import_tensorflow
+
+    find_artifact(name)  # refused before TensorFlow takes its seconds
+    import_tensorflow()
+    return open_model(name)
+
+
 def open_engine(path: str | os.PathLike[str], threads: int | None = None) -> Engine:
     """The engine that runs an export's artefact; see `open_model`."""
     kind, place = find_artifact(path)

@@ -57,6 +57,7 @@ class Evaluation:
       statistics: evaluator name -> statistic -> array ``[images, ...]``.
       facts: JSON-able: what was scored, data set, split, size, seed, scorer, versions.
       ranked: for the page; None of a saved evaluation, whose pictures are not kept.
+      page: where its page was written, or None.
     """
 
     numbers: dict[str, float]
@@ -65,6 +66,22 @@ class Evaluation:
     statistics: dict[str, dict[str, np.ndarray]]
     facts: dict[str, Any] = field(default_factory=dict)
     ranked: Ranked | None = None
+    page: Path | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        rows = [
+            (name, f"{value:.{number.digits}f}", f"± {error:.{number.digits}f}")
+            for name, (number, value, error) in zip(self.numbers, self.rows(), strict=True)
+        ]
+        widths = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
+        lines = [
+            f"{name:<{widths[0]}}  {value:>{widths[1]}}  {error if 'nan' not in error else ''}"
+            for name, value, error in rows
+        ]
+        lines.append(f"{self.images:,} images of {self.facts.get('split', 'a split')}")
+        if self.page is not None:
+            lines.append(f"page: {self.page}")
+        return "\n".join(line.rstrip() for line in lines)
 
     @classmethod
     def of(

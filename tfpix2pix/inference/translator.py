@@ -227,13 +227,14 @@ def load(
     """Loads a trained run.
 
     Args:
-      workdir: the folder that ``tfpix2pix train`` wrote.
+      workdir: the folder that ``tfpix2pix train`` wrote, or what `tfpix2pix.train` returned.
       checkpoint: ``"latest"``, ``"best"`` (by the run's val measure) or a step.
       say: told in a sentence when a damaged checkpoint was passed over.
 
     Raises:
       UserError: it is no run, has no checkpoint (that is whole), or not the one asked for.
     """
+    workdir = os.fspath(workdir)
     config = load_config(workdir)
     spec = spec_of(config, workdir)
     from tfpix2pix.algorithms.registry import default_generator
