@@ -243,7 +243,7 @@ def default_max_pixels(config: Config) -> int:
 
 def least_max_pixels(config: Config) -> int:
     """The smallest limit that an export can have: the proof runs at twice the crop size."""
-    return (2 * config.crop_size) ** 2
+    return (2 * config.size_multiple) ** 2
 
 
 def _canonical(palette: Any) -> str:

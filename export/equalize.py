@@ -27,6 +27,8 @@ from tfpix2pix.models.layers import InstanceNormalization
 if TYPE_CHECKING:
     from tfpix2pix.config import Config
 
+# Families of generators whose layers have these names and facts.
+KNOWN = ("unet",)
 _FIRST = "down1"
 _LAST = "up1"
 

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 # What tf2onnx is asked for; `onnx_opset` labels the file with the oldest that holds it.
 OPSET = 17
+# Families of generators whose layers the rewriting knows; others stay as tf2onnx makes them.
+KNOWN = ("unet",)
 _NARROW = 2  # ngf of what tf2onnx sees
 # Operators whose meaning depends on no height or width.
 _SIZE_FREE = {
@@ -77,6 +79,8 @@ def convert(generator: tf.keras.Model, contract: Contract) -> onnx.ModelProto:
     """
     import tf2onnx
 
+    if contract.generator.family not in KNOWN:
+        return _plain_model(generator, contract)
     model = _narrow_model(contract)
     graph = Graph(model)
     onnx_rewrites.restore_transposes(graph)
@@ -97,6 +101,21 @@ def convert(generator: tf.keras.Model, contract: Contract) -> onnx.ModelProto:
             f"tf2onnx {tf2onnx.__version__} leaves operators that may depend on the image's size: "
             f"{', '.join(sorted(odd))}"
         )
+    set_sizes(model, contract)
+    return model
+
+
+def _plain_model(generator: tf.keras.Model, contract: Contract) -> onnx.ModelProto:
+    """tf2onnx's model of the generator itself, as it is."""
+    import tf2onnx
+
+    core = Core(generator, contract)
+    with quiet_logs():
+        model, _ = tf2onnx.convert.from_function(
+            core.run, input_signature=core.signature, opset=OPSET
+        )
+    model.graph.name = "generator"
+    set_opset(model, OPSET)
     set_sizes(model, contract)
     return model
 
@@ -131,14 +150,13 @@ def set_sizes(model: onnx.ModelProto, contract: Contract) -> None:
     """Writes the contract's sizes, or symbols, into the model's inputs and outputs."""
     height, width = contract.image_size or ("height", "width")
     config = contract.config
-    z = ("z_height", "z_width", contract.noise_channels)
-    if contract.image_size:
-        z = contract.noise_shape(*contract.image_size)
     sizes = {
         "x": ("batch", height, width, config.x_channels),
-        "z": ("batch", *z),
         "y": ("batch", height, width, config.y_channels),
     }
+    if contract.noise:
+        z = ("z_height", "z_width", contract.noise_channels)
+        sizes["z"] = ("batch", *(contract.noise_shape(height, width) if contract.image_size else z))
     for value in [*model.graph.input, *model.graph.output]:
         for dimension, size in zip(
             value.type.tensor_type.shape.dim, sizes[value.name], strict=True

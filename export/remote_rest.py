@@ -13,7 +13,7 @@ import numpy as np
 import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from tfpix2pix.connections import Clock, TimedSession
+from tfpix2pix.base.connections import Clock, TimedSession
 from tfpix2pix.export.remote_retry import (
     MixedSizes,
     NoSuchThing,

@@ -87,7 +87,7 @@ def convert(job: Job, quantize: str, inputs: list[dict[str, np.ndarray]], scratc
     from tensorflow.lite.python.convert import ConverterError
 
     from tfpix2pix.base.quiet import error_stream_aside
-    from tfpix2pix.export.equalize import equalized
+    from tfpix2pix.export.equalize import KNOWN, equalized
     from tfpix2pix.export.tflite_int8 import Quantizer
 
     generator = job.generator
@@ -95,9 +95,12 @@ def convert(job: Job, quantize: str, inputs: list[dict[str, np.ndarray]], scratc
         # The converter talks from C++, on the stream that the progress line writes to.
         with error_stream_aside():
             if quantize == "int8":
-                tensors = (list(each.values()) for each in inputs)
-                generator = equalized(generator, job.contract.config, tensors)
-                return Quantizer(_save(job, generator, scratch), lambda: iter(inputs)).convert()
+                known = job.contract.generator.family in KNOWN
+                if known:
+                    tensors = (list(each.values()) for each in inputs)
+                    generator = equalized(generator, job.contract.config, tensors)
+                quantizer = Quantizer(_save(job, generator, scratch), lambda: iter(inputs))
+                return quantizer.convert(special_ends=known)
             converter = tf.lite.TFLiteConverter.from_saved_model(
                 str(_save(job, generator, scratch))
             )

@@ -34,7 +34,8 @@ def copy_of_the_sources(folder: Path) -> Path:
     for name in (*PACKAGES, "tests", "benchmarks"):
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, folder / name, ignore=ignore)
-    for name in ("setup.py", "pyproject.toml", "MANIFEST.in", "LICENSE", "README.md", "BUILD.md"):
+    texts = ("LICENSE", "README.md", "BUILD.md", "CHANGELOG.md")
+    for name in ("setup.py", "pyproject.toml", "MANIFEST.in", *texts):
         if (ROOT / name).is_file():
             shutil.copy(ROOT / name, folder / name)
     return folder

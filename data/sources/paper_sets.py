@@ -16,14 +16,8 @@ from pathlib import Path
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.base.lock import locked
 from tfpix2pix.base.progress import ProgressLine, say
-from tfpix2pix.data.sources.download import (
-    LARGEST,
-    cannot_write,
-    extract,
-    fetch,
-    forget_checksum,
-    recorded_checksum,
-)
+from tfpix2pix.data.sources.archives import cannot_write, extract
+from tfpix2pix.data.sources.download import LARGEST, fetch, forget_checksum, recorded_checksum
 
 StageProgress = Callable[[str, int, int, str], None]
 """Called as ``progress(what, done, total, unit)``, e.g. ``("unpacking maps", 3, 9, "byte")``.

@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.base.lock import locked
-from tfpix2pix.data.sources.download import CONNECT_TIMEOUT, cannot_write, why_unreachable
+from tfpix2pix.data.sources.archives import cannot_write
+from tfpix2pix.data.sources.download import CONNECT_TIMEOUT, why_unreachable
 from tfpix2pix.data.sources.paper_sets import PAPER_SETS, StageProgress, default_data_dir
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from typing import ClassVar
 import numpy as np
 
 from tfpix2pix.base.errors import DataError
-from tfpix2pix.data.tasks.task import Task, as_rgb, option
+from tfpix2pix.base.options import option
+from tfpix2pix.data.tasks.task import Task, as_rgb
 
 # The automatic thresholds. A tenth of a picture's pixels may seed lines, but no contrast below the
 # floor (noise, JPEG blocks on white) does, and any above the ceiling (an object's outline) does.

@@ -14,8 +14,9 @@ import numpy as np
 from PIL import Image, ImageColor
 
 from tfpix2pix.base.errors import DataError
+from tfpix2pix.base.options import option
 from tfpix2pix.data.images import convert_channels
-from tfpix2pix.data.tasks.task import Task, as_rgb, option
+from tfpix2pix.data.tasks.task import Task, as_rgb
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,6 +16,7 @@ import tensorflow as tf
 import tfpix2pix
 from tfpix2pix.algorithms import registry
 from tfpix2pix.data import open_store, training_batches
+from tfpix2pix.export import Request, export_run, open_model, verify
 from tfpix2pix.models.weights import named_weights
 from tfpix2pix.training.checkpoints import Checkpoints
 from tfpix2pix.training.run import train
@@ -244,3 +245,19 @@ def test_it_translates_pictures_of_any_size(makes_pictures, tmp_path):
     generator = registry.default_generator(case.config)
     same = np.array_equal(found, model.translate(picture, seed=4))
     assert same == (generator.noise is None)
+
+
+def test_it_is_exported_in_three_formats_with_proof(makes_pictures, tmp_path):
+    case = makes_pictures
+    train(case.config, tmp_path / "run", case.source, say=quiet)
+    request = Request(quantize=("none",))
+    made = export_run(tmp_path / "run", tmp_path / "out", request, check_count=1)
+    kinds = {artifact.format for artifact, _ in made.manifest.artifacts}
+    assert kinds == {"savedmodel", "tflite", "onnx"}
+    assert verify(tmp_path / "out", check_count=1).good
+    picture = np.random.default_rng(0).integers(0, 256, (37, 51, 3), np.uint8)
+    expected = tfpix2pix.load(tmp_path / "run").translate(picture, seed=3).astype(int)
+    for artifact, _ in made.manifest.artifacts:
+        model = open_model(tmp_path / "out" / artifact.path)
+        found = model.translate(picture, seed=3).astype(int)
+        assert np.abs(found - expected).max() <= 1, artifact.path

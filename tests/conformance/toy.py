@@ -62,7 +62,7 @@ class Toy(Algorithm):
             with layers_compute_in(precision):
                 y = layers.Conv2D(config.ngf, 3, strides=2, padding="same", name="down")(x)
                 y = layers.ReLU(name="relu")(y)
-                y = layers.UpSampling2D(2, name="larger")(y)
+                y = layers.Conv2DTranspose(config.ngf, 2, strides=2, name="up")(y)
                 y = layers.Conv2D(config.y_channels, 3, padding="same", name="out")(y)
                 y = layers.Activation("tanh", dtype="float32", name="y")(y)
             with layers_compute_in("none"):

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tfpix2pix.base.connections import TimedSession
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.connections import TimedSession
 from tfpix2pix.export import serving_config
 from tfpix2pix.export.remote import open_remote
 from tfpix2pix.export.remote_retry import Retry

@@ -20,7 +20,7 @@ import tensorflow as tf
 from tfpix2pix.algorithms.configs.scorer import ScorerConfig
 from tfpix2pix.base.files import check_writable
 from tfpix2pix.base.progress import ProgressLine, say
-from tfpix2pix.data import PairSource, cache_dir, open_store
+from tfpix2pix.data import PairSource
 from tfpix2pix.evaluation.confusion import counted_classes
 from tfpix2pix.models.weights import named_weights
 from tfpix2pix.scorer.fcn import fcn8s
@@ -29,6 +29,7 @@ from tfpix2pix.scorer.pretrained import vgg_weights
 from tfpix2pix.scorer.scores import scores_of
 from tfpix2pix.scorer.settings import FULL_WIDTH, SCRATCH_WIDTH, Settings
 from tfpix2pix.scorer.store import FACTS, Scorer, load_scorer, reader, save_scorer
+from tfpix2pix.training.batches import open_split
 from tfpix2pix.training.checkpoints import Checkpoints
 from tfpix2pix.training.run import train
 from tfpix2pix.training.stop import StopRequest
@@ -117,9 +118,8 @@ def _finish(
     weights = named_weights(model)
     checkpoints = Checkpoints(folder)
     facts = checkpoints.restore({"weights": weights}, int(best["step"]) if best else None)
-    with ProgressLine("measuring", source.count("val"), "photo") as line:
-        place = cache_dir(config.data_dir)
-        val = open_store(source, "val", size=settings.size, cache=config.cache, cache_dir=place)
+    val = open_split(source, "val", settings.size, config, say)
+    with ProgressLine("measuring", val.count, "photo") as line:
         scores = scores_of(
             reader(model, tf.constant(counted, tf.uint8)), val, settings.size, line.show
         )

@@ -7,10 +7,9 @@ file that it writes stands in the workdir.
 from __future__ import annotations
 
 import dataclasses
-import errno
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,26 +18,19 @@ import tensorflow as tf
 
 from tfpix2pix.algorithms.registry import algorithm_class
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.base.files import clear_temporary
 from tfpix2pix.base.progress import ProgressLine, say
 from tfpix2pix.config import Config
-from tfpix2pix.config.dataset import resolved, save_palette
-from tfpix2pix.data import (
-    PairSource,
-    PairSpec,
-    PairStore,
-    cache_dir,
-    explain,
-    open_store,
-    training_batches,
-)
+from tfpix2pix.config.dataset import resolved
+from tfpix2pix.data import PairSource, PairStore
 from tfpix2pix.report.records import read_records
+from tfpix2pix.training.batches import batches_from, changes, open_split
 from tfpix2pix.training.checkpoints import Checkpoints
 from tfpix2pix.training.cluster import WorkerLost, lost
 from tfpix2pix.training.history import read_history
 from tfpix2pix.training.observe import Observer, TrainingDiverged
 from tfpix2pix.training.periodic import Every
 from tfpix2pix.training.stop import StopRequest
+from tfpix2pix.training.workdir import make_workdir
 from tfpix2pix.training.workers import Workers
 
 __all__ = ["Outcome", "TrainingDiverged", "train"]
@@ -153,12 +145,12 @@ class _Run:
         if start >= self.total:
             return self.nothing_to_do(start)
         if self.workers.chief:
-            _make_workdir(self.workdir, self.config, self.source.spec)
+            make_workdir(self.workdir, self.config, self.source.spec)
         if start:
             self.say(f"continuing from step {start:,} of {self.total:,} in {self.workdir}")
         elif self.workers.chief and read_history(self.workdir):
             self.say(f"note: {self.checkpoints.folder} holds no checkpoint, so starting again")
-        store = self.open_store("train", self.config.load_size)
+        store = self.open_split("train", self.config.load_size)
         self.algorithm.prepare(store)
         if self.workers.chief:
             return self.lead(store, start)
@@ -178,7 +170,7 @@ class _Run:
         algorithm.step.assign(self.saved_step)
         self.observer.best = facts.get("best")
         self.observer.seconds = float(facts.get("seconds", 0.0))
-        changed = _changes(facts.get("dataset", {}), self.identity)
+        changed = changes(facts.get("dataset", {}), self.identity)
         if changed:
             self.say(
                 f"note: the data set has changed since this run was last saved ({changed}); the "
@@ -213,48 +205,19 @@ class _Run:
             page = self.observer.draw_report()
         return self.outcome(start, 0, page)
 
-    def open_store(self, split: str, size: int) -> PairStore:
-        total = self.source.count(split)
-        with ProgressLine(f"reading {split}", total, "pair") as line:
-            store = open_store(
-                self.source,
-                split,
-                size=size,
-                cache=self.config.cache,
-                cache_dir=cache_dir(self.config.data_dir),
-                progress=lambda done, _: line.show(done),
-            )
-        if split == "train" or not store.in_memory:
-            self.say(f"pairs: {store.describe()}")
-        return store
+    def open_split(self, split: str, size: int) -> PairStore:
+        return open_split(self.source, split, size, self.config, self.say)
 
-    def batches(self, store: PairStore, start: int) -> Any:
-        config, strategy, workers = self.config, self.algorithm.strategy, self.workers
-
-        def batches(_: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
-            return training_batches(
-                store,
-                crop_size=config.crop_size,
-                flip=config.flip,
-                batch_size=config.batch_size,
-                seed=config.seed,
-                start_step=start,
-                stop_step=self.total,
-                worker=workers.index,
-                workers=workers.count,
-                devices=strategy.num_replicas_in_sync // workers.count,
-            )
-
-        if strategy.num_replicas_in_sync == 1:
-            return batches()
-        return strategy.distribute_datasets_from_function(batches)
+    def batches(self, store: PairStore, start: int) -> Iterator[Any]:
+        strategy = self.algorithm.strategy
+        return batches_from(start, store, self.config, self.total, strategy, self.workers)
 
     # === The loop ===
 
     def lead(self, store: PairStore, start: int) -> Outcome:
         """The loop of the process that writes: the only one, or the first of several workers."""
         config, observer, step = self.config, self.observer, start
-        val = self.open_store("val", config.crop_size) if self.source.count("val") else None
+        val = self.open_split("val", config.crop_size) if self.source.count("val") else None
         with observer.observing(store, val, start):
             # Saving comes last, so that where a checkpoint exists everything else of its step does.
             actions = [
@@ -264,9 +227,11 @@ class _Run:
                 Every(config.checkpoint_every, self.save),
                 Every(1, self.save_if_best),
             ]
-            batches = iter(self.batches(store, start))
+            batches = batches_from(
+                start, store, config, self.total, self.algorithm.strategy, self.workers
+            )
             while step < self.total and not self.workers.stopping(step, self.stop):
-                observer.pending.append(self.algorithm.train_step(*_next(batches, store)))
+                observer.pending.append(self.algorithm.train_step(*next(batches)))
                 step += 1
                 observer.show(step)
                 for action in actions:
@@ -282,10 +247,10 @@ class _Run:
         """The loop of a worker that is not the chief: the same steps, and nothing is written."""
         step, observer = start, self.observer
         check = Every(self.config.log_every, observer.resolve)
-        batches = iter(self.batches(store, start))
+        batches = self.batches(store, start)
         with ProgressLine("training", self.total, "step", start) as line:
             while step < self.total and not self.workers.stopping(step, self.stop):
-                observer.pending.append(self.algorithm.train_step(*_next(batches, store)))
+                observer.pending.append(self.algorithm.train_step(*next(batches)))
                 step += 1
                 line.show(step, "")
                 check(step, last=step == self.total)
@@ -318,35 +283,3 @@ class _Run:
             f"{self.observer.kept()}; free space or mend the folder, then run the same command "
             "again"
         )
-
-
-def _next(batches: Any, store: PairStore) -> Any:
-    try:
-        return next(batches)
-    except tf.errors.OpError as error:
-        raise explain(error, store) from None
-
-
-def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """In a few words, in what two identities of a data set differ."""
-    return ", ".join(
-        f"{key} {old[key]} before, {new.get(key)} now"
-        for key in old
-        if key in new and new[key] != old[key]
-    )
-
-
-def _make_workdir(workdir: Path, config: Config, spec: PairSpec) -> None:
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        # What a run that was killed while it wrote a file has left of it.
-        for folder in (workdir, workdir / "samples", workdir / "samples" / "inputs"):
-            clear_temporary(folder)
-        save_palette(spec, workdir)
-        config.save(workdir)
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        advice = "free some space" if full else "give a folder that you may write to"
-        raise UserError(
-            f"{config.FLAG}={workdir} cannot be written ({error.strerror}); {advice}"
-        ) from None

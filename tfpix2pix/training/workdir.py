@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base import lock
 from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.files import clear_temporary
 from tfpix2pix.config import Config, allowed_changes, differences, load_config, resolve, with_preset
-from tfpix2pix.config.dataset import short_name
+from tfpix2pix.config.dataset import save_palette, short_name
+
+if TYPE_CHECKING:
+    from tfpix2pix.data import PairSpec
 
 
 def workdir_and_config(workdir: str | None, given: Mapping[str, Any]) -> tuple[Path, Config]:
@@ -73,3 +78,24 @@ def _default_workdir(config: Config) -> Path:
     if config.preset.startswith(name):
         return Path("runs", config.preset)
     return Path("runs", f"{config.preset}-{name}")
+
+
+def make_workdir(workdir: Path, config: Config, spec: PairSpec) -> None:
+    """Makes a run's folder, or tidies it up, and writes what says what the run is.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        # What a run that was killed while it wrote a file has left of it.
+        for folder in (workdir, workdir / "samples", workdir / "samples" / "inputs"):
+            clear_temporary(folder)
+        save_palette(spec, workdir)
+        config.save(workdir)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "free some space" if full else "give a folder that you may write to"
+        raise UserError(
+            f"{config.FLAG}={workdir} cannot be written ({error.strerror}); {advice}"
+        ) from None

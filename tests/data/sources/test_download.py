@@ -27,8 +27,9 @@ import pytest
 from PIL import Image
 
 from tfpix2pix.base.errors import DataError
-from tfpix2pix.data.sources import download, paper_sets
-from tfpix2pix.data.sources.download import extract, fetch
+from tfpix2pix.data.sources import archives, download, paper_sets
+from tfpix2pix.data.sources.archives import extract
+from tfpix2pix.data.sources.download import fetch
 from tfpix2pix.data.sources.paper_sets import PAPER_SETS, default_data_dir, paper_set, stage_lines
 
 BUILDERS = Path(__file__).resolve().parents[3] / "data" / "sources" / "builders"
@@ -436,7 +437,7 @@ def test_a_link_in_a_zip_is_refused(tmp_path):
 
 @pytest.mark.parametrize("form", ["tar.gz", "zip"])
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch, peak_growth, form):
-    monkeypatch.setattr(download, "ALWAYS", 1 << 20)
+    monkeypatch.setattr(archives, "ALWAYS", 1 << 20)
     archive = tmp_path / f"a.{form}"
     bomb = {"set/1": bytes(40 << 20), "set/2": b"x"}
     (zip_of if form == "zip" else tar_of)(archive, bomb)
@@ -456,7 +457,7 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch, p
 
 @pytest.mark.parametrize("form", ["tar.gz", "zip"])
 def test_an_archive_of_too_many_files_is_refused(tmp_path, monkeypatch, form):
-    monkeypatch.setattr(download, "MEMBERS", 50)
+    monkeypatch.setattr(archives, "MEMBERS", 50)
     archive = tmp_path / f"a.{form}"
     (zip_of if form == "zip" else tar_of)(archive, {f"set/{i}": b"" for i in range(51)})
     with pytest.raises(DataError, match="or 50 files"):

@@ -172,7 +172,7 @@ def test_the_manual_has_the_general_flags_first_then_each_task(run_cli, without_
         (("--task=edges", "--sigma=0"), "--sigma=0.0 is too small; the smallest allowed is 0.5"),
         (("--task=edges", "--sigma=nan"), "--sigma=nan is not a finite number"),
         (("--task=edges", "--low=0.3", "--high=0.2"), "--low=0.3 is above --high=0.2"),
-        (("--task=blank", "--hole=left"), "--hole=left: expected center or random"),
+        (("--task=blank", "--hole=left"), "--hole=left is not one of center, random"),
         (("--task=blank", "--hole_size=2"), "--hole_size=2.0 is too large; the largest allowed"),
         (("--task=blank", "--hole_color=whit"), "--hole_color=whit: no colour"),
         (("--task=lowres", "--factor=1"), "--factor=1 is too small; the smallest allowed is 2"),
