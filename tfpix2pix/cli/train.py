@@ -149,7 +149,5 @@ def _train(args: argparse.Namespace, workdir: Path, config: Config) -> int:
 
 
 def _summary(config: Config, workdir: Path) -> str:
-    return (
-        f"run: {workdir}, preset {config.preset}: {config.crop_size} px, ngf {config.ngf}, "
-        f"loss {config.loss}, batch {config.batch_size}"
-    )
+    what = [config.summary, config.objective, f"batch {config.batch_size}"]
+    return f"run: {workdir}, preset {config.preset}: {', '.join(filter(None, what))}"

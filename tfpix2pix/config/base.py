@@ -196,6 +196,26 @@ class Config(RunConfig, DataConfig):
         return False
 
     @property
+    def noise_rate(self) -> float:
+        """Share of the generator's features that its noise drops; where 0, seeds change nothing."""
+        return 0.0
+
+    @property
+    def batch_statistics(self) -> bool:
+        """Whether networks normalise by statistics of the whole batch in training."""
+        return False
+
+    @property
+    def summary(self) -> str:
+        """The size of images and networks in a few words: ``256 px, ngf 64``."""
+        return f"{self.crop_size} px"
+
+    @property
+    def objective(self) -> str:
+        """What is minimised, in a few words; empty where there is no choice."""
+        return ""
+
+    @property
     def best_measure(self) -> Measure:
         """The measure by which the best checkpoint is chosen."""
         return next(measure for measure in self.MEASURES if measure.name == self.best_metric)

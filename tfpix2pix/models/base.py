@@ -76,6 +76,17 @@ class Generator:
     statistics: str = "instance"
     name: str = "generator"
 
+    @property
+    def z(self) -> NoiseSpec:
+        """`noise` of G(x, z).
+
+        Raises:
+          ValueError: it is G(x).
+        """
+        if self.noise is None:
+            raise ValueError(f"the {self.family} takes no noise")
+        return self.noise
+
     def build(self, *, noise: bool = True, precision: str = "none") -> tf.keras.Model:
         """The model, with Keras's initial weights.
 

@@ -105,7 +105,7 @@ def _summary(plan: Plan, runs: Sequence[Run]) -> str:
     base = plan.base
     trained = sum(run.trained for run in runs)
     return (
-        f"{Path(base.dataset).name}, {base.crop_size} px, ngf {base.ngf}, batch "
+        f"{Path(base.dataset).name}, {base.summary}, batch "
         f"{base.batch_size}, {base.steps:,} steps a run; {trained:,} of {len(runs):,} runs trained"
     )
 

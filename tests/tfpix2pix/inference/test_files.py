@@ -18,7 +18,7 @@ SIZE = 32
 class Negative:
     """A network without noise: the negative of its input."""
 
-    takes_noise, image_size = False, None
+    takes_noise, image_size, max_pixels = False, None, None
 
     def __call__(self, x, z):
         return -x

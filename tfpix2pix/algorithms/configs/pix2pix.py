@@ -267,6 +267,22 @@ class Pix2PixConfig(Config):
         return True
 
     @property
+    def noise_rate(self) -> float:
+        return self.dropout
+
+    @property
+    def batch_statistics(self) -> bool:
+        return self.norm == "batch"
+
+    @property
+    def summary(self) -> str:
+        return f"{super().summary}, ngf {self.ngf}"
+
+    @property
+    def objective(self) -> str:
+        return f"loss {self.loss}"
+
+    @property
     def has_discriminator(self) -> bool:
         """Whether the objective has an adversarial term."""
         return self.loss != "l1"
