@@ -79,8 +79,8 @@ tfds = [
 # The messages of TensorFlow Serving. Each release is made for the TensorFlow of its number.
 serving = ["tensorflow-serving-api>=2.15,<2.22"]
 
-# What the three formats of an export are made and run with.
-tflite = ["ai-edge-litert>=2.1"]
+# What the formats of an export are made and run with.
+tflite = ["ai-edge-litert>=2.1", "flatbuffers>=23.5.26"]
 onnx = ["tf2onnx>=1.16.1", "onnx>=1.16", "onnxruntime>=1.19"]
 
 test = [
@@ -91,6 +91,9 @@ test = [
     # tfds.testing imports it and does not ask for it.
     "dill>=0.3",
     "hypothesis>=6.100",
+    # A notebook as a user runs it: the kernel, and what runs one without a browser.
+    "ipykernel>=6.20",
+    "nbclient>=0.8",
     "pytest>=8.0",
     # 3.8: the first that can leave the order of the test files as it is.
     "pytest-xdist>=3.8",

@@ -30,7 +30,7 @@ _RUNS = flags.DEFINE_integer("runs", 30, "Timed runs of each variant and number 
 _ONLY = flags.DEFINE_list("only", [], "These variants alone, by the first word of their names.")
 
 _NORMALIZATION = ["MEAN", "SQUARED_DIFFERENCE", "RSQRT", "ADD", "SUB", "MUL"]
-_MASKS = ["STRIDED_SLICE", "DEPTH_TO_SPACE", "LESS", "SELECT_V2"]
+_MASKS = ["STRIDED_SLICE", "DEPTH_TO_SPACE", "GREATER_EQUAL", "LESS", "CAST"]
 
 
 def main(argv: list[str]) -> None:
@@ -102,7 +102,7 @@ def _files(job, folder: Path) -> Iterator[tuple[str, Path]]:
             print(f"{name}: {str(error).splitlines()[0]}")
             continue
         path = folder / f"{number}.tflite"
-        path.write_bytes(with_metadata(model, job.contract.to_json()))
+        path.write_bytes(with_metadata(model, job.contract))
         yield name, path
 
 

@@ -17,6 +17,8 @@ _HOME = {
     "PairSource": "sources.base",
     "SampleSource": "sources.sample_source",
     "FileSource": "sources.file_source",
+    "ArraySource": "sources.arrays",
+    "PairArrays": "sources.arrays",
     "PairFiles": "layouts.pair_files",
     "split_decoded": "layouts.pair_files",
     "split_pair": "layouts.pair_files",

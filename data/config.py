@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tfpix2pix.base.options import check_options, option
 
 LARGEST = 4096  # pixels, the longest side of images that are trained on
+ARRAYS = "python:arrays"  # the data set of a run on arrays that were handed over from Python
 
 
 @dataclass(frozen=True)

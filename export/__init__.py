@@ -1,14 +1,17 @@
 """Handing a trained model to the world: SavedModel, TFLite and ONNX, with proof.
 
-from tfpix2pix.export import Request, export_run, open_model, verify
+import tfpix2pix
 
-export_run("runs/sample", "exported", Request(formats=("onnx",)))
-picture = open_model("exported").translate(image)
+tfpix2pix.export("runs/sample", "exported", formats="onnx")  # see tfpix2pix.export.call.export
+picture = tfpix2pix.export.open_model("exported").translate(image)
 """
 
 from __future__ import annotations
 
 import importlib
+import sys
+import types
+from typing import Any
 
 # Names are resolved on first use: importing the package must not pull in TensorFlow.
 _HOME = {
@@ -20,6 +23,20 @@ _HOME = {
     "open_model": "opening",
 }
 __all__ = sorted(_HOME)
+
+
+class _CallablePackage(types.ModuleType):
+    """`tfpix2pix.export` is this package and, beside `tfpix2pix.train`, the verb: importing a
+    package puts it into its parent under its name, where a function of that name would be lost."""
+
+    def __call__(self, *args: Any, **settings: Any) -> Any:
+        """Exports a run; see `tfpix2pix.export.call.export`."""
+        from tfpix2pix.export.call import export
+
+        return export(*args, **settings)
+
+
+sys.modules[__name__].__class__ = _CallablePackage
 
 
 def __getattr__(name: str):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ VERSION = 1
 # Pixels of the largest image that an export of any size takes, unless it is told otherwise: beyond
 # what phones and most cameras take, and for the full-size network some 5 GB of memory.
 MAX_PIXELS = 4096 * 4096
+LARGEST_IMAGE = 89_478_485
+"""Pixels of one image: as many as Pillow decodes without a warning."""
 INFERENCES = ("paper", "deterministic")
 _STATISTICS = {
     "instance": "of each image itself",
@@ -107,13 +110,13 @@ class Contract:
 
     @property
     def noise_factor(self) -> int:
-        """Pixels of x per cell of z, along each axis."""
-        return self.generator.noise.factor
+        """Pixels of x per cell of z, along each axis; 1 where the generator takes no z."""
+        return self.generator.noise.factor if self.generator.noise else 1
 
     @property
     def noise_channels(self) -> int:
-        """Channels Z of z."""
-        return self.generator.noise.channels
+        """Channels Z of z; 0 where the generator takes no z."""
+        return self.generator.noise.channels if self.generator.noise else 0
 
     @property
     def spec(self) -> PairSpec:
@@ -125,6 +128,19 @@ class Contract:
     def noise_shape(self, height: int, width: int) -> tuple[int, int, int]:
         """``[h, w, Z]`` of the z that goes with an x of that height and width."""
         return height // self.noise_factor, width // self.noise_factor, self.noise_channels
+
+    def _check_size(self) -> None:
+        """Refuses a fixed size that an export cannot have, or no memory holds."""
+        for side in self.image_size or ():
+            if side < 1 or side % self.size_multiple:
+                raise UserError(
+                    f"image_size {list(self.image_size)}: expected multiples of "
+                    f"{self.size_multiple} pixels"
+                )
+        if self.image_size and math.prod(self.image_size) > LARGEST_IMAGE:
+            raise UserError(
+                f"image_size {list(self.image_size)}: more than {LARGEST_IMAGE:,} pixels"
+            )
 
     # === JSON ===
 
@@ -216,6 +232,7 @@ class Contract:
                 raise ValueError("no pixels")
             if contract.inference not in INFERENCES:
                 raise ValueError("unknown inference")
+            contract._check_size()
             contract.spec  # noqa: B018 - raises where palette and config do not fit
         except UserError as error:
             if str(error).startswith(where):

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.algorithms.registry import default_generator
+from tfpix2pix.inference.sizes import kernel_shapes
 from tfpix2pix.models.layers import InstanceNormalization
 from tfpix2pix.models.weights import named_weights
 
@@ -34,6 +35,9 @@ def export_generator(
     Raises:
       ValueError: the weights are not those of the config's generator.
     """
+    for layer, shape in kernel_shapes(config).items():  # before memory is taken for them
+        if np.shape(weights.get(f"{layer}/kernel", ())) != shape:
+            raise ValueError(f"weights of another generator: {layer}/kernel is not {list(shape)}")
     generator = default_generator(config).build(noise=noise)
     variables = named_weights(generator)
     if set(variables) != set(weights):
@@ -95,8 +99,10 @@ class Core(tf.Module):
 
         def run(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
             y = generator(list(inputs) if noise else inputs[0], training=False)
-            # Transposed convolutions of unknown size lose what is known of the shape.
-            return {"y": tf.ensure_shape(y, result)}
+            # Transposed convolutions of unknown size lose what is known of the shape. Told, not
+            # asserted: converters for other platforms know no operator that asserts it.
+            y.set_shape(result)
+            return {"y": y}
 
         self.run = tf.function(run, input_signature=self.signature)
 

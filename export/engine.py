@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfpix2pix.base.errors import UserError
+
 if TYPE_CHECKING:
     from tfpix2pix.export.contract import Contract
 
@@ -19,11 +21,13 @@ class Engine(abc.ABC):
       contract: what the artefact promises.
       path: the artefact.
       name: what runs it, for tables: ``onnxruntime``.
+      has_pictures: whether it also has a method ``translate`` from images to results.
     """
 
     contract: Contract
     path: Path
     name: str
+    has_pictures: bool = False
 
     @property
     def takes_noise(self) -> bool:
@@ -51,3 +55,13 @@ class Engine(abc.ABC):
         Returns:
           y, float32 ``[B, H, W, C_out]`` in [-1, 1].
         """
+
+    def failed(self, error: Exception) -> UserError:
+        """The sentence for an engine that gave up while it ran."""
+        return UserError(f"{self.path} failed in {self.name} ({short_reason(error)}); export again")
+
+
+def short_reason(error: Exception) -> str:
+    """The first line of what an engine says, on one line and not too long."""
+    lines = str(getattr(error, "message", None) or error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

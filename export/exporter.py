@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,17 +28,17 @@ from tfpix2pix.export.contract import (
     default_max_pixels,
     least_max_pixels,
 )
-from tfpix2pix.export.formats import FORMATS, QUANTIZATIONS, Format, Job, load_format
-from tfpix2pix.export.manifest import FILE, Manifest, checksums
+from tfpix2pix.export.formats import FORMATS, QUANTIZATIONS, Artifact, Format, Job, load_format
+from tfpix2pix.export.manifest import FILE, REPORT, Manifest, checksums
 from tfpix2pix.export.onnx_opset import OLDEST, check_known
-from tfpix2pix.export.publish import Staging, check_output, finish_interrupted
+from tfpix2pix.export.publish import Staging, check_output, check_published
 
 if TYPE_CHECKING:
+    from tfpix2pix.data import PairArrays
     from tfpix2pix.export.pictures import CheckPicture
     from tfpix2pix.export.proof import Proof
     from tfpix2pix.inference import Translator
 
-REPORT = "export_report.html"
 CHECK_COUNT = 12
 _PACKAGES = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "ai-edge-litert", "numpy")
 _SPARE = 64 << 20  # bytes on the disk beyond what the weights will take
@@ -194,7 +194,7 @@ def parse_opset(text: str) -> int | None:
 
 @dataclass(frozen=True)
 class Exported:
-    """What `export_run` made.
+    """What `export_run` made; what takes a path takes it for its folder.
 
     Attributes:
       output: the folder.
@@ -207,6 +207,13 @@ class Exported:
     manifest: Manifest
     proof: Proof
     report: Path
+
+    def __fspath__(self) -> str:
+        return os.fspath(self.output)
+
+    def __repr__(self) -> str:
+        paths = ", ".join(artifact.path for artifact, _ in self.manifest.artifacts)
+        return f"exported to {self.output}: {paths}\nreport: {self.report}"
 
 
 class Reporter:
@@ -231,7 +238,7 @@ def export_run(
     request: Request | None = None,
     *,
     checkpoint: str | int = "latest",
-    dataset: str = "",
+    dataset: str | PairArrays = "",
     check_images: str = "",
     check_count: int = CHECK_COUNT,
     name: str = "",
@@ -246,7 +253,7 @@ def export_run(
         of the SavedModel stay, for a server to go back to.
       request: formats and the like; the default is every format in float32.
       checkpoint: ``latest``, ``best`` or a step.
-      dataset: where the run's data set is now, if it was moved.
+      dataset: where the run's data set is now, if it was moved; its arrays, if it was these.
       check_images: an image or a folder to check on instead of the val split.
       check_count: images that the PSNR is taken on.
       name: of the model in server configurations; by default the workdir's.
@@ -376,9 +383,20 @@ def _make(
     write_report(staging.folder / REPORT, job.contract, manifest, proof, pictures, shown)
     write_text(staging.folder / FILE, manifest.to_json())
     # The manifest comes last: what it names is in place when it appears.
-    names = [*(a.path for a in artifacts), *extras, REPORT, FILE]
+    names = [*_moved(manifest.artifacts[: len(artifacts)]), *extras, REPORT, FILE]
     staging.publish([(each, each) for each in names], stale)
     return Exported(staging.output, manifest, proof, staging.output / REPORT)
+
+
+def _moved(artifacts: Sequence[tuple[Artifact, dict[str, str]]]) -> list[str]:
+    """What to move for artefacts: a version as a whole, to a name that is free; files elsewhere,
+    since a folder cannot take another one's place."""
+    found = []
+    for artifact, sums in artifacts:
+        parent = PurePosixPath(artifact.path).parent
+        versioned = artifact.format == "savedmodel"
+        found += [artifact.path] if versioned else [str(parent / name) for name in sums]
+    return found
 
 
 def _merge(manifest: Manifest, output: Path) -> list[str]:
@@ -392,9 +410,10 @@ def _merge(manifest: Manifest, output: Path) -> list[str]:
         manifest.contract
     )
     written = {artifact.path for artifact, _ in manifest.artifacts} | set(manifest.files)
-    stale = []
+    moved, stale = set(_moved(manifest.artifacts)), []
     for artifact, sums in old.artifacts:
         if artifact.path in written:
+            stale += [name for name in _moved([(artifact, sums)]) if name not in moved]
             continue
         replaced = artifact.format == "savedmodel" and any(
             a.format == "savedmodel" for a, _ in manifest.artifacts
@@ -403,13 +422,13 @@ def _merge(manifest: Manifest, output: Path) -> list[str]:
             manifest.artifacts.append((artifact, sums))
             rows = [r for r in old.proof.get("rows", []) if r["path"] == artifact.path]
             manifest.proof["rows"] += rows
-        elif artifact.format != "savedmodel":
+        elif artifact.format != "savedmodel" and (output / artifact.path).is_file():
             stale.append(artifact.path)
     for name in old.files:
         if name not in written:
             if same:
                 manifest.files.append(name)
-            else:
+            elif (output / name).is_file():
                 stale.append(name)
     return stale
 
@@ -417,7 +436,7 @@ def _merge(manifest: Manifest, output: Path) -> list[str]:
 def check_pictures(
     config: Config,
     workdir: str | os.PathLike[str],
-    dataset: str,
+    dataset: str | PairArrays,
     check_images: str,
     count: int,
 ) -> tuple[list[CheckPicture], str]:
@@ -486,8 +505,7 @@ def verify(
       UserError: it is no export, or there is nothing to compare with.
     """
     reporter, place = reporter or Reporter(), Path(folder).expanduser()
-    if place.is_dir():
-        finish_interrupted(place)
+    check_published(place)
     manifest = Manifest.load(place)
     artifacts = [artifact for artifact, _ in manifest.artifacts]
     for each in {artifact.format for artifact in artifacts}:
@@ -539,7 +557,7 @@ def _reference(folder: Path, manifest: Manifest, workdir: str) -> tuple[Translat
         reason = str(error)
     if workdir:
         raise UserError(f"--workdir={workdir} is not the run of this export: {reason}")
-    saved = [a.path for a, _ in manifest.artifacts if a.format == "savedmodel"]
+    saved = [a.path for a, _ in manifest.artifacts if a.format in ("savedmodel", "network")]
     if not saved:
         raise UserError(
             f"{folder} cannot be compared with Keras: {reason}; say with --workdir=RUN where the "
@@ -549,7 +567,12 @@ def _reference(folder: Path, manifest: Manifest, workdir: str) -> tuple[Translat
     from tfpix2pix.export.saved_model import saved_weights
     from tfpix2pix.inference import KerasNetwork, Translator
 
-    generator = export_generator(contract.config, saved_weights(folder / saved[0]), noise=True)
+    try:
+        generator = export_generator(contract.config, saved_weights(folder / saved[0]), noise=True)
+    except ValueError as error:
+        raise UserError(
+            f"{folder / saved[0]} does not fit the contract of {folder} ({error}); export again"
+        ) from None
     translator = Translator(
         contract.config,
         KerasNetwork(generator),

@@ -27,6 +27,7 @@ _MODULES = {
     "savedmodel": "tfpix2pix.export.saved_model",
     "tflite": "tfpix2pix.export.tflite",
     "onnx": "tfpix2pix.export.onnx",
+    "network": "tfpix2pix.export.network",
 }
 FORMATS = tuple(_MODULES)
 
@@ -61,7 +62,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Artifact:
-    """One exported model: a file, or the version folder of a SavedModel.
+    """One exported model: a file, or the folder of a SavedModel.
 
     Attributes:
       path: below the output folder, with ``/``: ``tflite/generator_int8.tflite``.

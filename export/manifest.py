@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.export.contract import Contract
-from tfpix2pix.export.formats import FORMATS, Artifact
+from tfpix2pix.export.formats import FORMATS, QUANTIZATIONS, Artifact
 
-FILE = "export.json"
+FILE, REPORT = "export.json", "export_report.html"
+PLACES = ("saved_model", "tflite", "onnx", "network", "serving", FILE, REPORT)
+"""What the folder of an export holds; an export writes and removes nothing else there."""
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*", re.ASCII)
 
 
 @dataclass
@@ -74,22 +78,28 @@ class Manifest:
             values = json.loads(path.read_text(encoding="utf-8"))
             contract = Contract.parse(json.dumps(values["contract"]), str(path))
             artifacts = []
+            if not all(isinstance(values[name], list) for name in ("artifacts", "files")):
+                raise ValueError("no lists")
             for entry in values["artifacts"]:
-                if entry["format"] not in FORMATS:
+                if entry["format"] not in FORMATS or entry["quantize"] not in QUANTIZATIONS:
                     raise ValueError("an unknown format")
                 artifact = Artifact(
-                    _below(entry["path"]),
+                    _placed(entry["path"]),
                     entry["format"],
                     entry["quantize"],
-                    tuple(entry["notes"]),
+                    tuple(_texts(entry["notes"])),
                     None if entry.get("opset") is None else int(entry["opset"]),
                 )
-                sums = {_below(name): str(digest) for name, digest in entry["sha256"].items()}
+                sums = {plain(name): str(digest) for name, digest in entry["sha256"].items()}
                 artifacts.append((artifact, sums))
-            files = [_below(name) for name in values["files"]]
-            return cls(
-                contract, artifacts, str(values["run"]), values["proof"], values["made"], files
-            )
+            files = [_placed(name) for name in values["files"]]
+            (run,) = _texts([values["run"]])
+            proof, made = values["proof"], values["made"]
+            if not all(isinstance(value, dict) for value in (proof, made, values)):
+                raise ValueError("no objects")
+            for row in proof.get("rows", []):
+                _texts([row["path"]])
+            return cls(contract, artifacts, run, proof, made, files)
         except FileNotFoundError:
             raise UserError(
                 f"{folder} holds no {FILE}, so it is no export; give the folder that "
@@ -97,15 +107,33 @@ class Manifest:
             ) from None
         except OSError as error:
             raise UserError(f"{path} cannot be read ({error.strerror}); mend that") from None
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
             raise UserError(f"{path} is damaged; export again") from None
 
 
-def _below(name: str) -> str:
-    """A relative path that stays below its folder."""
-    if Path(name).is_absolute() or ".." in Path(name).parts:
-        raise ValueError(f"{name} leads out of the folder")
+def plain(name: Any) -> str:
+    """A relative path of plain names (letters, digits, ``_``, ``-``, ``.``), none of them hidden.
+
+    Raises:
+      ValueError: it is anything else, such as a path that leads out of its folder.
+    """
+    if not isinstance(name, str) or not _PLAIN.fullmatch(name):
+        raise ValueError(f"{name!r} is no plain path below the folder")
     return name
+
+
+def _placed(name: Any) -> str:
+    if plain(name).split("/")[0] not in PLACES:
+        raise ValueError(f"{name} is no place of an export")
+    return name
+
+
+def _texts(values: Any) -> list[str]:
+    if not isinstance(values, list) or not all(
+        isinstance(value, str) and "\0" not in value for value in values
+    ):
+        raise ValueError("no list of texts")
+    return values
 
 
 def checksums(path: Path) -> dict[str, str]:

@@ -12,11 +12,12 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_bytes
 from tfpix2pix.base.version import __version__
 from tfpix2pix.export.contract import Contract
-from tfpix2pix.export.engine import Engine
+from tfpix2pix.export.engine import Engine, short_reason
 from tfpix2pix.export.formats import Artifact, Format, Job, require
 
 if TYPE_CHECKING:
     import onnx
+    import onnxruntime
 
 FOLDER = "onnx"
 METADATA = "tfpix2pix"
@@ -47,8 +48,12 @@ class OnnxFormat(Format):
         if not wanted:
             return []
         _check_size(job)
+        # By whether the transposed convolutions are split: see `onnx_graph`.
+        models = {}
+        forms = {q: job.contract.noise or q == "int8" for q in wanted}
         try:
-            model = convert(job.generator, job.contract)
+            for split in set(forms.values()):
+                models[split] = convert(job.generator, job.contract, split=split)
         except ValueError as error:
             raise UserError(
                 f"--formats=onnx: the generator cannot be converted ({error}); install the "
@@ -56,8 +61,8 @@ class OnnxFormat(Format):
             ) from None
         artifacts = []
         for quantize in wanted:
+            made = model = models[forms[quantize]]
             set_opset(model, OPSET)  # quantisers may use what the file before was too old for
-            made = model
             if quantize == "float16":
                 made = onnx_quantize.float16(model)
             elif quantize == "int8":
@@ -93,28 +98,18 @@ class OnnxEngine(Engine):
 
     def __init__(self, path: str | os.PathLike[str], threads: int | None = None) -> None:
         self.path = Path(path)
+        require("onnx", "onnx", f"{self.path}: running it", "onnx")
         _require_runtime(f"{self.path}: running it")
-        import onnxruntime
+        from tfpix2pix.export.engine_check import Refused, refusal
+        from tfpix2pix.export.onnx_check import check_onnx
 
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = _SILENT
-        if threads is not None:
-            options.intra_op_num_threads = threads
         try:
-            self.session = onnxruntime.InferenceSession(
-                os.fspath(self.path), options, providers=["CPUExecutionProvider"]
-            )
-        except MemoryError:
-            raise
-        # onnxruntime has an exception of its own for every kind of damage.
-        except Exception as error:
-            reason = str(error).strip().splitlines()
-            raise UserError(
-                f"{self.path} cannot be loaded ({reason[0][:200] if reason else 'no reason'}); "
-                "export again"
-            ) from None
-        metadata = self.session.get_modelmeta().custom_metadata_map
-        self.contract = Contract.parse(metadata.get(METADATA, ""), str(self.path))
+            self.contract = check_onnx(self.path, METADATA)
+        except Refused as error:
+            raise refusal(self.path, error) from None
+        except (ValueError, OSError) as error:
+            raise _damaged(self.path, error) from None
+        self.session = self._session(threads)
         expected = {"x", "z"} if self.contract.noise else {"x"}
         if {each.name for each in self.session.get_inputs()} != expected:
             raise UserError(
@@ -122,11 +117,39 @@ class OnnxEngine(Engine):
                 "contract names; export again"
             )
 
+    def _session(self, threads: int | None) -> onnxruntime.InferenceSession:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _SILENT
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        try:
+            return onnxruntime.InferenceSession(
+                os.fspath(self.path), options, providers=["CPUExecutionProvider"]
+            )
+        except MemoryError:
+            raise
+        # onnxruntime has an exception of its own for every kind of damage.
+        except Exception as error:
+            raise _damaged(self.path, error) from None
+
     def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
         inputs = {"x": np.asarray(x, np.float32)}
         if self.takes_noise:
             inputs["z"] = np.asarray(z, np.float32)
-        return self.session.run(["y"], inputs)[0]
+        try:
+            return self.session.run(["y"], inputs)[0]
+        except MemoryError:
+            raise
+        except Exception as error:  # as above
+            if "bad_alloc" in str(error) or "allocate memory" in str(error):
+                raise MemoryError from None
+            raise self.failed(error) from None
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path} cannot be loaded ({short_reason(error)}); export again")
 
 
 def _require_runtime(what: str) -> None:

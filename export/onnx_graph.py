@@ -12,6 +12,9 @@ rewritten to convolutions, normalisations and activations alone, the same for ev
 * a 4x4 transposed convolution of stride 2 becomes four 2x2 convolutions, one for each parity of the
   output pixel, and ``DepthToSpace``. It multiplies the same numbers; onnxruntime's convolution is
   faster than its transposed one (by a tenth of the whole run), and has an int8 form.
+
+A float32 graph without z keeps its transposed convolutions: ncnn, which has no operators for the
+masks of z, then takes it too; ``DepthToSpace`` would stop it.
 """
 
 from __future__ import annotations
@@ -63,12 +66,15 @@ _SIZE_FREE = {
 }
 
 
-def convert(generator: tf.keras.Model, contract: Contract) -> onnx.ModelProto:
+def convert(
+    generator: tf.keras.Model, contract: Contract, *, split: bool = True
+) -> onnx.ModelProto:
     """The generator as an ONNX model of opset `OPSET`.
 
     Args:
       generator: from `core.export_generator`.
       contract: whether there is z, and the size; it is not yet written into the model.
+      split: whether transposed convolutions become plain ones and ``DepthToSpace``.
 
     Returns:
       A model of x ``[batch, H, W, C_in]`` (and z ``[batch, h, w, Z]``) to y ``[batch, H, W,
@@ -89,9 +95,10 @@ def convert(generator: tf.keras.Model, contract: Contract) -> onnx.ModelProto:
     rewrite_noise(graph, noisy, contract.noise_channels)
     onnx_rewrites.drop_transpose_pairs(graph)
     pour_weights(graph, affine_weights(generator), contract.config.norm)
-    step = contract.size_multiple  # pixels of x per pixel of the innermost features
-    cells = contract.image_size and tuple(side // step for side in contract.image_size)
-    onnx_rewrites.split_transposed_convolutions(graph, cells)
+    if split:
+        step = contract.size_multiple  # pixels of x per pixel of the innermost features
+        cells = contract.image_size and tuple(side // step for side in contract.image_size)
+        onnx_rewrites.split_transposed_convolutions(graph, cells)
     graph.finish()
     model.graph.name = "generator"
     set_opset(model, OPSET)

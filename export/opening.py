@@ -9,11 +9,11 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.export.engine import Engine
 from tfpix2pix.export.formats import load_format
 from tfpix2pix.export.manifest import FILE, Manifest
-from tfpix2pix.export.publish import finish_interrupted
+from tfpix2pix.export.publish import check_published
 from tfpix2pix.inference import Translator
 
 # Which artefact a folder stands for, if it holds several; all give the same picture.
-_ORDER = ("savedmodel", "onnx", "tflite")
+_ORDER = ("savedmodel", "onnx", "tflite", "network")
 _SUFFIXES = {".tflite": "tflite", ".onnx": "onnx"}
 
 
@@ -32,6 +32,23 @@ def open_model(path: str | os.PathLike[str], threads: int | None = None) -> Tran
     engine = open_engine(path, threads)
     contract = engine.contract
     return Translator(contract.config, engine, contract.step, contract.spec, contract.checkpoint)
+
+
+def open_named(name: str) -> Translator:
+    """Opens what ``--model`` names: a server, or as `open_model`, with TensorFlow kept quiet.
+
+    Raises:
+      UserError: nothing that can be opened is there.
+    """
+    if "://" in name:
+        from tfpix2pix.export.remote import open_remote
+
+        return open_remote(name)
+    from tfpix2pix.base.quiet import import_tensorflow
+
+    find_artifact(name)  # refused before TensorFlow takes its seconds
+    import_tensorflow()
+    return open_model(name)
 
 
 def open_engine(path: str | os.PathLike[str], threads: int | None = None) -> Engine:
@@ -57,7 +74,7 @@ def find_artifact(path: str | os.PathLike[str]) -> tuple[str, Path]:
         raise UserError(
             f"--model={path}: no such file or folder; give what `tfpix2pix export` wrote"
         )
-    finish_interrupted(place)
+    check_published(place)
     if (place / "saved_model.pb").is_file():
         return "savedmodel", place
     if (place / FILE).is_file():

@@ -12,10 +12,11 @@ import numpy as np
 
 from tfpix2pix.base.errors import DataError, UserError
 from tfpix2pix.config.dataset import open_source
+from tfpix2pix.data.config import ARRAYS
 
 if TYPE_CHECKING:
     from tfpix2pix.config import Config
-    from tfpix2pix.data import PairSource, PairSpec
+    from tfpix2pix.data import PairArrays, PairSource, PairSpec
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,14 @@ class CheckPicture:
 
 
 def val_pictures(
-    config: Config, workdir: str | os.PathLike[str], dataset: str, count: int
+    config: Config, workdir: str | os.PathLike[str], dataset: str | PairArrays, count: int
 ) -> tuple[list[CheckPicture], str]:
     """Pairs of the run's val split, spread over it.
 
     Args:
       config: of the run.
       workdir: its folder.
-      dataset: where the data set is now; empty: where the run found it.
+      dataset: where the data set is now, or its arrays; empty: where the run found it.
       count: how many at most.
 
     Returns:
@@ -93,7 +94,9 @@ class TrainingInputs:
       config, workdir, dataset: as in `val_pictures`.
     """
 
-    def __init__(self, config: Config, workdir: str | os.PathLike[str], dataset: str = "") -> None:
+    def __init__(
+        self, config: Config, workdir: str | os.PathLike[str], dataset: str | PairArrays = ""
+    ) -> None:
         self._where = (config, workdir, dataset)
 
     def __call__(self, count: int) -> Iterator[np.ndarray]:
@@ -120,7 +123,12 @@ def tiled(x: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.pad(x, grow, mode="symmetric")[:height, :width]
 
 
-def _source(config: Config, workdir: str | os.PathLike[str], dataset: str) -> PairSource:
+def _source(
+    config: Config, workdir: str | os.PathLike[str], dataset: str | PairArrays
+) -> PairSource:
+    if not isinstance(dataset, str):
+        config = config.replace(dataset=ARRAYS, input_dir="", target_dir="", direction="AtoB")
+        return open_source(config, workdir, dataset)
     if dataset:
         known = dataset == "sample" or dataset.startswith("tfds:")
         place = dataset if known else os.path.abspath(os.path.expanduser(dataset))

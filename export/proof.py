@@ -247,7 +247,7 @@ class Prover:
             )
             row.cases[case.name] = float(difference.max())
             sums, count = sums + float(difference.sum(dtype=np.float64)), count + difference.size
-            if hasattr(engine, "translate"):
+            if engine.has_pictures:
                 worst = self._image_levels(engine, case)
                 row.levels = worst if row.levels is None else max(row.levels, worst)
             on_case(case.name)

@@ -1,9 +1,14 @@
 """Putting an export in its place as a whole: the old state or the new one, never between.
 
 Everything is made in a hidden folder inside the output folder. What is ready is written down in a
-journal, and only then moved; whoever comes next after a kill in the middle of the moves (a later
-`export`, `verify` or `translate`) finishes them from the journal first. A version of a SavedModel
-appears by one rename, so that a server that polls the folder never sees half of one.
+journal, and only then moved; the next `export` to the folder finishes first what a kill in the
+middle of the moves left. Whoever only reads the folder (`translate`, `verify`) moves nothing and
+says that it is half published. A version of a SavedModel appears by one rename, so that a server
+that polls the folder never sees half of one.
+
+The folder may come from a stranger, and a journal with it. So a journal is only a list of plain
+names: from the hidden folder to the places that an export has, no link anywhere on the way.
+Anything else is refused before anything is touched.
 """
 
 from __future__ import annotations
@@ -11,27 +16,33 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+import stat
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from tfpix2pix.base import lock
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import existing_place, to_disk, write_json
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
+from tfpix2pix.export.manifest import PLACES, plain
 
 _STAGING, _JOURNAL, _LOCK = ".export-", ".publish.json", ".export.lock"
+_STAGING_NAME = re.compile(r"\.export-[0-9a-f]{8}")
+# The moves of one publication are renames: they take no longer.
+_PATIENCE, _PAUSE = 1.0, 0.05
 
 
 def check_output(output: str | os.PathLike[str]) -> Path:
     """The output folder, refused where nothing could be written.
 
     Raises:
-      UserError: it is a file, lies below one, or may not be written.
+      UserError: it is a file, lies below one, or may not be written; a link stands where files are
+        to be written; it holds a journal that no export wrote.
     """
     path = Path(output).expanduser()
     place = existing_place(path)
@@ -43,6 +54,9 @@ def check_output(output: str | os.PathLike[str]) -> Path:
             f"--output={output} cannot be written (no permission for {place}); give a folder that "
             "you may write to"
         )
+    # Before anything is made there: what is refused leaves the folder as it was.
+    _check_places(path)
+    _read_journal(path)
     return path
 
 
@@ -70,7 +84,7 @@ class Staging:
         self._locked, self._alone = contextlib.ExitStack(), False
         try:
             self.output.mkdir(parents=True, exist_ok=True)
-            self._alone = self._locked.enter_context(_lock(self.output))
+            self._alone = self._locked.enter_context(lock.alone(self.output / _LOCK))
             if not self._alone:
                 raise UserError(
                     f"--output={self.output}: another export is writing there; wait for it, or "
@@ -106,16 +120,18 @@ class Staging:
         Args:
           moves: from a path below `folder` to one below the output folder. A file replaces what is
             there; a folder goes to a name that is free.
-          removes: paths below the output folder that the new state no longer has.
+          removes: files below the output folder that the new state no longer has.
+
+        Raises:
+          UserError: a path that no export has, or a link on it; nothing was moved.
         """
+        plan = _Plan([(f"{self.folder.name}/{old}", new) for old, new in moves], list(removes))
+        _check_places(self.output)
+        plan.check(self.output)
         for path in [*self.folder.rglob("*"), self.folder]:
             to_disk(path)
         # Whole from here on: the journal says how to go on.
-        journal = {
-            "moves": [[f"{self.folder.name}/{old}", new] for old, new in moves],
-            "removes": list(removes),
-        }
-        write_json(self.output / _JOURNAL, journal)
+        write_json(self.output / _JOURNAL, {"moves": plan.moves, "removes": plan.removes})
         try:
             _finish(self.output)
         except BaseException:  # Ctrl-C between two moves: the rest takes no time
@@ -123,13 +139,26 @@ class Staging:
             raise
 
 
-def finish_interrupted(output: Path) -> None:
-    """Completes the publication that a kill interrupted, if there is one and nobody is at it."""
-    if not (output / _JOURNAL).exists():
-        return
-    with _lock(output) as alone:
-        if alone:
-            _finish(output)
+def check_published(output: Path) -> None:
+    """Sees that a folder is not half published; waits a moment for an export that is at it.
+
+    Nothing is changed: only an export completes what another one left.
+
+    Args:
+      output: the folder of an export, or any other.
+
+    Raises:
+      UserError: a journal is there, so an export was interrupted while it moved its files.
+    """
+    end = time.monotonic() + _PATIENCE
+    while os.path.lexists(output / _JOURNAL):
+        if time.monotonic() > end:
+            raise UserError(
+                f"{output} is half published: an export was interrupted while it put its files in "
+                f"their places ({_JOURNAL} tells); run `tfpix2pix export` with --output={output} "
+                "again, which completes it, or give another folder"
+            )
+        time.sleep(_PAUSE)
 
 
 def free_version(folder: Path) -> int:
@@ -140,39 +169,136 @@ def free_version(folder: Path) -> int:
     return max(taken) + 1
 
 
+# === The journal ===
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a journal says: ``moves`` from the hidden folder to places, and files to remove."""
+
+    moves: list[tuple[str, str]]
+    removes: list[str]
+
+    @classmethod
+    def of(cls, values: Any) -> _Plan:
+        """Of what stands in the file; raises ValueError for any other shape or name."""
+        if not isinstance(values, dict) or set(values) != {"moves", "removes"}:
+            raise ValueError("it is no object of moves and removes")
+        moves, removes = values["moves"], values["removes"]
+        if not isinstance(moves, list) or not isinstance(removes, list):
+            raise ValueError("its moves or removes are no list")
+        for move in moves:
+            if not isinstance(move, list) or len(move) != 2:
+                raise ValueError("a move is no pair of paths")
+            source = move[0]
+            first, _, rest = source.partition("/") if isinstance(source, str) else ("", "", "")
+            if not _STAGING_NAME.fullmatch(first):
+                raise ValueError(f"it moves {source!r}, which no export made")
+            plain(rest)
+        for target in [*(new for _, new in moves), *removes]:
+            if plain(target).split("/")[0] not in PLACES:
+                raise ValueError(f"it changes {target!r}, which no export has")
+        return cls([(old, new) for old, new in moves], list(removes))
+
+    def check_links(self, output: Path) -> None:
+        """Raises ValueError where a link stands on one of the paths."""
+        for name in [*(each for move in self.moves for each in move), *self.removes]:
+            place = output
+            for part in name.split("/"):
+                place /= part
+                if place.is_symlink():
+                    raise ValueError(f"{name!r} leads over the link {place.relative_to(output)}")
+        for old, _ in self.moves:
+            for folder, folders, files in os.walk(output / old):
+                for entry in [*folders, *files]:
+                    if Path(folder, entry).is_symlink():
+                        raise ValueError(f"{old!r} holds the link {entry}")
+
+    def check(self, output: Path) -> None:
+        """Sees that every step can be done, before the first one is.
+
+        Raises:
+          UserError: one cannot.
+        """
+        try:
+            _Plan.of({"moves": [list(move) for move in self.moves], "removes": self.removes})
+            self.check_links(output)
+            for old, new in self.moves:
+                source, target = output / old, output / new
+                if target.exists() and source.exists() and (source.is_dir() or target.is_dir()):
+                    raise ValueError(f"{new!r} is there already")
+            for name in self.removes:
+                if (output / name).is_dir():
+                    raise ValueError(f"{name!r} is a folder")
+        except ValueError as error:
+            raise _refused(output, error) from None
+
+
+def _read_journal(output: Path) -> _Plan | None:
+    """What the journal in a folder says; None where there is none.
+
+    Raises:
+      UserError: no export wrote it.
+    """
+    path = output / _JOURNAL
+    try:
+        kind = path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        if not stat.S_ISREG(kind):
+            raise ValueError("it is no file")
+        plan = _Plan.of(json.loads(path.read_text(encoding="utf-8")))
+        plan.check_links(output)
+    except FileNotFoundError:
+        return None  # another export has just completed it
+    except (ValueError, RecursionError) as error:
+        raise _refused(output, error) from None
+    return plan
+
+
+def _refused(output: Path, error: Exception) -> UserError:
+    reason = {
+        RecursionError: "it is nested too deep",
+        json.JSONDecodeError: "it is not valid JSON",
+        UnicodeDecodeError: "it is no text",
+    }.get(type(error), str(error))
+    return UserError(
+        f"--output={output}: {output / _JOURNAL} is not what an export of this program leaves "
+        f"({reason}), so nothing was touched; give another folder, or look at what stands in it, "
+        "remove it, and run the same command again"
+    )
+
+
+def _check_places(output: Path) -> None:
+    """Refuses an output folder in which a link stands where files are to be written.
+
+    Raises:
+      UserError: one does.
+    """
+    for name in (*PLACES, _LOCK):
+        if (output / name).is_symlink():
+            raise UserError(
+                f"--output={output}: {output / name} is a link, through which an export would "
+                "write into another place; give another folder, or put the real one there"
+            )
+
+
 def _finish(output: Path) -> None:
     """Does what the journal says, each step of it as often as it takes."""
-    journal = output / _JOURNAL
-    try:
-        plan = json.loads(journal.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    plan = _read_journal(output)
+    if plan is None:
         return
-    for old, new in plan["moves"]:
+    plan.check(output)
+    for old, new in plan.moves:
         source, target = output / old, output / new
         if source.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(source, target)
-    for name in plan["removes"]:
+    for name in plan.removes:
         path = output / name
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            path.parent.rmdir()  # where it was the last one
-    journal.unlink()
-
-
-@contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[bool]:
-    """Whether this process alone works on the folder; a killed one's lock is gone with it."""
-    if fcntl is None:
-        yield True
-        return
-    with open(folder / _LOCK, "ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-            return
-        yield True
+        path.unlink(missing_ok=True)
+        if path.parent != output:
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()  # where it was the last one
+    (output / _JOURNAL).unlink()

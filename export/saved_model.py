@@ -1,4 +1,7 @@
-"""SavedModel, as TensorFlow Serving loads it; the signatures are in `serving_graph`."""
+"""SavedModel, as TensorFlow Serving loads it; the signatures are in `serving_graph`.
+
+The network alone, as converters for other platforms want it, is another one: `network`.
+"""
 
 from __future__ import annotations
 
@@ -76,10 +79,10 @@ class SavedModelFormat(Format):
 
 
 class SavedModelEngine(Engine):
-    """A SavedModel, run by TensorFlow in this process.
+    """A SavedModel, a server's or one of the network alone, run by TensorFlow in this process.
 
     Args:
-      path: the folder of one version.
+      path: the folder of one version, or of the network.
 
     Raises:
       UserError: it is damaged, or carries no contract.
@@ -91,14 +94,20 @@ class SavedModelEngine(Engine):
         self.path = Path(path)
         self.contract = read_contract(self.path)
         self._model = _load(self.path)
-        try:
-            self._float = self._model.signatures["float"]
-        except KeyError:
-            raise _damaged(self.path, "it has no signature 'float'") from None
+        signatures = self._model.signatures
+        self.has_pictures = "float" in signatures
+        name = "float" if self.has_pictures else "serving_default"
+        inputs = {"x", "z"} if self.contract.noise else {"x"}
+        if name not in signatures or set(signatures[name].structured_input_signature[1]) != inputs:
+            raise _damaged(
+                self.path, f"it has no signature 'float' of {' and '.join(sorted(inputs))}"
+            )
+        self._float = signatures[name]
 
     @property
     def max_pixels(self) -> int | None:
-        return self.contract.max_pixels
+        # The network alone has no limit inside, like the other formats.
+        return self.contract.max_pixels if self.has_pictures else None
 
     def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
         import tensorflow as tf
@@ -106,10 +115,20 @@ class SavedModelEngine(Engine):
         inputs = {"x": tf.constant(x, tf.float32)}
         if self.takes_noise:
             inputs["z"] = tf.constant(z, tf.float32)
-        return self._float(**inputs)["y"].numpy()
+        return self._run(self._float, inputs)["y"].numpy()
+
+    def _run(self, function: object, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        import tensorflow as tf
+
+        try:
+            return function(**inputs)
+        except tf.errors.ResourceExhaustedError:
+            raise  # the caller knows how large the image is
+        except (tf.errors.OpError, ValueError, TypeError) as error:
+            raise self.failed(error) from None
 
     def translate(self, images: np.ndarray, seeds: Sequence[int] | None = None) -> np.ndarray:
-        """Runs the image signatures, as a server would.
+        """Runs the image signatures, as a server would; only where it `has_pictures`.
 
         Args:
           images: ``[B, H, W, C]`` of the run's depth (uint8 RGB for labels and Lab).
@@ -122,12 +141,11 @@ class SavedModelEngine(Engine):
         import tensorflow as tf
 
         if seeds is None or not self.takes_noise:
-            return self._model.signatures["serving_default"](image=tf.constant(images))[
-                "output"
-            ].numpy()
+            default = self._model.signatures["serving_default"]
+            return self._run(default, {"image": tf.constant(images)})["output"].numpy()
         seed = tf.constant(list(seeds), tf.int64)
-        result = self._model.signatures["seeded"](image=tf.constant(images), seed=seed)
-        return result["output"].numpy()
+        inputs = {"image": tf.constant(images), "seed": seed}
+        return self._run(self._model.signatures["seeded"], inputs)["output"].numpy()
 
 
 def saved_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -144,8 +162,11 @@ def saved_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """
     import tensorflow as tf
 
+    from tfpix2pix.training.checkpoints import check_claims
+
     place = Path(path)
     try:
+        check_claims(os.fspath(place / "variables" / "variables"))
         reader = tf.train.load_checkpoint(os.fspath(place / "variables" / "variables"))
         found = {}
         for key in reader.get_variable_to_shape_map():
@@ -182,12 +203,23 @@ def read_contract(path: Path) -> Contract:
 
 
 def _load(path: Path) -> tf.Module:
+    """Loads a version whose operators are those of an export; see `saved_model_check`."""
     import tensorflow as tf
 
+    from tfpix2pix.export.saved_model_check import Refused, check_saved_model
+    from tfpix2pix.training.checkpoints import check_claims
+
     try:
+        check_saved_model(path)
+        check_claims(os.fspath(path / "variables" / "variables"))
         return tf.saved_model.load(os.fspath(path))
     except MemoryError:
         raise
+    except Refused as error:
+        raise UserError(
+            f"{path} was not loaded: {error}, which no export of tfpix2pix does; take a SavedModel "
+            "that `tfpix2pix export` wrote"
+        ) from None
     # Protocol buffers, checkpoints and the file system each fail in their own way.
     except Exception as error:
         reason = str(error).strip().splitlines()

@@ -53,7 +53,7 @@ class TFLiteFormat(Format):
             # Beside the result, on the disk whose space was looked at.
             with tempfile.TemporaryDirectory(prefix=".tflite-", dir=folder) as scratch:
                 model = convert(job, quantize, inputs, Path(scratch))
-            write_bytes(folder / path, with_metadata(model, job.contract.to_json()), sync=False)
+            write_bytes(folder / path, with_metadata(model, job.contract), sync=False)
             operators = read_operators(folder / path)
             _check_builtin(operators)
             notes = _NOTES.get(quantize, ())

@@ -11,12 +11,11 @@ import numpy as np
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.quiet import error_stream_aside
-from tfpix2pix.export.contract import Contract
-from tfpix2pix.export.engine import Engine
+from tfpix2pix.export.engine import Engine, short_reason
+from tfpix2pix.export.engine_check import Refused, refusal
 from tfpix2pix.export.formats import require
-from tfpix2pix.export.tflite_file import check_whole, read_metadata
-
-SIGNATURE = "serving_default"
+from tfpix2pix.export.tflite_check import SIGNATURE, check_tflite
+from tfpix2pix.export.tflite_file import check_whole
 
 
 class TFLiteEngine(Engine):
@@ -42,31 +41,22 @@ class TFLiteEngine(Engine):
         interpreter, self.name = _interpreter_class(runtime)
         try:
             check_whole(self.path)
+            self.contract = check_tflite(self.path)
             with error_stream_aside():
                 self._interpreter = interpreter(
                     model_path=os.fspath(self.path), num_threads=threads or os.cpu_count() or 1
                 )
-            text = read_metadata(self.path)
+        except Refused as error:
+            raise refusal(self.path, error) from None
         except (OSError, ValueError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()
             raise UserError(
-                f"{self.path} cannot be loaded ({reason[0][:200] if reason else 'no reason'}); "
-                "export again"
+                f"{self.path} cannot be loaded ({short_reason(error)}); export again"
             ) from None
-        self.contract = Contract.parse(text or b"", str(self.path))
         self._connect()
         self._shape: tuple[int, ...] | None = None
 
     def _connect(self) -> None:
         """Finds the tensors x, z and y by the names that the signature gives them."""
-        expected = ["x", "z"] if self.contract.noise else ["x"]
-        signatures = self._interpreter.get_signature_list()
-        found = signatures.get(SIGNATURE, {"inputs": [], "outputs": []})
-        if sorted(found["inputs"]) != expected or list(found["outputs"]) != ["y"]:
-            raise UserError(
-                f"{self.path}: its inputs and output are not the {', '.join([*expected, 'y'])} of "
-                "its contract; export again"
-            )
         runner = self._interpreter.get_signature_runner(SIGNATURE)
         self._inputs = {k: int(v["index"]) for k, v in runner.get_input_details().items()}
         self._output = int(runner.get_output_details()["y"]["index"])
@@ -81,6 +71,12 @@ class TFLiteEngine(Engine):
         return np.concatenate(images)
 
     def _run(self, tensors: dict[str, np.ndarray]) -> np.ndarray:
+        try:
+            return self._invoke(tensors)
+        except (RuntimeError, ValueError) as error:
+            raise self.failed(error) from None
+
+    def _invoke(self, tensors: dict[str, np.ndarray]) -> np.ndarray:
         shape = tensors["x"].shape
         if shape != self._shape:
             self._shape = None

@@ -1,6 +1,7 @@
-"""What stands in a ``.tflite`` file: the contract, put in and read back, and the operators.
+"""What stands in a ``.tflite`` file: metadata, put in and read back, and the operators.
 
-The contract is a metadata entry of the FlatBuffer, ``tfpix2pix``, whose buffer is the JSON text.
+The contract is a metadata entry of the FlatBuffer, ``tfpix2pix``, whose buffer is the JSON text;
+beside it stands the standard one of `tflite_metadata`.
 Schema: tensorflow/lite/schema/schema.fbs, as the packages of the interpreters carry it.
 """
 
@@ -10,42 +11,61 @@ import mmap
 import types
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from tfpix2pix.export import tflite_metadata
+
+if TYPE_CHECKING:
+    from tfpix2pix.export.contract import Contract
 
 METADATA = "tfpix2pix"
 _IDENTIFIER = b"TFL3"
 _CONVOLUTIONS = ("CONV_2D", "TRANSPOSE_CONV")
 
 
-def with_metadata(model: bytes, text: str) -> bytes:
-    """The model with a text as its metadata entry ``tfpix2pix``.
+def with_metadata(model: bytes, contract: Contract) -> bytes:
+    """The model with its contract, and with the standard metadata that Android Studio reads.
 
     Packed anew as TensorFlow's converter itself does to enter the metadata of the conversion.
     """
     from tensorflow.lite.tools import flatbuffer_utils
 
     content = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
-    schema = _schema()
-    buffer, entry = schema.BufferT(), schema.MetadataT()
-    buffer.data = np.frombuffer(text.encode(), np.uint8)
-    entry.name, entry.buffer = METADATA, len(content.buffers)
-    content.buffers = [*content.buffers, buffer]
-    content.metadata = [*(content.metadata or []), entry]
+    classes = schema()
+    entries = {
+        METADATA: contract.to_json().encode(),
+        tflite_metadata.NAME: tflite_metadata.standard_metadata(contract, _input_names(content)),
+    }
+    content.metadata = list(content.metadata or [])
+    content.buffers = list(content.buffers)
+    for name, data in entries.items():
+        buffer, entry = classes.BufferT(), classes.MetadataT()
+        buffer.data = np.frombuffer(data, np.uint8)
+        entry.name, entry.buffer = name, len(content.buffers)
+        content.buffers.append(buffer)
+        content.metadata.append(entry)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(content))
 
 
-def read_metadata(path: Path) -> bytes | None:
-    """The metadata entry ``tfpix2pix``; None where there is none.
+def _input_names(content: Any) -> list[str]:
+    """The signature's names of the inputs, in the order of the graph's, which need not be its."""
+    names = {each.tensorIndex: each.name.decode() for each in content.signatureDefs[0].inputs}
+    return [names[index] for index in content.subgraphs[0].inputs]
+
+
+def read_metadata(path: Path, name: str = METADATA) -> bytes | None:
+    """The metadata entry of that name; None where there is none.
 
     Raises:
       ValueError: the file is no TFLite model, or damaged.
       OSError: it cannot be read.
     """
-    with _model(path) as model:
+    with opened_model(path) as model:
         for i in range(model.MetadataLength()):
             entry = model.Metadata(i)
-            if entry.Name() == METADATA.encode():
+            if entry.Name() == name.encode():
                 data = model.Buffers(entry.Buffer()).DataAsNumpy()
                 return bytes(data) if isinstance(data, np.ndarray) else b""
     return None
@@ -59,7 +79,7 @@ def check_whole(path: Path) -> None:
       OSError: it cannot be read.
     """
     read_operators(path)
-    with _model(path) as model:
+    with opened_model(path) as model:
         for i in range(model.BuffersLength()):
             # Refused by NumPy where it would reach beyond the file.
             model.Buffers(i).DataAsNumpy()
@@ -100,11 +120,11 @@ def read_operators(path: Path) -> list[Operator]:
       ValueError: the file is no TFLite model, or damaged.
       OSError: it cannot be read.
     """
-    schema = _schema()
-    names = _names(schema.BuiltinOperator)
-    types_ = _names(schema.TensorType)
+    classes = schema()
+    names = names_of(classes.BuiltinOperator)
+    types_ = names_of(classes.TensorType)
     found = []
-    with _model(path) as model:
+    with opened_model(path) as model:
         for s in range(model.SubgraphsLength()):
             graph = model.Subgraphs(s)
             for i in range(graph.OperatorsLength()):
@@ -135,11 +155,12 @@ def _macs(name: str, shapes: list[list[int]]) -> int:
     return int(np.prod(positions[1:3]) * np.prod(weights))
 
 
-def _names(enumeration: type) -> dict[int, str]:
+def names_of(enumeration: type) -> dict[int, str]:
+    """The names of the schema's numbers."""
     return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
 
 
-class _model:
+class opened_model:
     """The model in a file, read in place: nothing but what is asked for comes into memory."""
 
     def __init__(self, path: Path) -> None:
@@ -151,7 +172,7 @@ class _model:
             if head[4:] != _IDENTIFIER:
                 raise ValueError("it does not begin as a TFLite model does")
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        return _schema().Model.GetRootAs(self._map, 0)
+        return schema().Model.GetRootAs(self._map, 0)
 
     def __exit__(self, kind: type | None, error: BaseException | None, _: object) -> None:
         import struct
@@ -165,7 +186,7 @@ class _model:
             raise ValueError("its offsets lead out of the file") from None
 
 
-def _schema() -> types.ModuleType:
+def schema() -> types.ModuleType:
     """The classes that FlatBuffers made of the schema, from whichever package is installed."""
     try:
         from ai_edge_litert import schema_py_generated

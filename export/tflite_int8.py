@@ -22,7 +22,7 @@ import tensorflow as tf
 # Everything that the generators consist of, but the convolutions.
 FLOAT_OPERATORS = (
     *("MEAN", "SQUARED_DIFFERENCE", "RSQRT", "ADD", "SUB", "MUL"),  # normalisation
-    *("STRIDED_SLICE", "DEPTH_TO_SPACE", "LESS", "SELECT_V2"),  # masks from z
+    *("STRIDED_SLICE", "DEPTH_TO_SPACE", "GREATER_EQUAL", "LESS", "CAST"),  # masks from z
     *("LEAKY_RELU", "RELU", "CONCATENATION", "TANH"),
 )
 TANH_RANGE = np.float32(3.5)

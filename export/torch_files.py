@@ -1,7 +1,8 @@
 """State dicts in files: ``.pth`` as PyTorch saves them, and ``.safetensors``.
 
 No code of a file is ever run: ``.pth`` is read with ``weights_only=True``, which knows tensors and
-containers and refuses everything else.
+containers and refuses everything else. A few bytes of a ``.pth`` can claim tensors of any size (of
+one number seen a billion times, or packed), so what is claimed must be no more than the file holds.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import importlib.util
 import io
 import pickle
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -55,10 +57,14 @@ def check_suffix(path: Path, flag: str) -> None:
 def read_state(path: Path) -> dict[str, np.ndarray]:
     """The tensors of a file by key, float32 (counters: int64).
 
+    Of a dict with a ``state_dict`` in it, as trainers save them, that is read.
+
     Raises:
-      UserError: it is damaged, holds other things than tensors, or is no flat state dict.
+      UserError: it is damaged, holds other things than tensors, is no flat state dict, or claims
+        more than it holds.
     """
-    tensors = _read_safetensors(path) if path.suffix == SAFETENSORS_SUFFIX else _read_torch(path)
+    is_safe = path.suffix.lower() == SAFETENSORS_SUFFIX
+    tensors = _read_safetensors(path) if is_safe else _read_torch(path)
     return {
         key: values if values.dtype.kind in "biu" else values.astype(np.float32)
         for key, values in tensors.items()
@@ -106,6 +112,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
 def _read_torch(path: Path) -> dict[str, np.ndarray]:
     import torch
 
+    _check_packing(path)
     try:
         with warnings.catch_warnings():  # of the file's age, in the middle of our own lines
             warnings.simplefilter("ignore")
@@ -120,6 +127,10 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
             f"{path} cannot be read as weights of PyTorch ({_short(error)}); it may be cut off, so "
             "copy or save it again"
         ) from None
+    while isinstance(found, Mapping) and isinstance(found.get("state_dict"), Mapping):
+        if not found["state_dict"]:
+            break
+        found = found["state_dict"]
     if not isinstance(found, Mapping) or not all(
         isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in found.items()
     ):
@@ -127,11 +138,47 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
             f"{path} holds {_described(found)} where a state dict (tensors by name) was expected; "
             "save net.state_dict() alone"
         )
+    _check_sizes(path, found)
     return {key: _array(value) for key, value in found.items()}
 
 
+def _check_packing(path: Path) -> None:
+    """Refuses an archive that unpacks to more than it is; PyTorch packs nothing."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return  # of the older format, or damaged, which PyTorch tells
+    if unpacked > path.stat().st_size:
+        raise _oversized(path, unpacked)
+
+
+def _check_sizes(path: Path, state: Mapping[str, object]) -> None:
+    """Refuses tensors that are not stored number by number."""
+    import torch
+
+    claimed = 0
+    for key, value in state.items():
+        plain = value.layout == torch.strided and value.device.type == "cpu"
+        if not plain or value.is_quantized or value.is_complex():
+            raise UserError(
+                f"{path}: '{key}' is no plain tensor of real numbers; save net.state_dict() of a "
+                "network on the CPU, best as .safetensors"
+            )
+        claimed += value.numel() * value.element_size()
+    if claimed > path.stat().st_size:
+        raise _oversized(path, claimed)
+
+
+def _oversized(path: Path, claimed: int) -> UserError:
+    return UserError(
+        f"{path} claims {claimed:,} bytes of weights and has {path.stat().st_size:,}, so it was "
+        "not read; save net.state_dict() alone, best as .safetensors"
+    )
+
+
 def _array(tensor: object) -> np.ndarray:
-    tensor = tensor.detach().cpu()
+    tensor = tensor.detach()
     return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
 
 

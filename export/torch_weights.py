@@ -82,14 +82,15 @@ def generator_from_torch(state: State, source: str) -> TorchGenerator:
     """Reads the state dict of a ``unet_256``, ``unet_128`` or another depth of the same network.
 
     Args:
-      state: arrays by key; a leading ``module.`` (DataParallel) on every key is taken off.
+      state: arrays by key. What wrappers put into the keys is taken off: ``module.`` (DataParallel)
+        and ``_orig_mod.`` (torch.compile) anywhere, ``netG.`` (of a whole model: its keys alone).
       source: what to call it in errors, such as the file's name.
 
     Raises:
       UserError: a key or shape that does not fit, a bias that has no place, a value that is NaN or
         infinite.
     """
-    state = _without_module(state)
+    state = _unwrapped(state, "netG", source)
     if "model.model.0.weight" not in state:
         raise UserError(f"{source} {_no_generator(state)}")
     first = _kernel(state, "model.model.0.weight", source)
@@ -113,12 +114,12 @@ def discriminator_from_torch(state: State, source: str) -> TorchDiscriminator:
     """Reads the state dict of a ``basic``, ``n_layers`` or ``pixel`` discriminator.
 
     Args:
-      state, source: as in `generator_from_torch`.
+      state, source: as in `generator_from_torch`, with ``netD.``.
 
     Raises:
       UserError: as `generator_from_torch`; also a receptive field other than 1, 16, 70 and 286.
     """
-    state = _without_module(state)
+    state = _unwrapped(state, "netD", source)
     if "net.0.weight" in state:
         strided, field, key = 0, 1, "net.0.weight"
     elif "model.0.weight" in state and "model.2.weight" in state:
@@ -318,11 +319,30 @@ def _float32(values: np.ndarray) -> np.ndarray:
 # === What a state dict is ===
 
 
-def _without_module(state: State) -> State:
-    prefix = "module."
-    if state and all(key.startswith(prefix) for key in state):
-        return {key[len(prefix) :]: value for key, value in state.items()}
-    return state
+_WRAPPERS = ("module", "_orig_mod")
+
+
+def _unwrapped(state: State, model: str, source: str) -> State:
+    """The keys as the network itself has them.
+
+    Args:
+      state: arrays by key.
+      model: what a whole model calls the network.
+      source: as in `generator_from_torch`.
+    """
+    plain: dict[str, np.ndarray] = {}
+    parts = {key: [part for part in key.split(".") if part not in _WRAPPERS] for key in state}
+    whole = any(names[0] == model for names in parts.values() if names)
+    for key, names in parts.items():
+        if whole and names[:1] != [model]:
+            continue  # of the other network
+        while names[:1] == [model]:
+            names = names[1:]
+        name = ".".join(names)
+        if name in plain:
+            raise UserError(f"{source} holds '{name}' twice ('{key}'); save net.state_dict() alone")
+        plain[name] = state[key]
+    return plain
 
 
 def _kernel(state: State, key: str, source: str) -> np.ndarray:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
+import operator
 import re
 from pathlib import Path
 
 import pytest
 
+import tfpix2pix
+from tfpix2pix.algorithms.registry import config_fields
 from tfpix2pix.cli.flags import Parser
 from tfpix2pix.cli.main import COMMANDS
+from tfpix2pix.evaluation.data import FIELDS
+from tfpix2pix.export import call as export_call
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = [ROOT / "README.md", ROOT / "BUILD.md", ROOT / "CHANGELOG.md"]
@@ -103,6 +109,33 @@ def test_commands_have_the_flags_that_are_shown(path, flags_of):
             continue
         ours = rest.split(" -- ")[0]
         assert set(re.findall(r"(?<=\s)--\w+", ours)) <= flags_of[command], f"{command}{rest}"
+
+
+def calls_of_ours(path: Path) -> list[tuple[str, list[str]]]:
+    """(function, its keywords) of the calls ``tfpix2pix.NAME(...)`` in a page's Python."""
+    found = []
+    for code in re.findall(r"```python\n(.*?)```", path.read_text("utf-8"), re.DOTALL):
+        for node in ast.walk(ast.parse(code)):
+            if not isinstance(node, ast.Call):
+                continue
+            name = re.fullmatch(r"tfpix2pix\.([\w.]+)", ast.unparse(node.func))
+            if name:
+                found.append((name[1], [str(keyword.arg) for keyword in node.keywords]))
+    return found
+
+
+@each_document
+def test_calls_from_python_have_the_keywords_that_are_shown(path):
+    settings = {"train": config_fields(), "evaluate": FIELDS}
+    for name, keywords in calls_of_ours(path):
+        function = {"export": export_call.export}.get(name) or operator.attrgetter(name)(tfpix2pix)
+        known = {*inspect.signature(function).parameters, *settings.get(name, ())}
+        assert set(keywords) <= known, name
+
+
+def test_the_calls_are_found():
+    names = [name for name, _ in calls_of_ours(ROOT / "docs" / "python.md")]
+    assert {"train", "evaluate", "export", "load", "export.open_model"} <= {*names}
 
 
 # === docs/design.md ===

@@ -90,11 +90,14 @@ def test_the_lower_floors_know_nothing_of_the_upper_ones(inside, allowed):
     assert not wrong
 
 
-def test_only_the_command_line_imports_export():
+FRONT_DOOR = ("tfpix2pix", "tfpix2pix.api")  # `tfpix2pix.export(...)`, and exports evaluated
+
+
+def test_only_the_command_line_and_the_front_door_import_export():
     wrong = {
         (name, target)
         for name, targets in IMPORTS.items()
-        if room(name) not in ("tfpix2pix.cli", "tfpix2pix.export")
+        if room(name) not in ("tfpix2pix.cli", "tfpix2pix.export", *FRONT_DOOR)
         for target in targets
         if room(target) == "tfpix2pix.export"
     }

@@ -10,6 +10,34 @@ from tfpix2pix.data.check.scan import BadPair, PairLook, SideLook
 from tfpix2pix.data.layouts.pair_files import Fault, count_text, size_text
 from tfpix2pix.data.spec import ImageSpec, PairSpec
 
+_LISTED_PER_FAULT = 10
+
+
+def fault_report(name: str, faults: Sequence[Fault], total: int = 0) -> str:
+    """Faults as a text: a sentence, then a list of the first images of each kind.
+
+    Args:
+      name: of the data set, as messages have it.
+      faults: at least one.
+      total: number of images there are; 0 where that says nothing.
+    """
+    general = [fault for fault in faults if not fault.entries]
+    listed = [fault for fault in faults if fault.entries]
+    lines = [f"{name}: {general[0].what}"] if general else []
+    lines += [f"  {fault.what}" for fault in general[1:]]
+    if listed:
+        bad = sum(len(fault.entries) for fault in listed)
+        head = f"{bad:,} of {count_text(total, 'image')} cannot be used"
+        if bad > total:
+            head = f"{count_text(bad, 'image')} cannot be used"
+        lines.append(f"{name}: {head}; mend or remove {'it' if bad == 1 else 'them'}.")
+    for fault in listed:
+        lines.append(f"  {len(fault.entries):,} {fault.what}:")
+        lines += [f"    {entry}" for entry in fault.entries[:_LISTED_PER_FAULT]]
+        if len(fault.entries) > _LISTED_PER_FAULT:
+            lines.append(f"    and {len(fault.entries) - _LISTED_PER_FAULT:,} more")
+    return "\n".join(lines)
+
 
 def reading_faults(
     looks: Sequence[PairLook | BadPair], label: Callable[[Path], str]

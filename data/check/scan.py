@@ -212,7 +212,7 @@ def _look_decoded(
         return BadPair(split, files, unreadable=tuple(unreadable))
     pictures = read_pair(files, decoded.__getitem__)
     a, b = (
-        _from_picture(path, picture, wish, digests)
+        look_at(path, picture, wish, digests)
         for path, picture in zip((files.a, files.b or files.a), pictures, strict=True)
     )
     reason = ""
@@ -246,7 +246,8 @@ def _from_header(path: Path, header: images.Header, parts: int) -> SideLook:
     )
 
 
-def _from_picture(path: Path, picture: images.Decoded, wish: PairWish, digests: bool) -> SideLook:
+def look_at(path: Path, picture: images.Decoded, wish: PairWish, digests: bool = False) -> SideLook:
+    """What is seen of one decoded image, that of `path`."""
     array = picture.array
     notes = list(picture.notes)
     channels = array.shape[-1] - picture.has_alpha

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.errors import DataError, UserError
-from tfpix2pix.data.config import DataConfig
+from tfpix2pix.data.config import ARRAYS, DataConfig
 from tfpix2pix.data.layouts.pair_files import Listing
 from tfpix2pix.data.layouts.splits import DEFAULT_VAL_FRACTION
 from tfpix2pix.data.sources.base import SPLITS, PairSource
@@ -95,20 +95,23 @@ LAYOUTS: list[Layout] = [
     # Never found by looking at names: a single picture looks like two that touch.
     Layout("single", lambda folder: False, _single),
 ]
-LAYOUT_NAMES = ("auto", *(layout.name for layout in LAYOUTS))
 
 
 def open_dataset(
-    data: DataConfig | str,
+    data: Any,
     *,
+    arrays: Any = None,
     sample_size: int = 256,
     stages: StageProgress | None = None,
     **fields: Any,
 ) -> PairSource:
-    """Opens a data set by name or path. Lists names, decodes nothing; see `PairSource.check`.
+    """Opens a data set by name or path, or arrays. Lists names, decodes nothing; see
+    `PairSource.check`.
 
     Args:
-      data: which data set, and how it is read; or its `DataConfig.dataset` alone.
+      data: which data set, and how it is read: a `DataConfig`, or its `DataConfig.dataset` alone,
+        or arrays as `sources.arrays.PairArrays` takes them.
+      arrays: of a `DataConfig` whose dataset is `ARRAYS`: them.
       sample_size: for ``sample``: height and width in pixels.
       stages: told how a download goes on; `sources.paper_sets.stage_lines` prints it.
       **fields: of `DataConfig`, in the place of those of `data`.
@@ -118,9 +121,11 @@ def open_dataset(
         range. The message names the flag and says what to do.
     """
     fields = {k: os.fspath(v) if isinstance(v, os.PathLike) else v for k, v in fields.items()}
+    if not isinstance(data, str | os.PathLike | DataConfig):
+        arrays, data = data, ARRAYS
     try:
-        if isinstance(data, str):
-            data = DataConfig(dataset=data, **fields)
+        if isinstance(data, str | os.PathLike):
+            data = DataConfig(dataset=os.fspath(data), **fields)
         elif fields:
             data = dataclasses.replace(data, **fields)
     except UserError as error:
@@ -144,6 +149,9 @@ def open_dataset(
         return SampleSource(
             data.seed, data.sample_pairs, sample_size, direction=data.direction, wish=wish
         )
+
+    if data.dataset == ARRAYS and not data.input_dir:
+        return _arrays(data, arrays, wish)
 
     named_sides = True  # input and target are told by name, not by direction
     options = ListingOptions(data.val_fraction, labels=palette is not None)
@@ -171,6 +179,27 @@ def open_dataset(
         listing,
         direction="AtoB" if named_sides else data.direction,
         wish=wish,
+        allow_mixed_sizes=data.allow_mixed_sizes,
+    )
+
+
+def _arrays(data: DataConfig, arrays: Any, wish: PairWish) -> PairSource:
+    from tfpix2pix.data.sources.arrays import ArraySource
+
+    if arrays is None:
+        raise DataError(
+            f"--dataset={ARRAYS}: the run was trained on arrays, which are in no file; go on from "
+            "Python with the same arrays, tfpix2pix.train((x, y), workdir=...), or, to evaluate "
+            "or export, with --dataset=FOLDER of files."
+        )
+    if data.direction != "AtoB":
+        raise DataError(
+            f"--direction={data.direction}: of arrays (x, y) x is the input; hand over (y, x)."
+        )
+    return ArraySource(
+        arrays,
+        wish=wish,
+        val_fraction=data.val_fraction,
         allow_mixed_sizes=data.allow_mixed_sizes,
     )
 

@@ -13,14 +13,13 @@ import numpy as np
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.base.files import shown
 from tfpix2pix.data import images
+from tfpix2pix.data.check.faults import fault_report
 from tfpix2pix.data.check.resolve import Resolved, resolve
 from tfpix2pix.data.check.scan import BadPair, PairLook, scan
 from tfpix2pix.data.layouts.pair_files import Fault, Listing, PairFiles, count_text, read_pair
 from tfpix2pix.data.sources.base import SPLITS, PairSource, Progress, check_direction
 from tfpix2pix.data.spec import LabSpec, PairSpec, PairWish
 from tfpix2pix.data.threads import threaded
-
-_LISTED_PER_FAULT = 10
 
 
 class FileSource(PairSource):
@@ -189,23 +188,9 @@ class FileSource(PairSource):
     def fault_report(self, faults: Iterable[Fault]) -> str:
         """Faults as a text: a sentence, then a list of the first files of each kind."""
         faults = list(faults)
-        general = [fault for fault in faults if not fault.entries]
-        listed = [fault for fault in faults if fault.entries]
-        lines = [f"{self.name}: {general[0].what}"] if general else []
-        lines += [f"  {fault.what}" for fault in general[1:]]
-        if listed:
-            bad = sum(len(fault.entries) for fault in listed)
-            total = len(set(self._all_files()))
-            head = f"{bad:,} of {count_text(total, 'image')} cannot be used"
-            if bad > total or any(fault in self.listing.faults for fault in listed):
-                head = f"{count_text(bad, 'image')} cannot be used"
-            lines.append(f"{self.name}: {head}; mend or remove {'it' if bad == 1 else 'them'}.")
-        for fault in listed:
-            lines.append(f"  {len(fault.entries):,} {fault.what}:")
-            lines += [f"    {entry}" for entry in fault.entries[:_LISTED_PER_FAULT]]
-            if len(fault.entries) > _LISTED_PER_FAULT:
-                lines.append(f"    and {len(fault.entries) - _LISTED_PER_FAULT:,} more")
-        return "\n".join(lines)
+        # Files without a partner are none of those that were listed as pairs.
+        counted = not any(fault in self.listing.faults for fault in faults if fault.entries)
+        return fault_report(self.name, faults, len(set(self._all_files())) if counted else 0)
 
     # === Helpers ===
 

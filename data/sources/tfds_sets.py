@@ -10,6 +10,7 @@ import contextlib
 import difflib
 import importlib
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -36,6 +37,8 @@ _UNPAIRED = {"trainA": "train", "trainB": "train", "testA": "test", "testB": "te
 _OWN_NAMES = {"cityscapes_pairs": "cityscapes"}
 _WIDE_INTEGERS = ("int8", "int16", "int32", "int64", "uint32", "uint64")
 _PROBED_HOSTS = 3
+# Without a namespace, for which TFDS would fetch and run the program of somebody else.
+_NAME = re.compile(r"\w+(/[\w.+=-]+)*(:(\d+\.[\d*]+\.[\d*]+|experimental_latest))?", re.ASCII)
 # TFDS tries 10 times with growing pauses: 200 s until somebody without network reads so.
 _TFDS_RETRIES = 2
 
@@ -133,6 +136,12 @@ def _not_installed(error: ImportError) -> DataError:
 
 def _find_builder(tfds: Any, name: str, data_dir: Path) -> Any:
     """The builder of `name`: with the folder that holds it prepared, else with ours."""
+    if not _NAME.fullmatch(name):
+        raise DataError(
+            f"--dataset=tfds:{name}: expected NAME, NAME/CONFIG or either with :VERSION. Sets of a "
+            "namespace (huggingface:, kaggle: and others) bring programs of their own, which are "
+            "not run; download such a set and give its folder."
+        )
     base = name.split("/")[0].split(":")[0]
     own = _OWN_NAMES.get(base, base)
     if own in PAPER_SETS and base != "cityscapes":  # TFDS has a `cityscapes` of its own.

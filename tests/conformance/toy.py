@@ -60,15 +60,14 @@ class Toy(Algorithm[ToyConfig]):
             layers = tf.keras.layers
             x = tf.keras.Input((None, None, config.x_channels), name="x")
             with layers_compute_in(precision):
-                y = layers.Conv2D(config.ngf, 3, strides=2, padding="same", name="down")(x)
+                y = layers.Conv2D(config.ngf, 3, padding="same", name="in")(x)
                 y = layers.ReLU(name="relu")(y)
-                y = layers.Conv2DTranspose(config.ngf, 2, strides=2, name="up")(y)
                 y = layers.Conv2D(config.y_channels, 3, padding="same", name="out")(y)
                 y = layers.Activation("tanh", dtype="float32", name="y")(y)
             with layers_compute_in("none"):
                 return tf.keras.Model(x, y, name=name)
 
-        there = Generator("toy", 2, config.x_channels, config.y_channels, None, build, name="G")
+        there = Generator("toy", 1, config.x_channels, config.y_channels, None, build, name="G")
         return {"AtoB": there, "BtoA": cls._back(config)}
 
     @staticmethod

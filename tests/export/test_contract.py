@@ -112,3 +112,21 @@ def test_what_does_not_fit_is_refused():
     ):
         with pytest.raises(UserError, match=why):
             Contract.parse(json.dumps({**values, name: value}), "FILE")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"image_size": [10**9, 64]}, "expected multiples of 64|more than 89,478,485 pixels"),
+        ({"image_size": [64 * 10**6, 64 * 10**6]}, "more than 89,478,485 pixels"),
+        ({"image_size": [-64, 64]}, "expected multiples of 64 pixels"),
+        ({"image_size": [0, 64]}, "expected multiples of 64 pixels"),
+        ({"image_size": [65, 64]}, "expected multiples of 64 pixels"),
+        ({"checkpoint": {"step": float("inf"), "sha256": ""}}, "does not carry the contract"),
+        ({"config": {"ngf": 10**18}}, "--ngf=1000000000000000000 is too large"),
+    ],
+)
+def test_sizes_that_no_export_has_are_refused(change, said):
+    values = {**contract().to_dict(), **change}
+    with pytest.raises(UserError, match=f"^FILE.*{said}"):
+        Contract.parse(json.dumps(values), "FILE")

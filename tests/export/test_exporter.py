@@ -356,15 +356,63 @@ def test_a_damaged_manifest_is_refused(fakes, run, tmp_path, damage):
         verify(tmp_path / "out")
 
 
-def test_a_manifest_that_leads_out_of_its_folder_is_refused(fakes, run, tmp_path):
+def test_a_manifest_that_no_export_wrote_is_refused_and_replaced(fakes, run, tmp_path):
     export(run, tmp_path / "out")
-    path = tmp_path / "out" / "export.json"
-    path.write_text(path.read_text().replace("onnx/generator_none", "../generator_none"))
-    with pytest.raises(UserError, match="damaged"):
-        verify(tmp_path / "out")
+    file = tmp_path / "out" / "export.json"
+    before = json.loads(file.read_text())
+    changes = [
+        *({"proof": proof} for proof in ([], {"rows": 3}, {"rows": [{}]}, {"rows": ["onnx"]})),
+        *({"made": 1}, {"run": None}, {"run": "a\0b"}),
+        *({"files": "onnx"}, {"artifacts": {}}, {"artifacts": [{}]}),
+    ]
+    outside = ("../generator_none", "/etc/hostname", ".", "", "onnx/../../x", "notes.txt", ".x", 3)
+    for path in outside:
+        changes.append({"files": [path]})
+        changes.append({"artifacts": [{**before["artifacts"][0], "path": path}]})
+    for change in changes:
+        file.write_text(json.dumps({**before, **change}))
+        with pytest.raises(UserError, match="damaged"):
+            verify(tmp_path / "out")
+    export(run, tmp_path / "out", ("tflite",))
+    assert verify(tmp_path / "out", check_count=1).good
+
+
+def test_what_a_manifest_names_besides_an_export_is_not_removed(fakes, run, tmp_path):
+    """An export of something else removes what the old one listed: only what one writes."""
+    export(run, tmp_path / "out")
+    out = tmp_path / "out"
+    (out / "saved_model" / "3").mkdir(parents=True)
+    (out / "saved_model" / "3" / "saved_model.pb").write_text("a version")
+    file = out / "export.json"
+    values = json.loads(file.read_text())
+    entry = {**values["artifacts"][0], "path": "saved_model/3", "format": "onnx"}
+    file.write_text(
+        json.dumps({**values, "artifacts": [entry], "files": ["saved_model", "serving"]})
+    )
+    export(run, out, ("tflite",), inference="deterministic")
+    assert (out / "saved_model" / "3" / "saved_model.pb").read_text() == "a version"
+
+
+def test_whoever_reads_a_half_published_folder_is_told_and_changes_nothing(fakes, run, tmp_path):
+    out = tmp_path / "out"
+    export(run, out)
+    hidden = out / ".export-00000000"
+    hidden.mkdir()
+    (hidden / "new").write_bytes(b"new")
+    journal = {"moves": [[".export-00000000/new", "onnx/generator_none"]], "removes": []}
+    (out / ".publish.json").write_text(json.dumps(journal))
+    before = {name: (out / name).read_bytes() for name in files(out)}
+    for read in (verify, tfpix2pix_model):
+        with pytest.raises(UserError, match=r"half published.*tfpix2pix export"):
+            read(out)
+    assert {name: (out / name).read_bytes() for name in files(out)} == before
+    # The next export completes it.
+    export(run, out, ("tflite",))
+    assert (out / "onnx" / "generator_none").read_bytes() == b"new"
+    assert not (out / ".publish.json").exists()
 
 
 def test_what_is_no_export_is_refused(fakes, tmp_path):
     with pytest.raises(UserError, match="no export"):
         verify(tmp_path)
-    assert formats.FORMATS == ("savedmodel", "tflite", "onnx")
+    assert formats.FORMATS == ("savedmodel", "tflite", "onnx", "network")

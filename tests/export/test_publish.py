@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.export import publish
-from tfpix2pix.export.publish import Staging, check_output, finish_interrupted, free_version
+from tfpix2pix.export.publish import Staging, check_output, check_published, free_version
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """Nobody else is at it in these tests."""
+    monkeypatch.setattr(publish, "_PATIENCE", 0)
 
 
 def visible(folder: Path) -> dict[str, str]:
@@ -25,6 +32,18 @@ def visible(folder: Path) -> dict[str, str]:
 
 def hidden(folder: Path) -> set[str]:
     return {p.name for p in folder.iterdir() if p.name.startswith(".")} - {".export.lock"}
+
+
+def everything(folder: Path) -> dict[str, str | None]:
+    """Every path with its text: None for a folder, where it leads for a link."""
+    return {
+        path.relative_to(folder).as_posix(): f"-> {os.readlink(path)}"
+        if path.is_symlink()
+        else path.read_text(errors="replace")
+        if path.is_file()
+        else None
+        for path in sorted(folder.rglob("*"))
+    }
 
 
 def write(folder: Path, files: dict[str, str]) -> None:
@@ -99,13 +118,19 @@ def die_at(moment: int, output: Path) -> int:
 def test_a_kill_at_any_change_of_the_disk_leaves_the_old_or_the_new(output, moment):
     code = die_at(moment, output)
     assert code in (0, 9)
-    finish_interrupted(output)
-    state = visible(output)
-    assert state in (OLD, AFTER)
-    if code == 0:
-        assert state == AFTER
-    # The next export clears up what the killed one left.
+    before = everything(output)
+    if (output / ".publish.json").exists():
+        assert code == 9
+        with pytest.raises(UserError, match=r"half published.*`tfpix2pix export`"):
+            check_published(output)
+    else:
+        check_published(output)
+        assert visible(output) in ((AFTER,) if code == 0 else (OLD, AFTER))
+    # Whoever reads changes nothing.
+    assert everything(output) == before
+    # The next export completes what the killed one left, and clears up.
     with Staging(output) as staging:
+        assert visible(output) in ((AFTER,) if code == 0 else (OLD, AFTER))
         write(staging.folder, NEW)
         staging.publish(MOVES[:1] + MOVES[2:])
     assert hidden(output) == set()
@@ -129,6 +154,135 @@ def test_an_interruption_between_two_moves_is_carried_through(output, monkeypatc
         staging.publish(MOVES, ["tflite/b"])
     staging.__exit__(None, None, None)
     assert visible(output) == AFTER
+    assert hidden(output) == set()
+
+
+# === A folder, and a journal in it, from a stranger ===
+
+HIDDEN = ".export-0123abcd"
+
+
+@pytest.fixture
+def stranger(output, tmp_path):
+    """``stranger(journal) -> everything``: the folder with that journal, and files outside."""
+    outside = tmp_path / "outside"
+    write(outside, {"diary": "dear diary", "folder/file": "mine"})
+    write(output, {f"{HIDDEN}/payload": "evil", f"{HIDDEN}/saved_model/9/m": "evil"})
+
+    def make(journal: object) -> dict[str, str | None]:
+        text = journal if isinstance(journal, (str, bytes)) else json.dumps(journal)
+        (output / ".publish.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+        return everything(tmp_path)
+
+    return make
+
+
+def moves(*pairs: tuple[object, object]) -> dict[str, object]:
+    return {"moves": [list(pair) for pair in pairs], "removes": []}
+
+
+GOOD_MOVE = (f"{HIDDEN}/payload", "onnx/a")
+
+
+@pytest.mark.parametrize(
+    "journal",
+    [
+        # What was tried, with {out} for the place of the files outside.
+        {"moves": [[f"{HIDDEN}/payload", "{out}/diary"]], "removes": ["{out}/folder", "../b"]},
+        moves(GOOD_MOVE, (f"{HIDDEN}/payload", "../outside/diary")),
+        moves(GOOD_MOVE, (f"{HIDDEN}/payload", "onnx/../../outside/diary")),
+        moves((f"{HIDDEN}/../../outside/diary", "onnx/a")),
+        moves(("{out}/diary", "onnx/a")),
+        moves(("onnx/a", "tflite/b")),
+        moves((".export-0123abcd", "saved_model/7")),
+        moves((".export-XY/payload", "onnx/a")),
+        moves((".export-0123abcd/../.export-0123abcd/payload", "onnx/a")),
+        moves((f"{HIDDEN}/payload", ".publish.json")),
+        moves((f"{HIDDEN}/payload", "notes.txt")),
+        moves((f"{HIDDEN}/payload", "onnx\\a")),
+        moves((f"{HIDDEN}/payload", "onnx/a\u0000")),
+        moves((f"{HIDDEN}/payload", "onnx//a")),
+        moves((f"{HIDDEN}/payload", "onnx/./a")),
+        moves((f"{HIDDEN}/payload", "")),
+        moves((f"{HIDDEN}/payload", None)),
+        moves((7, "onnx/a")),
+        # In the folder, but not to be done: a file for a folder, a folder that is there.
+        moves(GOOD_MOVE, (f"{HIDDEN}/payload", "saved_model/1")),
+        moves(GOOD_MOVE, (f"{HIDDEN}/saved_model/9", "saved_model/1")),
+        {"moves": [], "removes": ["."]},
+        {"moves": [], "removes": [""]},
+        {"moves": [], "removes": [".."]},
+        {"moves": [], "removes": ["../outside/folder"]},
+        {"moves": [], "removes": ["{out}/diary"]},
+        {"moves": [], "removes": ["saved_model"]},
+        {"moves": [], "removes": ["saved_model/1"]},
+        {"moves": [], "removes": "onnx/a"},
+        {"moves": [], "removes": [["onnx/a"]]},
+        {"moves": {"onnx/a": "tflite/b"}, "removes": []},
+        {"moves": [["onnx/a"]], "removes": []},
+        {"moves": ["ab"], "removes": []},
+        {"moves": []},
+        {"moves": [], "removes": [], "runs": "rm"},
+        [],
+        None,
+        "",
+        "{",
+        "[" * 100_000,
+        b"\xff\xfe{}",
+    ],
+    ids=lambda journal: str(journal)[:60],
+)
+def test_a_journal_that_no_export_wrote_is_refused_and_nothing_is_touched(
+    stranger, output, tmp_path, journal
+):
+    if isinstance(journal, dict):
+        journal = json.dumps(journal).replace("{out}", str(tmp_path / "outside"))
+    before = stranger(journal)
+    with pytest.raises(UserError, match=r"\.publish\.json is not what.*nothing was touched"):
+        Staging(output).__enter__()
+    assert {k: v for k, v in everything(tmp_path).items() if k != "out/.export.lock"} == before
+    with pytest.raises(UserError, match="half published"):
+        check_published(output)
+
+
+@pytest.mark.parametrize("place", ["onnx", "onnx/a", HIDDEN, f"{HIDDEN}/payload", "inside"])
+def test_a_link_on_the_way_of_a_journal_is_refused(stranger, output, tmp_path, place):
+    stranger(moves((f"{HIDDEN}/saved_model", "saved_model/5"), GOOD_MOVE))
+    place = f"{HIDDEN}/saved_model/9/m" if place == "inside" else place
+    path = output / place
+    target = tmp_path / "outside" / ("folder" if path.is_dir() else "diary")
+    (shutil.rmtree if path.is_dir() else os.remove)(path)
+    path.symlink_to(target)
+    before = everything(tmp_path)
+    with pytest.raises(UserError, match="link"):
+        Staging(output).__enter__()
+    assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", [".publish.json", ".export.lock", "saved_model", "export.json"])
+def test_a_link_where_an_export_writes_is_refused(output, tmp_path, name):
+    shutil.rmtree(output / name, ignore_errors=True)
+    (output / name).unlink(missing_ok=True)
+    (output / name).symlink_to(tmp_path / "elsewhere")
+    before = everything(tmp_path)
+    with pytest.raises(UserError, match=f"{name} is (a link|not what)"):
+        Staging(output).__enter__()
+    assert everything(tmp_path) == before
+
+
+def test_a_pipe_for_a_journal_is_not_waited_for(output):
+    os.mkfifo(output / ".publish.json")
+    with pytest.raises(UserError, match="it is no file"):
+        Staging(output).__enter__()
+
+
+def test_a_publication_of_what_no_export_has_is_refused_before_it_begins(output):
+    with Staging(output) as staging:
+        write(staging.folder, NEW)
+        for old, removes in (("../x", []), ("onnx/a", ["../x"]), ("onnx/a", ["saved_model/1"])):
+            with pytest.raises(UserError, match="nothing was touched"):
+                staging.publish([(old, "onnx/a")], removes)
+    assert visible(output) == OLD
     assert hidden(output) == set()
 
 

@@ -91,8 +91,10 @@ def test_no_signature_changes_a_variable(signatures):
         assert not kinds & {"RandomUniform", "RandomStandardNormal", "PyFunc", "EagerPyFunc"}
 
 
-def _operations(graph: tf.Graph) -> list:
-    """The operations of a graph and of every function in it."""
+def _operations(graph: tf.Graph | tf.types.experimental.PolymorphicFunction) -> list:
+    """The operations of a graph, or a function's, and of every function in it."""
+    if not isinstance(graph, tf.Graph):
+        graph = graph.get_concrete_function().graph
     definition = graph.as_graph_def()
     nodes = [node for f in definition.library.function for node in f.node_def]
 
@@ -101,6 +103,31 @@ def _operations(graph: tf.Graph) -> list:
             self.type = kind
 
     return [Kind(node.op) for node in [*definition.node, *nodes]]
+
+
+@pytest.mark.parametrize("image_size", [None, (64, 32)])
+@pytest.mark.parametrize("inference", ["paper", "deterministic"])
+def test_converters_know_every_operator_of_the_network(
+    exported_run, job, tmp_path, inference, image_size
+):
+    """Core ML's converter and TensorFlow.js know no EnsureShape, the first no OnesLike either; of
+    a SelectV2 of two numbers the first makes one number."""
+    from tfpix2pix.export.core import Core
+
+    strange = {"EnsureShape", "OnesLike", "ZerosLike", "SelectV2"}
+    made = job(exported_run, inference, image_size)
+    kinds = {each.type for each in _operations(Core(made.generator, made.contract).run)}
+    assert "Conv2DBackpropInput" in kinds  # so functions inside functions are read
+    assert not kinds & {*strange, "Assert"}
+    (artifact,) = FORMAT.write(made, tmp_path)
+    loaded = tf.saved_model.load(str(tmp_path / artifact.path))
+    function = loaded.signatures["float"]
+    saved = {each.type for each in _operations(function.graph)}
+    assert "Conv2DBackpropInput" in saved
+    assert not saved & strange
+    # What is told of the shape is still known to whoever loads it.
+    height, width = image_size or (None, None)
+    assert function.structured_outputs["y"].shape.as_list() == [None, height, width, 3]
 
 
 # === Pictures ===

@@ -301,7 +301,7 @@ def plain_int8(made, folder: Path) -> TFLiteEngine:
     inputs = representative(made)
     converter.representative_dataset = lambda: iter(inputs)
     path = folder / "plain.tflite"
-    path.write_bytes(with_metadata(converter.convert(), made.contract.to_json()))
+    path.write_bytes(with_metadata(converter.convert(), made.contract))
     return TFLiteEngine(path)
 
 
@@ -425,20 +425,20 @@ def test_a_model_without_contract_is_refused(tmp_path):
 
 def test_a_contract_of_other_inputs_is_refused(plain, free, tmp_path):
     path = tmp_path / "mixed.tflite"
-    path.write_bytes(with_metadata(plain_model(), free.job.contract.to_json()))
+    path.write_bytes(with_metadata(plain_model(tmp_path / "saved"), free.job.contract))
     with pytest.raises(
         UserError, match=r"mixed\.tflite: its inputs and output are not the x, z, y"
     ):
         TFLiteEngine(path)
 
 
-def plain_model() -> bytes:
+def plain_model(folder: Path) -> bytes:
     import tensorflow as tf
 
-    function = tf.function(lambda x: {"y": x + 1}, [tf.TensorSpec([1, 2], name="x")])
-    return tf.lite.TFLiteConverter.from_concrete_functions(
-        [function.get_concrete_function()]
-    ).convert()
+    module = tf.Module()
+    module.run = tf.function(lambda x: {"y": x + 1}, [tf.TensorSpec([1, 2], name="x")])
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.run})
+    return tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert()
 
 
 def test_a_missing_interpreter_is_named(monkeypatch):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import pickle
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +48,101 @@ def test_what_is_written_is_read(tmp_path, suffix, package):
     assert check_readable(path, "--generator") == path
     assert_state(read_state(path))
     assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [("G.SAFETENSORS", "safetensors"), ("G.SafeTensors", "safetensors"), ("G.PTH", "torch")],
+)
+def test_a_suffix_may_be_in_capitals(tmp_path, name, package):
+    pytest.importorskip(package, reason="needs the extra [torch]")
+    write_state(tmp_path / name, STATE)
+    assert check_readable(tmp_path / name, "--generator") == tmp_path / name
+    assert_state(read_state(tmp_path / name))
+
+
+@pytest.mark.parametrize("legacy", [True, False], ids=["legacy", "zip"])
+def test_the_state_dict_in_what_a_trainer_saved_is_read(tmp_path, legacy):
+    torch = pytest.importorskip("torch", reason="needs the extra [torch]")
+    state = {key: torch.tensor(value) for key, value in STATE.items()}
+    path = tmp_path / "G.pth"
+    for content in (
+        {"state_dict": state},
+        {"epoch": 3, "state_dict": state, "optimizer": {"lr": 0.1}},
+        {"state_dict": {"state_dict": state}},
+    ):
+        torch.save(content, path, _use_new_zipfile_serialization=not legacy)
+        assert_state(read_state(path))
+
+
+# === Sizes that are claimed ===
+
+
+def strange_tensors(torch) -> dict[str, object]:
+    """Tensors that are not stored number by number, or claim to be larger than they are."""
+    one, index = torch.zeros(1), torch.zeros(2, 1, dtype=torch.int64)
+    return {
+        "stride 0": torch.as_strided(one, (2**20, 2**20, 4, 4), (0, 0, 0, 0)),
+        "stride 0 that fits into memory": torch.as_strided(one, (2**20,), (0,)),
+        "overlapping": torch.as_strided(torch.zeros(1000), (900, 100), (1, 1)),
+        "sparse": torch.sparse_coo_tensor(index, one, (2**20, 2**20)),
+        "meta": torch.empty(2**20, 2**20, device="meta"),
+        "complex": torch.zeros(4, dtype=torch.complex64),
+        "quantized": torch.quantize_per_tensor(torch.zeros(4), 1.0, 0, torch.qint8),
+    }
+
+
+@pytest.mark.parametrize("legacy", [True, False], ids=["legacy", "zip"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        *("stride 0", "stride 0 that fits into memory", "overlapping"),
+        *("sparse", "meta", "complex", "quantized"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_tensors_that_claim_more_than_is_stored_are_refused(tmp_path, what, legacy):
+    torch = pytest.importorskip("torch", reason="needs the extra [torch]")
+    path = tmp_path / "G.pth"
+    state = {"model.0.weight": strange_tensors(torch)[what]}
+    torch.save(state, path, _use_new_zipfile_serialization=not legacy)
+    with pytest.raises(
+        UserError, match=r"G\.pth.*(claims|no plain tensor|cannot be read)"
+    ) as caught:
+        read_state(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_storage_under_many_names_is_refused(tmp_path):
+    torch = pytest.importorskip("torch", reason="needs the extra [torch]")
+    values = torch.zeros(1000)
+    torch.save({f"{i}.weight": values for i in range(200)}, tmp_path / "G.pth")
+    with pytest.raises(UserError, match="claims 800,000 bytes of weights and has"):
+        read_state(tmp_path / "G.pth")
+
+
+def test_a_packed_archive_is_refused(tmp_path):
+    torch = pytest.importorskip("torch", reason="needs the extra [torch]")
+    torch.save({"a": torch.zeros(1_000_000)}, tmp_path / "plain.pth")
+    with (
+        zipfile.ZipFile(tmp_path / "plain.pth") as plain,
+        zipfile.ZipFile(tmp_path / "G.pth", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for name in plain.namelist():
+            packed.writestr(name, plain.read(name))
+    assert (tmp_path / "G.pth").stat().st_size < 10_000
+    with pytest.raises(UserError, match=r"claims 4,0\d\d,\d\d\d bytes of weights and has"):
+        read_state(tmp_path / "G.pth")
+
+
+def test_safetensors_that_claim_more_than_is_stored_are_refused(tmp_path):
+    pytest.importorskip("safetensors", reason="needs the extra [torch]")
+    size = 2**40
+    header = {"a": {"dtype": "F32", "shape": [size // 4], "data_offsets": [0, size]}}
+    text = json.dumps(header).encode()
+    (tmp_path / "G.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + bytes(64))
+    with pytest.raises(UserError, match="cannot be read as safetensors"):
+        read_state(tmp_path / "G.safetensors")
 
 
 def test_float16_becomes_float32(tmp_path):

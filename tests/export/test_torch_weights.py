@@ -429,3 +429,54 @@ def test_other_depths_are_refused(levels):
     state = networks.arrays(networks.Generator(levels, 1, 1, 1))
     with pytest.raises(UserError, match=f"U-Net of {levels} levels"):
         generator_from_torch(state, "G")
+
+
+# === What wrappers put into the keys ===
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        *("module.", "_orig_mod.", "netG.", "module._orig_mod.", "_orig_mod.module."),
+        *(
+            "netG.module.",
+            "module.netG.",
+            "netG._orig_mod.module.",
+            "module.module._orig_mod.netG.",
+        ),
+    ],
+)
+def test_wrapped_networks_are_read(state_g, state_d, prefix):
+    plain = generator_from_torch(state_g, "G")
+    found = generator_from_torch({prefix + k: v for k, v in state_g.items()}, "G")
+    assert_equal_weights(found.weights, plain.weights)
+    prefix = prefix.replace("netG", "netD")
+    found = discriminator_from_torch({prefix + k: v for k, v in state_d.items()}, "D")
+    assert_equal_weights(found.weights, discriminator_from_torch(state_d, "D").weights)
+
+
+def test_a_module_that_was_compiled_inside_of_another_is_read(state_g):
+    wrapped = {k.replace("model.model.", "model._orig_mod.model."): v for k, v in state_g.items()}
+    found = generator_from_torch(wrapped, "G")
+    assert_equal_weights(found.weights, generator_from_torch(state_g, "G").weights)
+
+
+def test_of_a_whole_model_each_network_is_taken(state_g, state_d):
+    whole = {f"netG.module.{k}": v for k, v in state_g.items()}
+    whole |= {f"netD.module.{k}": v for k, v in state_d.items()}
+    found = generator_from_torch(whole, "model")
+    assert_equal_weights(found.weights, generator_from_torch(state_g, "G").weights)
+    found = discriminator_from_torch(whole, "model")
+    assert_equal_weights(found.weights, discriminator_from_torch(state_d, "D").weights)
+
+
+def test_two_keys_of_one_weight_are_refused(state_g):
+    key = next(iter(state_g))
+    with pytest.raises(UserError, match=f"G holds '{key}' twice"):
+        generator_from_torch({**state_g, f"module.{key}": state_g[key]}, "G")
+
+
+def assert_equal_weights(found, expected):
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value)

@@ -14,3 +14,7 @@ class UserError(Exception):
 
 class DataError(UserError):
     """A data set, or a file of it, cannot be used."""
+
+
+class TrainingDiverged(Exception):
+    """Losses or weights became NaN or infinite; the message says what is left and what to do."""

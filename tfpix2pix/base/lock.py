@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tfpix2pix.base.errors import UserError
 
@@ -82,7 +82,7 @@ def alone(path: str | os.PathLike[str]) -> Iterator[bool]:
     Yields:
       False where another process holds it. True also on a file system that knows no locks.
     """
-    with open(path, "ab") as file:
+    with _opened(path) as file:
         yield _free(file.fileno())
 
 
@@ -98,13 +98,19 @@ def locked(
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab") as file:
+    with _opened(path) as file:
         while not _free(file.fileno()):
             if waiting:
                 waiting()
                 waiting = None
             time.sleep(_POLL)
         yield
+
+
+def _opened(path: str | os.PathLike[str]) -> IO[bytes]:
+    """The lock's file, made if it is missing; a link or a pipe is not followed or waited for."""
+    careful = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    return open(os.open(path, os.O_RDWR | os.O_CREAT | careful, 0o666), "rb")
 
 
 def holds_files(folder: str | os.PathLike[str]) -> bool:
@@ -119,9 +125,18 @@ def _locked(folder: Path, shown: str, say: Callable[[str], None]) -> int:
     for _ in range(8):
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            # A link is not followed: what it leads to would be cut to nothing and signed.
+            no_link = getattr(os, "O_NOFOLLOW", 0)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | no_link, 0o644)
         except FileNotFoundError:  # the holder before us has just taken the folder away
             continue
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise UserError(
+                f"{shown}: {path} is a link, where no link belongs; remove it, or give another "
+                "folder"
+            ) from None
         try:
             free = _try(handle)
         except OSError as error:

@@ -14,6 +14,8 @@ from typing import Any
 
 from tfpix2pix.base.errors import UserError
 
+LARGEST = 2**31 - 1
+"""Of whole numbers (steps, pairs) that have no limit of their own."""
 KIND_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 _KINDS = {kind.__name__: kind for kind in KIND_NAMES}
 
@@ -109,6 +111,8 @@ def _fault(field: dataclasses.Field[Any], value: Any) -> str:
             f"{nearest(str(value), map(str, rules['choices']))}"
         )
     low, high = rules["minimum"], rules["maximum"]
+    if kind is int and high is None:
+        high = LARGEST
     if low is not None and value < low:
         return f" is too small; the smallest allowed is {low}"
     if high is not None and value > high:

@@ -31,7 +31,9 @@ def import_tensorflow(wake: bool = True) -> None:
         if absl.flags.FLAGS.is_parsed() and not absl.flags.FLAGS["verbosity"].present:
             absl.logging.set_verbosity(absl.logging.ERROR)
         for accelerator in tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.set_memory_growth(accelerator, True)
+            # A notebook may have used TensorFlow before: then its devices stay as they are.
+            with contextlib.suppress(RuntimeError):
+                tf.config.experimental.set_memory_growth(accelerator, True)
         tf.config.experimental.enable_op_determinism()
         if wake:
             tf.config.list_logical_devices()
@@ -50,24 +52,31 @@ def wake_compiler() -> None:
 @contextlib.contextmanager
 def error_stream_aside() -> Iterator[None]:
     """Keeps what C++ code says on the error stream off the terminal, unless there is an error."""
+    # Not what sys.stderr names: in a notebook that is another, and C++ knows only this one.
+    descriptor = 2
     try:
-        descriptor = sys.stderr.fileno()
-    except (AttributeError, OSError, ValueError):  # replaced by something that is no file
+        keep = os.dup(descriptor)
+    except OSError:  # a program without
         yield
         return
-    sys.stderr.flush()
-    keep = os.dup(descriptor)
     with tempfile.TemporaryFile() as aside:
+        _flush()
         os.dup2(aside.fileno(), descriptor)
         try:
             yield
         except BaseException:
-            sys.stderr.flush()
+            _flush()
             os.dup2(keep, descriptor)
             aside.seek(0)
-            sys.stderr.write(aside.read().decode(errors="replace"))
+            print(aside.read().decode(errors="replace"), end="", file=sys.stderr)
             raise
         finally:
-            sys.stderr.flush()
+            _flush()
             os.dup2(keep, descriptor)
             os.close(keep)
+
+
+def _flush() -> None:
+    """Brings what was said before to where it belongs."""
+    if sys.stderr is not None:
+        sys.stderr.flush()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import re
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.algorithms.registry import config_fields
+from tfpix2pix.api import default_output, score
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.cli.flags import Parser, add_boolean, add_field, given_data_config, number
 from tfpix2pix.cli.models import model_of
@@ -124,45 +125,24 @@ def _help(field: dataclasses.Field[Any]) -> str:
 
 
 def main(args: argparse.Namespace) -> int:
-    from tfpix2pix.evaluation.registry import choose_evaluators, parse_metrics
-    from tfpix2pix.evaluation.results import check_output
-    from tfpix2pix.evaluation.subjects import FolderSubject, ModelSubject
-
     settings = _settings(args)
-    if args.metrics:
-        parse_metrics(args.metrics)  # a wrong one is refused before data are looked at
-    output = _output(args)
-    check_output(output)
     given = {name: value for name, value in given_data_config(args).items() if name in FIELDS}
-    subject: ModelSubject | FolderSubject
-    if args.predictions:
-        subject = FolderSubject(args.predictions, given, settings)
-    else:
-        subject = ModelSubject(model_of(args), given, settings)
-    scorer = None
-    if args.scorer:
-        from tfpix2pix.scorer import load_scorer
-
-        scorer = load_scorer(args.scorer)
-    evaluators = choose_evaluators(
-        subject.kind(scorer), subject.size, args.metrics, args.scorer or "", args.rank_by
+    output = _output(args)
+    evaluation = score(
+        None if args.predictions else functools.partial(model_of, args),
+        given,
+        settings,
+        predictions=args.predictions or "",
+        metrics=args.metrics,
+        scorer=args.scorer or "",
+        output=output,
     )
 
-    from tfpix2pix.base.progress import ProgressLine, say
-    from tfpix2pix.base.quiet import import_tensorflow
-    from tfpix2pix.report.evaluation_page import write_evaluation_page
+    from tfpix2pix.base.progress import say
 
-    import_tensorflow()
-    say(f"data: {subject.source.describe()}")
-    total = subject.source.count(args.split)
-    total = min(args.limit or total, total)
-    with ProgressLine("evaluating", total, "image") as line:
-        evaluation = subject.evaluate(evaluators, lambda done, _: line.show(done), say)
-    page = write_evaluation_page(output, evaluation)
-    evaluation.save(output)
     _print(evaluation)
     say(f"wrote {output / 'metrics.json'}")
-    say(f"page: {page}")
+    say(f"page: {evaluation.page}")
     return 0
 
 
@@ -205,12 +185,7 @@ def _settings(args: argparse.Namespace) -> Settings:
 def _output(args: argparse.Namespace) -> Path:
     if args.output:
         return Path(args.output).expanduser()
-    if args.workdir:
-        return Path(args.workdir) / "evaluation" / args.split
-    name = Path((args.model or args.predictions).split("?")[0].rstrip("/"))
-    stem = name.stem if name.is_file() else name.resolve().name
-    plain = re.sub(r"[^\w.-]+", "-", stem)
-    return Path("evaluation", f"{plain}-{args.split}")
+    return default_output(args.split, args.workdir or "", args.model or args.predictions or "")
 
 
 def _print(evaluation: Evaluation) -> None:

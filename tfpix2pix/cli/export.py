@@ -7,11 +7,10 @@ import shlex
 import signal
 import sys
 from contextlib import AbstractContextManager
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.base.progress import ProgressLine
 from tfpix2pix.cli.flags import Parser, fail, number
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ the exit code is 1. `tfpix2pix verify DIR` repeats that, `tfpix2pix translate --
   DIR/saved_model/VERSION/    a new version with each export; a server that watches takes it over
   DIR/serving/                configuration for TensorFlow Serving in Docker, and a smoke test
   DIR/tflite/, DIR/onnx/      generator_float32 and so on
+  DIR/network/                the network alone, for Core ML's, TensorFlow.js's and other converters
   DIR/export.json             the contract: sizes, value ranges, noise, checkpoint; and the proof
   DIR/export_report.html      the same to look at, with pictures side by side"""
 
@@ -41,9 +41,11 @@ def add_flags(parser: Parser) -> None:
     )
     group.add_argument(
         "--formats",
-        default="savedmodel,tflite,onnx",
+        default="savedmodel,tflite,onnx,network",
         metavar="LIST",
-        help="some of savedmodel, tflite, onnx, with commas [savedmodel,tflite,onnx]",
+        help="some of savedmodel (for servers), tflite, onnx and network (a SavedModel of one "
+        "function, for converters to other platforms), with commas "
+        "[savedmodel,tflite,onnx,network]",
     )
     group.add_argument(
         "--quantize",
@@ -117,47 +119,19 @@ def add_check_flags(parser: Parser) -> None:
     )
 
 
-def check_count(args: argparse.Namespace) -> int:
-    """``--check_count``, which must be 1 to 10,000."""
-    if not 1 <= args.check_count <= 10_000:
-        raise UserError(f"--check_count={args.check_count}: expected 1 to 10,000 images")
-    return args.check_count
-
-
 def main(args: argparse.Namespace) -> int:
     for flag in ("workdir", "output"):
         if not getattr(args, flag):
             raise UserError(f"--{flag} is missing; see `tfpix2pix export --help`")
-    check_count(args)
-    from tfpix2pix.export.exporter import ExportMismatch, Request, check_request, export_run
-
-    request = Request.parse(
-        args.formats,
-        args.quantize,
-        args.inference,
-        args.image_size,
-        args.opset,
-        args.max_pixels,
-    )
-    check_request(args.workdir, args.output, request)
-
     from tfpix2pix.base.progress import say
-    from tfpix2pix.base.quiet import import_tensorflow
+    from tfpix2pix.export.call import KEYWORDS, export
+    from tfpix2pix.export.exporter import ExportMismatch
 
-    import_tensorflow()
+    # Its keywords are the flags.
+    settings = {key: value for key, value in vars(args).items() if key in KEYWORDS}
     try:
-        with Terminating(), LineReporter("exporting") as reporter:
-            made = export_run(
-                args.workdir,
-                args.output,
-                request,
-                checkpoint=args.checkpoint,
-                dataset=args.dataset,
-                check_images=args.check_images,
-                check_count=args.check_count,
-                name=args.name,
-                reporter=reporter,
-            )
+        with Terminating():
+            made = export(args.workdir, args.output, **settings)
     except ExportMismatch as error:
         show(error.proof)
         return fail("tfpix2pix export", str(error), 1)
@@ -183,43 +157,6 @@ def show(proof: Proof) -> None:
     console.width = max(console.width, 160) if not console.is_terminal else console.width
     console.print(table_of(proof))
     sys.stdout.flush()
-
-
-class LineReporter(AbstractContextManager):
-    """Shows an export's steps in a progress line."""
-
-    def __init__(self, what: str) -> None:
-        self._what, self._done = what, 0
-        self._line: ProgressLine | None = None
-
-    def say(self, text: str) -> None:
-        if self._line is None:
-            print(text, flush=True)
-        else:
-            self._line.say(text)
-
-    def start(self, steps: int) -> None:
-        line = ProgressLine(self._what, steps, "step").__enter__()
-        self._line = line
-        line.show(0)
-
-    def doing(self, what: str) -> None:
-        if self._line is not None:
-            self._line.show(self._done, what)
-
-    def step(self, what: str, count: int = 1) -> None:
-        self._done += count
-        if self._line is not None:
-            self._line.show(min(self._done, self._line.total), what)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._line is not None:
-            self._line.__exit__(kind, error, trace)
 
 
 class Terminating(AbstractContextManager):

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 import shutil
 import sys
 import textwrap
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NoReturn
 
 from absl.flags import argparse_flags
@@ -21,6 +19,7 @@ from absl.flags import argparse_flags
 from tfpix2pix.algorithms import registry
 from tfpix2pix.base.options import KIND_NAMES, default_text, kind_of, nearest
 from tfpix2pix.config import GROUPS
+from tfpix2pix.config.dataset import with_absolute_paths
 
 _TRUE, _FALSE = ("true", "t", "1", "yes", "y"), ("false", "f", "0", "no", "n")
 
@@ -188,24 +187,7 @@ def given_config(args: argparse.Namespace) -> dict[str, Any]:
 
 def given_data_config(args: argparse.Namespace) -> dict[str, Any]:
     """The config fields that the command line gave, with the data's paths absolute."""
-    from tfpix2pix.data.palette import BUILTIN
-
-    given = given_config(args)
-    for name in ("dataset", "input_dir", "target_dir", "label_palette"):
-        # A built-in palette, whatever stands in this folder.
-        if given.get(name) and not (name == "label_palette" and given[name] in BUILTIN):
-            given[name] = _absolute(given[name])
-    return given
-
-
-def _absolute(dataset: str) -> str:
-    """A folder by its absolute path, so that the run can be continued from anywhere."""
-    # The embedded set, whatever stands in this folder; a TFDS name is no path.
-    if dataset == "sample" or dataset.startswith("tfds:"):
-        return dataset
-    path = Path(os.path.expanduser(dataset))
-    # abspath takes ".." out too: the same folder from elsewhere must compare equal.
-    return os.path.abspath(path) if path.exists() or os.sep in dataset else dataset
+    return with_absolute_paths(given_config(args))
 
 
 def fail(program: str, message: str, code: int = 2) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from tfpix2pix.base.files import check_writable
 from tfpix2pix.cli.flags import Parser, add_boolean, add_field, fail, given_data_config, number
 from tfpix2pix.config import resolve
 from tfpix2pix.config.dataset import check_outside, inspect_data, open_source, short_name
+from tfpix2pix.data.config import DataConfig
 
 if TYPE_CHECKING:
     from tfpix2pix.data.check.inspection import Inspection
@@ -30,17 +32,18 @@ The exit code is 0 if training would accept the data set, and 1 if it would refu
 
 MOST_SHOWN = 64
 
-# Fields of these groups that say nothing of the pairs.
 _GROUPS = {"first": "What to look at", "data": "What to look at, further"}
-_NOT_OF_DATA = ("epochs", "steps", "batch_size", "flip")
+# The data part of a config, but for what is done to pairs later, and what their size follows from.
+_SHOWN = {"preset", "crop_size", *(field.name for field in dataclasses.fields(DataConfig))} - {
+    "flip"
+}
 
 
 def add_flags(parser: Parser) -> None:
     groups = {key: parser.add_argument_group(title) for key, title in _GROUPS.items()}
     for field in config_fields().values():
-        group = field.metadata["group"]
-        if group in groups and field.name not in _NOT_OF_DATA:
-            add_field(groups[group], field)
+        if field.name in _SHOWN:
+            add_field(groups[field.metadata["group"]], field)
     group = parser.add_argument_group("What to write")
     group.add_argument(
         "--output",

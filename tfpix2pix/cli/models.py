@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tfpix2pix.inference import Model, Translator
+    from tfpix2pix.inference import Model
 
 
 def model_of(args: argparse.Namespace) -> Model:
@@ -19,22 +19,6 @@ def model_of(args: argparse.Namespace) -> Model:
 
     if args.workdir:
         return Model.of_run(args.workdir, args.checkpoint)
-    return Model.of_translator(args.model, open_export(args.model))
+    from tfpix2pix.export.opening import open_named
 
-
-def open_export(name: str) -> Translator:
-    """What ``--model`` names: a server, a file or a folder.
-
-    Raises:
-      UserError: nothing that can be opened is there.
-    """
-    if "://" in name:
-        from tfpix2pix.export.remote import open_remote
-
-        return open_remote(name)
-    from tfpix2pix.base.quiet import import_tensorflow
-    from tfpix2pix.export.opening import find_artifact, open_model
-
-    find_artifact(name)  # refused before TensorFlow takes its seconds
-    import_tensorflow()
-    return open_model(name)
+    return Model.of_translator(args.model, open_named(args.model))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tfpix2pix.algorithms.registry import config_fields
+from tfpix2pix.base.errors import TrainingDiverged
 from tfpix2pix.base.files import check_writable
 from tfpix2pix.cli.flags import Parser, add_field, fail, given_data_config
 from tfpix2pix.config import Config, resolve
@@ -97,7 +98,6 @@ def _train(config: Config, settings: Settings, output: Path) -> int:
 
     import_tensorflow()
     from tfpix2pix.scorer.training import train_scorer
-    from tfpix2pix.training.run import TrainingDiverged
     from tfpix2pix.training.stop import StopRequest
 
     with StopRequest() as stop:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import shown
 from tfpix2pix.cli.flags import Parser, add_boolean, fail, number
-from tfpix2pix.cli.models import model_of, open_export
+from tfpix2pix.cli.models import model_of
 
 if TYPE_CHECKING:
     from tfpix2pix.inference import Translator
@@ -178,7 +178,9 @@ def _with_beam(
     from tfpix2pix.inference.beam import FAILURES, RunnerFailed, translate_with_beam
 
     if args.model:
-        reopen = functools.partial(open_export, args.model)
+        from tfpix2pix.export.opening import open_named
+
+        reopen = functools.partial(open_named, args.model)
     else:
         # The step, and not its name: a training that goes on must not change what is meant.
         reopen = functools.partial(load_quietly, args.workdir, str(translator.step))

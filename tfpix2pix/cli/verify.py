@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.cli.export import LineReporter, add_check_flags, check_count, show
+from tfpix2pix.cli.export import add_check_flags, show
 from tfpix2pix.cli.flags import Parser, fail
 
 USAGE = "tfpix2pix verify DIR [--workdir=RUN] [--flag=value]"
@@ -30,18 +30,23 @@ def add_flags(parser: Parser) -> None:
 def main(args: argparse.Namespace) -> int:
     if not args.folder:
         raise UserError("DIR is missing; see `tfpix2pix verify --help`")
-    check_count(args)
+    from tfpix2pix.export.call import checked_count
+
+    checked_count(args.check_count)
     from pathlib import Path
 
-    from tfpix2pix.base.progress import say
+    from tfpix2pix.base.progress import StepLine, say
     from tfpix2pix.base.quiet import import_tensorflow
     from tfpix2pix.export.manifest import Manifest
+    from tfpix2pix.export.publish import check_published
 
-    Manifest.load(Path(args.folder).expanduser())
+    folder = Path(args.folder).expanduser()
+    check_published(folder)
+    Manifest.load(folder)
     import_tensorflow()
     from tfpix2pix.export.exporter import verify
 
-    with LineReporter("verifying") as reporter:
+    with StepLine("verifying") as reporter:
         found = verify(
             args.folder,
             workdir=args.workdir,

@@ -80,7 +80,9 @@ class RunConfig:
         minimum=0,
         may_change=True,
     )
-    batch_size: int = option(1, "pairs per step, over all devices together", "first", minimum=1)
+    batch_size: int = option(
+        1, "pairs per step, over all devices together", "first", minimum=1, maximum=65536
+    )
     mixed_precision: str = option(
         "none",
         "what the networks' layers compute in while training: none (float32), bfloat16, or float16 "
@@ -102,7 +104,7 @@ class RunConfig:
     )
     val_every: int = option(
         2000,
-        "steps between measurements (L1, PSNR, SSIM) on the val split, 0 for none but the last",
+        "steps between measurements on the val split, 0 for none but the last",
         "run",
         minimum=0,
         may_change=True,
@@ -206,14 +208,14 @@ class Config(RunConfig, DataConfig):
         return False
 
     @property
-    def summary(self) -> str:
-        """The size of images and networks in a few words: ``256 px, ngf 64``."""
-        return f"{self.crop_size} px"
+    def has_discriminator(self) -> bool:
+        """Whether a discriminator is trained beside the generator."""
+        return False
 
     @property
-    def objective(self) -> str:
-        """What is minimised, in a few words; empty where there is no choice."""
-        return ""
+    def networks(self) -> str:
+        """What is trained, in a few words for a line."""
+        return self.algorithm
 
     @property
     def best_measure(self) -> Measure:

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_text
 from tfpix2pix.config import Config
+from tfpix2pix.data.config import ARRAYS
 
 if TYPE_CHECKING:
-    from tfpix2pix.data import PairSource, PairSpec, Palette
+    from tfpix2pix.data import PairArrays, PairSource, PairSpec, Palette
     from tfpix2pix.data.check.inspection import Inspection
 
 PALETTE_FILE = "palette.json"
 
 
-def open_source(config: Config, workdir: str | os.PathLike[str] | None = None) -> PairSource:
+def open_source(
+    config: Config, workdir: str | os.PathLike[str] | None = None, arrays: PairArrays | None = None
+) -> PairSource:
     """Opens the data set that a config names, downloading it where need be, with its progress
     on the terminal; see `tfpix2pix.data.open_dataset`.
 
     Args:
       config: the run's config.
       workdir: the run's folder; if it holds a palette of its own, that one is used.
+      arrays: the pairs of a config whose data set is arrays.
 
     Raises:
       DataError: as `open_dataset`.
@@ -38,17 +43,60 @@ def open_source(config: Config, workdir: str | os.PathLike[str] | None = None) -
     # Drawn no smaller than the networks need it.
     size = max(config.load_size, config.crop_size)
     with stage_lines() as stages:
-        return open_dataset(config, sample_size=size, stages=stages)
+        return open_dataset(config, arrays=arrays, sample_size=size, stages=stages)
+
+
+def arrays_of(run: object, dataset: object = None) -> PairArrays | None:
+    """The arrays that a caller from Python means: those that were handed over, else those of a
+    run that was trained on arrays in this process; None where the data are files.
+
+    Args:
+      run: the run; an `Outcome` of `tfpix2pix.train` knows its data, a path does not.
+      dataset: arrays, a path, or None.
+
+    Raises:
+      DataError: as `tfpix2pix.data.PairArrays`.
+    """
+    from tfpix2pix.data.sources.arrays import ArraySource, PairArrays
+
+    if dataset is not None:
+        return None if isinstance(dataset, str | os.PathLike) else PairArrays(dataset)
+    source = getattr(run, "source", None)
+    return source.arrays if isinstance(source, ArraySource) else None
 
 
 def short_name(config: Config) -> str:
     """What the data set is called, fit for a folder's name."""
     if config.input_dir:
         return f"{Path(config.input_dir).name}-to-{Path(config.target_dir).name}"
+    if config.dataset == ARRAYS:
+        return "arrays"
     if config.dataset.startswith("tfds:"):
         return re.sub(r"[^\w.-]+", "-", config.dataset[len("tfds:") :])
     path = Path(config.dataset)
     return (path.stem if path.is_file() else path.name) or "data"
+
+
+def with_absolute_paths(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a config that the user gave, with the data's paths absolute, so that the run can
+    be continued from anywhere."""
+    from tfpix2pix.data.palette import BUILTIN
+
+    given = dict(given)
+    for name in ("dataset", "input_dir", "target_dir", "label_palette"):
+        # A built-in palette, whatever stands in this folder.
+        if given.get(name) and not (name == "label_palette" and given[name] in BUILTIN):
+            given[name] = _absolute(os.fspath(given[name]))
+    return given
+
+
+def _absolute(dataset: str) -> str:
+    # The embedded set, whatever stands in this folder; a TFDS name is no path, nor are arrays.
+    if dataset in ("sample", ARRAYS) or dataset.startswith("tfds:"):
+        return dataset
+    path = Path(os.path.expanduser(dataset))
+    # abspath takes ".." out too: the same folder from elsewhere must compare equal.
+    return os.path.abspath(path) if path.exists() or os.sep in dataset else dataset
 
 
 def check_source(source: PairSource) -> None:

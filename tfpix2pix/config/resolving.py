@@ -13,7 +13,7 @@ from tfpix2pix.algorithms import registry
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.options import nearest
 from tfpix2pix.config.base import Config, usual_load_size
-from tfpix2pix.data.config import LARGEST, DataConfig
+from tfpix2pix.data.config import ARRAYS, LARGEST, DataConfig
 
 
 def load_config(workdir: str | os.PathLike[str]) -> Config:
@@ -81,6 +81,8 @@ def resolve(flags: Mapping[str, Any]) -> Config:
             values["load_size"] = min(max(crop_size, usual_load_size(crop_size)), LARGEST)
     if values.get("input_dir") or values.get("target_dir"):
         _settle_folders(values, flags)
+    elif values.get("dataset") == ARRAYS:
+        values["direction"] = flags.get("direction", "AtoB")  # whatever a preset's own data have
     elif "direction" not in flags and "direction" not in presets[name].values:
         # One of the paper's sets by its name is learned in the paper's direction.
         known = presets.get(values.get("dataset", ""))

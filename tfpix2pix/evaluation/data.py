@@ -15,7 +15,7 @@ from tfpix2pix.config.dataset import open_source
 from tfpix2pix.data.config import DataConfig
 
 if TYPE_CHECKING:
-    from tfpix2pix.data import PairSource, PairSpec
+    from tfpix2pix.data import PairArrays, PairSource, PairSpec
 
 # What of the data part is the run's own: how pairs are shown to its networks, and kept meanwhile.
 _OF_THE_RUN = ("input_encoding", "seed", "load_size", "flip", "cache")
@@ -56,7 +56,7 @@ def data_config(own: Config, given: Mapping[str, Any]) -> Config:
     return config
 
 
-def open_pairs(config: Config, spec: PairSpec) -> PairSource:
+def open_pairs(config: Config, spec: PairSpec, arrays: PairArrays | None = None) -> PairSource:
     """The data set of a config, its labels read with the palette that a model was trained on.
 
     Raises:
@@ -64,17 +64,20 @@ def open_pairs(config: Config, spec: PairSpec) -> PairSource:
     """
     palette = spec.x.palette or spec.y.palette
     if palette is None:
-        return open_source(config.replace(label_palette="", label_side=""))
+        return open_source(config.replace(label_palette="", label_side=""), arrays=arrays)
     # The palette may be of an export made on another machine: data sets read it from a file.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "palette.json")
         path.write_text(palette.to_json(), encoding="utf-8")
         return open_source(
-            config.replace(label_palette=os.fspath(path), label_side=spec.label_side)
+            config.replace(label_palette=os.fspath(path), label_side=spec.label_side),
+            arrays=arrays,
         )
 
 
-def open_labels(config: Config, given: Mapping[str, Any]) -> PairSource:
+def open_labels(
+    config: Config, given: Mapping[str, Any], arrays: PairArrays | None = None
+) -> PairSource:
     """The same data set with the palette that was given, for the classes of its pixels alone.
 
     Raises:
@@ -85,7 +88,8 @@ def open_labels(config: Config, given: Mapping[str, Any]) -> PairSource:
         config.replace(
             **{**_defaults(*_SETTLED), "allow_mixed_sizes": True, **side},
             label_palette=given["label_palette"],
-        )
+        ),
+        arrays=arrays,
     )
 
 

@@ -12,6 +12,7 @@ import json
 import math
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfpix2pix.base.archives import load_arrays
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import check_writable, write_bytes, write_json
 from tfpix2pix.base.version import __version__
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 METRICS, STATISTICS = "metrics.json", "statistics.npz"
 PAGE = "evaluation.html"  # beside them, made by `tfpix2pix.report.evaluation_page`
 FORMAT = 1
+_LARGEST = 4 << 30  # bytes of all statistics together, unpacked
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Evaluation:
       statistics: evaluator name -> statistic -> array ``[images, ...]``.
       facts: JSON-able: what was scored, data set, split, size, seed, scorer, versions.
       ranked: for the page; None of a saved evaluation, whose pictures are not kept.
+      page: where its page was written, or None.
     """
 
     numbers: dict[str, float]
@@ -62,6 +66,22 @@ class Evaluation:
     statistics: dict[str, dict[str, np.ndarray]]
     facts: dict[str, Any] = field(default_factory=dict)
     ranked: Ranked | None = None
+    page: Path | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        rows = [
+            (name, f"{value:.{number.digits}f}", f"± {error:.{number.digits}f}")
+            for name, (number, value, error) in zip(self.numbers, self.rows(), strict=True)
+        ]
+        widths = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
+        lines = [
+            f"{name:<{widths[0]}}  {value:>{widths[1]}}  {error if 'nan' not in error else ''}"
+            for name, value, error in rows
+        ]
+        lines.append(f"{self.images:,} images of {self.facts.get('split', 'a split')}")
+        if self.page is not None:
+            lines.append(f"page: {self.page}")
+        return "\n".join(line.rstrip() for line in lines)
 
     @classmethod
     def of(
@@ -245,18 +265,17 @@ def _read_statistics(
         )
     statistics: dict[str, dict[str, np.ndarray]] = {}
     try:
-        with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-            names = arrays["names"]
-            if names.dtype.kind != "U" or names.ndim != 1:
-                raise ValueError("names are no texts")
-            for key in arrays.files:
-                if key == "names":
-                    continue
-                evaluator, slash, name = key.partition("/")
-                values = arrays[key]
-                if not slash or values.dtype.kind not in "biuf" or len(values) != len(names):
-                    raise ValueError(f"{key} holds no numbers of {len(names)} images")
-                statistics.setdefault(evaluator, {})[name] = values
-    except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        arrays = load_arrays(io.BytesIO(packed), _LARGEST)
+        names = arrays["names"]
+        if names.dtype.kind != "U" or names.ndim != 1:
+            raise ValueError("names are no texts")
+        for key, values in arrays.items():
+            if key == "names":
+                continue
+            evaluator, slash, name = key.partition("/")
+            if not slash or values.dtype.kind not in "biuf" or len(values) != len(names):
+                raise ValueError(f"{key} holds no numbers of {len(names)} images")
+            statistics.setdefault(evaluator, {})[name] = values
+    except (ValueError, KeyError, TypeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is damaged ({error}); evaluate again") from None
     return tuple(map(str, names)), statistics

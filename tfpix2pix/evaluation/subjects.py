@@ -25,7 +25,7 @@ from tfpix2pix.evaluation.session import (
 
 if TYPE_CHECKING:
     from tfpix2pix.config import Config
-    from tfpix2pix.data import PairSource, PairSpec
+    from tfpix2pix.data import PairArrays, PairSource, PairSpec
     from tfpix2pix.evaluation.base import Evaluator
     from tfpix2pix.evaluation.fcn import Scorer
     from tfpix2pix.evaluation.pictures import Maker
@@ -97,21 +97,28 @@ class ModelSubject:
       model: it.
       given: fields of `tfpix2pix.evaluation.data.FIELDS` in which the data set is not the run's.
       settings: how.
+      arrays: the pairs, where the data set is arrays.
 
     Raises:
       UserError: there are no such pairs, or they are not what the model was trained on.
     """
 
-    def __init__(self, model: Model, given: Mapping[str, Any], settings: Settings) -> None:
+    def __init__(
+        self,
+        model: Model,
+        given: Mapping[str, Any],
+        settings: Settings,
+        arrays: PairArrays | None = None,
+    ) -> None:
         self.model, self.settings, self.spec = model, settings, model.spec
         config = data_config(model.config, given)
-        self.source = open_pairs(config, model.spec)
+        self.source = open_pairs(config, model.spec, arrays)
         check_split(self.source, settings.split)
         check_spec(model.spec, self.source)
         self.size = settings.size or model.config.crop_size
         self.labels: PairSource | None = None
         if given.get("label_palette"):
-            self.labels = open_labels(config, given)
+            self.labels = open_labels(config, given, arrays)
             _resolve(self.labels)
 
     def kind(self, scorer: Scorer | None) -> Kind:
@@ -156,19 +163,26 @@ class FolderSubject:
       folder: of a picture for each pair.
       given: fields of `tfpix2pix.evaluation.data.FIELDS`: which pairs.
       settings: how.
+      arrays: the pairs, where the data set is arrays.
 
     Raises:
       UserError: there are no such pairs, or the pictures are not theirs.
     """
 
-    def __init__(self, folder: str, given: Mapping[str, Any], settings: Settings) -> None:
+    def __init__(
+        self,
+        folder: str,
+        given: Mapping[str, Any],
+        settings: Settings,
+        arrays: PairArrays | None = None,
+    ) -> None:
         self.folder, self.settings = folder, settings
         if not given.get("dataset") and not given.get("input_dir"):
             raise UserError(
                 "--dataset is missing: --predictions are compared with the targets of a data set"
             )
         size = settings.size or size_of_first(folder)
-        self.source = open_source(predictions_config(given, size))
+        self.source = open_source(predictions_config(given, size), arrays=arrays)
         check_split(self.source, settings.split)
         _resolve(self.source)
         found = Predictions(

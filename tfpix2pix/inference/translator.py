@@ -233,13 +233,14 @@ def load(
     """Loads a trained run.
 
     Args:
-      workdir: the folder that ``tfpix2pix train`` wrote.
+      workdir: the folder that ``tfpix2pix train`` wrote, or what `tfpix2pix.train` returned.
       checkpoint: ``"latest"``, ``"best"`` (by the run's val measure) or a step.
       say: told in a sentence when a damaged checkpoint was passed over.
 
     Raises:
       UserError: it is no run, has no checkpoint (that is whole), or not the one asked for.
     """
+    workdir = os.fspath(workdir)
     config = load_config(workdir)
     spec = spec_of(config, workdir)
     from tfpix2pix.algorithms.registry import default_generator
@@ -248,6 +249,7 @@ def load(
 
     checkpoints = Checkpoints(workdir)
     step = _step_of(checkpoints, checkpoint, workdir, say)
+    _check_stored(config, checkpoints, step, workdir)
     generator = default_generator(config)
     model = generator.build()
     facts = checkpoints.restore({generator.name: named_weights(model)}, step, say)
@@ -304,6 +306,24 @@ class Model:
     def of_translator(cls, name: str, translator: Translator) -> Model:
         """What is loaded already, such as an export."""
         return cls(name, translator.config, translator.spec, lambda say: translator)
+
+
+def _check_stored(
+    config: Config, checkpoints: Checkpoints, step: int | None, workdir: object
+) -> None:
+    """Refuses a config whose generator is larger than what is stored, before it is made."""
+    from tfpix2pix.inference.sizes import kernel_numbers
+
+    needed = 4 * kernel_numbers(config)
+    steps = checkpoints.steps() if step is None else [step]
+    if any(checkpoints.stored(each) >= needed for each in steps):
+        return
+    checkpoints.restore({}, step)  # raises where it was cut short, and says so
+    raise UserError(
+        f"--workdir={workdir}: its config.json describes a generator of {needed:,} bytes "
+        f"({config.networks}, crop_size {config.crop_size}) and its checkpoint holds "
+        f"{max(map(checkpoints.stored, steps)):,}; restore the config.json it was trained with"
+    )
 
 
 def _step_of(

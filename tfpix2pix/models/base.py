@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import tensorflow as tf
@@ -47,6 +47,20 @@ class NoiseSpec:
 
 
 @dataclass(frozen=True)
+class Kernel:
+    """The weights of a convolution, and the features that they stand between.
+
+    Attributes:
+      shape: of the weights.
+      features: of what comes in and of what goes out, the channels and how many pixels of x there
+        are to one of theirs, along each axis.
+    """
+
+    shape: tuple[int, ...]
+    features: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
 class Generator:
     """G(x, z), or G(x) where it takes no noise; ``build`` makes the Keras model.
 
@@ -64,6 +78,8 @@ class Generator:
       statistics: by which features are normalised after training: ``instance`` (of the image
         itself), ``batch`` (moving averages) or ``none``.
       name: of the model, which names its weights in checkpoints.
+      kernels: of its convolutions by layer, from which its size is told before it is made; empty
+        where they are not known.
     """
 
     family: str
@@ -75,6 +91,7 @@ class Generator:
     activation: str = "tanh"
     statistics: str = "instance"
     name: str = "generator"
+    kernels: Mapping[str, Kernel] = field(default_factory=dict)
 
     @property
     def z(self) -> NoiseSpec:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.models import kernels
@@ -95,9 +96,11 @@ class NoiseDropout(tf.keras.layers.Layer):
         noise = z[..., self.offset : self.offset + channels * self.block**2]
         if self.block > 1:
             noise = tf.nn.depth_to_space(noise, self.block)
-        one = tf.ones_like(noise)
-        kept = tf.where(noise < self.rate, tf.zeros_like(noise), one / (1.0 - self.rate))
-        multiplier = tf.where(noise < 0.0, one, kept)
+        # Sums of products, no tf.where: of two numbers, Core ML's converter makes a number of it,
+        # and it knows no operator for tensors of ones.
+        kept = tf.cast(noise >= self.rate, tf.float32)
+        off = tf.cast(noise < 0.0, tf.float32)
+        multiplier = kept * (np.float32(1.0) / np.float32(1.0 - self.rate)) + off
         return features * tf.cast(multiplier, features.dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:

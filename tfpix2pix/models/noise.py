@@ -50,14 +50,3 @@ def draw(seed: Any, stream: int, positions: tf.Tensor, shape: Any) -> tf.Tensor:
 def no_noise(batch: Any, shape: Any) -> tf.Tensor:
     """The z that switches dropout off: ``[batch, *shape]`` filled with -1."""
     return tf.fill(tf.concat([[batch], shape], axis=0), -1.0)
-
-
-def shape_for(z_spec: Any, height: Any, width: Any, factor: int) -> tf.Tensor:
-    """``[h, w, Z]`` of the z that goes with an input of ``height`` x ``width`` pixels.
-
-    Args:
-      z_spec: the generator's z input (its last dimension is Z).
-      height, width: of the (padded) input, multiples of the generator's stride.
-      factor: input pixels per pixel of z (``generator.noise_factor``).
-    """
-    return tf.stack([height // factor, width // factor, z_spec.shape[-1]])

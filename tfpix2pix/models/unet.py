@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpix2pix.models.base import Generator, NoiseSpec
+from tfpix2pix.models.base import Generator, Kernel, NoiseSpec
 from tfpix2pix.models.layers import (
     Convolution,
     NoiseDropout,
@@ -71,6 +71,7 @@ def unet(
     norm: str = "instance",
     dropout: float = 0.5,
     dropout_layers: str = "paper",
+    skips: bool = True,
     **layers: Any,
 ) -> Generator:
     """The U-Net, or the encoder-decoder, as a `Generator`; arguments as `build_generator`."""
@@ -82,6 +83,7 @@ def unet(
         "norm": norm,
         "dropout": dropout,
         "dropout_layers": dropout_layers,
+        "skips": skips,
     }
     return Generator(
         "unet",
@@ -95,7 +97,30 @@ def unet(
         ),
         functools.partial(build_generator, **sizes, **layers),
         statistics=norm,
+        kernels=_kernels(crop_size, input_channels, output_channels, ngf, skips),
     )
+
+
+def _kernels(
+    crop_size: int, input_channels: int, output_channels: int, ngf: int, skips: bool
+) -> dict[str, Kernel]:
+    """``[4, 4, C_in, C_out]`` of ``down1 .. downD``, ``[4, 4, C_out, C_in]`` of ``upD .. up1``."""
+    depth = depth_for(crop_size)
+
+    def channels(level: int) -> int:
+        return _channels(level, ngf) if level else input_channels
+
+    kernels = {}
+    for level in range(1, depth + 1):
+        one, other = channels(level - 1), channels(level)
+        features = ((one, 2 ** (level - 1)), (other, 2**level))
+        kernels[f"down{level}"] = Kernel((4, 4, one, other), features)
+    for level in range(depth, 0, -1):
+        read = channels(level) * (2 if skips and level < depth else 1)
+        out = channels(level - 1) if level > 1 else output_channels
+        features = ((read, 2**level), (out, 2 ** (level - 1)))
+        kernels[f"up{level}"] = Kernel((4, 4, out, read), features)
+    return kernels
 
 
 def build_generator(

@@ -17,8 +17,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tfpix2pix.base.archives import load_arrays
 from tfpix2pix.base.grid import picture_grid, save_png
 
+_LARGEST = 4 << 30  # bytes of the fixed pairs, unpacked
 _STRIP_NAME = re.compile(r"step_(\d+)(?:_([a-z]\w*))?\.png")
 
 
@@ -127,9 +129,9 @@ def load_fixed(workdir: str | os.PathLike) -> FixedPairs:
     path = Path(workdir, "samples", "fixed.npz")
     with open(path, "rb") as file:
         try:
-            with np.load(file, allow_pickle=False) as arrays:
-                x, y = arrays["x"], arrays["y"]
-                names = tuple(str(name) for name in arrays["names"])
+            arrays = load_arrays(file, _LARGEST)
+            x, y = arrays["x"], arrays["y"]
+            names = tuple(str(name) for name in arrays["names"])
         except Exception as error:  # A damaged archive raises a dozen kinds of error.
             raise ValueError(f"{path.name} cannot be read: {error}") from error
     fits = all(a.ndim == 4 and a.dtype == np.uint8 and len(a) == len(names) > 0 for a in (x, y))

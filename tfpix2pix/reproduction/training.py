@@ -6,7 +6,7 @@ import gc
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.errors import TrainingDiverged, UserError
 from tfpix2pix.base.progress import duration, say
 from tfpix2pix.reproduction.plan import Run
 
@@ -34,7 +34,7 @@ def train_runs(
     """
     import tensorflow as tf
 
-    from tfpix2pix.training.run import TrainingDiverged, train
+    from tfpix2pix.training.run import train
 
     diverged = []
     waiting = [run for run in runs if not run.trained]

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tfpix2pix.base.archives import load_arrays
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_bytes, write_json
 from tfpix2pix.data.palette import Palette, parse_palette
@@ -41,7 +42,7 @@ class Scorer:
             self.val["per_pixel"], self.val["per_class"], self.val["iou"], self.val["images"]
         except KeyError as error:
             raise ValueError(f"it lacks {error}") from None
-        except TypeError as error:
+        except (TypeError, OverflowError) as error:
             raise ValueError(str(error)) from None
         self.facts = dict(facts)
         self.weights = dict(weights)
@@ -103,8 +104,13 @@ class Scorer:
 
         numbers = np.flatnonzero(~self.palette.void)
         network = fcn8s(len(numbers), self.width, vgg=self.init == "imagenet").model
-        for name, variable in named_weights(network).items():
-            variable.assign(self.weights[name])
+        try:
+            for name, variable in named_weights(network).items():
+                variable.assign(self.weights[name])
+        except (KeyError, ValueError) as error:
+            raise UserError(
+                f"the scorer's {WEIGHTS} are not those of its network ({error}); {_MEND}"
+            ) from None
         return reader(network, tf.constant(numbers, tf.uint8))
 
 
@@ -171,6 +177,18 @@ def load_scorer(path: str | os.PathLike[str]) -> Scorer:
         raise UserError(f"{folder / FACTS} cannot be used ({error}); {_MEND}") from None
     if scorer.identity != facts.get("weights_sha256"):
         raise UserError(f"{folder / WEIGHTS} holds other weights than {FACTS} names; {_MEND}")
+    # Nearly all of a scorer's weights: no network is made that they are not there for.
+    wide = (7, 7, 8 * scorer.width, 64 * scorer.width)
+    if scorer.width < 1 or np.shape(weights.get("fc6/kernel", ())) != wide:
+        raise UserError(
+            f"{folder / FACTS} describes a network of width {scorer.width} and {WEIGHTS} holds "
+            f"another; {_MEND}"
+        )
+    if scorer.size % 32 or not 32 <= scorer.size <= 1024:
+        raise UserError(
+            f"{folder / FACTS} says images of {scorer.size} pixels, where multiples of 32 from 32 "
+            f"to 1024 are possible; {_MEND}"
+        )
     return scorer
 
 
@@ -191,8 +209,7 @@ def _why_none(folder: Path) -> str:
 
 def _read_weights(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+        return load_arrays(path, path.stat().st_size)  # they are stored as they are
     except FileNotFoundError:
         raise UserError(f"{path} is missing; {_MEND}") from None
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:

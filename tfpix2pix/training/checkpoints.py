@@ -7,8 +7,10 @@ complete, so what bears the name is whole; the checksums tell when it was damage
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -121,12 +123,13 @@ class Checkpoints:
         try:
             meta = json.loads((folder / _META).read_text())
             digest = meta.pop("sha256")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CheckpointError(f"{folder / _META} cannot be read ({_reason(error)})") from None
+            files = _files_of(meta)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as e:
+            raise CheckpointError(f"{folder / _META} cannot be read ({_reason(e)})") from None
         if digest != _digest_of(meta) or meta["step"] != step:
             raise CheckpointError(f"{folder / _META} was changed after it was written")
         meta["sha256"] = digest
-        for name, expected in meta["files"].items():
+        for name, expected in files.items():
             try:
                 found = _fingerprint(folder / name)
             except OSError as error:
@@ -195,9 +198,14 @@ class Checkpoints:
             )
         return None
 
+    def stored(self, step: int) -> int:
+        """Bytes of weights and other variables in a checkpoint; 0 where it has none."""
+        return _data_bytes(str(self.path(step) / _STATE))
+
     def _read(self, state: Mapping[str, Any], step: int, optional: Collection[str]) -> None:
         path = str(self.path(step) / _STATE)
         try:
+            check_claims(path)
             if optional:
                 saved = {name.split("/")[0] for name, _ in tf.train.list_variables(path)}
                 lacking = set(optional) - saved
@@ -210,6 +218,50 @@ class Checkpoints:
                 f"{self.path(step)} does not fit the networks that config.json describes "
                 f"({_reason(error)}); restore the config.json it was trained with"
             ) from None
+
+
+def check_claims(prefix: str) -> None:
+    """Sees that the tensors of a TensorFlow checkpoint are no larger than its files.
+
+    The index says how large each is, and as much is allocated before any of it is read.
+
+    Args:
+      prefix: of the checkpoint's files, without ``.index``.
+
+    Raises:
+      ValueError: they claim more bytes than are stored, or a size below zero.
+      tf.errors.OpError: there is no such checkpoint, or its index is damaged.
+    """
+    reader = tf.train.load_checkpoint(prefix)
+    shapes, claimed = reader.get_variable_to_shape_map(), 0
+    for name, dtype in reader.get_variable_to_dtype_map().items():
+        shape = shapes[name]
+        if any(side < 0 for side in shape):
+            raise ValueError(f"{name} has the shape {shape}")
+        claimed += math.prod(shape) * (1 if dtype == tf.string else dtype.size)
+    stored = _data_bytes(prefix)
+    if claimed > stored:
+        raise ValueError(f"its index claims {claimed:,} bytes and {stored:,} are stored")
+
+
+def _data_bytes(prefix: str) -> int:
+    return sum(os.path.getsize(path) for path in glob.glob(f"{glob.escape(prefix)}.data-*"))
+
+
+def _files_of(meta: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The part ``files`` of a ``meta.json``, after a look at all that is used of it.
+
+    Raises:
+      ValueError, LookupError, TypeError, AttributeError: it has another shape.
+    """
+    files, best = meta["files"], meta.get("best")
+    for name, facts in files.items():
+        if Path(name).name != name:
+            raise ValueError(f"it names {name!r}, which is no file of the checkpoint")
+        facts["bytes"], facts["sha256"]
+    if not isinstance(meta["step"], int) or not (best is None or isinstance(best["step"], int)):
+        raise ValueError("its steps are no whole numbers")
+    return files
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:

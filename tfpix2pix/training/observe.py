@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from tfpix2pix import report
 from tfpix2pix.algorithms.base import Algorithm
+from tfpix2pix.base.errors import TrainingDiverged
 from tfpix2pix.base.files import write_bytes, write_json
 from tfpix2pix.base.progress import ProgressLine
 from tfpix2pix.base.version import __version__
@@ -31,10 +32,6 @@ from tfpix2pix.training.history import History
 # Steps in a row that float16 may skip: more than the scale of the losses needs to reach its least.
 SKIPS = 50
 REPORT_INTERVAL = 60.0  # seconds; the page takes a moment to draw, so it is not redrawn more often
-
-
-class TrainingDiverged(Exception):
-    """Losses or weights became NaN or infinite; the message says what is left and what to do."""
 
 
 class Observer:

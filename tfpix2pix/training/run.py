@@ -27,13 +27,13 @@ from tfpix2pix.training.batches import batches_from, changes, open_split
 from tfpix2pix.training.checkpoints import Checkpoints
 from tfpix2pix.training.cluster import WorkerLost, lost
 from tfpix2pix.training.history import read_history
-from tfpix2pix.training.observe import Observer, TrainingDiverged
+from tfpix2pix.training.observe import Observer
 from tfpix2pix.training.periodic import Every
 from tfpix2pix.training.stop import StopRequest
 from tfpix2pix.training.workdir import make_workdir
 from tfpix2pix.training.workers import Workers
 
-__all__ = ["Outcome", "TrainingDiverged", "train"]
+__all__ = ["Outcome", "train"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class Outcome:
       stopped_by: name of the signal that ended it early, or None.
       exit_code: 0, or 128 + the signal's number.
       best: the best measure on val (``metric``, ``value``, ``step``), or None.
+      workdir: the run's folder; what takes a path takes the whole outcome for it.
+      source: what it was trained on.
     """
 
     steps_done: int
@@ -58,6 +60,11 @@ class Outcome:
     stopped_by: str | None = None
     exit_code: int = 0
     best: Mapping[str, Any] | None = None
+    workdir: Path = Path()
+    source: PairSource | None = dataclasses.field(default=None, repr=False, compare=False)
+
+    def __fspath__(self) -> str:
+        return os.fspath(self.workdir)
 
 
 def train(
@@ -271,7 +278,16 @@ class _Run:
 
     def outcome(self, step: int, trained_now: int, page: Path | None) -> Outcome:
         observer = self.observer
-        outcome = Outcome(step, self.total, page, trained_now, observer.seconds, best=observer.best)
+        outcome = Outcome(
+            step,
+            self.total,
+            page,
+            trained_now,
+            observer.seconds,
+            best=observer.best,
+            workdir=self.workdir,
+            source=self.source,
+        )
         signal = None if step >= self.total else self.stop.signal
         if signal is None:
             return outcome

@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from tfpix2pix.data import PairSpec
 
 
-def workdir_and_config(workdir: str | None, given: Mapping[str, Any]) -> tuple[Path, Config]:
+def workdir_and_config(
+    workdir: str | None, given: Mapping[str, Any], name: str = ""
+) -> tuple[Path, Config]:
     """The folder of a run, and its own config if there is one, else what was asked for.
 
     Args:
       workdir: the folder; None for ``runs/NAME``, from the data set and the preset.
       given: fields of the config that the user gave.
+      name: what to call the data set in ``runs/NAME``; empty: as `short_name` does.
 
     Raises:
       UserError: the folder holds something else, or a run that disagrees with what was given.
@@ -45,7 +48,7 @@ def workdir_and_config(workdir: str | None, given: Mapping[str, Any]) -> tuple[P
             wanted = with_preset(given, load_config(path).dataset)
         return path, _continued(path, wanted, given)
     config = resolve(given)
-    path = _default_workdir(config)
+    path = _default_workdir(config, name or short_name(config))
     if not (path / "config.json").exists():
         return path, config
     return path, _continued(path, dataclasses.asdict(config), given)
@@ -70,9 +73,8 @@ def _continued(path: Path, wanted: Mapping[str, Any], given: Mapping[str, Any]) 
     return saved.replace(**changes)
 
 
-def _default_workdir(config: Config) -> Path:
+def _default_workdir(config: Config, name: str) -> Path:
     """``runs/sample``, ``runs/FOLDER``, ``runs/PRESET-FOLDER`` or, where it says it all, PRESET."""
-    name = short_name(config)
     if config.preset == config.DEFAULT_PRESET:
         return Path("runs", name)
     if config.preset.startswith(name):

@@ -374,6 +374,17 @@ def test_a_spec_that_tfds_refuses(tmp_path, spec, match):
     refusal(match, spec, tmp_path, ("photo", "photo"))
 
 
+@pytest.mark.parametrize(
+    "spec", ["huggingface:mnist", "kaggle:a/b", "somebody:their_set", "../toy_pairs", "/etc/a", ""]
+)
+def test_sets_that_bring_a_program_are_refused_before_tfds_sees_them(tmp_path, monkeypatch, spec):
+    import tensorflow_datasets as tfds
+
+    monkeypatch.setattr(tfds, "builder", lambda *a, **k: pytest.fail("TFDS was asked"))
+    with pytest.raises(DataError, match="expected NAME, NAME/CONFIG"):
+        tfds_folder(f"tfds:{spec}", input_key="a", target_key="b", data_dir=tmp_path)
+
+
 def test_a_set_without_training_images(tmp_path):
     refusal(r"no split train \(only challenge\)", "toy_only_test", tmp_path)
 

@@ -215,3 +215,12 @@ def test_without_locks_alone_and_locked_go_on(tmp_path, no_locks):
     no_locks(errno.ENOLCK)
     with lock.alone(tmp_path / "a") as free, lock.locked(tmp_path / "b"):
         assert free
+
+
+def test_a_link_for_a_lock_is_not_followed(tmp_path):
+    """It would be cut to nothing and signed: a run from somebody else may hold one."""
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").symlink_to(tmp_path / "mine")
+    assert "is a link, where no link belongs" in refusal(tmp_path / "run")
+    assert (tmp_path / "mine").read_text() == "mine"

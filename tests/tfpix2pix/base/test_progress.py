@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 import types
 
 import pytest
 from rich.console import Console
 
 from tfpix2pix.base import progress
-from tfpix2pix.base.progress import ProgressLine, duration
+from tfpix2pix.base.progress import ProgressLine, StepLine, duration
 
 
 @pytest.fixture
@@ -157,6 +158,75 @@ def test_a_live_line_is_due_at_once_and_then_twice_a_second(clock, terminal):
     assert not line.due
     clock.now += 0.1
     assert line.due
+
+
+# === In a notebook ===
+
+
+@pytest.fixture
+def cell(monkeypatch):
+    """A notebook's console, and under `outputs` what its cell shows: a list of texts."""
+    outputs: list[str] = []
+
+    class Handle:
+        def __init__(self, data):
+            self._place = len(outputs)
+            outputs.append(data["text/plain"])
+
+        def update(self, data, raw):
+            assert raw
+            outputs[self._place] = data["text/plain"]
+
+    def display(data, raw, display_id):
+        assert raw
+        assert display_id
+        return Handle(data)
+
+    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", types.SimpleNamespace(display=display))
+    console = Console(file=io.StringIO(), force_jupyter=True)
+    return types.SimpleNamespace(console=console, outputs=outputs)
+
+
+def test_a_notebook_has_one_line_that_is_drawn_anew(clock, cell):
+    with ProgressLine("training", 1000, "step", console=cell.console) as line:
+        for step in (100, 200, 300):
+            clock.now += 10
+            line.show(step, "L1 0.5")
+            line.say(f"saved [{step}]")
+        assert cell.outputs == [
+            "training  ██████░░░░░░░░░░░░░░  30%  step 300/1,000  L1 0.5  ETA 1:10"
+        ]
+        line.show(301)
+    assert cell.outputs == ["training: step 301/1,000 in 0:30"]
+    assert lines(cell.console) == ["saved [100]", "saved [200]", "saved [300]"]
+
+
+def test_what_is_done_at_once_leaves_nothing_in_a_notebook(clock, cell):
+    with ProgressLine("checking", 3, "pair", console=cell.console) as line:
+        for done in range(1, 4):
+            clock.now += 0.1
+            line.show(done)
+    assert (cell.outputs, lines(cell.console)) == ([], [])
+
+
+# === Steps ===
+
+
+def test_steps_are_counted(clock, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "INTERVAL", 0.0)
+    with StepLine("exporting") as steps:
+        steps.say("first")
+        steps.start(10)
+        clock.now += 4
+        steps.step("wrote onnx", 4)
+        steps.doing("writing tflite")
+    assert capsys.readouterr().out.splitlines() == [
+        "first",
+        "exporting: step 0/10  ETA -:--",
+        "exporting: step 4/10  wrote onnx  ETA 0:06",
+        "exporting: step 4/10  writing tflite  ETA 0:06",
+    ]
 
 
 # === ETA ===

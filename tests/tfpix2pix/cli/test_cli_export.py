@@ -57,6 +57,7 @@ def test_it_says_what_was_proved_and_where_everything_is(exported, folder):
         "tflite/generator_int8.tflite",
         "onnx/generator_float32.onnx",
         "onnx/generator_int8.onnx",
+        "network",
     }
     for name, line in rows.items():
         assert re.search(r"\d+\.\d ms +\d+\.\d MiB +ok$", line)
@@ -72,6 +73,7 @@ def test_everything_is_in_its_place(folder):
         "serving/compose.yaml",
         "serving/models.config",
         "serving/batching.config",
+        "network/saved_model.pb",
         "export.json",
         "export_report.html",
     ):
@@ -91,7 +93,7 @@ def test_the_manifest_holds_the_contract_and_the_proof(folder, trained):
     # The same words in the artefact itself.
     inside = json.loads((folder / "saved_model/1/assets.extra/contract.json").read_text())
     assert inside == contract
-    assert len(manifest["proof"]["rows"]) == 5
+    assert len(manifest["proof"]["rows"]) == 6
     # Only ONNX files have an opset, each the oldest that holds it.
     opsets = {each["path"]: each.get("opset") for each in manifest["artifacts"]}
     assert opsets.pop("onnx/generator_float32.onnx") == 11
@@ -101,8 +103,8 @@ def test_the_manifest_holds_the_contract_and_the_proof(folder, trained):
 
 def test_the_page_shows_the_pictures_side_by_side(folder):
     page = (folder / "export_report.html").read_text()
-    # Two pictures: input, Keras, five artefacts, target.
-    assert page.count("<img") == 2 * 8
+    # Two pictures: input, Keras, six artefacts, target.
+    assert page.count("<img") == 2 * 9
     assert "onnx/generator_int8.onnx" in page
     assert 'src="http' not in page
 
@@ -111,7 +113,14 @@ def test_the_page_shows_the_pictures_side_by_side(folder):
 
 
 @pytest.mark.parametrize(
-    "model", ["", "saved_model/1", "onnx/generator_float32.onnx", "tflite/generator_float32.tflite"]
+    "model",
+    [
+        "",
+        "saved_model/1",
+        "onnx/generator_float32.onnx",
+        "tflite/generator_float32.tflite",
+        "network",
+    ],
 )
 def test_an_export_translates_as_the_run_does(folder, trained, draw, tmp_path, model):
     from tfpix2pix.cli.main import main, parse
@@ -144,7 +153,7 @@ def test_verify_repeats_the_proof_and_finds_a_flipped_byte(run_cli, folder, tmp_
     done = run_cli("verify", copy, "--check_count=1")
     assert done.returncode == 0, done.stderr
     assert "verified" in done.stdout
-    assert done.stdout.count(" ok") == 5
+    assert done.stdout.count(" ok") == 6
     flip_a_byte(copy / "onnx" / "generator_int8.onnx")
     done = run_cli("verify", copy)
     assert done.returncode == 1
@@ -164,6 +173,31 @@ def test_verify_without_the_run_takes_the_weights_of_the_saved_model(
     assert f"the weights in {copy / 'saved_model/1'}" in done.stdout
 
 
+# === A folder from a stranger ===
+
+
+def test_a_journal_from_a_stranger_is_not_obeyed(refused, folder, trained, tmp_path, hashes):
+    stranger = Path(shutil.copytree(folder, tmp_path / "stranger"))
+    (tmp_path / "mine").mkdir()
+    for name in ("diary", "other"):
+        (tmp_path / "mine" / name).write_text(name)
+    (stranger / "payload").write_text("evil")
+    journal = {
+        "moves": [["payload", str(tmp_path / "mine" / "diary")]],
+        "removes": [str(tmp_path / "mine"), "../mine"],
+    }
+    (stranger / ".publish.json").write_text(json.dumps(journal))
+    before = hashes(tmp_path)
+    images = f"--input={trained / 'samples' / 'inputs'}"
+    said = refused("translate", f"--model={stranger}", images, f"--output={tmp_path / 'out'}")
+    assert "is half published" in said
+    assert "is half published" in refused("verify", stranger)
+    said = refused("export", f"--workdir={trained}", f"--output={stranger}")
+    assert "is not what an export of this program leaves" in said
+    assert "nothing was touched" in said
+    assert hashes(tmp_path) == before
+
+
 # === Refusals ===
 
 
@@ -173,7 +207,7 @@ def test_bad_flags_are_refused_in_a_sentence(refused, trained, untrained, tmp_pa
     for words, said in (
         ([out], "--workdir is missing"),
         ([run], "--output is missing"),
-        ([run, out, "--formats=onxx"], "--formats=onxx: expected savedmodel, tflite, onnx"),
+        ([run, out, "--formats=onxx"], "--formats=onxx: expected savedmodel, tflite, onnx, net"),
         ([run, out, "--quantize=int4"], "--quantize=int4: expected none"),
         ([run, out, "--inference=random"], "--inference=random: expected paper"),
         ([run, out, "--image_size=40"], "multiples of 32 pixels; use --image_size=64x64"),

@@ -237,3 +237,23 @@ def test_a_clock_that_jumps_changes_nothing(run_cli, trained, trained_flags, tmp
         assert ours.get("losses") == theirs.get("losses")
         assert 0 <= ours.get("seconds", 0) < 3600
         assert ours.get("images_per_second", 1) > 0
+
+
+# === From a stranger ===
+
+
+def test_a_config_of_a_network_that_no_memory_holds_is_refused(refused, run_copy):
+    """It is compared with what the checkpoint holds before anything of it is made."""
+    path = run_copy / "config.json"
+    before = json.loads(path.read_text())
+    words = [f"--workdir={run_copy}", f"--input={run_copy}/samples/inputs", "--output=out"]
+    for ngf in (10**6, 10**18):
+        path.write_text(json.dumps({**before, "ngf": ngf}))
+        assert f"--ngf={ngf} is too large; the largest allowed is 512" in refused(
+            "translate", *words
+        )
+    path.write_text(json.dumps({**before, "ngf": 512, "crop_size": 1024, "load_size": 1024}))
+    said = refused("translate", *words, early=False)
+    assert "describes a generator of" in said
+    assert "(ngf 512, crop_size 1024) and its checkpoint holds" in said
+    assert "restore the config.json" in said

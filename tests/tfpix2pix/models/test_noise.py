@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tfpix2pix.models import noise
+from tfpix2pix.models.base import NoiseSpec
 
 SHAPE = [2, 3, 5]
 
@@ -87,6 +88,5 @@ def test_no_noise_is_negative_everywhere(batch):
     assert (found < 0).all()
 
 
-def test_shape_for_divides_the_picture():
-    spec = tf.zeros([1, 1, 1, 11])
-    assert noise.shape_for(spec, 64, 192, 32).numpy().tolist() == [2, 6, 11]
+def test_the_shape_of_z_divides_the_picture():
+    assert NoiseSpec(32, 11, 0.5).shape(64, 192) == (2, 6, 11)

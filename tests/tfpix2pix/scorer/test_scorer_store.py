@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import numpy as np
@@ -194,3 +195,29 @@ def flipped(content: bytes) -> bytes:
     changed = bytearray(content)
     changed[len(changed) // 2] ^= 0xFF
     return bytes(changed)
+
+
+# === From a stranger ===
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"width": 10**9}, "describes a network of width 1000000000"),
+        ({"width": 3}, "describes a network of width 3"),
+        ({"width": -2}, "describes a network of width -2"),
+        ({"size": 10**9}, "says images of 1000000000 pixels"),
+        ({"size": 33}, "says images of 33 pixels"),
+        ({"width": float("inf")}, "cannot be used"),
+    ],
+)
+def test_facts_that_the_weights_do_not_go_with_are_refused(tmp_path, weights, facts, said):
+    with contextlib.suppress(ValueError, OverflowError):  # of what it would make, not of writing
+        save_scorer(tmp_path, {**FACTS, **facts}, weights)
+    assert said in refusal(load_scorer, tmp_path)
+
+
+def test_weights_of_another_network_are_a_sentence(tmp_path, weights):
+    save_scorer(tmp_path, FACTS, {k: v for k, v in weights.items() if "block1" not in k})
+    photos = np.zeros((1, 32, 32, 3), np.uint8)
+    assert "not those of its network" in refusal(load_scorer(tmp_path).classes, photos)

@@ -329,3 +329,52 @@ def test_bits_are_kept_exactly(tmp_path):
     read = tf.Variable(np.ones(4, np.float32))
     checkpoints.restore({"weights": read})
     assert read.numpy().tobytes() == exact.tobytes()
+
+
+# === From a stranger ===
+
+
+def rewritten(checkpoints: Checkpoints, step: int, change: dict) -> None:
+    """A `meta.json` with other facts, and the checksum that goes with them."""
+    from tfpix2pix.training.checkpoints import _digest_of
+
+    path = checkpoints.path(step) / "meta.json"
+    meta = {**json.loads(path.read_text()), **change}
+    meta.pop("sha256")
+    path.write_text(json.dumps({**meta, "sha256": _digest_of(meta)}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"files": []},
+        {"files": {"state.index": 3}},
+        {"files": {"state.index": {}}},
+        {"files": {"../../config.json": {"bytes": 1, "sha256": ""}}},
+        {"files": {"/etc/hostname": {"bytes": 1, "sha256": ""}}},
+        {"step": "20"},
+        {"best": {"step": "x"}},
+        {"best": 3},
+    ],
+)
+def test_facts_of_another_shape_are_damage(saved, change):
+    rewritten(saved, 20, change)
+    value, said = restored(saved)
+    assert value == 10
+    assert "cannot be read" in said[0]
+
+
+def test_tensors_that_claim_more_than_is_stored_are_not_read(saved):
+    from tfpix2pix.training.checkpoints import _fingerprint, check_claims
+
+    path = data_file(saved, 20)
+    check_claims(str(saved.path(20) / "state"))
+    with open(path, "r+b") as file:
+        file.truncate(600)
+    with pytest.raises(ValueError, match=r"claims [\d,]+ bytes and 600 are stored"):
+        check_claims(str(saved.path(20) / "state"))
+    files = {entry.name: _fingerprint(entry) for entry in saved.path(20).iterdir()}
+    files.pop("meta.json")
+    rewritten(saved, 20, {"files": files})
+    with pytest.raises(CheckpointError, match="claims"):
+        restored(saved)

@@ -10,11 +10,12 @@ import signal
 import pytest
 
 from tfpix2pix.algorithms import loss_scale
+from tfpix2pix.base.errors import TrainingDiverged
 from tfpix2pix.config import Config, resolve
 from tfpix2pix.data import open_dataset
 from tfpix2pix.training.checkpoints import Checkpoints
 from tfpix2pix.training.history import read_history
-from tfpix2pix.training.observe import SKIPS, TrainingDiverged, not_finite
+from tfpix2pix.training.observe import SKIPS, not_finite
 from tfpix2pix.training.run import train
 from tfpix2pix.training.stop import StopRequest
 

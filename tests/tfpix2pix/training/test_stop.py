@@ -67,7 +67,24 @@ def test_an_error_inside_restores_the_handlers(handlers):
     assert handlers == [signal.SIGINT]
 
 
-def test_outside_the_main_thread_it_does_nothing(handlers):
+def test_an_event_stops_as_ctrl_c_does(handlers):
+    event = threading.Event()
+    with StopRequest(event) as stop:
+        assert stop.signal is None
+        event.set()
+        assert (stop.signal, stop.exit_code) == (signal.SIGINT, 130)
+    assert handlers == []
+
+
+def test_a_signal_is_told_before_the_event(handlers):
+    event = threading.Event()
+    event.set()
+    with StopRequest(event) as stop:
+        send(signal.SIGTERM)
+        assert stop.signal == signal.SIGTERM
+
+
+def test_outside_the_main_thread_signals_do_what_they_did(handlers):
     caught: list[object] = []
 
     def work() -> None:

@@ -188,11 +188,14 @@ class Pix2PixConfig(Config):
         "model",
         choices=("unet", "encoder_decoder"),
     )
-    ngf: int = option(64, "generator channels of the first layer", "model", minimum=1)
+    # 512: eight times the paper's, 3.5 thousand million weights.
+    ngf: int = option(64, "generator channels of the first layer", "model", minimum=1, maximum=512)
     receptive_field: int = option(
         70, "discriminator's patch, pixels", "model", choices=(1, 16, 70, 286)
     )
-    ndf: int = option(64, "discriminator channels of the first layer", "model", minimum=1)
+    ndf: int = option(
+        64, "discriminator channels of the first layer", "model", minimum=1, maximum=512
+    )
     norm: str = option(
         "instance",
         "normalisation: 'instance' (per image, in training and after it), 'batch' "
@@ -275,12 +278,8 @@ class Pix2PixConfig(Config):
         return self.norm == "batch"
 
     @property
-    def summary(self) -> str:
-        return f"{super().summary}, ngf {self.ngf}"
-
-    @property
-    def objective(self) -> str:
-        return f"loss {self.loss}"
+    def networks(self) -> str:
+        return f"ngf {self.ngf}, loss {self.loss}"
 
     @property
     def has_discriminator(self) -> bool:

@@ -1,0 +1,84 @@
+"""What the files of exports are held against before an engine makes a session of one.
+
+A model file is a program too, if a tame one: it names operators, some of which engines look up in
+libraries, other files, and sizes that the engine allocates. An export of ours needs few operators,
+no other file, and about as much memory as its generator has features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfpix2pix.base.errors import UserError
+
+if TYPE_CHECKING:
+    from tfpix2pix.export.contract import Contract
+
+# Tensors of our own exports hold 2 to 6 times the numbers of `feature_numbers` together: each
+# feature again for its normalisation, its activation, its mask and its form in 8 bits. Weights of
+# 8 or 16 bits are turned to float32 besides.
+_ROOM, _ROOM_OF_WEIGHTS = 32, 4
+
+
+class Refused(Exception):
+    """The file holds what no export of ours holds; says what, without a full stop."""
+
+
+def refusal(path: Path, error: Refused) -> UserError:
+    """The sentence for a file that was not given to an engine."""
+    return UserError(
+        f"{path} was not loaded: {error}, which no export of tfpix2pix does; take a file that "
+        "`tfpix2pix export` wrote"
+    )
+
+
+def check_stored(contract: Contract, stored: int) -> None:
+    """Sees that a contract's generator can be in a file: a byte at least for each of its weights.
+
+    Args:
+      contract: that the file carries.
+      stored: bytes of the file.
+
+    Raises:
+      Refused: the file is too small for it.
+    """
+    from tfpix2pix.inference.sizes import kernel_numbers  # the package imports TensorFlow
+
+    numbers = kernel_numbers(contract.config)
+    if numbers > stored:
+        raise Refused(
+            f"its contract describes a generator of {numbers:,} weights "
+            f"({contract.config.networks}) and it holds {stored:,} bytes"
+        )
+
+
+def sizes_to_check(contract: Contract) -> Iterator[tuple[dict[str, tuple[int, ...]], int]]:
+    """Shapes of the inputs by name, and how many numbers all tensors may hold together for them.
+
+    One image of the export's size; where it takes any, of the size of the training and of twice
+    that, so that what grows faster than the image is seen too.
+    """
+    from tfpix2pix.inference.sizes import feature_numbers, kernel_numbers  # as above
+
+    config = contract.config
+    step = contract.size_multiple
+    sizes = [contract.image_size] if contract.image_size else [(step, step), (2 * step, 2 * step)]
+    for height, width in sizes:
+        shapes = {"x": (1, height, width, config.x_channels)}
+        features = feature_numbers(config, height, width)
+        if config.takes_noise:  # room for it also where dropout was left out
+            z = contract.noise_shape(height, width)
+            features += z[0] * z[1] * z[2]
+        if contract.noise:
+            shapes["z"] = (1, *z)
+        yield shapes, _ROOM * features + _ROOM_OF_WEIGHTS * kernel_numbers(config)
+
+
+def too_large(numbers: int, shapes: dict[str, tuple[int, ...]]) -> Refused:
+    """The refusal of a file whose tensors hold so many numbers for inputs of those shapes."""
+    _, height, width, _ = shapes["x"]
+    return Refused(
+        f"it needs {numbers * 4 / 2**30:,.1f} GiB for an image of {width}x{height} pixels"
+    )

@@ -1,0 +1,52 @@
+"""The network alone as a SavedModel of one function, for converters to other platforms.
+
+A served SavedModel has many signatures, with strings and random numbers in them. Core ML's
+converter refuses it ("unable to determine the type of the model"), and those of TensorFlow.js,
+OpenVINO and tf2onnx take ``serving_default``, pictures to pictures, and fail or leave z out. Here
+``serving_default`` is the one function that there is: x (and z) to y.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.files import write_text
+from tfpix2pix.export.formats import Artifact, Format, Job
+from tfpix2pix.export.saved_model import CONTRACT, SavedModelEngine
+
+FOLDER = "network"
+
+
+class NetworkFormat(Format):
+    """Writes ``network/`` and opens it."""
+
+    name = "network"
+    quantizations = ("none",)
+
+    def check(self) -> None:
+        """TensorFlow is all that it needs."""
+
+    def write(self, job: Job, folder: Path) -> list[Artifact]:
+        import tensorflow as tf
+
+        from tfpix2pix.export.core import Core
+
+        path = folder / FOLDER
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            Core(job.generator, job.contract).save(path)
+            (path / CONTRACT).parent.mkdir(exist_ok=True)
+            write_text(path / CONTRACT, job.contract.to_json())
+        except (OSError, tf.errors.OpError) as error:
+            reason = getattr(error, "strerror", None) or getattr(error, "message", error)
+            raise UserError(
+                f"{path}: the network cannot be written ({reason}); see to room and permission"
+            ) from None
+        return [Artifact(FOLDER, self.name, notes=("for converters: see docs/engines.md",))]
+
+    def open(self, path: Path, threads: int | None = None) -> SavedModelEngine:
+        return SavedModelEngine(path)
+
+
+FORMAT = NetworkFormat()
