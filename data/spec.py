@@ -303,10 +303,10 @@ class ImageSpec:
         if self.encoding == "onehot" and self.palette is not None:
             return self.palette.to_colors(image.argmax(axis=-1).astype(np.uint8))
         if self.dtype == "float32":
-            half = np.float32((self.high - self.low) / 2)
-            return (image.astype(np.float32) + np.float32(1)) * half + np.float32(self.low)
+            span = np.float32((self.high - self.low) / 2)
+            return (image.astype(np.float32) + np.float32(1)) * span + np.float32(self.low)
         # float32 has digits enough for 8 bits; 16 bits would lose some of theirs.
-        kind = np.float32 if self.dtype == "uint8" else np.float64
+        kind: type[np.floating] = np.float32 if self.dtype == "uint8" else np.float64
         half = kind((self.high - self.low) / 2)
         values = np.rint((image.astype(kind) + kind(1)) * half + kind(self.low))
         return np.clip(values, np.ceil(self.low), np.floor(self.high)).astype(self.dtype)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import flatbuffers
 
-    from tfpix2pix.data.forms import ImageSpec
+    from tfpix2pix.data.spec import ImageSpec
     from tfpix2pix.export.contract import Contract
 
 NAME = "TFLITE_METADATA"
