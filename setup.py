@@ -106,7 +106,7 @@ test = [
 
 extras_require = {
     "test": test,
-    "dev": [*test, "build>=1.0", "ruff>=0.6"],
+    "dev": [*test, "build>=1.0", "mypy>=2.4", "ruff>=0.6"],
     "addons": addons,
     "export": [*serving, *tflite, *onnx],
     "onnx": onnx,

@@ -59,15 +59,15 @@ __all__ = [
 WRITABLE = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy", ".webp", ".bmp")
 JPEG_QUALITY = 95
 
-# What a kind of file holds: its name, types, and channel counts (None: any).
+# What a kind of file holds: its name, types, and channel counts (empty: any).
 _EIGHT, _DEEP, _ALL = ("uint8",), ("uint8", "uint16"), ("uint8", "uint16", "float32")
-_HOLDS: dict[str, tuple[str, tuple[str, ...], tuple[int, ...] | None]] = {
+_HOLDS: dict[str, tuple[str, tuple[str, ...], tuple[int, ...]]] = {
     ".png": ("PNG", _DEEP, (1, 2, 3, 4)),
     ".jpg": ("JPEG", _EIGHT, (1, 3)),
     ".jpeg": ("JPEG", _EIGHT, (1, 3)),
-    ".tif": ("TIFF", _ALL, None),
-    ".tiff": ("TIFF", _ALL, None),
-    ".npy": ("NumPy's format", _ALL, None),
+    ".tif": ("TIFF", _ALL, ()),
+    ".tiff": ("TIFF", _ALL, ()),
+    ".npy": ("NumPy's format", _ALL, ()),
     ".webp": ("WebP", _EIGHT, (1, 2, 3, 4)),
     ".bmp": ("BMP", _EIGHT, (1, 3)),
 }
@@ -355,7 +355,7 @@ def _can_hold(extension: str, array: np.ndarray) -> bool:
     _, dtypes, channels = _HOLDS[extension]
     if max(array.shape[:2]) > _LONGEST_SIDE.get(extension, max(array.shape[:2])):
         return False
-    return array.dtype.name in dtypes and (channels is None or _channels(array) in channels)
+    return array.dtype.name in dtypes and (not channels or _channels(array) in channels)
 
 
 def _cannot_hold(path: Path, extension: str, array: np.ndarray) -> str:
@@ -393,7 +393,7 @@ def _encode(extension: str, array: np.ndarray) -> bytes:
     elif array.dtype == np.uint16:
         import imagecodecs
 
-        return imagecodecs.png_encode(array)
+        return bytes(imagecodecs.png_encode(array))
     elif extension == ".png":
         Image.fromarray(array).save(content, "PNG")
     elif extension == ".webp":

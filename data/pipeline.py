@@ -10,7 +10,7 @@ from tfpix2pix.data.decoding import as_written, parallel_calls
 from tfpix2pix.data.resize import resize
 from tfpix2pix.data.sampler import Sampler
 from tfpix2pix.data.spec import ImageSpec
-from tfpix2pix.data.store import PairStore, UnpairedStore
+from tfpix2pix.data.store import ImageStore, PairStore, UnpairedStore
 
 
 def training_batches(
@@ -64,6 +64,7 @@ def training_batches(
         raise ValueError(f"{batch_size=} has no part {worker=} of {workers=} with {devices=}")
     part = batch_size // workers
     # What is drawn together: a pair, or the image of one side.
+    drawn: Sequence[PairStore | ImageStore]
     drawn = [store] if isinstance(store, PairStore) else [store.x, store.y]
     samplers = [
         Sampler(images.count, images.size, crop_size, flip, seed, side)

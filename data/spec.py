@@ -80,6 +80,12 @@ class ImageWish:
             )
         return limits
 
+    def image(self) -> ImageSpec:
+        """The image that a wish of channels, type and range describes."""
+        limits = self.limits()
+        assert limits is not None, "the wish has a range"
+        return ImageSpec(self.channels, self.dtype, *limits)
+
 
 @dataclasses.dataclass(frozen=True)
 class PairWish:
@@ -141,10 +147,7 @@ class PairWish:
         """The spec that a resolved wish describes."""
         if self.in_lab:
             return LabSpec()
-        x, y = (
-            self.labels(wish) or ImageSpec(wish.channels, wish.dtype, *wish.limits())
-            for wish in (self.x, self.y)
-        )
+        x, y = (self.labels(wish) or wish.image() for wish in (self.x, self.y))
         return PairSpec(x, y)
 
     def labels(self, wish: ImageWish) -> ImageSpec | None:
@@ -229,7 +232,7 @@ class ImageSpec:
 
     def describe(self) -> str:
         """A few words: ``RGB, 8 bit``."""
-        if self.is_classes:
+        if self.palette is not None:
             return f"{len(self.palette)} classes of '{self.palette.name}' ({self.encoding})"
         names = {1: "grey", 2: "2 channels", 3: "RGB", 4: "RGBA"}
         name = names.get(self.channels, f"{self.channels} channels")
@@ -239,7 +242,7 @@ class ImageSpec:
     @property
     def channel_names(self) -> list[str]:
         """What each channel that networks see means."""
-        if self.is_classes and self.encoding == "onehot":
+        if self.palette is not None and self.encoding == "onehot":
             return [label.name for label in self.palette.classes]
         names = {
             1: ["grey"],
@@ -261,7 +264,7 @@ class ImageSpec:
         Raises:
           ValueError: it cannot be made one; a sentence without the file's name.
         """
-        if self.is_classes:
+        if self.palette is not None:
             return classes_of(picture, self.palette)[..., None]
         array = images.fit_channels(picture.array, picture.has_alpha, self.channels, notes)
         if notes is not None and array.dtype != self.dtype:
@@ -279,7 +282,7 @@ class ImageSpec:
         """
         import tensorflow as tf
 
-        if self.is_classes:
+        if self.palette is not None:
             classes = tf.cast(values[..., 0], tf.int32)
             if self.encoding == "onehot":
                 return tf.one_hot(classes, self.channels)
@@ -297,13 +300,13 @@ class ImageSpec:
         the network painted them, not snapped to the palette; see `picture`.
         """
         image = np.asarray(image)
-        if self.encoding == "onehot" and self.is_classes:
+        if self.encoding == "onehot" and self.palette is not None:
             return self.palette.to_colors(image.argmax(axis=-1).astype(np.uint8))
         if self.dtype == "float32":
-            half = np.float32((self.high - self.low) / 2)
-            return (image.astype(np.float32) + np.float32(1)) * half + np.float32(self.low)
+            span = np.float32((self.high - self.low) / 2)
+            return (image.astype(np.float32) + np.float32(1)) * span + np.float32(self.low)
         # float32 has digits enough for 8 bits; 16 bits would lose some of theirs.
-        kind = np.float32 if self.dtype == "uint8" else np.float64
+        kind: type[np.floating] = np.float32 if self.dtype == "uint8" else np.float64
         half = kind((self.high - self.low) / 2)
         values = np.rint((image.astype(kind) + kind(1)) * half + kind(self.low))
         return np.clip(values, np.ceil(self.low), np.floor(self.high)).astype(self.dtype)
@@ -464,7 +467,7 @@ class PairSpec:
     def input_pixels(self, picture: images.Decoded, notes: list[str] | None = None) -> np.ndarray:
         """A decoded image as an array of `input_image`; arguments and errors of `read_input`."""
         stored = self.x.store(picture, notes)
-        return self.x.palette.to_colors(stored[..., 0]) if self.x.is_classes else stored
+        return self.x.palette.to_colors(stored[..., 0]) if self.x.palette is not None else stored
 
     def input_file(self, x: np.ndarray) -> np.ndarray:
         """x as an image that `read_input` reads back: uint8, uint16 or float32 ``[H, W, C]``."""

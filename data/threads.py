@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import collections
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 def threaded(
     function: Callable[[Item], Result], items: Sequence[Item], threads: int = 0
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Calls a function on every item and yields the results in the items' order.
 
     Worth it where the work leaves the interpreter's lock, as image decoders do. What has not begun
@@ -28,7 +28,7 @@ def threaded(
     threads = threads or min(16, (os.cpu_count() or 1) + 4)
     with ThreadPoolExecutor(threads) as pool:
         # Not `pool.map`: it asks for everything at once, a kilobyte for each item.
-        waiting = collections.deque()
+        waiting: collections.deque[Future[Result]] = collections.deque()
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))

@@ -111,12 +111,12 @@ class Contract:
     @property
     def noise_factor(self) -> int:
         """Pixels of x per cell of z, along each axis; 1 where the generator takes no z."""
-        return self.generator.noise.factor if self.generator.noise else 1
+        return self.generator.z.factor if self.generator.noise else 1
 
     @property
     def noise_channels(self) -> int:
         """Channels Z of z; 0 where the generator takes no z."""
-        return self.generator.noise.channels if self.generator.noise else 0
+        return self.generator.z.channels if self.generator.noise else 0
 
     @property
     def spec(self) -> PairSpec:
@@ -131,16 +131,15 @@ class Contract:
 
     def _check_size(self) -> None:
         """Refuses a fixed size that an export cannot have, or no memory holds."""
-        for side in self.image_size or ():
-            if side < 1 or side % self.size_multiple:
-                raise UserError(
-                    f"image_size {list(self.image_size)}: expected multiples of "
-                    f"{self.size_multiple} pixels"
-                )
-        if self.image_size and math.prod(self.image_size) > LARGEST_IMAGE:
+        size = self.image_size
+        if size is None:
+            return
+        if any(side < 1 or side % self.size_multiple for side in size):
             raise UserError(
-                f"image_size {list(self.image_size)}: more than {LARGEST_IMAGE:,} pixels"
+                f"image_size {list(size)}: expected multiples of {self.size_multiple} pixels"
             )
+        if math.prod(size) > LARGEST_IMAGE:
+            raise UserError(f"image_size {list(size)}: more than {LARGEST_IMAGE:,} pixels")
 
     # === JSON ===
 
@@ -155,7 +154,7 @@ class Contract:
         if self.noise:
             noise = {
                 "dropout": "by z: a feature is dropped where its number of z is in [0, rate)",
-                "rate": self.generator.noise.rate,
+                "rate": self.generator.z.rate,
                 "z": f"float32 [B, H / {self.noise_factor}, W / {self.noise_factor}, "
                 f"{self.noise_channels}]",
                 "pixels_per_cell": self.noise_factor,
@@ -228,7 +227,7 @@ class Contract:
                 None if size == "any" else (int(size[0]), int(size[1])),
                 None if pixels is None else int(pixels),
             )
-            if pixels is not None and contract.max_pixels < 1:
+            if contract.max_pixels is not None and contract.max_pixels < 1:
                 raise ValueError("no pixels")
             if contract.inference not in INFERENCES:
                 raise ValueError("unknown inference")

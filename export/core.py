@@ -119,7 +119,7 @@ def signature(contract: Contract, batch: int | None = None) -> list[tf.TensorSpe
     channels = contract.config.x_channels
     specs = [tf.TensorSpec([batch, height, width, channels], tf.float32, name="x")]
     if contract.noise:
-        shape = (None, None, contract.noise_channels)
+        shape: tuple[int | None, int | None, int] = (None, None, contract.noise_channels)
         if contract.image_size:
             shape = contract.noise_shape(*contract.image_size)
         specs.append(tf.TensorSpec([batch, *shape], tf.float32, name="z"))

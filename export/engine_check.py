@@ -66,7 +66,7 @@ def sizes_to_check(contract: Contract) -> Iterator[tuple[dict[str, tuple[int, ..
     step = contract.size_multiple
     sizes = [contract.image_size] if contract.image_size else [(step, step), (2 * step, 2 * step)]
     for height, width in sizes:
-        shapes = {"x": (1, height, width, config.x_channels)}
+        shapes: dict[str, tuple[int, ...]] = {"x": (1, height, width, config.x_channels)}
         features = feature_numbers(config, height, width)
         if config.takes_noise:  # room for it also where dropout was left out
             z = contract.noise_shape(height, width)

@@ -222,7 +222,7 @@ class Prover:
             rows.append(row)
             engine = load_format(artifact.format).open(path)
             row.engine = engine.name
-            self._compare(engine, row, lambda name, a=artifact: on_case(f"{a.path}: {name}"))
+            self._compare(engine, row, on_case)
             results = self.native_results(engine)
             on_results(artifact, results)
             row.psnr_keras = float(
@@ -294,7 +294,7 @@ class Prover:
                     f"{allowed:g} is allowed"
                 )
             return faults
-        if row.psnr_target is not None:
+        if row.psnr_target is not None and row.psnr_keras_target is not None:
             loss = row.psnr_keras_target - row.psnr_target
             if loss > QUANTIZED_LOSS:
                 return [
@@ -339,7 +339,8 @@ class Prover:
         x = tiled(self.pictures[0].x, *self.native)[None].astype(np.float32)
         z = self.translator.noise(x, [0], not self.contract.noise) if engine.takes_noise else None
         engine(x, z)
-        times, start = [], time.perf_counter()
+        times: list[float] = []
+        start = time.perf_counter()
         while len(times) < _TIMED_RUNS:
             before = time.perf_counter()
             engine(x, z)

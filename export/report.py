@@ -38,7 +38,7 @@ COLUMNS = (
 
 def rows_of(proof: Proof) -> list[tuple[str, ...]]:
     """The proof as text, a row for Keras and one for each artefact, in the order of `COLUMNS`."""
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             "the run itself",
             "Keras",
@@ -104,8 +104,8 @@ def write_report(
     spec, columns = contract.spec, []
     native = [tiled(picture.x, *proof.native) for picture in pictures[:SHOWN]]
     columns.append(("input", [spec.picture_of_x(x) for x in native]))
-    if all(picture.y is not None for picture in pictures[:SHOWN]):
-        targets = [tiled(picture.y, *proof.native) for picture in pictures[:SHOWN]]
+    targets = [tiled(p.y, *proof.native) for p in pictures[:SHOWN] if p.y is not None]
+    if len(targets) == len(native):
         shown = [spec.picture_of_y(x, y) for x, y in zip(native, targets, strict=True)]
         columns.append(("target", shown))
     for name, ys in results.items():

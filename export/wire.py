@@ -65,7 +65,7 @@ def to_png(image: np.ndarray) -> bytes:
     """``[H, W, 1 to 4]`` of 8 or 16 bits as a PNG file, quickly rather than small."""
     import imagecodecs
 
-    return imagecodecs.png_encode(np.ascontiguousarray(_flat(image)), level=1)
+    return bytes(imagecodecs.png_encode(np.ascontiguousarray(_flat(image)), level=1))
 
 
 def longest_png(height: int, width: int, kind: ImageKind) -> int:

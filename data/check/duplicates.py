@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from tfpix2pix.data.check.scan import PairLook, SideLook
@@ -51,19 +51,12 @@ def find_duplicates(
       label: a file's name for messages.
     """
     a, b = ("input", "target") if direction == "AtoB" else ("target", "input")
-    found = _groups(
-        "pair", looks, lambda k: (pixel_key(k.a), pixel_key(k.b)), lambda k: k.files.a, label
-    )
+    pairs = [(pixel_key(k.a) + pixel_key(k.b), k.files.a, k.split) for k in looks]
+    found = _groups("pair", pairs, label)
     if not any(look.files.whole for look in looks):
         for what, side, other in ((a, "a", "b"), (b, "b", "a")):
-            alone = _only_one_side(looks, side, other)
-            found += _groups(
-                what,
-                alone,
-                lambda look, side=side: pixel_key(getattr(look, side)),
-                lambda look, side=side: getattr(look, side).path,
-                label,
-            )
+            images = [(getattr(k, side), k.split) for k in _only_one_side(looks, side, other)]
+            found += _groups(what, [(pixel_key(i), i.path, split) for i, split in images], label)
     return sorted(found, key=lambda group: (not group.leaks, -len(group.names)))
 
 
@@ -74,7 +67,7 @@ def pixel_key(side: SideLook) -> tuple:
 
 def _only_one_side(looks: Sequence[PairLook], side: str, other: str) -> list[PairLook]:
     """The pairs whose image of `side` has several partners, and is not blank."""
-    partners = collections.defaultdict(set)
+    partners: dict[tuple, set[tuple]] = collections.defaultdict(set)
     for look in looks:
         partners[pixel_key(getattr(look, side))].add(pixel_key(getattr(look, other)))
     return [
@@ -85,17 +78,14 @@ def _only_one_side(looks: Sequence[PairLook], side: str, other: str) -> list[Pai
 
 
 def _groups(
-    what: str,
-    looks: Sequence[PairLook],
-    key: Callable[[PairLook], tuple],
-    path: Callable[[PairLook], Path],
-    label: Callable[[Path], str],
+    what: str, found: Iterable[tuple[tuple, Path, str]], label: Callable[[Path], str]
 ) -> list[Duplicates]:
-    groups = collections.defaultdict(list)
-    for look in looks:
-        groups[key(look)].append(look)
+    """What stands several times among (pixel key, file, split)."""
+    groups: dict[tuple, list[tuple[Path, str]]] = collections.defaultdict(list)
+    for key, path, split in found:
+        groups[key].append((path, split))
     return [
-        Duplicates(what, tuple(label(path(k)) for k in group), tuple(k.split for k in group))
+        Duplicates(what, tuple(label(path) for path, _ in group), tuple(s for _, s in group))
         for group in groups.values()
         if len(group) > 1
     ]

@@ -6,7 +6,7 @@ import collections
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from tfpix2pix.data.check.scan import PairLook, SideLook
+from tfpix2pix.data.check.scan import BadPair, PairLook, SideLook
 from tfpix2pix.data.layouts.pair_files import Fault, count_text, size_text
 from tfpix2pix.data.spec import ImageSpec, PairSpec
 
@@ -39,16 +39,23 @@ def fault_report(name: str, faults: Sequence[Fault], total: int = 0) -> str:
     return "\n".join(lines)
 
 
-def reading_faults(looks: Sequence[PairLook], label: Callable[[Path], str]) -> Iterator[Fault]:
+def reading_faults(
+    looks: Sequence[PairLook | BadPair], label: Callable[[Path], str]
+) -> Iterator[Fault]:
     """Files that cannot be read, have no two halves, or hold no labels where they should."""
-    unreadable = [f"{label(p)}: {reason}" for look in looks for p, reason in look.unreadable]
+    bad = [look for look in looks if isinstance(look, BadPair)]
+    unreadable = [f"{label(p)}: {reason}" for look in bad for p, reason in look.unreadable]
     if unreadable:
         yield Fault("unreadable", tuple(unreadable))
-    odd = [f"{label(look.files.a)}: {size_text(look.odd)}" for look in looks if look.odd]
+    odd = [f"{label(look.files.a)}: {size_text(look.odd)}" for look in bad if look.odd]
     if odd:
         what = "of odd width, where two halves of equal width were expected"
         yield Fault(what, tuple(odd))
-    labels = [f"{label(k.files.labels)}: {k.labels_reason}" for k in looks if k.labels_reason]
+    labels = [
+        f"{label(look.files.labels)}: {look.labels_reason}"
+        for look in looks
+        if isinstance(look, PairLook) and look.files.labels and look.labels_reason
+    ]
     if labels:
         yield Fault("index maps that do not fit", tuple(labels))
 
@@ -106,8 +113,7 @@ def reading_notes(
 ) -> list[str]:
     """What reading changes, each with the number of files."""
     files: dict[str, set[Path]] = collections.defaultdict(set)
-    sides = ((x, spec and spec.x), (y, spec and spec.y))
-    for looks, side in sides:
+    for looks, side in ((x, spec.x if spec else None), (y, spec.y if spec else None)):
         for look in looks:
             for note in _changes(look, side):
                 files[note].add(look.path)

@@ -29,7 +29,7 @@ from tfpix2pix.data.check.duplicates import (
 )
 from tfpix2pix.data.check.palette_search import FoundPalette, find_palette
 from tfpix2pix.data.check.previews import decoded_pair, spread
-from tfpix2pix.data.check.scan import PairLook, SideLook
+from tfpix2pix.data.check.scan import BadPair, PairLook, SideLook
 from tfpix2pix.data.images import Decoded
 from tfpix2pix.data.layouts.pair_files import (
     Fault,
@@ -216,6 +216,7 @@ def inspect_source(
       cache: the ``--cache`` that training would get.
       cache_dir: where files of decoded pairs would be kept.
     """
+    looks: Sequence[PairLook | BadPair]
     if isinstance(source, FileSource):
         looks, resolved = source.scan(progress, digests=duplicates)
         listing, spec = source.listing, resolved.spec
@@ -234,7 +235,7 @@ def inspect_source(
     seen.spec = spec
     seen.notes = source.notes()
 
-    good = [look for look in looks if look.a is not None and look.b is not None]
+    good = [look for look in looks if isinstance(look, PairLook)]
     if duplicates:
         seen.duplicates = find_duplicates(good, seen.direction, listing.label)
     seen.same_pairs = [
@@ -279,7 +280,9 @@ def _looks_at_drawn(source: PairSource) -> list[PairLook]:
             a, b = (
                 SideLook(
                     Path(name),
-                    *picture.array.shape,
+                    height=picture.array.shape[0],
+                    width=picture.array.shape[1],
+                    channels=picture.array.shape[2],
                     has_alpha=False,
                     dtype=picture.array.dtype.name,
                     low=float(picture.array.min()),

@@ -146,7 +146,7 @@ def _in_grey(
     if found is None:
         return None
     values = np.array([color.rgb[0] for color in found.colors], np.uint8)
-    known = ()
+    known: tuple[str, ...] = ()
     if len(values) > 2:  # 0 and 1 are a mask of any kind
         palettes = [load_palette(name) for name in BUILTIN]
         known = tuple(p.name for p in sorted(palettes, key=len) if p.knows_indices(values))
@@ -212,8 +212,8 @@ def _centres(counts: Counter[int]) -> tuple[FoundColor, ...] | None:
     if not 2 <= kept.sum() <= MOST_COLORS or shares[kept].sum() < LEAST_KNOWN:
         return None
     found = [
-        FoundColor(tuple(map(int, rgb)), float(share))
-        for rgb, share in zip(centres[kept], shares[kept], strict=True)
+        FoundColor((r, g, b), share)
+        for (r, g, b), share in zip(centres[kept].tolist(), shares[kept].tolist(), strict=True)
     ]
     return tuple(sorted(found, key=lambda color: -color.share))
 

@@ -31,7 +31,7 @@ def decoded_pair(source: PairSource, split: str, index: int) -> tuple[Decoded, D
     spec, pair = source.spec, source.load(split, index)
     sides = zip((spec.x, spec.y), pair, strict=True)
     x, y = (
-        Decoded(s.palette.to_colors(v[..., 0]) if s.is_classes else v, False, None, ())
+        Decoded(s.palette.to_colors(v[..., 0]) if s.palette is not None else v, False, None, ())
         for s, v in sides
     )
     return x, y
@@ -106,7 +106,7 @@ def stored_pictures(spec: PairSpec, x: np.ndarray, y: np.ndarray) -> tuple[np.nd
         return spec.picture_of_x(seen_x), spec.picture_of_y(seen_x, seen_y)
     shown = []
     for side, stored in ((spec.x, x), (spec.y, y)):
-        if side.is_classes:
+        if side.palette is not None:
             shown.append(side.palette.to_colors(stored[..., 0]))
         else:
             shown.append(images.convert_channels(side.picture(_scaled(side, stored)), 3))

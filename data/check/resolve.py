@@ -9,12 +9,13 @@ import collections
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfpix2pix.data import images
 from tfpix2pix.data.check.faults import lab_faults, reading_faults, reading_notes, size_faults
-from tfpix2pix.data.check.scan import PairLook, SideLook
+from tfpix2pix.data.check.scan import BadPair, PairLook, SideLook
 from tfpix2pix.data.layouts.pair_files import Fault, count_text
 from tfpix2pix.data.spec import (
     DEPTHS,
@@ -25,6 +26,9 @@ from tfpix2pix.data.spec import (
     PairSpec,
     PairWish,
 )
+
+if TYPE_CHECKING:
+    from tfpix2pix.data.palette import Palette
 
 
 @dataclasses.dataclass
@@ -45,7 +49,7 @@ class Resolved:
 
 
 def resolve(
-    looks: Sequence[PairLook],
+    looks: Sequence[PairLook | BadPair],
     wish: PairWish,
     *,
     direction: str,
@@ -63,7 +67,7 @@ def resolve(
     """
     resolved = Resolved(None)
     resolved.faults += reading_faults(looks, label)
-    good = [look for look in looks if look.a is not None and look.b is not None]
+    good = [look for look in looks if isinstance(look, PairLook)]
     resolved.faults += size_faults(good, label, allow_mixed_sizes)
     if not good:
         return resolved
@@ -78,7 +82,7 @@ def resolve(
         return resolved
     if wish.palette is not None:
         own_labels = [look.files.labels is None for look in good]
-        wish = _resolve_labels(wish, x, y, own_labels, label, resolved)
+        wish = _resolve_labels(wish, wish.palette, x, y, own_labels, label, resolved)
         resolved.label_side = wish.label_side
     sides = {}
     for side_wish, side in ((wish.x, x), (wish.y, y)):
@@ -94,6 +98,7 @@ def resolve(
 
 def _resolve_labels(
     wish: PairWish,
+    palette: Palette,
     x: Sequence[SideLook],
     y: Sequence[SideLook],
     own_labels: Sequence[bool],
@@ -114,7 +119,7 @@ def _resolve_labels(
     if shares[side] < LEAST_COVERED:
         resolved.faults.append(
             Fault(
-                f"--label_palette={wish.palette.name}: its colours cover {known} pixels, and at "
+                f"--label_palette={palette.name}: its colours cover {known} pixels, and at "
                 f"least {LEAST_COVERED:.0%} of a label image's are expected; choose the data's own "
                 "palette, or check --direction and --label_side."
             )
@@ -127,12 +132,13 @@ def _resolve_labels(
         ]
         if wrong:
             resolved.faults.append(Fault("label images that show no classes", tuple(wrong)))
-        poor = [k for k in looks if k.covered is not None and k.covered < LEAST_COVERED]
+        known_shares = [(k.covered, k.path) for k in looks if k.covered is not None]
+        poor = [(share, path) for share, path in known_shares if share < LEAST_COVERED]
         if poor:
-            worst = min(poor, key=lambda k: k.covered)
+            least, worst = min(poor, key=lambda item: item[0])
             resolved.notes.append(
                 f"the palette covers under {LEAST_COVERED:.0%} of {count_text(len(poor), 'image')} "
-                f"(least: {worst.covered:.0%} of {label(worst.path)})"
+                f"(least: {least:.0%} of {label(worst)})"
             )
     return dataclasses.replace(wish, label_side=side)
 

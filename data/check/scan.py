@@ -10,8 +10,9 @@ import contextlib
 import dataclasses
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,6 +28,9 @@ from tfpix2pix.data.spec import (
     classes_of,
 )
 from tfpix2pix.data.threads import threaded
+
+if TYPE_CHECKING:
+    from tfpix2pix.data.palette import Palette
 
 # Files are decoded in full up to this many decoded bytes; the rest of a larger set is judged by
 # headers and end markers, so that starting a training stays a matter of seconds.
@@ -71,36 +75,49 @@ class SideLook:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PairLook:
-    """What was seen of one pair: both images, or the files that cannot be read.
+    """What was seen of the two images of one pair.
 
     Attributes:
       split: it belongs to.
       files: of the pair.
-      a, b: the two images; None if the pair cannot be used.
-      unreadable: (file, reason) of what cannot be read.
-      odd: the whole image's (height, width) if its width is odd.
+      a, b: the two images.
       labels_reason: why the index map that stands for its labels cannot be used, or empty.
     """
 
     split: str
     files: PairFiles
-    a: SideLook | None = None
-    b: SideLook | None = None
+    a: SideLook
+    b: SideLook
+    labels_reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BadPair:
+    """Why one pair cannot be used.
+
+    Attributes:
+      split: it belongs to.
+      files: of the pair.
+      unreadable: (file, reason) of what cannot be read.
+      odd: the whole image's (height, width) if its width is odd.
+    """
+
+    split: str
+    files: PairFiles
     unreadable: tuple[tuple[Path, str], ...] = ()
     odd: tuple[int, int] | None = None
-    labels_reason: str = ""
 
 
 # === Looking ===
 
 
 def scan(
-    splits: dict[str, Sequence[PairFiles]],
+    splits: Mapping[str, Sequence[PairFiles]],
     wish: PairWish,
     *,
     progress: Progress | None = None,
     digests: bool = False,
-) -> list[PairLook]:
+) -> list[PairLook | BadPair]:
     """Looks at all pairs, several at once; the result is in the order of the splits' pairs.
 
     Args:
@@ -112,7 +129,7 @@ def scan(
     jobs = [(split, files) for split, pairs in splits.items() for files in pairs]
     budget, room = _Budget(FULL_CHECK_BYTES), _Room(DECODED_AT_ONCE)
 
-    def look(job: tuple[str, PairFiles]) -> PairLook:
+    def look(job: tuple[str, PairFiles]) -> PairLook | BadPair:
         return _look(*job, wish, budget, room, digests)
 
     looks = []
@@ -159,7 +176,7 @@ class _Room:
 
 def _look(
     split: str, files: PairFiles, wish: PairWish, budget: _Budget, room: _Room, digests: bool
-) -> PairLook:
+) -> PairLook | BadPair:
     headers, unreadable = {}, []
     for path in files.paths():
         try:
@@ -167,12 +184,12 @@ def _look(
         except images.UnreadableImage as error:
             unreadable.append((path, error.reason))
     if unreadable:
-        return PairLook(split, files, unreadable=tuple(unreadable))
+        return BadPair(split, files, unreadable=tuple(unreadable))
 
     header = headers[files.a]
     side_by_side = files.b is None and not files.whole
     if side_by_side and header.width % 2:
-        return PairLook(split, files, odd=(header.height, header.width))
+        return BadPair(split, files, odd=(header.height, header.width))
     if not (digests or _must_decode(headers, budget)):
         parts = 2 if side_by_side else 1
         a = _from_header(files.a, header, parts)
@@ -182,7 +199,9 @@ def _look(
         return _look_decoded(split, files, wish, digests)
 
 
-def _look_decoded(split: str, files: PairFiles, wish: PairWish, digests: bool) -> PairLook:
+def _look_decoded(
+    split: str, files: PairFiles, wish: PairWish, digests: bool
+) -> PairLook | BadPair:
     decoded, unreadable = {}, []
     for path in files.paths():  # each alone, so that all damaged ones are known by name
         try:
@@ -190,13 +209,15 @@ def _look_decoded(split: str, files: PairFiles, wish: PairWish, digests: bool) -
         except images.UnreadableImage as error:
             unreadable.append((path, error.reason))
     if unreadable:
-        return PairLook(split, files, unreadable=tuple(unreadable))
+        return BadPair(split, files, unreadable=tuple(unreadable))
     pictures = read_pair(files, decoded.__getitem__)
     a, b = (
         look_at(path, picture, wish, digests)
         for path, picture in zip((files.a, files.b or files.a), pictures, strict=True)
     )
-    reason = _labels_reason(decoded[files.labels], pictures[0], wish) if files.labels else ""
+    reason = ""
+    if files.labels is not None and wish.palette is not None:
+        reason = _labels_reason(decoded[files.labels], pictures[0], wish.palette)
     return PairLook(split, files, a, b, labels_reason=reason)
 
 
@@ -235,15 +256,17 @@ def look_at(path: Path, picture: images.Decoded, wish: PairWish, digests: bool =
         notes.append("transparency")
     covered, no_classes = None, ""
     if wish.palette is not None:
-        covered = _covered(picture, wish)
+        covered = _covered(picture, wish.palette)
         # Colours always snap to some class; numbers have to be those of classes.
         if not covered and (channels != 3 or array.dtype == np.float32):
-            no_classes = _no_classes(picture, wish)
-    digest = hashlib.sha256(np.ascontiguousarray(array)).hexdigest() if digests else ""
+            no_classes = _no_classes(picture, wish.palette)
+    digest = hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() if digests else ""
     colours = array[..., :channels]
+    height, width = array.shape[:2]
     return SideLook(
         path,
-        *array.shape[:2],
+        height,
+        width,
         channels,
         picture.has_alpha,
         array.dtype.name,
@@ -256,9 +279,8 @@ def look_at(path: Path, picture: images.Decoded, wish: PairWish, digests: bool =
     )
 
 
-def _covered(picture: images.Decoded, wish: PairWish) -> float:
+def _covered(picture: images.Decoded, palette: Palette) -> float:
     """The share of a picture's pixels that show a class, by colour or as an index."""
-    palette = wish.palette
     colour = picture.array[..., :-1] if picture.has_alpha else picture.array
     if picture.indices is not None and palette.knows_indices(picture.indices):
         return 1.0
@@ -270,17 +292,17 @@ def _covered(picture: images.Decoded, wish: PairWish) -> float:
     return palette.covered(images.fit_channels(picture.array, picture.has_alpha, 3))
 
 
-def _no_classes(picture: images.Decoded, wish: PairWish) -> str:
+def _no_classes(picture: images.Decoded, palette: Palette) -> str:
     try:
-        classes_of(picture, wish.palette)
+        classes_of(picture, palette)
     except ValueError as error:
         return str(error)
     return ""
 
 
-def _labels_reason(labels: images.Decoded, a: images.Decoded, wish: PairWish) -> str:
+def _labels_reason(labels: images.Decoded, a: images.Decoded, palette: Palette) -> str:
     try:
-        classes = classes_of(labels, wish.palette)
+        classes = classes_of(labels, palette)
     except ValueError as error:
         return str(error)
     if classes.shape != a.array.shape[:2]:

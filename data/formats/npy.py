@@ -47,8 +47,10 @@ def read_header(file: BinaryIO) -> Header:
         raise Refused("damaged (its .npy header cannot be read)") from None
     if len(shape) not in (2, 3) or min(shape) < 1:
         raise Refused(f"an array of shape {list(shape)}, where [H, W] or [H, W, C] was expected")
-    check_size(*shape[:2])
-    result = Header(*shape[:2], shape[2] if len(shape) == 3 else 1, False, kept_dtype(dtype))
+    height, width = shape[:2]
+    check_size(height, width)
+    channels = shape[2] if len(shape) == 3 else 1
+    result = Header(height, width, channels, False, kept_dtype(dtype))
     # Before NumPy would set aside the memory for it.
     if file.tell() + math.prod(shape) * dtype.itemsize > size:
         raise Refused("cut short (truncated)")

@@ -81,7 +81,8 @@ class Listing:
 
 def list_images(folder: Path) -> tuple[list[Path], list[str]]:
     """The images directly in a folder, sorted by name, and the names of its other files."""
-    found, others = [], []
+    found: list[str] = []
+    others: list[str] = []
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(".") or entry.is_dir():
@@ -118,7 +119,7 @@ def split_decoded(
 ) -> tuple[images.Decoded, images.Decoded]:
     """As `split_pair`, for a decoded file."""
     arrays = split_pair(picture.array, direction)
-    indices = (None, None)
+    indices: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
     if picture.indices is not None:
         indices = split_pair(picture.indices, direction)
     first, second = (

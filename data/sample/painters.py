@@ -103,7 +103,7 @@ def paint_surroundings(
             if chance < 0.75:
                 _paint_neighbour(canvas[:, columns], style, rng)
     stone = 1 + 0.07 * crop(noise(15, n, 16, 128), n, u[6], u[7])[bottom:]
-    pavement = np.float32([128, 124, 118]) * np.float32(0.6 + 0.6 * u[3])
+    pavement = np.array([128, 124, 118], np.float32) * np.float32(0.6 + 0.6 * u[3])
     canvas[bottom:] = tinted(stone, pavement)
     canvas[bottom : bottom + max(1, n // 128)] *= np.float32(0.55)
     kerb = bottom + (n - bottom) // 2
@@ -117,14 +117,18 @@ def _paint_sky(n: int, rows: int, style: Style, u: list[float]) -> np.ndarray:
     m = n // 4
     height = np.linspace(0, 1, m, dtype=np.float32)[:, None]
     zenith = (
-        np.float32([96, 146, 208]) * (1 - style.overcast)
-        + np.float32([196, 202, 210]) * style.overcast
+        np.array([96, 146, 208], np.float32) * (1 - style.overcast)
+        + np.array([196, 202, 210], np.float32) * style.overcast
     )
-    gradient = (zenith + np.sqrt(height) * (np.float32([214, 226, 238]) - zenith))[:, None]
+    gradient = (zenith + np.sqrt(height) * (np.array([214, 226, 238], np.float32) - zenith))[
+        :, None
+    ]
     clouds = np.clip(0.45 * crop(noise(16, m, 3, 48), m, u[0], u[1]) + u[2] - 0.5, 0, 0.9)
-    sky = gradient + clouds[..., None] * (np.float32([246, 246, 248]) - gradient)
+    sky = gradient + clouds[..., None] * (np.array([246, 246, 248], np.float32) - gradient)
     small = Image.fromarray(sky.astype(np.uint8))
-    return np.asarray(small.resize((n, rows), Image.BILINEAR, box=(0, 0, m, rows * m / n)))
+    return np.asarray(
+        small.resize((n, rows), Image.Resampling.BILINEAR, box=(0, 0, m, rows * m / n))
+    )
 
 
 def _paint_neighbour(view: np.ndarray, style: Style, rng: np.random.Generator) -> None:
@@ -166,12 +170,13 @@ def paint_window(view: np.ndarray, style: Style, u: list[float], made: dict) -> 
         variant = 2
     else:
         variant = int(u[1] * 2)
-    key = (*view.shape[:2], variant)
+    h, w = view.shape[:2]
+    key = (h, w, variant)
     if key not in made:
-        made[key] = _window(*key, style)
+        made[key] = _window(h, w, variant, style)
     picture = made[key]
-    if style.arched and view.shape[1] <= view.shape[0]:
-        mask = _arch(*view.shape[:2])
+    if style.arched and w <= h:
+        mask = _arch(h, w)
         np.copyto(view[: len(mask)], picture[: len(mask)], where=mask)
         view[len(mask) :] = picture[len(mask) :]
     else:
@@ -190,16 +195,16 @@ def _window(h: int, w: int, variant: int, style: Style) -> np.ndarray:
     """float32 [h, w, 3]: glass with what it mirrors or shows, frame, mullions, reveal."""
     y, x = ramp(h, 0, 1)[:, None], ramp(w, 0, 1)[None]
     if variant == 3:
-        inside = np.float32([250, 206, 130])
+        inside = np.array([250, 206, 130], np.float32)
         picture = (1.0 - 0.45 * y + 0 * x)[..., None] * inside
     else:
         mirrored = np.clip((0.9, 0.35)[variant % 2] - 1.1 * y + (0.5 - x) * style.sun * 0.5, 0, 0.6)
-        sky = np.float32([176, 190, 206])
+        sky = np.array([176, 190, 206], np.float32)
         picture = style.glass + mirrored[..., None] * (sky - style.glass)
     if variant == 2:
         folds = 0.74 + 0.48 * np.abs(x * np.float32(6.4) % 1 - np.float32(0.5))
         drawn = np.abs(x - 0.5) > 0.16 + 0.12 * y
-        cloth = (folds * (1 - 0.15 * y))[..., None] * np.float32([226, 222, 210])
+        cloth = (folds * (1 - 0.15 * y))[..., None] * np.array([226, 222, 210], np.float32)
         np.copyto(picture, 0.75 * cloth + 0.25 * picture, where=drawn[..., None])
     _add_bars(picture, style)
     reveal = max(1, round(0.008 * style.n))
@@ -262,11 +267,11 @@ def _paint_shop(view: np.ndarray, style: Style, u: list[float]) -> None:
     h, w = view.shape[:2]
     n = style.n
     glow = ramp(h, 0.7, 1.5)[:, None, None]
-    view[:] = (style.glass + np.float32([26, 20, 10]) * np.float32(2 * u[0])) * glow
+    view[:] = (style.glass + np.array([26, 20, 10], np.float32) * np.float32(2 * u[0])) * glow
     goods = band(view, 0.62, 0.88)
     colours = crop(noise(18, n, 8, 64), n, u[1], u[2])
     step = colours[: len(goods), :w]
-    goods += np.clip(step, -0.5, 2.0)[..., None] * np.float32([46, 34, 26])
+    goods += np.clip(step, -0.5, 2.0)[..., None] * np.array([46, 34, 26], np.float32)
     sign = band(view, 0.0, 0.19)
     sign[:] = style.sign
     ink = np.float32(245) if style.sign.mean() < 150 else np.float32(40)
@@ -294,7 +299,7 @@ FLAT_PAINTERS = {"door": _paint_door, "shop": _paint_shop}
 # === What stands out of the wall ===
 
 # Brightness of a stone profile from its upper edge to its lower one.
-_PROFILE = np.float32([1.12, 1.16, 1.0, 0.82, 0.95, 1.04, 0.9, 0.68])
+_PROFILE = np.array([1.12, 1.16, 1.0, 0.82, 0.95, 1.04, 0.9, 0.68], np.float32)
 
 
 def _profile(h: int) -> np.ndarray:

@@ -185,7 +185,7 @@ def noise(variant: int, n: int, coarse: int, fine: int, stretch: int = 1) -> np.
     cells, weight = coarse, 1.0
     while cells <= fine:
         grid = rng.random((max(2, cells // stretch), cells), np.float32) - 0.5
-        total += weight * np.asarray(Image.fromarray(grid).resize((m, m), Image.BICUBIC))
+        total += weight * np.asarray(Image.fromarray(grid).resize((m, m), Image.Resampling.BICUBIC))
         cells, weight = cells * 2, weight * 0.6
     total -= total.mean()
     return total / total.std()
@@ -315,7 +315,7 @@ def light_map(scene: Scene, style: Style, rng: np.random.Generator) -> np.ndarra
         eaves = scene.eaves * m
         draw.rectangle((scene.left * m, eaves, scene.right * m, eaves + 0.02 * m), fill=shadow)
     blurred = shadows.filter(ImageFilter.BoxBlur(m * (0.001 + 0.005 * style.overcast)))
-    blurred = blurred.resize((n, n), Image.BILINEAR)
+    blurred = blurred.resize((n, n), Image.Resampling.BILINEAR)
     u = draws(rng, 4)
     line = np.linspace(-0.5, 0.5, n, dtype=np.float32)
     across = 1 + np.float32(0.25 * (u[0] - 0.5)) * line

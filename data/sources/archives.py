@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import os
 import re
 import shutil
@@ -127,17 +128,17 @@ class _Budget:
         )
 
 
-class _Metered:
+class _Metered(io.BufferedIOBase):
     """A stream that gives no more than it is allowed to."""
 
-    def __init__(self, stream: IO[bytes], budget: _Budget) -> None:
+    def __init__(self, stream: io.BufferedIOBase, budget: _Budget) -> None:
         self._stream, self._budget, self._left = stream, budget, _BETWEEN
 
     def allow(self, size: int) -> None:
         """So many bytes from here on, and `_BETWEEN`."""
         self._left = size + _BETWEEN
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int | None = -1, /) -> bytes:
         data = self._stream.read(size)
         self._left -= len(data)
         if self._left < 0:
@@ -150,13 +151,16 @@ def _unpack_tar(archive: Path, folder: Path, progress: ByteProgress | None) -> i
     with open(archive, "rb") as raw, contextlib.ExitStack() as stack:
         is_gzip = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
-        stream = stack.enter_context(gzip.open(raw)) if is_gzip else raw
+        stream: io.BufferedIOBase = raw
+        if is_gzip:
+            stream = stack.enter_context(gzip.open(raw))
         budget = _Budget(archive)
         metered = _Metered(stream, budget)
         # A stream ("r|") is read once, in order: no second pass through gigabytes.
         with tarfile.open(fileobj=metered, mode="r|") as tar:
             while member := tar.next():
-                tar.members.clear()  # kept for looking up by name, which nobody does
+                # Kept for looking up by name, which nobody does.
+                tar.members.clear()  # type: ignore[attr-defined]  # the stubs leave it out
                 budget.spend(member.size if member.isfile() else 0)
                 metered.allow(member.size)
                 target = _safe(archive, folder, member.name)

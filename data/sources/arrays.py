@@ -14,7 +14,7 @@ import numpy as np
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.data.check.faults import fault_report
 from tfpix2pix.data.check.resolve import resolve
-from tfpix2pix.data.check.scan import PairLook, look_at
+from tfpix2pix.data.check.scan import BadPair, PairLook, look_at
 from tfpix2pix.data.config import ARRAYS
 from tfpix2pix.data.images import Decoded
 from tfpix2pix.data.layouts.pair_files import PairFiles, size_text
@@ -185,7 +185,7 @@ class ArraySource(PairSource):
             raise DataError(fault_report(self.name, resolved.faults, 2 * len(jobs)))
         self._spec, self._notes = resolved.spec, resolved.notes
 
-    def _look(self, job: tuple[str, tuple[str, int]]) -> PairLook:
+    def _look(self, job: tuple[str, tuple[str, int]]) -> PairLook | BadPair:
         split, place = job
         # What files are to `resolve`: the names by which the images are called in messages.
         a, b = (Path(_label(f"{side}[{place[1]}]", place[0])) for side in "xy")
@@ -197,7 +197,7 @@ class ArraySource(PairSource):
             if image.dtype == np.float32 and not np.isfinite(image).all()
         )
         if unreadable:
-            return PairLook(split, files, unreadable=unreadable)
+            return BadPair(split, files, unreadable=unreadable)
         x, y = (
             look_at(path, _decoded(image), self._wish)
             for path, image in zip((a, b), pair, strict=True)

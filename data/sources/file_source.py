@@ -15,7 +15,7 @@ from tfpix2pix.base.files import shown
 from tfpix2pix.data import images
 from tfpix2pix.data.check.faults import fault_report
 from tfpix2pix.data.check.resolve import Resolved, resolve
-from tfpix2pix.data.check.scan import PairLook, scan
+from tfpix2pix.data.check.scan import BadPair, PairLook, scan
 from tfpix2pix.data.layouts.pair_files import Fault, Listing, PairFiles, count_text, read_pair
 from tfpix2pix.data.sources.base import SPLITS, PairSource, Progress, check_direction
 from tfpix2pix.data.spec import LabSpec, PairSpec, PairWish
@@ -64,6 +64,7 @@ class FileSource(PairSource):
     def spec(self) -> PairSpec:
         if self._spec is None:
             self.check()
+            assert self._spec is not None, "a scan without faults resolves the spec"
         return self._spec
 
     def files(self, split: str, index: int) -> PairFiles:
@@ -157,7 +158,7 @@ class FileSource(PairSource):
 
     def scan(
         self, progress: Progress | None = None, *, digests: bool = False
-    ) -> tuple[list[PairLook], Resolved]:
+    ) -> tuple[list[PairLook | BadPair], Resolved]:
         """Looks at every file and resolves the spec; refuses nothing.
 
         Args:
@@ -169,7 +170,7 @@ class FileSource(PairSource):
         """
         looks = scan(self._splits, self._wish, progress=progress, digests=digests)
         for look in looks:
-            if look.a is not None:
+            if isinstance(look, PairLook):
                 self._sizes[look.files.a] = (look.a.height, look.a.width)
         resolved = resolve(
             looks,

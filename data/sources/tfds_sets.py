@@ -330,7 +330,7 @@ def _probe(builder: Any, name: str) -> None:
 def _few_retries() -> Iterator[None]:
     # No option of TFDS says how often it tries. Where a later version keeps the number elsewhere,
     # it only takes longer to give up.
-    module = importlib.import_module("tensorflow_datasets.core.download.downloader")
+    module: Any = importlib.import_module("tensorflow_datasets.core.download.downloader")
     before = getattr(module, "MAX_RETRIES", None)
     if before is not None:
         module.MAX_RETRIES = min(before, _TFDS_RETRIES)

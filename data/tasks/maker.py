@@ -110,7 +110,10 @@ def make_pairs(
                 "already, which are kept; leave the flag out."
             )
     fraction = DEFAULT_VAL_FRACTION if val_fraction is None else val_fraction
-    jobs = partner_jobs(*read, fraction) if len(read) == 2 else single_jobs(*read, fraction)
+    if len(read) == 2:
+        jobs = partner_jobs(read[0], read[1], fraction)
+    else:
+        jobs = single_jobs(read[0], fraction)
     settings = {
         "task": task.name,
         **task.settings(),

@@ -37,7 +37,7 @@ class GrpcTransport:
     """
 
     prefers_files = False
-    dtypes = ("uint8", "uint16", "float32")
+    dtypes: tuple[str, ...] = ("uint8", "uint16", "float32")
 
     def __init__(self, address: str, name: str, version: int | None, timeout: float) -> None:
         for module, package in (
@@ -125,7 +125,7 @@ def _options(limit: int) -> list[tuple[str, int]]:
     ]
 
 
-def _failure(error: object) -> ServerError:
+def _failure(error: grpc.RpcError) -> ServerError:
     import grpc
 
     code = error.code()

@@ -127,7 +127,7 @@ class RemoteNetwork:
 
     def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
         inputs = {"x": x}
-        if self.takes_noise:
+        if z is not None:
             inputs["z"] = z
         expected = Expected((*x.shape[:3], self._channels))
         y = self._server.predict("float", inputs, "y", expected)
@@ -220,16 +220,16 @@ class RemoteTranslator(Translator):
                 return found[0].astype(self._given.dtype)
         data = np.array([wire.to_png(picture), None], object)[:1]
         signature = "encoded_seeded" if seeds else "encoded"
-        size = picture.shape[:2]
-        expected = Expected((1,), wire.longest_png(*size, self._given))
+        height, width = picture.shape[:2]
+        expected = Expected((1,), wire.longest_png(height, width, self._given))
         inputs = {"image_bytes": data, **seeds}
         found = self._server.predict(signature, inputs, "output_bytes", expected)
         try:
-            return wire.from_png(found[0], self._given, size)
+            return wire.from_png(found[0], self._given, (height, width))
         except (ValueError, IndexError) as error:
             raise UserError(
                 f"{self._server.url}: the server answered with {error}, where a picture "
-                f"of {size[1]}x{size[0]} pixels was expected; see what runs there"
+                f"of {width}x{height} pixels was expected; see what runs there"
             ) from None
 
 

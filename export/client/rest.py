@@ -42,7 +42,7 @@ class RestTransport:
     # JSON spells out numbers, about four bytes for each of 8 bits; PNG files are smaller.
     prefers_files = True
     # TensorFlow Serving's JSON knows no uint16.
-    dtypes = ("uint8", "float32")
+    dtypes: tuple[str, ...] = ("uint8", "float32")
 
     def __init__(self, model: str, timeout: float) -> None:
         self._url = f"{model}:predict"

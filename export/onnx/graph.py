@@ -29,7 +29,7 @@ import numpy as np
 
 from tfpix2pix.algorithms.registry import default_generator
 from tfpix2pix.export.core import Core, affine_weights, export_generator, weights_of
-from tfpix2pix.export.onnx import rewrites as onnx_rewrites
+from tfpix2pix.export.onnx.format import rewrites as onnx_rewrites
 from tfpix2pix.export.onnx.nodes import Graph
 from tfpix2pix.export.onnx.noise import rewrite_noise
 from tfpix2pix.export.onnx.opset import set_opset
@@ -94,10 +94,12 @@ def convert(
     noisy = [layer for layer in generator.layers if isinstance(layer, NoiseDropout)]
     rewrite_noise(graph, noisy, contract.noise_channels)
     onnx_rewrites.drop_transpose_pairs(graph)
-    pour_weights(graph, affine_weights(generator), contract.config.norm)
+    pour_weights(graph, affine_weights(generator), contract.generator.statistics)
     if split:
         step = contract.size_multiple  # pixels of x per pixel of the innermost features
-        cells = contract.image_size and tuple(side // step for side in contract.image_size)
+        cells = None
+    if contract.image_size is not None:
+        cells = contract.image_size[0] // step, contract.image_size[1] // step
         onnx_rewrites.split_transposed_convolutions(graph, cells)
     graph.finish()
     model.graph.name = "generator"
@@ -132,9 +134,9 @@ def _narrow_model(contract: Contract) -> onnx.ModelProto:
     import tf2onnx
 
     # Moving averages become part of the convolutions' weights, so no operator stands for them.
-    norm = "instance" if contract.config.norm == "instance" else "none"
+    norm = "instance" if contract.generator.statistics == "instance" else "none"
     # Biases come with the weights; scales and offsets are what `onnx_rewrites` looks for.
-    config = dataclasses.replace(contract.config, ngf=_NARROW, norm=norm, bias_layers="paper")
+    config = contract.config.replace(ngf=_NARROW, norm=norm, bias_layers="paper")
     random = np.random.default_rng(0)
     # Not the initial ones: a multiplication by 1 would be optimised away.
     weights = {
@@ -157,13 +159,15 @@ def set_sizes(model: onnx.ModelProto, contract: Contract) -> None:
     """Writes the contract's sizes, or symbols, into the model's inputs and outputs."""
     height, width = contract.image_size or ("height", "width")
     config = contract.config
-    sizes = {
+    sizes: dict[str, tuple[int | str, ...]] = {
         "x": ("batch", height, width, config.x_channels),
         "y": ("batch", height, width, config.y_channels),
     }
     if contract.noise:
-        z = ("z_height", "z_width", contract.noise_channels)
-        sizes["z"] = ("batch", *(contract.noise_shape(height, width) if contract.image_size else z))
+        z: tuple[int | str, ...] = ("z_height", "z_width", contract.noise_channels)
+        if contract.image_size is not None:
+            z = contract.noise_shape(*contract.image_size)
+        sizes["z"] = ("batch", *z)
     for value in [*model.graph.input, *model.graph.output]:
         for dimension, size in zip(
             value.type.tensor_type.shape.dim, sizes[value.name], strict=True

@@ -75,7 +75,7 @@ def _dropout(
         return output
 
     def number(value: float) -> str:
-        return graph.constant(np.float32(value), f"{name}_number")
+        return graph.constant(np.array(value, np.float32), f"{name}_number")
 
     if layer.block > 1:
         z = add("DepthToSpace", [z], f"{name}_z", blocksize=layer.block, mode="DCR")

@@ -134,7 +134,7 @@ def split_transposed_convolutions(graph: Graph, cells: tuple[int, int] | None) -
       graph: of one chain of layers, each transposed convolution doubling height and width.
       cells: height and width of the first one's input, or None for any.
     """
-    changes = {}
+    changes: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.nodes:
         if node.op_type == "ConvTranspose" and _is_doubling(node):
             # Any size: one that is a multiple of 4 cells is not 2.
@@ -171,9 +171,8 @@ def _four_convolutions(graph: Graph, node: onnx.NodeProto, square: bool) -> list
                 )
             )
             if extra:
-                ends = np.array([np.iinfo(np.int64).max])
-                cut = [np.array([extra]), ends, np.array([2])]  # starts, ends, axes
-                cut = [graph.constant(each.astype(np.int64), f"{name}_cut") for each in cut]
+                bounds = (extra, np.iinfo(np.int64).max, 2)  # starts, ends, axes
+                cut = [graph.constant(np.array([n], np.int64), f"{name}_cut") for n in bounds]
                 nodes.append(graph.node("Slice", [f"{name}_more", *cut], name))
             names.append(name)
     nodes.append(graph.node("Concat", names, f"{result}_parities", axis=1))

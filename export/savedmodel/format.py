@@ -6,9 +6,9 @@ The network alone, as converters for other platforms want it, is another one: `n
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -117,7 +117,9 @@ class SavedModelEngine(Engine):
             inputs["z"] = tf.constant(z, tf.float32)
         return self._run(self._float, inputs)["y"].numpy()
 
-    def _run(self, function: object, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def _run(
+        self, function: Callable[..., Any], inputs: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
         import tensorflow as tf
 
         try:

@@ -208,9 +208,9 @@ def _colours_of_indices(values: tf.Tensor, palette: Palette) -> tf.Tensor:
 def _from_network(side, y: tf.Tensor) -> tf.Tensor:
     """As `ImageSpec.from_network`; targets and Lab are never one-hot."""
     if side.dtype == "float32":
-        half = np.float32((side.high - side.low) / 2)
-        return (y + np.float32(1)) * half + np.float32(side.low)
-    kind = np.float32 if side.dtype == "uint8" else np.float64
+        span = np.float32((side.high - side.low) / 2)
+        return (y + np.float32(1)) * span + np.float32(side.low)
+    kind: type[np.floating] = np.float32 if side.dtype == "uint8" else np.float64
     half = kind((side.high - side.low) / 2)
     values = tf.round((tf.cast(y, kind) + kind(1)) * half + kind(side.low))
     low, high = kind(np.ceil(side.low)), kind(np.floor(side.high))

@@ -174,13 +174,11 @@ class _Parts:
 
     def _check_file(self, data: tf.Tensor) -> tf.Operation | None:
         """Refuses a file whose header says another size than the export takes."""
-        contract = self.contract
-        if not contract.image_size and not contract.max_pixels:
-            return tf.no_op()
-        sides = self.spec.size(data)
-        padded = self._padded(sides)
-        if contract.image_size:
-            height, width = contract.image_size
+        fixed, most = self.contract.image_size, self.contract.max_pixels
+        if fixed is not None:
+            height, width = fixed
+            sides = self.spec.size(data)
+            padded = self._padded(sides)
             return tf.debugging.Assert(
                 tf.reduce_all(tf.equal(padded, [height, width])),
                 [
@@ -189,10 +187,14 @@ class _Parts:
                     sides,
                 ],
             )
-        return tf.debugging.Assert(
-            padded[0] * padded[1] <= contract.max_pixels,
-            [_too_large("image_bytes", contract.max_pixels, "[H, W] of the file"), sides],
-        )
+        if most is not None:
+            sides = self.spec.size(data)
+            padded = self._padded(sides)
+            return tf.debugging.Assert(
+                padded[0] * padded[1] <= most,
+                [_too_large("image_bytes", most, "[H, W] of the file"), sides],
+            )
+        return tf.no_op()
 
     def _generate(self, x: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
         contract = self.contract

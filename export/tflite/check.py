@@ -237,8 +237,9 @@ def _broadcast(sources: list[_Tensor], options: _Options) -> _Tensor:
 def _computed(function: Callable[..., np.ndarray]) -> _Rule:
     def rule(sources: list[_Tensor], options: _Options) -> _Tensor:
         result = _broadcast(sources, options)
-        if all(source.value is not None for source in sources):
-            result.value = function(*(source.value.astype(np.int64) for source in sources))
+        values = [source.value for source in sources if source.value is not None]
+        if len(values) == len(sources):
+            result.value = function(*(value.astype(np.int64) for value in values))
         return result
 
     return rule
@@ -273,9 +274,8 @@ def _pack(sources: list[_Tensor], options: _Options) -> _Tensor:
     axis = options("PackOptions").Axis()
     shape = list(sources[0].shape)
     shape.insert(axis if axis >= 0 else len(shape) + 1 + axis, len(sources))
-    value = None
-    if all(source.value is not None for source in sources):
-        value = np.stack([source.value for source in sources], axis)
+    values = [source.value for source in sources if source.value is not None]
+    value = np.stack(values, axis) if len(values) == len(sources) else None
     return _Tensor(tuple(shape), value)
 
 

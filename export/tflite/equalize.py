@@ -68,9 +68,8 @@ def equalized(
             norm.epsilon = tf.constant(norm.epsilon / scale**2, tf.float32)
     first = largest[_FIRST]
     _scale(result, "down2", first[:, None])
-    if config.generator == "unet":
-        # The skip's features come last in what up1 reads.
-        width = result.get_layer(_LAST).kernel.shape[-1]
+    width = result.get_layer(_LAST).kernel.shape[-1]
+    if width > len(first):  # the skip's features come last in what up1 reads
         _scale(result, _LAST, np.concatenate([np.ones(width - len(first)), first]))
     return result
 

@@ -56,7 +56,7 @@ class TFLiteFormat(Format):
             write_bytes(folder / path, with_metadata(model, job.contract), sync=False)
             operators = read_operators(folder / path)
             _check_builtin(operators)
-            notes = _NOTES.get(quantize, ())
+            notes: tuple[str, ...] = _NOTES.get(quantize, ())
             if quantize == "dynamic" and job.contract.image_size is None:
                 notes += (_SLOW,)
             if quantize == "int8":

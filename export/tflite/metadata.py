@@ -16,7 +16,7 @@ from tfpix2pix.data.spec import LabSpec
 if TYPE_CHECKING:
     import flatbuffers
 
-    from tfpix2pix.data.forms import ImageSpec
+    from tfpix2pix.data.spec import ImageSpec
     from tfpix2pix.export.contract import Contract
 
 NAME = "TFLITE_METADATA"

@@ -9,22 +9,27 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import os
 import pickle
 import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_bytes
 
+if TYPE_CHECKING:
+    import torch
+
 TORCH_SUFFIXES = (".pth", ".pt")
 SAFETENSORS_SUFFIX = ".safetensors"
 
 
-def check_readable(path: str | Path, flag: str) -> Path:
+def check_readable(path: str | os.PathLike[str], flag: str) -> Path:
     """The path, after refusing in a moment what cannot be a state dict.
 
     Raises:
@@ -153,7 +158,7 @@ def _check_packing(path: Path) -> None:
         raise _oversized(path, unpacked)
 
 
-def _check_sizes(path: Path, state: Mapping[str, object]) -> None:
+def _check_sizes(path: Path, state: Mapping[str, torch.Tensor]) -> None:
     """Refuses tensors that are not stored number by number."""
     import torch
 
@@ -177,7 +182,7 @@ def _oversized(path: Path, claimed: int) -> UserError:
     )
 
 
-def _array(tensor: object) -> np.ndarray:
+def _array(tensor: torch.Tensor) -> np.ndarray:
     tensor = tensor.detach()
     return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
 

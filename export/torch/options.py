@@ -2,46 +2,80 @@
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import dataclass
+
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Config
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The fields of a config that say which of the PyTorch code's networks a run has."""
+
+    generator: str
+    ngf: int
+    ndf: int
+    receptive_field: int
+    norm: str
+    bias_layers: str
+    dropout: float
+    dropout_layers: str
+
+    @classmethod
+    def of(cls, config: Config) -> Networks:
+        """Those of a run.
+
+        Raises:
+          UserError: the run's algorithm has other networks.
+        """
+        values = dataclasses.asdict(config)
+        names = [field.name for field in dataclasses.fields(cls)]
+        if not values.keys() >= set(names):
+            raise UserError(
+                f"the PyTorch code does not have the networks of --algorithm={config.algorithm}"
+            )
+        return cls(**{name: values[name] for name in names})
 
 
 def options_of(config: Config, network: str) -> str:
     """The options of the PyTorch code that build a run's ``generator`` or ``discriminator``."""
-    norm = "none" if config.norm == "none" else "batch"
-    if config.bias_layers == "pytorch":
+    run = Networks.of(config)
+    norm = "none" if run.norm == "none" else "batch"
+    if run.bias_layers == "pytorch":
         norm = "instance"
     if network == "generator":
         levels = config.crop_size.bit_length() - 1
         kind = {7: "--netG unet_128", 8: "--netG unet_256"}.get(
             levels, f"UnetGenerator with num_downs={levels}"
         )
-        options = f"--ngf {config.ngf}"
+        options = f"--ngf {run.ngf}"
     else:
         kind = {
             1: "--netD pixel",
             16: "--netD n_layers --n_layers_D 1",
             70: "--netD basic",
             286: "--netD n_layers --n_layers_D 5",
-        }[config.receptive_field]
-        options = f"--ndf {config.ndf}"
+        }[run.receptive_field]
+        options = f"--ndf {run.ndf}"
     channels = f"--input_nc {config.x_channels} --output_nc {config.y_channels}"
     return f"{kind} {options} {channels} --norm {norm}"
 
 
 def notes_of(config: Config, network: str) -> list[str]:
     """What a user of the PyTorch code must know of a run's weights, a sentence each."""
-    notes = []
-    if config.norm == "instance" and config.bias_layers == "paper":
+    notes, run = [], Networks.of(config)
+    if run.norm == "instance" and run.bias_layers == "paper":
         notes.append(
             "the run's statistics are those of each image, so the file has no moving averages (0 "
             "and 1); use it in train mode with batch size 1, as the PyTorch code's test does; "
             "eval mode (--eval) would give wrong pictures"
         )
-    if network == "generator" and config.dropout_layers == "paper" and config.dropout:
+    if network == "generator" and run.dropout_layers == "paper" and run.dropout:
         notes.append(
             "the run has dropout in the innermost decoder layers, as the paper; the PyTorch code "
             "has it elsewhere, so its pictures agree with dropout off (--no_dropout) only"
         )
-    if network == "generator" and config.dropout not in (0.0, 0.5):
-        notes.append(f"the run's dropout is {config.dropout:g}; the PyTorch code's is 0.5")
+    if network == "generator" and run.dropout not in (0.0, 0.5):
+        notes.append(f"the run's dropout is {run.dropout:g}; the PyTorch code's is 0.5")
     return notes

@@ -18,6 +18,7 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_json, write_text
 from tfpix2pix.config import Config, load_config, resolve
 from tfpix2pix.export.torch.files import check_readable, read_state
+from tfpix2pix.export.torch.options import Networks
 from tfpix2pix.export.torch.weights import (
     TorchDiscriminator,
     TorchGenerator,
@@ -73,7 +74,7 @@ def read_networks(
     config, notes = config_for(net_g, net_d, dict(settings or {}), str(path_g), str(path_d))
     weights = {"generator": net_g.weights}
     files = {"generator": _facts(path_g, net_g)}
-    if path_d:
+    if path_d is not None and net_d is not None:
         weights["discriminator"] = net_d.weights
         files["discriminator"] = _facts(path_d, net_d)
     return Imported(config, weights, files, notes)
@@ -112,7 +113,7 @@ def write_run(imported: Imported, workdir: str | os.PathLike[str]) -> None:
         (hidden / "samples").mkdir(parents=True)
         write_text(hidden / "config.json", imported.config.to_json())
         write_json(hidden / IMPORT_FILE, imported.files)
-        facts = {"best": None, "seconds": 0.0, "dataset": {}}
+        facts: dict[str, Any] = {"best": None, "seconds": 0.0, "dataset": {}}
         Checkpoints(hidden).save(algorithm.state(), 0, facts)
         os.replace(hidden, workdir)
     except OSError as error:
@@ -200,7 +201,7 @@ def config_for(
         notes.append("no --dataset was given, so the run can translate but not train on")
     elif net_d is None and config.has_discriminator:
         notes.append("no --discriminator was given, so training on begins with an untrained one")
-    if net_g.norm == "batch" and config.norm == "instance":
+    if net_g.norm == "batch" and values["norm"] == "instance":
         notes.append(
             "statistics are those of each image, as the PyTorch code's test without --eval; for "
             "--eval give --norm=batch here and --deterministic to translate"
@@ -291,11 +292,12 @@ def check_exportable(config: Config, network: str, workdir: str | os.PathLike[st
     """Refuses networks that the PyTorch code does not have.
 
     Raises:
-      UserError: an encoder-decoder, or a discriminator where there is none.
+      UserError: an encoder-decoder, a discriminator where there is none, or another algorithm's.
     """
-    if network == "generator" and config.generator != "unet":
+    generator = Networks.of(config).generator
+    if network == "generator" and generator != "unet":
         raise UserError(
-            f"--workdir={workdir}: its generator is an {config.generator}, which the PyTorch code "
+            f"--workdir={workdir}: its generator is an {generator}, which the PyTorch code "
             "does not have; only U-Nets (--generator=unet) can be exported"
         )
     if network == "discriminator" and not config.has_discriminator:

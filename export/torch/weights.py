@@ -193,7 +193,9 @@ def _read(
         if not (layer.biased or biased):
             optional.add(f"{layer.key}.bias")
         if layer.norm and norm != "none":
-            parts = dict.fromkeys((*(_AFFINE if affine else ()), *_STATISTICS), vector)
+            parts: dict[str, tuple[int, ...]] = dict.fromkeys(
+                (*(_AFFINE if affine else ()), *_STATISTICS), vector
+            )
             parts[_COUNTER] = ()
             expected |= {f"{layer.norm}.{part}": shape for part, shape in parts.items()}
             free = [_COUNTER] if norm == "batch" else [*_STATISTICS, _COUNTER]
@@ -205,7 +207,7 @@ def _read(
         weights[f"{layer.name}/kernel"] = _kernel_from_torch(state[f"{layer.key}.weight"], layer)
         bias = state.get(f"{layer.key}.bias")
         if layer.biased or biased:
-            weights[f"{layer.name}/bias"] = _float32(bias)
+            weights[f"{layer.name}/bias"] = _float32(state[f"{layer.key}.bias"])
         if biased:
             continue
         normalised = bool(layer.norm) and norm != "none"

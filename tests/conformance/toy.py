@@ -48,7 +48,7 @@ class ToyConfig(Config):
     ngf: int = option(4, "channels", "model")
 
 
-class Toy(Algorithm):
+class Toy(Algorithm[ToyConfig]):
     """L1 there and back; the critic's step comes first."""
 
     judgements: ClassVar[Mapping[str, tuple[str, ...]]] = {"critic": ("brightness",)}

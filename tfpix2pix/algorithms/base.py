@@ -10,7 +10,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import tensorflow as tf
 
@@ -24,6 +24,7 @@ from tfpix2pix.models.weights import initialize, named_weights
 if TYPE_CHECKING:
     from tfpix2pix.data import PairSpec, PairStore
 
+C = TypeVar("C", bound=Config)
 Tensors = Mapping[str, tf.Tensor]
 
 
@@ -73,11 +74,12 @@ class Draws:
     first: tf.Tensor
 
 
-class Algorithm(abc.ABC):
+class Algorithm(abc.ABC, Generic[C]):
     """Networks, what they minimise, and one training step.
 
-    Subclasses set the class attributes and implement `generators`, `builders`, `order` and
-    `updates`; see `pix2pix` for one that reads like its paper.
+    Subclasses name the class of their config (``Algorithm[MyConfig]``), set the class attributes
+    and implement `generators`, `builders`, `order` and `updates`; see `pix2pix` for one that reads
+    like its paper.
 
     Args:
       config: the run's.
@@ -100,7 +102,7 @@ class Algorithm(abc.ABC):
 
     def __init__(
         self,
-        config: Config,
+        config: C,
         strategy: tf.distribute.Strategy | None = None,
         *,
         spec: PairSpec | None = None,
@@ -148,7 +150,7 @@ class Algorithm(abc.ABC):
 
     @classmethod
     @abc.abstractmethod
-    def generators(cls, config: Any) -> dict[str, Generator]:
+    def generators(cls, config: C) -> dict[str, Generator]:
         """The generators of a run by direction (``AtoB``), the default one first.
 
         Empty for a network that makes no pictures. The name of each is that of its network.
@@ -204,8 +206,8 @@ class Algorithm(abc.ABC):
         """The step size at a step (int64), float32; None for the optimizer's own."""
         return None
 
-    def prepare(self, store: PairStore) -> None:  # noqa: B027 (most need nothing)
-        """Called once before training, with the train split."""
+    def prepare(self, store: PairStore) -> None:
+        """Called once before training, with the train split. Most need nothing."""
 
     def validate(
         self,

@@ -30,7 +30,7 @@ def discriminator_of(config: Pix2PixConfig, *, precision: str = "none") -> tf.ke
     )
 
 
-class Pix2Pix(Algorithm):
+class Pix2Pix(Algorithm[Pix2PixConfig]):
     """Equation 4 of the paper, and its ablations; see `Algorithm`.
 
     One forward of G and one of D on its result serve both networks, whose gradients are taken
@@ -82,7 +82,7 @@ class Pix2Pix(Algorithm):
         return (both if self.config.has_discriminator else ("generator",),)
 
     def draw(self, batch: Sequence[tf.Tensor], draws: Draws) -> tf.Tensor:
-        return self._made.noise.draw(draws.seed, noise.TRAINING, draws.positions, batch[0])
+        return self._made.z.draw(draws.seed, noise.TRAINING, draws.positions, batch[0])
 
     def updates(self, batch: Sequence[tf.Tensor], drawn: tf.Tensor) -> Iterator[Update]:
         x, y = batch
@@ -106,12 +106,13 @@ class Pix2Pix(Algorithm):
         )
 
     def _discriminate(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-        return self.discriminator([x, y] if self.config.conditional else y, training=True)
+        seen = [x, y] if self.config.conditional else y
+        return self.networks["discriminator"](seen, training=True)
 
     def columns(
         self, x: tf.Tensor, positions: tf.Tensor, networks: Mapping[str, tf.keras.Model]
     ) -> dict[str, tf.Tensor]:
-        z = self._made.noise.draw(self.config.seed, noise.VALIDATION, positions, x)
+        z = self._made.z.draw(self.config.seed, noise.VALIDATION, positions, x)
         return {"generated": networks["generator"]([x, z], training=False)}
 
     def watch(self, step: int, judged: Mapping[str, Mapping[str, float]]) -> str | None:

@@ -25,7 +25,7 @@ from tfpix2pix.scorer.store import reader
 _DROPOUT_STREAM = 17  # of the seed; order, crop, mirror and the generator's noise have others
 
 
-class ScorerTraining(Algorithm):
+class ScorerTraining(Algorithm[ScorerConfig]):
     """Long, Shelhamer and Darrell, CVPR 2015; see `Algorithm`, and `tfpix2pix.scorer.fcn`.
 
     The learning rate falls to 0 with the power 0.9 of what is left.
@@ -38,7 +38,7 @@ class ScorerTraining(Algorithm):
     def __init__(self, config: ScorerConfig, *args: Any, **kwargs: Any) -> None:
         self.palette = palette_of(kwargs["spec"])
         self.counted = counted_classes(self.palette)
-        self._network: FCN8s | None = None
+        self._built: FCN8s | None = None
         self._read: Callable[[np.ndarray], np.ndarray] | None = None
         self._loss = self._weighted(np.ones(len(self.counted)))
         super().__init__(config, *args, **kwargs)
@@ -54,8 +54,13 @@ class ScorerTraining(Algorithm):
         config = self.config
         with layers_compute_in(precision):
             made = fcn8s(len(self.counted), config.width, vgg=config.init == "imagenet")
-        self._network = self._network or made
+        self._built = self._built or made
         return made.model
+
+    @property
+    def _network(self) -> FCN8s:
+        assert self._built is not None, "the base builds the networks before anything else"
+        return self._built
 
     def initialize(self, name: str) -> None:
         initialize(self._network, self.config.seed)

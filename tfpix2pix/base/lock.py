@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import json
 import os
 import socket
@@ -20,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from tfpix2pix.base.errors import UserError
 
@@ -183,8 +184,8 @@ def _lock(handle: int) -> None:
     try:
         import fcntl
     except ImportError:
-        import msvcrt
-
+        # By name: the stubs of the module are empty where there is none.
+        msvcrt: Any = importlib.import_module("msvcrt")
         os.lseek(handle, _LOCKED_BYTE, os.SEEK_SET)
         msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         return

@@ -103,7 +103,7 @@ def _fault(field: dataclasses.Field[Any], value: Any) -> str:
     kind, rules = kind_of(field), field.metadata
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         return f": expected {KIND_NAMES[kind]}, found {value!r}"
-    if kind is float and not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         return " is not a finite number; give one"
     if rules["choices"] and value not in rules["choices"]:
         return (

@@ -115,15 +115,13 @@ def add_flags(parser: Parser) -> None:
 
 
 def _help(field: dataclasses.Field[Any]) -> str:
-    own = {
-        "dataset": "[the run's own; required for --predictions]",
-        "label_palette": "for a run that saw labels as plain colours: which classes they are "
-        "(facades, camvid, cityscapes or a JSON file); only the scores know of it [the run's own]",
-    }
-    text = own.get(field.name)
     if field.name == "label_palette":
-        return text
-    return f"{field.metadata['help']} {text or '[as the run]'}"
+        return (
+            "for a run that saw labels as plain colours: which classes they are (facades, camvid, "
+            "cityscapes or a JSON file); only the scores know of it [the run's own]"
+        )
+    required = "[the run's own; required for --predictions]"
+    return f"{field.metadata['help']} {required if field.name == 'dataset' else '[as the run]'}"
 
 
 def main(args: argparse.Namespace) -> int:

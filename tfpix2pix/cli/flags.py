@@ -25,7 +25,13 @@ _TRUE, _FALSE = ("true", "t", "1", "yes", "y"), ("false", "f", "0", "no", "n")
 
 
 class Parser(argparse_flags.ArgumentParser):
-    """An argument parser that prints one sentence on a mistake and exits with code 2."""
+    """An argument parser that prints one sentence on a mistake and exits with code 2.
+
+    Attributes:
+      leaf: it is the last to parse, so that what it does not know is wrong.
+    """
+
+    leaf = False
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("allow_abbrev", False)
@@ -37,7 +43,7 @@ class Parser(argparse_flags.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         namespace, unknown = super().parse_known_args(args, namespace)
-        if unknown and getattr(self, "leaf", False):
+        if unknown and self.leaf:
             self._reject(unknown[0])
         return namespace, unknown
 
@@ -143,8 +149,8 @@ def add_field(group: Any, field: dataclasses.Field[Any], text: str | None = None
         return
     choices = field.metadata["choices"]
     if registry.config_fields().get(field.name) is field:
-        named = {"preset": tuple(registry.presets()), "algorithm": registry.TRAINABLE}
-        choices = named.get(field.name, choices)
+        known = {"preset": tuple(registry.presets()), "algorithm": registry.TRAINABLE}
+        choices = known.get(field.name, choices)
     named = [str(choice) for choice in choices if choice != ""]
     metavar = "|".join(named) if named else kind.__name__.upper()
     group.add_argument(

@@ -85,6 +85,7 @@ def main(args: argparse.Namespace) -> int:
     settings = {name: given[name] for name in FIELDS if name in given}
 
     from tfpix2pix.export.torch.files import check_readable
+    from tfpix2pix.export.torch.options import Networks
     from tfpix2pix.export.torch.runs import check_new, read_networks, write_run
 
     # What can be refused without TensorFlow is.
@@ -104,13 +105,13 @@ def main(args: argparse.Namespace) -> int:
     write_run(imported, args.workdir)
     for note in imported.notes:
         say(f"note: {note}")
-    run = shlex.quote(args.workdir)
+    run, made = shlex.quote(args.workdir), Networks.of(config)
     say(
-        f"imported a generator of {config.crop_size} px, ngf {config.ngf}, "
-        f"{config.x_channels} to {config.y_channels} channels, norm {config.norm}"
-        + (", a bias in every layer" if config.bias_layers == "pytorch" else "")
+        f"imported a generator of {config.crop_size} px, ngf {made.ngf}, "
+        f"{config.x_channels} to {config.y_channels} channels, norm {made.norm}"
+        + (", a bias in every layer" if made.bias_layers == "pytorch" else "")
         + (
-            f", and a discriminator of {config.receptive_field} px, ndf {config.ndf}"
+            f", and a discriminator of {made.receptive_field} px, ndf {made.ndf}"
             if args.discriminator
             else ""
         )

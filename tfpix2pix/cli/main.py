@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
+import io
 import os
 import sys
 import textwrap
@@ -134,6 +134,8 @@ def main(parsed: tuple[ModuleType, Any] | str) -> int:
 def run() -> None:
     """Entry point of the command and of ``python -m tfpix2pix``."""
     # Names of files may hold what no encoding of the output can say.
-    with contextlib.suppress(AttributeError):  # replaced by something that is no text file
+    if isinstance(
+        sys.stdout, io.TextIOWrapper
+    ):  # else it was replaced by something of another kind
         sys.stdout.reconfigure(errors="backslashreplace")
     app.run(main, flags_parser=parse)

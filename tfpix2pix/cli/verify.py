@@ -61,7 +61,7 @@ def main(args: argparse.Namespace) -> int:
     if found.good:
         say(f"verified: {args.folder} gives the pictures of its run")
         return 0
-    faults = found.damaged or found.proof.faults
+    faults = found.damaged or (found.proof.faults if found.proof is not None else [])
     return fail(
         "tfpix2pix verify", f"{args.folder} is not what it should be: {'; '.join(faults)}", 1
     )

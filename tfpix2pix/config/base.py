@@ -198,6 +198,21 @@ class Config(RunConfig, DataConfig):
         return False
 
     @property
+    def noise_rate(self) -> float:
+        """Share of the generator's features that its noise drops; where 0, seeds change nothing."""
+        return 0.0
+
+    @property
+    def batch_statistics(self) -> bool:
+        """Whether networks normalise by statistics of the whole batch in training."""
+        return False
+
+    @property
+    def has_discriminator(self) -> bool:
+        """Whether a discriminator is trained beside the generator."""
+        return False
+
+    @property
     def networks(self) -> str:
         """What is trained, in a few words for a line."""
         return self.algorithm

@@ -178,7 +178,7 @@ def _differences(
     shown = [number for number in evaluator.numbers_of if "truth" not in number.name]
     images = len(next(iter(a.values())))
     everyone = np.ones((1, images))
-    values = [evaluator.measure(statistics, everyone) for statistics in (a, b)]
+    one, other = (evaluator.measure(statistics, everyone) for statistics in (a, b))
     spread = bootstrap_differences(evaluator, a, b, seed=seed)
     p_values = permutation_test(evaluator, a, b, permutations, seed) if evaluator.additive else {}
     found = []
@@ -189,7 +189,8 @@ def _differences(
         found.append(
             Difference(
                 number,
-                *(float(value[number.name][0]) for value in values),
+                float(one[number.name][0]),
+                float(other[number.name][0]),
                 error=float(np.std(there, ddof=1)) if some else math.nan,
                 low=float(low),
                 high=float(high),

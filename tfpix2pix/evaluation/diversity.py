@@ -17,6 +17,7 @@ class Diversity(MeanOverImages):
     numbers_of = (Number("diversity", "diversity over z (L1)"),)
 
     def values(self, batch: Batch) -> np.ndarray:
+        assert batch.samples is not None, "update refuses such a batch"
         return mean_pairwise_l1(batch.samples)
 
 

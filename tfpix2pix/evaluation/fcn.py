@@ -27,8 +27,9 @@ class Scorer(Protocol):
     identity: str
     """SHA-256 of its weights."""
 
-    val: Mapping[str, Any]
-    """How good it is itself, on real photos."""
+    @property
+    def val(self) -> Mapping[str, Any]:
+        """How good it is itself, on real photos."""
 
     def classes(self, photos: np.ndarray) -> np.ndarray:
         """The class of every pixel of RGB photos: uint8 ``[B, H, W, 3]`` to ``[B, H, W]``."""
@@ -65,6 +66,7 @@ class FCNScore(Evaluator):
         self.scorer = scorer
 
     def per_image(self, batch: Batch) -> Statistics:
+        assert batch.classes is not None, "update refuses such a batch"
         return {
             "fake": self._confusion(batch.classes, batch.fake),
             "truth": self._confusion(batch.classes, batch.y),

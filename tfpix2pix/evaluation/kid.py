@@ -72,13 +72,13 @@ def kernel_distances(
 
     def value(i: np.ndarray, j: np.ndarray) -> float:
         if whole:
-            blocks = [pairs[0][np.ix_(i, i)], pairs[1][np.ix_(j, j)], pairs[2][np.ix_(i, j)]]
+            blocks = pairs[0][np.ix_(i, i)], pairs[1][np.ix_(j, j)], pairs[2][np.ix_(i, j)]
         else:
             f, t = fake[i], truth[j]
-            blocks = [kernel(f, f), kernel(t, t), kernel(f, t)]
+            blocks = kernel(f, f), kernel(t, t), kernel(f, t)
         return mmd2(*blocks, i, j)
 
-    rows = []
+    rows: list[tuple[float, float]] = []
     for images in samples:
         taken = min(size, len(images) // 2)
         if taken < 2:
@@ -89,7 +89,7 @@ def kernel_distances(
             value(*(random.choice(images, taken, replace=False) for _ in range(2)))
             for _ in range(subsets)
         ]
-        rows.append((np.mean(values), np.std(values)))
+        rows.append((float(np.mean(values)), float(np.std(values))))
     return np.array(rows, np.float64).reshape(-1, 2)
 
 

@@ -39,6 +39,7 @@ class LabelsOut(Evaluator):
         self.palette = palette
 
     def per_image(self, batch: Batch) -> Statistics:
+        assert batch.classes is not None, "update refuses such a batch"
         found = self.palette.to_classes(as_uint8(batch.fake))
         return {"fake": confusion(batch.classes, found, self.palette).astype(np.int32)}
 

@@ -21,10 +21,14 @@ class Maker(Protocol):
     spec: PairSpec
     step: int
     checkpoint: str
-    takes_noise: bool
-    stride: int
     network: Any
     """Its `image_size`: the height and width that inputs must have, padded; None for any."""
+
+    @property
+    def takes_noise(self) -> bool: ...
+
+    @property
+    def stride(self) -> int: ...
 
     def translate_x(
         self, x: np.ndarray, *, seed: int = 0, deterministic: bool = False
@@ -112,7 +116,7 @@ class Generated:
     def noisy(self) -> bool:
         """Whether seeds change the pictures."""
         config = self.translator.config
-        return self.translator.takes_noise and not self.deterministic and config.dropout > 0
+        return self.translator.takes_noise and not self.deterministic and config.noise_rate > 0
 
     def of(self, name: str, x: np.ndarray) -> list[np.ndarray]:
         seeds = range(self.seed, self.seed + self.samples)

@@ -17,7 +17,7 @@ from tfpix2pix.evaluation.color import Color
 from tfpix2pix.evaluation.diversity import Diversity
 from tfpix2pix.evaluation.fcn import FCNScore, Scorer
 from tfpix2pix.evaluation.fid import FID
-from tfpix2pix.evaluation.inception import Features, InceptionFeatures
+from tfpix2pix.evaluation.inception import Features, InceptionFeatures, OfFeatures
 from tfpix2pix.evaluation.kid import KID
 from tfpix2pix.evaluation.labels import LabelsOut
 from tfpix2pix.evaluation.pixels import L1, L2, PSNR
@@ -179,18 +179,20 @@ def make_evaluators(
         reason = why_not(name, kind)
         if reason:
             raise UserError(reason)
-    if features is None and not set(ON_REQUEST).isdisjoint(names):
-        features = InceptionFeatures()
     made: list[Evaluator] = []
     for name in names:
-        if name == "fcn":
+        evaluator = EVALUATORS[name]
+        if evaluator is FCNScore:
+            assert kind.scorer is not None, "why_not has said so"
             made.append(FCNScore(kind.scorer))
-        elif name == "labels":
+        elif evaluator is LabelsOut:
+            assert kind.palette is not None, "why_not has said so"
             made.append(LabelsOut(kind.palette))
-        elif name in ON_REQUEST:
-            made.append(EVALUATORS[name](features))
+        elif issubclass(evaluator, OfFeatures):
+            features = features or InceptionFeatures()
+            made.append(evaluator(features))
         else:
-            made.append(EVALUATORS[name]())
+            made.append(evaluator())
     return made
 
 

@@ -99,7 +99,9 @@ class Evaluation:
             statistics[evaluator.name] = evaluator.statistics
             numbers.update(evaluator.result())
             errors.update(standard_errors(type(evaluator), evaluator.statistics))
-        ranked = ranking and Ranked(ranking.number, ranking.values, ranking.best, ranking.worst)
+        ranked = None
+        if ranking is not None:
+            ranked = Ranked(ranking.number, ranking.values, ranking.best, ranking.worst)
         return cls(numbers, errors, tuple(names), statistics, dict(facts), ranked)
 
     @property
@@ -145,7 +147,7 @@ class Evaluation:
         }
 
     def _packed(self) -> bytes:
-        arrays = {
+        arrays: dict[str, Any] = {  # not of arrays: by its stubs one keyword of NumPy's is a bool
             f"{evaluator}/{name}": values
             for evaluator, some in self.statistics.items()
             for name, values in some.items()

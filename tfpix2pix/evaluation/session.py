@@ -22,7 +22,7 @@ from tfpix2pix.evaluation.base import Batch, Evaluator
 from tfpix2pix.evaluation.fcn import as_uint8
 from tfpix2pix.evaluation.pictures import Generated, Maker, Pictures, file_levels
 from tfpix2pix.evaluation.predictions import Predictions
-from tfpix2pix.evaluation.ranking import Strip, ranking_of
+from tfpix2pix.evaluation.ranking import Ranking, Strip, ranking_of
 from tfpix2pix.evaluation.results import Evaluation, versions
 
 if TYPE_CHECKING:
@@ -172,10 +172,10 @@ class _Session:
         for x, batch in self._batches():
             for evaluator in self.evaluators:
                 evaluator.update(batch)
-            digests["targets"].update(np.ascontiguousarray(batch.y))
-            digests["pictures"].update(np.ascontiguousarray(batch.fake))
+            digests["targets"].update(np.ascontiguousarray(batch.y).data)
+            digests["pictures"].update(np.ascontiguousarray(batch.fake).data)
             if self.ranking is not None:
-                self._rank(x, batch)
+                self._rank(self.ranking, x, batch)
             done += len(batch)
             if progress is not None:
                 progress(done, self.total)
@@ -249,7 +249,7 @@ class _Session:
         palette = self.label_spec.x.palette or self.label_spec.y.palette
         return counted_names(palette) if palette is not None else None
 
-    def _rank(self, x: np.ndarray, batch: Batch) -> None:
+    def _rank(self, ranking: Ranking, x: np.ndarray, batch: Batch) -> None:
         def strip(i: int, value: float) -> Strip:
             return Strip(
                 batch.names[i],
@@ -259,7 +259,7 @@ class _Session:
                 _shown(batch.y[i]),
             )
 
-        self.ranking.add(len(batch), strip)
+        ranking.add(len(batch), strip)
 
 
 def _shown(levels: np.ndarray) -> np.ndarray:

@@ -77,10 +77,17 @@ class Settings:
 class Model(Protocol):
     """A model that is loaded when it is needed, as a `tfpix2pix.inference.Model` is."""
 
-    name: str
-    config: Config
-    spec: PairSpec
-    open: Callable[[Say], Maker]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def config(self) -> Config: ...
+
+    @property
+    def spec(self) -> PairSpec: ...
+
+    @property
+    def open(self) -> Callable[[Say], Maker]: ...
 
 
 class ModelSubject:

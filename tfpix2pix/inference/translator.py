@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from tfpix2pix.config import Config, load_config
 from tfpix2pix.config.dataset import spec_of
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
     from tfpix2pix.data import Decoded, PairSpec
     from tfpix2pix.training.checkpoints import Checkpoints
 
@@ -27,14 +29,17 @@ if TYPE_CHECKING:
 class Network(Protocol):
     """A generator that something runs: Keras here, other engines in `tfpix2pix.export`."""
 
-    takes_noise: bool
-    """Whether it is G(x, z); False for G(x)."""
+    @property
+    def takes_noise(self) -> bool:
+        """Whether it is G(x, z); False for G(x)."""
 
-    image_size: tuple[int, int] | None
-    """Height and width that x must have; None for any multiples of the crop size."""
+    @property
+    def image_size(self) -> tuple[int, int] | None:
+        """Height and width that x must have; None for any multiples of the crop size."""
 
-    max_pixels: int | None
-    """Height times width that x may have; None for no limit."""
+    @property
+    def max_pixels(self) -> int | None:
+        """Height times width that x may have; None for no limit."""
 
     def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
         """y, float32 ``[B, H, W, C_out]``, of x ``[B, H, W, C_in]`` and z (None: not taken)."""
@@ -43,10 +48,10 @@ class Network(Protocol):
 class KerasNetwork:
     """A Keras generator, ``[x, z] -> y`` (or ``x -> y``: no noise), as a `Network`."""
 
-    image_size = None
-    max_pixels = None
+    image_size: tuple[int, int] | None = None
+    max_pixels: int | None = None
 
-    def __init__(self, generator: object) -> None:
+    def __init__(self, generator: tf.keras.Model) -> None:
         import tensorflow as tf
 
         self.generator = generator
@@ -87,8 +92,9 @@ class Translator:
         self.checkpoint = checkpoint
 
     @property
-    def generator(self) -> object:
+    def generator(self) -> tf.keras.Model:
         """The Keras generator; only where Keras runs it."""
+        assert isinstance(self.network, KerasNetwork), "another engine runs the generator"
         return self.network.generator
 
     @property
@@ -192,7 +198,7 @@ class Translator:
         from tfpix2pix.algorithms.registry import default_generator
         from tfpix2pix.models import noise
 
-        shape = default_generator(self.config).noise.shape(*x.shape[1:3])
+        shape = default_generator(self.config).z.shape(*x.shape[1:3])
         if deterministic:
             return noise.no_noise(len(seeds), shape).numpy()
         positions = tf.constant(list(seeds), tf.int64)
@@ -247,6 +253,7 @@ def load(
     generator = default_generator(config)
     model = generator.build()
     facts = checkpoints.restore({generator.name: named_weights(model)}, step, say)
+    assert facts is not None, "_step_of refuses a run without checkpoints"
     network = KerasNetwork(model)
     return Translator(config, network, int(facts["step"]), spec, facts["sha256"])
 
@@ -320,7 +327,7 @@ def _check_stored(
 
 
 def _step_of(
-    checkpoints: object, checkpoint: str | int, workdir: object, say: Callable[[str], None]
+    checkpoints: Checkpoints, checkpoint: str | int, workdir: object, say: Callable[[str], None]
 ) -> int | None:
     """The step of a checkpoint by its name; None for the newest that is whole."""
     steps = checkpoints.steps()
@@ -354,7 +361,7 @@ def pad(image: np.ndarray, multiple: int) -> np.ndarray:
     if not bottom and not right:
         return image
     # A single row or column has nothing to reflect, so it is repeated.
-    mode = "reflect" if min(height, width) > 1 else "edge"
+    mode: Literal["reflect", "edge"] = "reflect" if min(height, width) > 1 else "edge"
     return np.pad(image, [(0, bottom), (0, right), (0, 0)], mode=mode)
 
 

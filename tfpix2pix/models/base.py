@@ -93,6 +93,17 @@ class Generator:
     name: str = "generator"
     kernels: Mapping[str, Kernel] = field(default_factory=dict)
 
+    @property
+    def z(self) -> NoiseSpec:
+        """`noise` of G(x, z).
+
+        Raises:
+          ValueError: it is G(x).
+        """
+        if self.noise is None:
+            raise ValueError(f"the {self.family} takes no noise")
+        return self.noise
+
     def build(self, *, noise: bool = True, precision: str = "none") -> tf.keras.Model:
         """The model, with Keras's initial weights.
 

@@ -75,7 +75,7 @@ def unet(
     **layers: Any,
 ) -> Generator:
     """The U-Net, or the encoder-decoder, as a `Generator`; arguments as `build_generator`."""
-    sizes = {
+    sizes: dict[str, Any] = {
         "crop_size": crop_size,
         "input_channels": input_channels,
         "output_channels": output_channels,

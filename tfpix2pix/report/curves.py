@@ -74,7 +74,8 @@ def thin(
         return steps, values, values, values
     groups = np.array_split(np.arange(len(steps)), limit)
     parts = [(steps[g].mean(), values[g].mean(), values[g].min(), values[g].max()) for g in groups]
-    return tuple(np.array(part) for part in zip(*parts, strict=True))
+    centres, means, lows, highs = (np.array(part) for part in zip(*parts, strict=True))
+    return centres, means, lows, highs
 
 
 def describe(chart: Chart) -> str:

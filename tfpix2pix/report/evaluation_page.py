@@ -47,7 +47,7 @@ def write_evaluation_page(folder: str | os.PathLike[str], evaluation: Evaluation
 
 def render_evaluation(evaluation: Evaluation) -> str:
     """The page as text; it loads nothing from anywhere and says nothing that changes by itself."""
-    facts = evaluation.facts
+    facts, ranked = evaluation.facts, evaluation.ranked
     return (
         templates()
         .get_template("evaluation.html")
@@ -56,9 +56,9 @@ def render_evaluation(evaluation: Evaluation) -> str:
             summary=summary(evaluation),
             scorer=scorer_text(evaluation),
             rows=score_rows(evaluation),
-            ranked=evaluation.ranked,
-            rank_value=lambda value: shown(value, evaluation.ranked.number),
-            histogram=histogram(evaluation.ranked.values) if evaluation.ranked else None,
+            ranked=ranked,
+            rank_value=lambda value: shown(value, ranked.number) if ranked else "",
+            histogram=histogram(ranked.values) if ranked else None,
             picture=data_uri,
             plots=_plots(evaluation),
             facts=fact_rows(evaluation),

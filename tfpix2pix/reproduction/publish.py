@@ -102,10 +102,10 @@ def _public(config: Any) -> dict[str, Any]:
 
 
 def _summary(plan: Plan, runs: Sequence[Run]) -> str:
-    base = plan.base
+    base, ngf = plan.base, _public(plan.base)["ngf"]
     trained = sum(run.trained for run in runs)
     return (
-        f"{Path(base.dataset).name}, {base.crop_size} px, ngf {base.ngf}, batch "
+        f"{Path(base.dataset).name}, {base.crop_size} px, ngf {ngf}, batch "
         f"{base.batch_size}, {base.steps:,} steps a run; {trained:,} of {len(runs):,} runs trained"
     )
 

@@ -103,7 +103,9 @@ def reproduce(plan: Plan, is_new: bool, wish: Wish) -> Outcome:
         if wish.score and stop.signal is None:
             score_runs(runs, sources, scorer, stop)
         if wish.score and stop.signal is None:
-            facts = scorer and {"size": scorer.size, "val": scorer.val, "identity": scorer.identity}
+            facts: dict[str, Any] | None = None
+            if scorer is not None:
+                facts = {"size": scorer.size, "val": scorer.val, "identity": scorer.identity}
             results = publish(plan, wish.tables, runs, read_metrics(runs), facts, wish.command)
         if stop.signal is not None:
             return Outcome(results, diverged, stop.signal.name, stop.exit_code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.progress import ProgressLine, say
 from tfpix2pix.reproduction.plan import Plan, Run
@@ -50,13 +50,16 @@ def open_scorer(
     else:
         say(f"the scorer of photographs is trained first, in {own}")
         data = {"dataset": Path(base.dataset).name, "label_palette": Path(base.label_palette).name}
+        often: dict[str, Any] = {}
+        if steps:
+            often = {"val_every": steps, "checkpoint_every": max(1, steps // 4)}
         settings = Settings(
             data=data,
             size=base.crop_size,
             load_size=base.load_size,
             seed=base.seed,
             steps=steps,
-            **({"val_every": steps, "checkpoint_every": max(1, steps // 4)} if steps else {}),
+            **often,
         )
         outcome = train_scorer(
             continued(own, settings) or settings,
@@ -66,9 +69,9 @@ def open_scorer(
             cache=base.cache,
             data_dir=base.data_dir,
         )
-        scorer = outcome.scorer
-        if scorer is None:
+        if outcome.scorer is None:
             return None
+        scorer = outcome.scorer
     scorer.check(source.spec.x.palette or source.spec.y.palette, base.crop_size)
     return scorer
 

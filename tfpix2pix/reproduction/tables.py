@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,6 @@ def chosen_tables(text: str) -> list[Table]:
     return [TABLES[name] for name in dict.fromkeys(names)]
 
 
-def variants_of(tables: list[Table]) -> list[Variant]:
+def variants_of(tables: Iterable[Table]) -> list[Variant]:
     """Every network that the tables need, once, in their order."""
     return list(dict.fromkeys(variant for table in tables for variant in table.variants))

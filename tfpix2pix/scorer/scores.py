@@ -27,7 +27,7 @@ def scores_of(
     """
     spec = store.spec
     palette = palette_of(spec)
-    matrix, images = 0, 0
+    matrix, images = np.zeros((), np.int64), 0
     try:
         for x, y in evaluation_batches(store, size=size):
             photos, classes = photos_and_classes(spec, x, y)

@@ -139,7 +139,8 @@ def save_scorer(
 ) -> Scorer:
     """Writes a scorer, the weights first, so that where there is a ``scorer.json`` it is whole."""
     content = io.BytesIO()
-    np.savez(content, **weights)
+    arrays: dict[str, Any] = dict(weights)  # by its stubs one keyword of NumPy's is a bool
+    np.savez(content, **arrays)
     write_bytes(Path(folder) / WEIGHTS, content.getvalue())
     facts = {"kind": KIND, **facts, "weights_sha256": identity_of(weights)}
     facts["sha256"] = _digest(facts)

@@ -82,18 +82,25 @@ def train_scorer(
     """
     if (folder / FACTS).exists():
         scorer = load_scorer(folder)
-        done = int(scorer.facts["steps"])
-        return ScorerOutcome(scorer, done, done, 0)
+        steps = int(scorer.facts["steps"])
+        return ScorerOutcome(scorer, steps, steps, 0)
     settings = _resolved(settings, say)
     check_writable(folder, "--output")
     folder.mkdir(parents=True, exist_ok=True)
     settings.save(folder)
     config = config_of_settings(settings, cache=cache, data_dir=data_dir)
     outcome = train(config, folder, source, stop=stop, say=say)
-    done = outcome.steps_done, outcome.steps_total, outcome.trained_now
-    if outcome.steps_done < outcome.steps_total:
-        return ScorerOutcome(None, *done, outcome.stopped_by, outcome.exit_code)
-    return ScorerOutcome(_finish(settings, config, folder, source, outcome.best), *done)
+    trained = None
+    if outcome.steps_done >= outcome.steps_total:
+        trained = _finish(settings, config, folder, source, outcome.best)
+    return ScorerOutcome(
+        trained,
+        outcome.steps_done,
+        outcome.steps_total,
+        outcome.trained_now,
+        outcome.stopped_by,
+        outcome.exit_code,
+    )
 
 
 def config_of_settings(settings: Settings, **run: Any) -> ScorerConfig:
@@ -118,6 +125,7 @@ def _finish(
     weights = named_weights(model)
     checkpoints = Checkpoints(folder)
     facts = checkpoints.restore({"weights": weights}, int(best["step"]) if best else None)
+    assert facts is not None, "what was trained has a checkpoint"
     val = open_split(source, "val", settings.size, config, say)
     with ProgressLine("measuring", val.count, "photo") as line:
         scores = scores_of(

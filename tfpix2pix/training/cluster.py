@@ -151,7 +151,7 @@ def _addresses(cluster: Mapping[str, Any], job: str) -> list[str]:
 
 def _index(task: Mapping[str, Any], jobs: Mapping[str, list[str]]) -> int:
     job, index = task.get("type"), task.get("index")
-    if job not in jobs:
+    if not isinstance(job, str) or job not in jobs:
         raise _wrong(f"has the task type {job!r}, where one of {', '.join(jobs)} was expected")
     if isinstance(index, str) and index.isdigit():
         index = int(index)  # as TensorFlow takes it

@@ -106,6 +106,11 @@ class Observer:
         finally:
             self._history.close()
 
+    @property
+    def _records(self) -> History:
+        assert self._history is not None, "open while observing"
+        return self._history
+
     # === After every step ===
 
     def show(self, step: int) -> None:
@@ -145,9 +150,9 @@ class Observer:
         }
         news = self.algorithm.watch(step, judged)
         if news:
-            self._history.note(step, news)
+            self._records.note(step, news)
             self.say(f"step {step:,}: {news}")
-        self._history.train(step, {**record, **judged})
+        self._records.train(step, {**record, **judged})
 
     def resolve(self, step: int) -> dict[str, float] | None:
         """Means since the last point of the curves, or None where no step since then updated the
@@ -180,7 +185,7 @@ class Observer:
         except tf.errors.OpError as error:
             raise explain(error, self._val) from None
         self._exclude_from_speed(started)
-        self._history.val(step, results)
+        self._records.val(step, results)
         said = ", ".join(
             f"{measure.title} {measure.written(results[measure.name])}"
             for measure in self.config.MEASURES
@@ -218,7 +223,7 @@ class Observer:
             }
             report.save_strips(self.workdir, step, pictures)
             report.write_sample_grid(self.workdir, step)
-            self._history.images(step, {**self._fixed, **pictures})
+            self._records.images(step, {**self._fixed, **pictures})
         if step < self.total and time.monotonic() - self._report_drawn > REPORT_INTERVAL:
             self.write_facts(step)
             self.draw_report()
@@ -238,7 +243,7 @@ class Observer:
         for name, network in self.algorithm.networks.items():
             if not all(bool(tf.reduce_all(tf.math.is_finite(w))) for w in network.weights):
                 raise TrainingDiverged(self._diverged(step, f"the weights of the {name}"))
-        self._history.flush()
+        self._records.flush()
         return {"best": self.best, "seconds": self._training_seconds()}
 
     def exclude_saving(self) -> None:
@@ -249,7 +254,7 @@ class Observer:
         """The report of a run that ends here, for now or for good."""
         self.write_facts(step)
         page = self.draw_report()
-        self._history.flush()
+        self._records.flush()
         return page
 
     def kept(self) -> str:

@@ -32,7 +32,7 @@ def check_strategy(
     """
     if tpu and name != "tpu":
         raise UserError(f"--tpu={tpu} means nothing with --strategy={name}; give --strategy=tpu")
-    if name != "default" and config.norm == "batch":
+    if name != "default" and config.batch_statistics:
         raise UserError(
             f"--norm=batch takes statistics over the batch, which --strategy={name} would split; "
             "use --norm=instance, or --strategy=default"

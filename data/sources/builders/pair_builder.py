@@ -29,7 +29,8 @@ _SPLITS = {
 }
 
 
-class PairBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+# TFDS has no types, so that mypy does not know what its subclasses may say of themselves.
+class PairBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
     """Pairs of images: what the paper conditions on, and what it wants to see.
 
     A subclass is called ``Builder`` and stands in ``NAME/NAME_dataset_builder.py``; TFDS takes its
@@ -64,13 +65,13 @@ class PairBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         root = dl_manager.download_and_extract(self.paper_set.url) / self.paper_set.name
         return {
-            split: self._generate_examples(root / folder)
+            split: self._generate_examples(root, folder)
             for folder, split in _SPLITS.items()
             if (root / folder).exists()
         }
 
-    def _generate_examples(self, folder: epath.Path) -> Iterator[tuple[str, dict[str, Any]]]:
-        for path in sorted(folder.glob("*.jpg")):
+    def _generate_examples(self, folder: Any, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        for path in sorted((folder / split).glob("*.jpg")):
             with path.open("rb") as file, Image.open(file) as image:
                 both = np.asarray(image.convert("RGB"))
             width = both.shape[1] // 2

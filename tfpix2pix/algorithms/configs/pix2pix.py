@@ -270,6 +270,14 @@ class Pix2PixConfig(Config):
         return True
 
     @property
+    def noise_rate(self) -> float:
+        return self.dropout
+
+    @property
+    def batch_statistics(self) -> bool:
+        return self.norm == "batch"
+
+    @property
     def networks(self) -> str:
         return f"ngf {self.ngf}, loss {self.loss}"
 
