@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tfpix2pix.base.options import check_options, option
 
-LARGEST = 4096  # pixels, the longest side of images that are trained on
+SMALLEST, LARGEST = 32, 4096  # pixels, of the sides of images that are trained on
 ARRAYS = "python:arrays"  # the data set of a run on arrays that were handed over from Python
 
 
@@ -122,7 +122,7 @@ class DataConfig(PairsConfig):
         286,
         "side to which both images are resized before the random crop, pixels",
         "data",
-        minimum=32,
+        minimum=SMALLEST,
         maximum=LARGEST,
     )
     flip: bool = option(True, "mirror half of the pairs left to right", "data")

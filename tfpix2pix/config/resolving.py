@@ -13,7 +13,7 @@ from tfpix2pix.algorithms import registry
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.options import nearest
 from tfpix2pix.config.base import Config, usual_load_size
-from tfpix2pix.data.config import ARRAYS, LARGEST, DataConfig
+from tfpix2pix.data.config import ARRAYS, LARGEST, SMALLEST, DataConfig
 
 
 def load_config(workdir: str | os.PathLike[str]) -> Config:
@@ -77,8 +77,9 @@ def resolve(flags: Mapping[str, Any]) -> Config:
         # Keep the paper's amount of jitter unless the user says otherwise.
         crop_size = flags["crop_size"]
         if isinstance(crop_size, int) and crop_size > 0:
-            # What is too large by itself is told so, not by a size that nobody gave.
-            values["load_size"] = min(max(crop_size, usual_load_size(crop_size)), LARGEST)
+            # What is too small or too large by itself is told so, not by a size that nobody gave.
+            usual = max(crop_size, usual_load_size(crop_size), SMALLEST)
+            values["load_size"] = min(usual, LARGEST)
     if values.get("input_dir") or values.get("target_dir"):
         _settle_folders(values, flags)
     elif values.get("dataset") == ARRAYS:
