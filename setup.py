@@ -148,7 +148,7 @@ setup(
     + ["tfpix2pix.export." + p for p in find_packages("export")],
     package_data={
         "tfpix2pix": ["report/templates/*", "reproduction/paper.json"],
-        "tfpix2pix.export": ["serving_files/*"],
+        "tfpix2pix.export": ["savedmodel/serving_files/*"],
         # The dummy data of the builders are for their tests, and stay out of the wheel.
         "tfpix2pix.data": [
             "palettes/*.json",

@@ -90,7 +90,7 @@ def _job(training_inputs: type):
 
 def _files(job, folder: Path) -> Iterator[tuple[str, Path]]:
     """Every variant's name and file."""
-    from tfpix2pix.export.tflite_file import with_metadata
+    from tfpix2pix.export.tflite.file import with_metadata
 
     for number, (name, make) in enumerate(_variants(job, folder)):
         if _ONLY.value and name.split()[0].strip(",") not in _ONLY.value:
@@ -107,9 +107,9 @@ def _files(job, folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _variants(job, folder: Path):
-    from tfpix2pix.export.equalize import equalized
-    from tfpix2pix.export.tflite import convert, representative
-    from tfpix2pix.export.tflite_int8 import FLOAT_OPERATORS, Quantizer
+    from tfpix2pix.export.tflite.equalize import equalized
+    from tfpix2pix.export.tflite.format import convert, representative
+    from tfpix2pix.export.tflite.int8 import FLOAT_OPERATORS, Quantizer
 
     inputs = representative(job)
     scratch = folder / "scratch"
@@ -170,8 +170,8 @@ def _int16(job, inputs, folder: Path) -> bytes:
 
 
 def _quality(translator, path: Path, x, y, z, keras) -> str:
-    from tfpix2pix.export.tflite_engine import TFLiteEngine
-    from tfpix2pix.export.tflite_file import read_operators
+    from tfpix2pix.export.tflite.engine import TFLiteEngine
+    from tfpix2pix.export.tflite.file import read_operators
 
     found = TFLiteEngine(path)(x, z)
     difference = np.abs(found - keras)
@@ -195,7 +195,7 @@ def _psnr(translator, x, one, other) -> float:
 
 def _latencies(paths: dict[str, Path], x, z) -> dict[str, tuple[float, float]]:
     """Seconds of one image with one and with two threads."""
-    from tfpix2pix.export.tflite_engine import TFLiteEngine
+    from tfpix2pix.export.tflite.engine import TFLiteEngine
 
     best: dict[str, dict[int, float]] = {name: {} for name in paths}
     for threads in (1, 2):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.errors import UserError
+from tfpix2pix.export.formats import FORMATS
 
 if TYPE_CHECKING:
     from tfpix2pix.export.exporter import Exported
@@ -17,7 +18,7 @@ def export(
     run: str | os.PathLike[str],
     output: str | os.PathLike[str],
     *,
-    formats: str | Sequence[str] = "savedmodel,tflite,onnx",
+    formats: str | Sequence[str] = FORMATS,
     quantize: str | Sequence[str] = "none",
     inference: str = "paper",
     image_size: str | int | tuple[int, int] = "any",
@@ -36,7 +37,7 @@ def export(
     Args:
       run: what `tfpix2pix.train` returned, or the run's folder.
       output: the folder of the export, made if missing.
-      formats: some of savedmodel, tflite, onnx: names, or a text with commas.
+      formats: some of savedmodel, tflite, onnx, network: names, or a text with commas.
       quantize: some of none, float16, dynamic, int8, likewise, one file each.
       inference: ``paper`` (dropout by the noise z, an input) or ``deterministic``.
       image_size: ``any``, a side, ``"512x256"`` (width x height) or ``(height, width)``, pixels.

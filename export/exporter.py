@@ -30,7 +30,7 @@ from tfpix2pix.export.contract import (
 )
 from tfpix2pix.export.formats import FORMATS, QUANTIZATIONS, Artifact, Format, Job, load_format
 from tfpix2pix.export.manifest import FILE, REPORT, Manifest, checksums
-from tfpix2pix.export.onnx_opset import OLDEST, check_known
+from tfpix2pix.export.onnx.opset import OLDEST, check_known
 from tfpix2pix.export.publish import Staging, check_output, check_published
 
 if TYPE_CHECKING:
@@ -564,7 +564,7 @@ def _reference(folder: Path, manifest: Manifest, workdir: str) -> tuple[Translat
             "run is now"
         )
     from tfpix2pix.export.core import export_generator
-    from tfpix2pix.export.saved_model import saved_weights
+    from tfpix2pix.export.savedmodel.format import saved_weights
     from tfpix2pix.inference import KerasNetwork, Translator
 
     try:

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
 # Name -> module; each has a `FORMAT`. None imports its optional package before it is used.
 _MODULES = {
-    "savedmodel": "tfpix2pix.export.saved_model",
-    "tflite": "tfpix2pix.export.tflite",
-    "onnx": "tfpix2pix.export.onnx",
-    "network": "tfpix2pix.export.network",
+    "savedmodel": "tfpix2pix.export.savedmodel.format",
+    "tflite": "tfpix2pix.export.tflite.format",
+    "onnx": "tfpix2pix.export.onnx.format",
+    "network": "tfpix2pix.export.savedmodel.network",
 }
 FORMATS = tuple(_MODULES)
 

@@ -41,7 +41,7 @@ def open_named(name: str) -> Translator:
       UserError: nothing that can be opened is there.
     """
     if "://" in name:
-        from tfpix2pix.export.remote import open_remote
+        from tfpix2pix.export.client.remote import open_remote
 
         return open_remote(name)
     from tfpix2pix.base.quiet import import_tensorflow

@@ -140,9 +140,11 @@ def test_the_wheel_holds_the_templates_and_the_licence(tree, names):
     templates = {f"{folder}/{p.name}" for p in (tree / folder).glob("*") if p.is_file()}
     assert templates
     assert templates <= set(names)
-    serving = {p.name for p in (tree / "export" / "serving_files").iterdir() if p.is_file()}
+    serving = {
+        p.name for p in (tree / "export" / "savedmodel" / "serving_files").iterdir() if p.is_file()
+    }
     assert "compose.yaml" in serving
-    assert {f"tfpix2pix/export/serving_files/{name}" for name in serving} <= set(names)
+    assert {f"tfpix2pix/export/savedmodel/serving_files/{name}" for name in serving} <= set(names)
     assert any(re.fullmatch(r"tfpix2pix-[^/]+\.dist-info/(licenses/)?LICENSE", n) for n in names)
 
 

@@ -117,7 +117,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
 def saved_model(exported_run: Path, job: Callable[..., Any], tmp_path_factory: Any) -> Path:
     """The folder of version 1 of `exported_run` as a SavedModel. Read only."""
     pytest.importorskip("tensorflow_serving")
-    from tfpix2pix.export.saved_model import FORMAT
+    from tfpix2pix.export.savedmodel.format import FORMAT
 
     folder = tmp_path_factory.mktemp("export")
     (artifact,) = FORMAT.write(job(exported_run), folder)

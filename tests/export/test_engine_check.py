@@ -13,8 +13,8 @@ import pytest
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.export import open_model
 from tfpix2pix.export.engine_check import Refused, check_stored
-from tfpix2pix.export.tflite_check import check_tflite
-from tfpix2pix.export.tflite_file import with_metadata
+from tfpix2pix.export.tflite.check import check_tflite
+from tfpix2pix.export.tflite.file import with_metadata
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def sessions(monkeypatch):
     seen = []
     import onnxruntime
 
-    from tfpix2pix.export import tflite_engine
+    from tfpix2pix.export.tflite.format import engine as tflite_engine
 
     session = onnxruntime.InferenceSession
     monkeypatch.setattr(
@@ -57,7 +57,7 @@ def sessions(monkeypatch):
 
 @pytest.fixture(scope="module")
 def onnx_file(onnx, made, tmp_path_factory) -> Path:
-    from tfpix2pix.export.onnx import FORMAT
+    from tfpix2pix.export.onnx.format import FORMAT
 
     folder = tmp_path_factory.mktemp("onnx")
     (artifact,) = FORMAT.write(made[None], folder)
@@ -206,7 +206,7 @@ def test_a_contract_of_a_larger_generator_than_the_onnx_file_holds(changed, made
 
 
 def test_what_fails_in_onnxruntime_is_a_sentence(onnx_file):
-    from tfpix2pix.export.onnx import FORMAT
+    from tfpix2pix.export.onnx.format import FORMAT
 
     engine = FORMAT.open(onnx_file)
     with pytest.raises(UserError, match=r"failed in onnxruntime.*export again"):
@@ -226,7 +226,7 @@ def test_the_whole_file_may_be_as_large_as_its_generator(made):
 
 @pytest.fixture(scope="module")
 def tflite_files(made, tmp_path_factory) -> dict:
-    from tfpix2pix.export.tflite import FORMAT
+    from tfpix2pix.export.tflite.format import FORMAT
 
     files = {}
     for size, each in made.items():
@@ -358,7 +358,7 @@ def test_a_contract_of_a_larger_generator_than_the_tflite_file_holds(made, tflit
 
 
 def test_what_fails_in_the_interpreter_is_a_sentence(tflite_files):
-    from tfpix2pix.export.tflite import FORMAT
+    from tfpix2pix.export.tflite.format import FORMAT
 
     engine = FORMAT.open(tflite_files[None])
     with pytest.raises(UserError, match=r"failed in .*export again"):

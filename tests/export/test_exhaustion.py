@@ -20,7 +20,7 @@ from tfpix2pix.data import decode
 from tfpix2pix.export.contract import MAX_PIXELS, Contract
 from tfpix2pix.export.exporter import Request, export_run
 from tfpix2pix.export.opening import open_model
-from tfpix2pix.export.saved_model import CONTRACT, FORMAT
+from tfpix2pix.export.savedmodel.format import CONTRACT, FORMAT
 
 pytest.importorskip("tensorflow_serving")
 

@@ -13,7 +13,7 @@ from PIL import Image
 from tfpix2pix.data import Decoded, decode
 from tfpix2pix.data.label_classes import LabelClass, Palette
 from tfpix2pix.data.spec import ImageSpec, LabSpec, PairSpec
-from tfpix2pix.export.graph_spec import GraphSpec
+from tfpix2pix.export.savedmodel.graph_spec import GraphSpec
 from tfpix2pix.inference import pad
 
 PALETTE = Palette(

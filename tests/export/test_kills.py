@@ -19,7 +19,7 @@ _PARENT = """
 import json, os, random, signal, sys, time
 from tfpix2pix.cli.main import main, parse
 import tensorflow, onnx, onnxruntime, tf2onnx
-import tfpix2pix.export.exporter, tfpix2pix.export.onnx, tfpix2pix.export.saved_model
+import tfpix2pix.export.exporter, tfpix2pix.export.onnx.format, tfpix2pix.export.savedmodel.format
 
 def start(words):
     child = os.fork()

@@ -13,7 +13,7 @@ import tfpix2pix
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.export import Request, export_run, open_model, verify
 from tfpix2pix.export.core import weights_of
-from tfpix2pix.export.saved_model import saved_weights
+from tfpix2pix.export.savedmodel.format import saved_weights
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.export import formats
 from tfpix2pix.export.contract import Contract
-from tfpix2pix.export.onnx_opset import OLDEST
+from tfpix2pix.export.onnx.opset import OLDEST
 from tfpix2pix.models.weights import named_weights
 
 onnx = pytest.importorskip("onnx")
@@ -139,7 +139,7 @@ def test_int8_with_a_bias_in_every_layer(make_run, job, smooth_images, tmp_path)
 @pytest.mark.parametrize("norm", ["instance", "batch"])
 def test_values_that_could_be_simplified_away(make_run, job, tmp_path, norm):
     """Scales of 1, offsets of 0 and the like, as imported and untrained weights have them."""
-    from tfpix2pix.export.onnx_graph import convert
+    from tfpix2pix.export.onnx.graph import convert
 
     made = job(make_run(tmp_path / "run", norm=norm, std=0.1))
     values = {"gamma": 1, "beta": 0, "moving_mean": 0, "moving_variance": 1, "bias": 0}
@@ -241,7 +241,7 @@ def test_no_convolution_is_taken_for_a_matrix_product(crop, size, cut):
     often that has to be avoided."""
     from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
     from tfpix2pix.algorithms.registry import default_generator
-    from tfpix2pix.export.onnx_graph import convert, set_sizes
+    from tfpix2pix.export.onnx.graph import convert, set_sizes
 
     config = Pix2PixConfig(crop_size=crop, load_size=crop, ngf=1)
     contract = Contract(config, "", 1, "0", "paper", size and (crop * size[0], crop * size[1]))
@@ -481,7 +481,7 @@ def test_a_missing_package_names_the_extra(monkeypatch, package):
 
 
 def test_weights_that_no_file_can_hold(job, exported_run, tmp_path, monkeypatch):
-    from tfpix2pix.export import onnx as module
+    from tfpix2pix.export.onnx.format import format as module
 
     monkeypatch.setattr(module, "_LARGEST", 10_000)
     with pytest.raises(UserError, match="2 GiB"):

@@ -15,9 +15,9 @@ import tensorflow as tf
 
 import tfpix2pix
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.export.remote import open_remote
-from tfpix2pix.export.remote_retry import NoSuchThing, Retrier, Retry, Transient
-from tfpix2pix.export.saved_model import FORMAT
+from tfpix2pix.export.client.remote import open_remote
+from tfpix2pix.export.client.retry import NoSuchThing, Retrier, Retry, Transient
+from tfpix2pix.export.savedmodel.format import FORMAT
 
 pytest.importorskip("tensorflow_serving")
 
@@ -219,7 +219,7 @@ def test_a_client_over_rest_needs_no_tensorflow(running, tmp_path):
     code = f"""
 import sys
 import numpy as np
-from tfpix2pix.export.remote import open_remote
+from tfpix2pix.export.client.remote import open_remote
 model = open_remote("{url_of(running, "rest")}")
 print(model.translate(np.zeros((9, 12, 3), np.uint8), seed=1).shape)
 print("tensorflow" in sys.modules)

@@ -21,10 +21,10 @@ import pytest
 
 from tfpix2pix.base.connections import TimedSession
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.export import serving_config
-from tfpix2pix.export.remote import open_remote
-from tfpix2pix.export.remote_retry import Retry
-from tfpix2pix.export.saved_model import CONTRACT
+from tfpix2pix.export.client.remote import open_remote
+from tfpix2pix.export.client.retry import Retry
+from tfpix2pix.export.savedmodel import serving_config
+from tfpix2pix.export.savedmodel.format import CONTRACT
 
 pytest.importorskip("tensorflow_serving")
 import grpc

@@ -17,7 +17,7 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import config_of
 from tfpix2pix.data import decode
 from tfpix2pix.export.core import weights_of
-from tfpix2pix.export.saved_model import FORMAT, SavedModelEngine, saved_weights
+from tfpix2pix.export.savedmodel.format import FORMAT, SavedModelEngine, saved_weights
 
 pytest.importorskip("tensorflow_serving")
 
@@ -76,7 +76,7 @@ def test_no_signature_changes_a_variable(signatures):
     before = {name: variable.numpy() for name, variable in variables.items()}
     assert len(before) > 10
     from tfpix2pix.export.contract import Contract
-    from tfpix2pix.export.warmup import warmup_inputs
+    from tfpix2pix.export.savedmodel.warmup import warmup_inputs
 
     text = signatures["contract"](query=tf.constant([""]))["contract"].numpy()[0]
     inputs = warmup_inputs(Contract.parse(text, "the model"))

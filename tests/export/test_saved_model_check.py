@@ -13,8 +13,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.export import open_model
-from tfpix2pix.export.saved_model import CONTRACT, SavedModelEngine, saved_weights
-from tfpix2pix.export.saved_model_check import OPERATORS, check_saved_model
+from tfpix2pix.export.savedmodel.check import OPERATORS, check_saved_model
+from tfpix2pix.export.savedmodel.format import CONTRACT, SavedModelEngine, saved_weights
 
 pytest.importorskip("tensorflow_serving")
 
@@ -230,7 +230,7 @@ def test_variables_that_claim_more_than_is_stored_are_refused_before_memory_is_t
     ids=lambda changes: " ".join(map(str, changes.values())),
 )
 def test_no_operator_of_ours_is_missing(make_run, job, tmp_path, changes):
-    from tfpix2pix.export.saved_model import FORMAT
+    from tfpix2pix.export.savedmodel.format import FORMAT
 
     options = {k: changes.pop(k) for k in ("inference", "image_size") if k in changes}
     made = job(make_run(tmp_path / "run", **changes), **options)

@@ -20,8 +20,8 @@ import requests
 import tensorflow as tf
 
 from tfpix2pix.data import decode
-from tfpix2pix.export.saved_model import FORMAT
-from tfpix2pix.export.serving_config import FILES, write_serving
+from tfpix2pix.export.savedmodel.format import FORMAT
+from tfpix2pix.export.savedmodel.serving_config import FILES, write_serving
 
 pytest.importorskip("tensorflow_serving")
 import grpc
@@ -317,7 +317,7 @@ def test_the_smoke_test_knows_exports_without_files(make_run, job, serving, tmp_
 
 
 def test_the_smoke_tests_own_picture_is_a_picture():
-    script = Path(sys.modules["tfpix2pix.export.serving_config"].__file__).parent
+    script = Path(sys.modules["tfpix2pix.export.savedmodel.serving_config"].__file__).parent
     made = runpy.run_path(str(script / "serving_files" / "smoke_test.py"))["png"]
     for channels in (1, 2, 3, 4):
         for bits in (8, 16):

@@ -11,9 +11,9 @@ import pytest
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.evaluation.pixels import PSNR
-from tfpix2pix.export.tflite import FORMAT
-from tfpix2pix.export.tflite_engine import TFLiteEngine, runtimes
-from tfpix2pix.export.tflite_file import read_metadata, read_operators, with_metadata
+from tfpix2pix.export.tflite.engine import TFLiteEngine, runtimes
+from tfpix2pix.export.tflite.file import read_metadata, read_operators, with_metadata
+from tfpix2pix.export.tflite.format import FORMAT
 from tfpix2pix.models.weights import named_weights
 
 if not runtimes():
@@ -217,7 +217,7 @@ def test_equalised_weights_are_the_same_function_with_equal_ranges(
 ):
     import tensorflow as tf
 
-    from tfpix2pix.export.equalize import equalized
+    from tfpix2pix.export.tflite.equalize import equalized
 
     made = job(make_run(tmp_path / "run", std=0.05, bias_layers=bias_layers))
     uneven(made.generator)
@@ -293,7 +293,7 @@ def plain_int8(made, folder: Path) -> TFLiteEngine:
     import tensorflow as tf
 
     from tfpix2pix.export.core import Core
-    from tfpix2pix.export.tflite import representative
+    from tfpix2pix.export.tflite.format import representative
 
     saved = Core(made.generator, made.contract, 1).save(folder / "plain_model")
     converter = tf.lite.TFLiteConverter.from_saved_model(str(saved))

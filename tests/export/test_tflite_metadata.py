@@ -10,7 +10,7 @@ import pytest
 
 from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 from tfpix2pix.export.contract import Contract
-from tfpix2pix.export.tflite_metadata import standard_metadata
+from tfpix2pix.export.tflite.metadata import standard_metadata
 
 # metadata_schema.fbs 1.5.0: the fields of its tables by place; a union is two, its kind first.
 NORMALIZATION = {0: ("mean", "floats"), 1: ("std", "floats")}
@@ -181,8 +181,8 @@ def test_labels():
 @pytest.fixture(scope="module")
 def files(exported_run, job, tmp_path_factory) -> dict[str, Path]:
     pytest.importorskip("tensorflow")
-    from tfpix2pix.export.tflite import FORMAT
-    from tfpix2pix.export.tflite_engine import runtimes
+    from tfpix2pix.export.tflite.engine import runtimes
+    from tfpix2pix.export.tflite.format import FORMAT
 
     if not runtimes():
         pytest.skip("no TFLite interpreter is installed")
@@ -193,8 +193,8 @@ def files(exported_run, job, tmp_path_factory) -> dict[str, Path]:
 
 
 def test_every_file_carries_it_beside_the_contract(files):
-    from tfpix2pix.export.tflite_engine import TFLiteEngine
-    from tfpix2pix.export.tflite_file import read_metadata
+    from tfpix2pix.export.tflite.engine import TFLiteEngine
+    from tfpix2pix.export.tflite.file import read_metadata
 
     for path in files.values():
         (graph,) = read(read_metadata(path, "TFLITE_METADATA"))["subgraphs"]

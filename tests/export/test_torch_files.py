@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.export.torch_files import check_readable, check_suffix, read_state, write_state
+from tfpix2pix.export.torch.files import check_readable, check_suffix, read_state, write_state
 
 STATE = {
     "model.0.weight": np.random.default_rng(0).normal(size=(2, 3, 4, 4)).astype(np.float32),

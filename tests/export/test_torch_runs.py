@@ -12,9 +12,9 @@ from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 from tfpix2pix.algorithms.pix2pix import Pix2Pix
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import load_config
-from tfpix2pix.export.torch_files import write_state
-from tfpix2pix.export.torch_runs import check_exportable, export_state, read_networks, write_run
-from tfpix2pix.export.torch_weights import discriminator_to_torch, generator_to_torch
+from tfpix2pix.export.torch.files import write_state
+from tfpix2pix.export.torch.runs import check_exportable, export_state, read_networks, write_run
+from tfpix2pix.export.torch.weights import discriminator_to_torch, generator_to_torch
 from tfpix2pix.models import build_discriminator, build_generator
 from tfpix2pix.models.weights import named_weights
 from tfpix2pix.training.checkpoints import CheckpointError, Checkpoints

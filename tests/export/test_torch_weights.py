@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.export.torch_weights import (
+from tfpix2pix.export.torch.weights import (
     discriminator_from_torch,
     discriminator_to_torch,
     generator_from_torch,

@@ -44,9 +44,9 @@ def main(args: argparse.Namespace) -> int:
             raise UserError(f"--{flag} is missing; see `tfpix2pix export-torch --help`")
     if args.network not in ("generator", "discriminator"):
         raise UserError(f"--network={args.network}: expected generator or discriminator")
-    from tfpix2pix.export.torch_files import check_suffix, write_state
-    from tfpix2pix.export.torch_options import notes_of, options_of
-    from tfpix2pix.export.torch_runs import check_exportable, export_state
+    from tfpix2pix.export.torch.files import check_suffix, write_state
+    from tfpix2pix.export.torch.options import notes_of, options_of
+    from tfpix2pix.export.torch.runs import check_exportable, export_state
 
     output = Path(args.output).expanduser()
     if output.is_dir():

@@ -84,9 +84,9 @@ def main(args: argparse.Namespace) -> int:
     given = given_data_config(args)
     settings = {name: given[name] for name in FIELDS if name in given}
 
-    from tfpix2pix.export.torch_files import check_readable
-    from tfpix2pix.export.torch_options import Networks
-    from tfpix2pix.export.torch_runs import check_new, read_networks, write_run
+    from tfpix2pix.export.torch.files import check_readable
+    from tfpix2pix.export.torch.options import Networks
+    from tfpix2pix.export.torch.runs import check_new, read_networks, write_run
 
     # What can be refused without TensorFlow is.
     check_new(Path(args.workdir).expanduser())

@@ -16,7 +16,7 @@ safetensors = pytest.importorskip("safetensors.numpy", reason="needs the extra [
 
 def states(tmp_path: Path, crop_size: int = 64) -> tuple[Path, Path]:
     """Files of a generator and a discriminator, made without PyTorch."""
-    from tfpix2pix.export.torch_weights import discriminator_to_torch, generator_to_torch
+    from tfpix2pix.export.torch.weights import discriminator_to_torch, generator_to_torch
     from tfpix2pix.models import build_discriminator, build_generator
     from tfpix2pix.models.weights import initialize, named_weights
 
@@ -41,7 +41,7 @@ def write_pairs(folder: Path) -> None:
 
 
 def test_a_run_is_imported_trained_on_and_exported(run_cli, tmp_path):
-    from tfpix2pix.export.torch_runs import export_state
+    from tfpix2pix.export.torch.runs import export_state
 
     generator, discriminator = states(tmp_path)
     write_pairs(tmp_path / "pairs")

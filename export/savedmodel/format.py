@@ -49,8 +49,8 @@ class SavedModelFormat(Format):
         """
         import tensorflow as tf
 
-        from tfpix2pix.export.serving_graph import ServingGraph
-        from tfpix2pix.export.warmup import write_warmup
+        from tfpix2pix.export.savedmodel.serving_graph import ServingGraph
+        from tfpix2pix.export.savedmodel.warmup import write_warmup
 
         version = free_version(job.output / FOLDER)
         path = folder / FOLDER / str(version)
@@ -73,7 +73,7 @@ class SavedModelFormat(Format):
         return SavedModelEngine(path)
 
     def extras(self, job: Job, folder: Path) -> list[str]:
-        from tfpix2pix.export.serving_config import write_serving
+        from tfpix2pix.export.savedmodel.serving_config import write_serving
 
         return write_serving(folder, job.name)
 
@@ -208,7 +208,7 @@ def _load(path: Path) -> tf.Module:
     """Loads a version whose operators are those of an export; see `saved_model_check`."""
     import tensorflow as tf
 
-    from tfpix2pix.export.saved_model_check import Refused, check_saved_model
+    from tfpix2pix.export.savedmodel.check import Refused, check_saved_model
     from tfpix2pix.training.checkpoints import check_claims
 
     try:

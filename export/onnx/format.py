@@ -40,9 +40,9 @@ class OnnxFormat(Format):
         _require_runtime("--formats=onnx")
 
     def write(self, job: Job, folder: Path) -> list[Artifact]:
-        from tfpix2pix.export import onnx_quantize
-        from tfpix2pix.export.onnx_graph import OPSET, convert
-        from tfpix2pix.export.onnx_opset import label, set_opset
+        from tfpix2pix.export.onnx.format import quantize as onnx_quantize
+        from tfpix2pix.export.onnx.graph import OPSET, convert
+        from tfpix2pix.export.onnx.opset import label, set_opset
 
         wanted = [each for each in job.quantize if each in self.quantizations]
         if not wanted:
@@ -101,7 +101,7 @@ class OnnxEngine(Engine):
         require("onnx", "onnx", f"{self.path}: running it", "onnx")
         _require_runtime(f"{self.path}: running it")
         from tfpix2pix.export.engine_check import Refused, refusal
-        from tfpix2pix.export.onnx_check import check_onnx
+        from tfpix2pix.export.onnx.check import check_onnx
 
         try:
             self.contract = check_onnx(self.path, METADATA)

@@ -1,6 +1,6 @@
 """Translating by a server: an export behind TensorFlow Serving, used like a run.
 
-from tfpix2pix.export.remote import open_remote
+from tfpix2pix.export.client.remote import open_remote
 
 model = open_remote("http://localhost:8501/v1/models/facades")
 picture = model.translate(image, seed=3)
@@ -16,8 +16,7 @@ import numpy as np
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.export import wire
-from tfpix2pix.export.contract import Contract
-from tfpix2pix.export.remote_retry import (
+from tfpix2pix.export.client.retry import (
     MixedSizes,
     NoSuchThing,
     Retrier,
@@ -25,6 +24,7 @@ from tfpix2pix.export.remote_retry import (
     ServerError,
     check_shape,
 )
+from tfpix2pix.export.contract import Contract
 from tfpix2pix.export.wire import Expected
 from tfpix2pix.inference import Translator, pad
 
@@ -281,7 +281,7 @@ def _transport(url: str, timeout: float) -> tuple[str, Transport]:
             r"(.*/v1/models/[^/:]+(?:/(?:versions/\d+|labels/[^/:]+))?)(?::predict)?/?", parts.path
         )
         if path and not parts.query:
-            from tfpix2pix.export.remote_rest import RestTransport
+            from tfpix2pix.export.client.rest import RestTransport
 
             model = urlunsplit(parts._replace(path=path[1], fragment=""))
             return shown, RestTransport(model, timeout)
@@ -291,7 +291,7 @@ def _transport(url: str, timeout: float) -> tuple[str, Transport]:
         version = query.pop("version", ["0"])
         good = name and "/" not in name and not query and version[-1].isdecimal()
         if good:
-            from tfpix2pix.export.remote_grpc import GrpcTransport
+            from tfpix2pix.export.client.grpc import GrpcTransport
 
             host = f"[{host}]" if ":" in host else host
             return shown, GrpcTransport(

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from tfpix2pix.export.core import Core, signature
-from tfpix2pix.export.graph_spec import GraphSpec
+from tfpix2pix.export.savedmodel.graph_spec import GraphSpec
 from tfpix2pix.models import noise
 
 if TYPE_CHECKING:

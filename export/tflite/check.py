@@ -18,7 +18,7 @@ import numpy as np
 
 from tfpix2pix.export.contract import Contract
 from tfpix2pix.export.engine_check import Refused, check_stored, sizes_to_check, too_large
-from tfpix2pix.export.tflite_file import METADATA, names_of, opened_model, schema
+from tfpix2pix.export.tflite.file import METADATA, names_of, opened_model, schema
 
 SIGNATURE = "serving_default"
 _BYTES = {

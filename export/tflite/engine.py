@@ -14,8 +14,8 @@ from tfpix2pix.base.quiet import error_stream_aside
 from tfpix2pix.export.engine import Engine, short_reason
 from tfpix2pix.export.engine_check import Refused, refusal
 from tfpix2pix.export.formats import require
-from tfpix2pix.export.tflite_check import SIGNATURE, check_tflite
-from tfpix2pix.export.tflite_file import check_whole
+from tfpix2pix.export.tflite.check import SIGNATURE, check_tflite
+from tfpix2pix.export.tflite.file import check_whole
 
 
 class TFLiteEngine(Engine):

@@ -28,12 +28,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfpix2pix.algorithms.registry import default_generator
-from tfpix2pix.export import onnx_rewrites
 from tfpix2pix.export.core import Core, affine_weights, export_generator, weights_of
-from tfpix2pix.export.onnx_nodes import Graph
-from tfpix2pix.export.onnx_noise import rewrite_noise
-from tfpix2pix.export.onnx_opset import set_opset
-from tfpix2pix.export.onnx_weights import pour_weights
+from tfpix2pix.export.onnx.format import rewrites as onnx_rewrites
+from tfpix2pix.export.onnx.nodes import Graph
+from tfpix2pix.export.onnx.noise import rewrite_noise
+from tfpix2pix.export.onnx.opset import set_opset
+from tfpix2pix.export.onnx.weights import pour_weights
 from tfpix2pix.models.layers import NoiseDropout
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfpix2pix.export.onnx_graph import quiet_logs, set_sizes
+from tfpix2pix.export.onnx.graph import quiet_logs, set_sizes
 
 if TYPE_CHECKING:
     import onnx

@@ -12,8 +12,8 @@ import numpy as np
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_bytes
 from tfpix2pix.export.formats import Artifact, Format, Job
-from tfpix2pix.export.tflite_engine import TFLiteEngine, require_runtime
-from tfpix2pix.export.tflite_file import Operator, read_operators, with_metadata
+from tfpix2pix.export.tflite.engine import TFLiteEngine, require_runtime
+from tfpix2pix.export.tflite.file import Operator, read_operators, with_metadata
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -87,8 +87,8 @@ def convert(job: Job, quantize: str, inputs: list[dict[str, np.ndarray]], scratc
     from tensorflow.lite.python.convert import ConverterError
 
     from tfpix2pix.base.quiet import error_stream_aside
-    from tfpix2pix.export.equalize import KNOWN, equalized
-    from tfpix2pix.export.tflite_int8 import Quantizer
+    from tfpix2pix.export.tflite.equalize import KNOWN, equalized
+    from tfpix2pix.export.tflite.int8 import Quantizer
 
     generator = job.generator
     try:

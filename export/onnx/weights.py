@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tfpix2pix.export.onnx_nodes import Graph, attributes_of
+from tfpix2pix.export.onnx.nodes import Graph, attributes_of
 
 _EPSILON = 1e-5  # of `tfpix2pix.models.layers.normalization`
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_text
 from tfpix2pix.export.formats import Artifact, Format, Job
-from tfpix2pix.export.saved_model import CONTRACT, SavedModelEngine
+from tfpix2pix.export.savedmodel.format import CONTRACT, SavedModelEngine
 
 FOLDER = "network"
 

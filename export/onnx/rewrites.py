@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfpix2pix.export.onnx_nodes import TO_NCHW, TO_NHWC, Graph, attributes_of, perm_of
+from tfpix2pix.export.onnx.nodes import TO_NCHW, TO_NHWC, Graph, attributes_of, perm_of
 
 if TYPE_CHECKING:
     import onnx

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfpix2pix.export.onnx_nodes import TO_NCHW, TO_NHWC, Graph, perm_of
+from tfpix2pix.export.onnx.nodes import TO_NCHW, TO_NHWC, Graph, perm_of
 
 if TYPE_CHECKING:
     import onnx

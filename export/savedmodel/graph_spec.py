@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.data import LabSpec
-from tfpix2pix.export import graph_lab
-from tfpix2pix.export.graph_files import decode_rgba, orientation_of, size_of, upright
+from tfpix2pix.export.savedmodel import graph_lab
+from tfpix2pix.export.savedmodel.graph_files import decode_rgba, orientation_of, size_of, upright
 from tfpix2pix.export.wire import has_files, input_kind, output_kind
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfpix2pix.export.formats import require
-from tfpix2pix.export.remote_retry import (
+from tfpix2pix.export.client.retry import (
     MixedSizes,
     NoSuchThing,
     ServerError,
@@ -17,6 +16,7 @@ from tfpix2pix.export.remote_retry import (
     check_shape,
     said,
 )
+from tfpix2pix.export.formats import require
 from tfpix2pix.export.wire import Expected
 
 if TYPE_CHECKING:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tfpix2pix.data.spec import LabSpec
+
 if TYPE_CHECKING:
     import flatbuffers
 
@@ -93,7 +95,7 @@ def _image(builder: flatbuffers.Builder, name: str, contract: Contract) -> tuple
     spec = contract.spec
     side: ImageSpec = getattr(spec, name)
     channels = contract.to_dict()[name]["channels"]
-    lab = spec.color_space == "lab"
+    lab = isinstance(spec, LabSpec)
     onehot = side.is_classes and side.encoding == "onehot"
     what = "the image to translate" if name == "x" else "the translated image"
     low = 0.0 if onehot else -1.0

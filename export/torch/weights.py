@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.export.torch_layers import (
+from tfpix2pix.export.torch.layers import (
     LEVELS,
     RECEPTIVE_FIELDS,
     TorchLayer,

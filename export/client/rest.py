@@ -14,7 +14,7 @@ import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from tfpix2pix.base.connections import Clock, TimedSession
-from tfpix2pix.export.remote_retry import (
+from tfpix2pix.export.client.retry import (
     MixedSizes,
     NoSuchThing,
     ServerError,

@@ -24,7 +24,7 @@ def warmup_inputs(contract: Contract) -> dict[str, dict[str, np.ndarray]]:
     """
     import tensorflow as tf
 
-    from tfpix2pix.export.graph_spec import GraphSpec
+    from tfpix2pix.export.savedmodel.graph_spec import GraphSpec
 
     spec = GraphSpec(contract.spec)
     size = contract.size_multiple

@@ -17,9 +17,9 @@ import numpy as np
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_json, write_text
 from tfpix2pix.config import Config, load_config, resolve
-from tfpix2pix.export.torch_files import check_readable, read_state
-from tfpix2pix.export.torch_options import Networks
-from tfpix2pix.export.torch_weights import (
+from tfpix2pix.export.torch.files import check_readable, read_state
+from tfpix2pix.export.torch.options import Networks
+from tfpix2pix.export.torch.weights import (
     TorchDiscriminator,
     TorchGenerator,
     discriminator_from_torch,

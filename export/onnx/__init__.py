@@ -1,0 +1,1 @@
+"""ONNX files: written, looked at before they run, and run."""

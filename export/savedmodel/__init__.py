@@ -1,0 +1,1 @@
+"""SavedModels: signatures for TensorFlow Serving, and the network alone."""

@@ -1,0 +1,1 @@
+"""TFLite files: written, looked at before they run, and run."""

@@ -1,0 +1,1 @@
+"""Weights in the form of the authors' PyTorch code."""
