@@ -40,7 +40,7 @@ class OnnxFormat(Format):
         _require_runtime("--formats=onnx")
 
     def write(self, job: Job, folder: Path) -> list[Artifact]:
-        from tfpix2pix.export.onnx.format import quantize as onnx_quantize
+        from tfpix2pix.export.onnx import quantize as onnx_quantize
         from tfpix2pix.export.onnx.graph import OPSET, convert
         from tfpix2pix.export.onnx.opset import label, set_opset
 

@@ -29,7 +29,7 @@ import numpy as np
 
 from tfpix2pix.algorithms.registry import default_generator
 from tfpix2pix.export.core import Core, affine_weights, export_generator, weights_of
-from tfpix2pix.export.onnx.format import rewrites as onnx_rewrites
+from tfpix2pix.export.onnx import rewrites as onnx_rewrites
 from tfpix2pix.export.onnx.nodes import Graph
 from tfpix2pix.export.onnx.noise import rewrite_noise
 from tfpix2pix.export.onnx.opset import set_opset

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfpix2pix.export.tflite.format import metadata as tflite_metadata
+from tfpix2pix.export.tflite import metadata as tflite_metadata
 
 if TYPE_CHECKING:
     from tfpix2pix.export.contract import Contract

@@ -36,7 +36,7 @@ def sessions(monkeypatch):
     seen = []
     import onnxruntime
 
-    from tfpix2pix.export.tflite.format import engine as tflite_engine
+    from tfpix2pix.export.tflite import engine as tflite_engine
 
     session = onnxruntime.InferenceSession
     monkeypatch.setattr(

@@ -481,7 +481,7 @@ def test_a_missing_package_names_the_extra(monkeypatch, package):
 
 
 def test_weights_that_no_file_can_hold(job, exported_run, tmp_path, monkeypatch):
-    from tfpix2pix.export.onnx.format import format as module
+    from tfpix2pix.export.onnx import format as module
 
     monkeypatch.setattr(module, "_LARGEST", 10_000)
     with pytest.raises(UserError, match="2 GiB"):
