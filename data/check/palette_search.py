@@ -197,7 +197,7 @@ def _count_flat(arrays: Iterable[np.ndarray]) -> Counter[int]:
 
 def _centres(counts: Counter[int]) -> tuple[FoundColor, ...] | None:
     """The most frequent colours, each with what is near; None unless a few explain nearly all."""
-    centres = np.empty((0, 3), np.int32)
+    centres: np.ndarray = np.empty((0, 3), np.int32)
     weights: list[int] = []
     for color, count in counts.most_common():
         rgb = np.array(_unpacked(color), np.int32)
