@@ -255,5 +255,5 @@ def test_a_config_of_a_network_that_no_memory_holds_is_refused(refused, run_copy
     path.write_text(json.dumps({**before, "ngf": 512, "crop_size": 1024, "load_size": 1024}))
     said = refused("translate", *words, early=False)
     assert "describes a generator of" in said
-    assert "(ngf 512, crop_size 1024) and its checkpoint holds" in said
+    assert "(ngf 512, loss l1+cgan, crop_size 1024) and its checkpoint holds" in said
     assert "restore the config.json" in said

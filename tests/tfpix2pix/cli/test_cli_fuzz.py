@@ -19,8 +19,8 @@ import pytest
 from PIL import Image
 
 from tfpix2pix.base.errors import DataError, UserError
-from tfpix2pix.cli import translate
 from tfpix2pix.data import images, open_dataset
+from tfpix2pix.inference import files
 
 malformed_images = SimpleNamespace(
     **runpy.run_path(str(Path(__file__).parents[2] / "malformed_images.py"))
@@ -124,20 +124,19 @@ def test_translate_reads_each_whole_or_says_why_not(malformed, tmp_path):
 
     class Network:
         config = SimpleNamespace(crop_size=256, direction="AtoB")
-        form = SimpleNamespace(y=SimpleNamespace(is_classes=False))
+        spec = SimpleNamespace(y=SimpleNamespace(is_classes=False))
 
         def translate(self, image, **_: object) -> np.ndarray:
             taken.append(image.array.shape)
             return np.zeros((2, 2, 3), np.uint8)
 
-    args = SimpleNamespace(side_by_side=False, fit=False, seed=0, deterministic=False, labels="raw")
-    jobs = translate._jobs(str(malformed / "train"), str(tmp_path / "out"), ".png")
+    jobs = files.find_jobs(str(malformed / "train"), str(tmp_path / "out"), ".png")
     (tmp_path / "out").mkdir()
     assert len(jobs) == COUNT
     refused = []
     for job in jobs:
         try:
-            translate._translate(Network(), job, args)
+            files.translate_file(Network(), job, files.Manner())
         except UserError as error:
             refused.append((str(job.source), str(error)))
             continue

@@ -64,7 +64,7 @@ def test_it_trains_a_scorer_and_then_says_that_it_is_done(run_cli, streets, tmp_
         (("--width=8", "--init=imagenet"), "--width=8"),
         (("--label_palette=camvdi",), "did you mean 'camvid'"),
         (("--learning_rate=fast",), "expected a number"),
-        (("--balance=2",), "expected 0 to 1"),
+        (("--balance=2",), "--balance=2.0 is too large; the largest allowed is 1"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
