@@ -40,7 +40,7 @@ class OnnxFormat(Format):
         _require_runtime("--formats=onnx")
 
     def write(self, job: Job, folder: Path) -> list[Artifact]:
-        from tfpix2pix.export.onnx import quantize as onnx_quantize
+        from tfpix2pix.export.onnx import quantize as quantizers
         from tfpix2pix.export.onnx.graph import OPSET, convert
         from tfpix2pix.export.onnx.opset import label, set_opset
 
@@ -48,7 +48,7 @@ class OnnxFormat(Format):
         if not wanted:
             return []
         _check_size(job)
-        # By whether the transposed convolutions are split: see `onnx_graph`.
+        # By whether the transposed convolutions are split: see `graph.convert`.
         models = {}
         forms = {q: job.contract.noise or q == "int8" for q in wanted}
         try:
@@ -64,9 +64,9 @@ class OnnxFormat(Format):
             made = model = models[forms[quantize]]
             set_opset(model, OPSET)  # quantisers may use what the file before was too old for
             if quantize == "float16":
-                made = onnx_quantize.float16(model)
+                made = quantizers.float16(model)
             elif quantize == "int8":
-                made = onnx_quantize.int8(model, job)
+                made = quantizers.int8(model, job)
             path = f"{FOLDER}/generator_{_FILES[quantize]}.onnx"
             opset = label(made, job.opset, path)
             _write(made, job.contract, folder / path)

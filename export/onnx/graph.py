@@ -29,7 +29,7 @@ import numpy as np
 
 from tfpix2pix.algorithms.registry import default_generator
 from tfpix2pix.export.core import Core, affine_weights, export_generator, weights_of
-from tfpix2pix.export.onnx import rewrites as onnx_rewrites
+from tfpix2pix.export.onnx import rewrites
 from tfpix2pix.export.onnx.nodes import Graph
 from tfpix2pix.export.onnx.noise import rewrite_noise
 from tfpix2pix.export.onnx.opset import set_opset
@@ -89,18 +89,18 @@ def convert(
         return _plain_model(generator, contract)
     model = _narrow_model(contract)
     graph = Graph(model)
-    onnx_rewrites.restore_transposes(graph)
-    onnx_rewrites.use_instance_normalization(graph)
+    rewrites.restore_transposes(graph)
+    rewrites.use_instance_normalization(graph)
     noisy = [layer for layer in generator.layers if isinstance(layer, NoiseDropout)]
     rewrite_noise(graph, noisy, contract.noise_channels)
-    onnx_rewrites.drop_transpose_pairs(graph)
+    rewrites.drop_transpose_pairs(graph)
     pour_weights(graph, affine_weights(generator), contract.generator.statistics)
     if split:
         step = contract.size_multiple  # pixels of x per pixel of the innermost features
         cells = None
-    if contract.image_size is not None:
-        cells = contract.image_size[0] // step, contract.image_size[1] // step
-        onnx_rewrites.split_transposed_convolutions(graph, cells)
+        if contract.image_size is not None:
+            cells = contract.image_size[0] // step, contract.image_size[1] // step
+        rewrites.split_transposed_convolutions(graph, cells)
     graph.finish()
     model.graph.name = "generator"
     set_opset(model, OPSET)

@@ -253,7 +253,7 @@ def test_it_is_exported_in_three_formats_with_proof(makes_pictures, tmp_path):
     request = Request(quantize=("none",))
     made = export_run(tmp_path / "run", tmp_path / "out", request, check_count=1)
     kinds = {artifact.format for artifact, _ in made.manifest.artifacts}
-    assert kinds == {"savedmodel", "tflite", "onnx"}
+    assert kinds == {"savedmodel", "tflite", "onnx", "network"}
     assert verify(tmp_path / "out", check_count=1).good
     picture = np.random.default_rng(0).integers(0, 256, (37, 51, 3), np.uint8)
     expected = tfpix2pix.load(tmp_path / "run").translate(picture, seed=3).astype(int)
