@@ -159,9 +159,7 @@ class _Run:
             self.say(f"note: {self.checkpoints.folder} holds no checkpoint, so starting again")
         store = self.open_split("train", self.config.load_size)
         self.algorithm.prepare(store)
-        if self.workers.chief:
-            return self.lead(store, start)
-        return self.follow(store, start)
+        return (self.lead if self.workers.chief else self.follow)(store, start)
 
     # === Before the first step ===
 
