@@ -61,7 +61,12 @@ class Engine(abc.ABC):
         return UserError(f"{self.path} failed in {self.name} ({short_reason(error)}); export again")
 
 
+_WHY = "assertion failed: "
+
+
 def short_reason(error: Exception) -> str:
-    """The first line of what an engine says, on one line and not too long."""
+    """The first line of what an engine says, on one line and not too long; of TensorFlow's, which
+    tells where in the graph it was first, the one that says why."""
     lines = str(getattr(error, "message", None) or error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
+    lines = [line for line in lines if line.startswith(_WHY)] or lines
+    return lines[0].removeprefix(_WHY)[:200] if lines else type(error).__name__

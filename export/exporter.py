@@ -422,8 +422,8 @@ def _merge(manifest: Manifest, output: Path) -> list[str]:
             manifest.artifacts.append((artifact, sums))
             rows = [r for r in old.proof.get("rows", []) if r["path"] == artifact.path]
             manifest.proof["rows"] += rows
-        elif artifact.format != "savedmodel" and (output / artifact.path).is_file():
-            stale.append(artifact.path)
+        elif artifact.format != "savedmodel":
+            stale += [name for name in _moved([(artifact, sums)]) if (output / name).is_file()]
     for name in old.files:
         if name not in written:
             if same:

@@ -296,9 +296,10 @@ def _finish(output: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(source, target)
     for name in plan.removes:
-        path = output / name
-        path.unlink(missing_ok=True)
-        if path.parent != output:
+        (output / name).unlink(missing_ok=True)
+    for place in {name.split("/")[0] for name in plan.removes if "/" in name}:
+        # Folders that nothing is left in, the innermost first.
+        for folder in [*sorted((output / place).rglob("*"), reverse=True), output / place]:
             with contextlib.suppress(OSError):
-                path.parent.rmdir()  # where it was the last one
+                folder.rmdir()
     (output / _JOURNAL).unlink()

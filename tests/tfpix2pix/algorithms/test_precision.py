@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from tfpix2pix.algorithms.loss_scale import INITIAL, PATIENCE, LossScale
 from tfpix2pix.algorithms.pix2pix import Pix2Pix
-from tfpix2pix.models import build_generator
+from tfpix2pix.algorithms.registry import default_generator
+from tfpix2pix.models import build_generator, noise
 from tfpix2pix.models.layers import NoiseDropout
 from tfpix2pix.models.precision import layers_compute_in
 from tfpix2pix.models.weights import named_weights
@@ -101,6 +102,12 @@ def test_it_learns_one_pair_starting_from_the_losses_of_float32(
     assert {variable.dtype for variable in algorithm.generator.variables} <= {"float32", tf.float32}
 
 
+def noise_for(algorithm, x):
+    """The z of the algorithm's first images."""
+    spec = default_generator(algorithm.config).noise
+    return spec.draw(0, noise.TRAINING, tf.range(len(x), dtype=tf.int64), x)
+
+
 def test_a_compiled_step_is_the_plain_one(tiny_config, pairs):
     plain, compiled = (Pix2Pix(tiny_config(jit_compile=jit, ngf=8)) for jit in (False, True))
     losses = [algorithm.train_step(*pairs()) for algorithm in (plain, compiled)]
@@ -117,8 +124,8 @@ def test_a_compiled_step_is_the_plain_one(tiny_config, pairs):
             # A weight's first step is its gradient's sign, where that is more than rounding.
             sure, weight = np.abs(value) > 1e-3 * scale, name.replace("_adam/m/", "/")
             np.testing.assert_allclose(other[weight][sure], one[weight][sure], rtol=0, atol=1e-5)
-    z = compiled._training_noise(pairs()[0])
-    assert "HloModule" in compiled._gradients.experimental_get_compiler_ir(*pairs(), z, None)()
+    z = noise_for(compiled, pairs()[0])
+    assert "HloModule" in compiled._gradients.experimental_get_compiler_ir(pairs(), z, None)()
 
 
 def test_keras_policy_is_what_it_was(tiny_config):
@@ -170,9 +177,9 @@ def test_the_generator_gives_its_layers_z_as_it_is(precision):
 def test_scaling_changes_no_gradient(tiny_config, pairs):
     algorithm = Pix2Pix(tiny_config())
     x, y = pairs()
-    z = algorithm._training_noise(x)
-    plain, _, _ = algorithm._gradients_of(x, y, z, None)
-    scaled, _, finite = algorithm._gradients_of(x, y, z, tf.constant(INITIAL))
+    z = noise_for(algorithm, x)
+    plain, _, _ = algorithm._gradients((x, y), z, None)
+    scaled, _, finite = algorithm._gradients((x, y), z, tf.constant(INITIAL))
     assert finite
     for net, gradients in plain.items():
         for one, other in zip(gradients, scaled[net], strict=True):
@@ -289,15 +296,15 @@ def test_a_resumed_float16_run_is_the_uninterrupted_one(tiny_config, pairs, tmp_
 
 def test_pictures_come_from_a_float32_copy(tiny_config, pairs):
     plain = Pix2Pix(tiny_config(loss="l1"))
-    assert plain.exact_generator() is plain.generator
+    assert plain.exact() is plain.networks
     algorithm = Pix2Pix(tiny_config(loss="l1", mixed_precision="bfloat16"))
     x, y = pairs()
-    exact = algorithm.exact_generator()
-    z = algorithm._training_noise(x)
+    exact = algorithm.exact()["generator"]
+    z = noise_for(algorithm, x)
     np.testing.assert_array_equal(exact([x, z]), plain.generator([x, z]))
     assert not np.array_equal(exact([x, z]), algorithm.generator([x, z]))
     algorithm.train_step(x, y)
-    assert algorithm.exact_generator() is exact
+    assert algorithm.exact()["generator"] is exact
     trained = named_weights(algorithm.generator)
     for name, weight in named_weights(exact).items():
         np.testing.assert_array_equal(weight.numpy(), trained[name].numpy(), err_msg=name)
