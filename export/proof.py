@@ -250,7 +250,7 @@ class Prover:
             if engine.has_pictures:
                 worst = self._image_levels(engine, case)
                 row.levels = worst if row.levels is None else max(row.levels, worst)
-            on_case(case.name)
+            on_case(f"{row.path}: {case.name}")
         # Not the built-in max, which passes over "not a number".
         row.max_difference = float(np.max(list(row.cases.values())))
         row.mean_difference = sums / count

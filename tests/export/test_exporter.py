@@ -13,7 +13,14 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.export import exporter, formats
 from tfpix2pix.export.contract import Contract
 from tfpix2pix.export.engine import Engine
-from tfpix2pix.export.exporter import ExportMismatch, Request, export_run, parse_size, verify
+from tfpix2pix.export.exporter import (
+    ExportMismatch,
+    Reporter,
+    Request,
+    export_run,
+    parse_size,
+    verify,
+)
 from tfpix2pix.export.formats import Artifact, Format
 from tfpix2pix.export.manifest import Manifest
 
@@ -316,6 +323,26 @@ def test_verify_measures_again(fakes, run, tmp_path):
     found = verify(tmp_path / "out", check_count=1)
     assert not found.good
     assert found.proof.rows[0].max_difference == pytest.approx(0.01, rel=0.05)
+
+
+def test_verify_says_what_it_has_compared(fakes, run, tmp_path):
+    export(run, tmp_path / "out", ("onnx", "tflite"))
+    told, started = [], []
+
+    class Told(Reporter):
+        def start(self, steps):
+            started.append(steps)
+
+        def step(self, what, count=1):
+            told.extend([what] * count)
+
+    verify(tmp_path / "out", check_count=1, reporter=Told())
+    assert (told[0], started) == ("Keras", [len(told)])
+    for path in ("onnx/generator_none", "tflite/generator_none"):
+        cases = [what for what in told if what.startswith(path)]
+        assert len(cases) == (len(told) - 1) / 2
+        assert all(", batch " in what.removeprefix(f"{path}: ") for what in cases[:-1])
+        assert cases[-1] == path
 
 
 def test_verify_needs_the_run_or_a_saved_model(fakes, make_run, tmp_path):
