@@ -81,12 +81,21 @@ def of_arrays(arrays, tmp_path_factory):
 # === Train ===
 
 
-def test_it_is_the_command(run, folder, run_cli, tmp_path):
+BY_PYTHON = """
+import json, sys, tfpix2pix
+tfpix2pix.train(sys.argv[1], workdir="by_python", **json.loads(sys.argv[2]))
+"""
+
+
+def test_it_is_the_command(run, folder, run_cli, run_python, tmp_path):
     done = run_cli("train", f"--dataset={folder}", "--workdir=by_command", *FLAGS)
     assert done.returncode == 0, done.stderr
+    # In a process of its own as well: what other tests have set here moves the last bits.
+    done = run_python(BY_PYTHON, folder, json.dumps(SETTINGS))
+    assert done.returncode == 0, done.stderr
     by_command = tmp_path / "by_command"
-    assert load_config(by_command) == load_config(run)
-    assert_same_weights(run, by_command)
+    assert load_config(by_command) == load_config(tmp_path / "by_python") == load_config(run)
+    assert_same_weights(tmp_path / "by_python", by_command)
     assert json.loads((run.workdir / "run.json").read_text())["command"] == (
         f"tfpix2pix.train({str(folder)!r}, workdir={str(run.workdir)!r}, "
         + ", ".join(f"{name}={value}" for name, value in SETTINGS.items())

@@ -125,6 +125,7 @@ def test_a_compiled_step_is_the_plain_one(tiny_config, pairs):
             sure, weight = np.abs(value) > 1e-3 * scale, name.replace("_adam/m/", "/")
             np.testing.assert_allclose(other[weight][sure], one[weight][sure], rtol=0, atol=1e-5)
     z = noise_for(compiled, pairs()[0])
+    tf.random.set_seed(1)  # asked for by TensorFlow 2.15 where determinism is on
     assert "HloModule" in compiled._gradients.experimental_get_compiler_ir(pairs(), z, None)()
 
 
