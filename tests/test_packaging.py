@@ -227,7 +227,7 @@ def test_metadata(metadata):
     assert set(tfds) == {"tensorflow-datasets", "importlib_resources"}
     assert {"pytest", "hypothesis", *tfds} <= set(requirements(meta, "3.13", "test"))
     dev = requirements(meta, "3.13", "dev")
-    assert {"ruff", "build", *requirements(meta, "3.13", "test")} == set(dev)
+    assert {"ruff", "build", "mypy", *requirements(meta, "3.13", "test")} == set(dev)
     assert set(requirements(meta, "3.13", "cuda")) == {"tensorflow[and-cuda]"}
     assert requirements(meta, "3.13", "cuda")["tensorflow[and-cuda]"] == runtime["tensorflow"]
 
