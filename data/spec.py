@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 DTYPES = ("uint8", "uint16", "float32")
 DEPTHS = {"uint8": "8 bit", "uint16": "16 bit", "float32": "32-bit float"}
 FULL_SCALE = {"uint8": (0.0, 255.0), "uint16": (0.0, 65535.0)}
-ENCODINGS = ("color", "onehot")
 
 # The paper colours photographs in CIELAB (section 4, "L in, ab out") and names no scale. L has
 # 0..100 by definition; no colour of sRGB has |a| or |b| above 108.
