@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import tensorflow as tf
 
 from tfpix2pix.algorithms.adam import Adam
+from tfpix2pix.algorithms.average import Average
 from tfpix2pix.algorithms.loss_scale import LossScale, all_finite
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Config
@@ -92,6 +93,8 @@ class Algorithm(abc.ABC, Generic[C]):
       OPTIONAL: parts of the state without which a run goes on, from their initial values.
       judgements: groups of observed values, which are recorded apart from the losses.
       shown: what the progress line says: name, words, digits.
+      averages: of the weights of generators, by the network's name; none where the config asks for
+        none.
       networks: by unique name, which seeds their weights; the one that makes pictures first.
       step: int64 variable, training steps done so far.
     """
@@ -133,6 +136,13 @@ class Algorithm(abc.ABC, Generic[C]):
             for name in self.networks:
                 self.initialize(name)
             self._adams = {group: self.optimizer(group) for group in self.groups()}
+            self.averages = {
+                generator.name: Average(
+                    named_weights(self.networks[generator.name]), config.average_decay
+                )
+                for generator in self.generators(config).values()
+                if config.average_decay
+            }
         self._exact: dict[str, tf.keras.Model] = {}
         self._gradients, self._steps = self._single, self._several
         if config.jit_compile:
@@ -263,20 +273,28 @@ class Algorithm(abc.ABC, Generic[C]):
     # === What the loop asks ===
 
     def exact(self) -> dict[str, tf.keras.Model]:
-        """The networks in float32 with the weights of this moment, to look at their pictures.
+        """The networks in float32 with the weights of this moment, to look at their pictures: of
+        generators the averages, where there are any.
 
-        Where that is the precision of training, the networks themselves. Otherwise copies, the
-        same ones in every call; to be called outside ``tf.function`` and the strategy's scope.
+        Where that is what is trained, the networks themselves. Otherwise copies, the same ones in
+        every call; to be called outside ``tf.function`` and the strategy's scope.
         """
-        if self.config.mixed_precision == "none":
+        if self.config.mixed_precision == "none" and not self.averages:
             return self.networks
         if not self._exact:
-            self._exact = {name: build("none") for name, build in self.builders().items()}
+            self._exact = {
+                name: build("none")
+                for name, build in self.builders().items()
+                if name in self.averages or self.config.mixed_precision != "none"
+            }
         for name, network in self._exact.items():
-            weights = named_weights(self.networks[name])
+            if name in self.averages:
+                weights = self.averages[name].values
+            else:
+                weights = named_weights(self.networks[name])
             for key, variable in named_weights(network).items():
                 variable.assign(weights[key].read_value())
-        return self._exact
+        return {**self.networks, **self._exact}
 
     def state(self) -> dict[str, Any]:
         """Every variable that a continued run needs, nested by name, for a checkpoint.
@@ -288,6 +306,8 @@ class Algorithm(abc.ABC, Generic[C]):
             state[name] = named_weights(network)
         for group, adam in self._adams.items():
             state[f"{group}_adam"] = adam.variables()
+        for name, average in self.averages.items():
+            state[averaged(name)] = average.values
         if self._loss_scale is not None:
             state["loss_scale"] = self._loss_scale.variables()
         return state
@@ -322,6 +342,8 @@ class Algorithm(abc.ABC, Generic[C]):
             for name, value in per_replica.items()
         }
         self.step.assign_add(1)
+        for average in self.averages.values():
+            average.update(tf.convert_to_tensor(self.step))
         if self._loss_scale is not None:
             skipped = [tf.round(means.pop(f"skipped/{i}")) for i in range(len(self.order()))]
             self._loss_scale.update([share == 0 for share in skipped])
@@ -439,6 +461,11 @@ class Algorithm(abc.ABC, Generic[C]):
         first = tf.cast(replica.replica_id_in_sync_group, tf.int64) * local
         place = self.step * self.config.batch_size + first + tf.range(local, dtype=tf.int64)
         return Draws(self.config.seed, tf.convert_to_tensor(self.step), place, first)
+
+
+def averaged(name: str) -> str:
+    """Under which name a checkpoint holds the average of a network's weights."""
+    return f"{name}_average"
 
 
 def _agreed(finite: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,10 +1,12 @@
-"""The paper's objectives (section 3.1), each image's value first and the mean over the batch last.
+"""The paper's objectives (section 3.1) and others that came after it, each image's value first and the mean over the batch last.
 
 Every function returns one value per image, float32 ``[B]``, so that a batch split over several
 devices is averaged over the whole batch and not per device.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -22,14 +24,49 @@ def _cross_entropy(logits: tf.Tensor, real: bool) -> tf.Tensor:
     return tf.reduce_mean(per_patch, axis=[1, 2, 3])
 
 
-def discriminator(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
+def discriminator(
+    real_logits: tf.Tensor, fake_logits: tf.Tensor, kind: str = "vanilla"
+) -> tf.Tensor:
     """D's objective, halved as in the paper (section 3.3); logits ``[B, h, w, 1]``.
 
-    ``ln 2 = 0.693`` where D cannot tell; 0 where it always can.
+    ``vanilla``: cross entropy; ``ln 2 = 0.693`` where D cannot tell, 0 where it always can.
+    ``lsgan``: squares against 1 and 0 (Mao et al. 2017, arXiv 1611.04076); 0.25 where D says 0.5 of
+    everything. ``hinge``: 1 - D(real) and 1 + D(fake), at least 0 (Lim and Ye 2017, arXiv
+    1705.02894); 1 where D says 0.
     """
-    return 0.5 * (_cross_entropy(real_logits, True) + _cross_entropy(fake_logits, False))
+    if kind == "vanilla":
+        return 0.5 * (_cross_entropy(real_logits, True) + _cross_entropy(fake_logits, False))
+    if kind == "lsgan":
+        return 0.5 * (_mean(tf.square(real_logits - 1.0)) + _mean(tf.square(fake_logits)))
+    if kind == "hinge":
+        return 0.5 * (_mean(tf.nn.relu(1.0 - real_logits)) + _mean(tf.nn.relu(1.0 + fake_logits)))
+    raise ValueError(f"gan_loss must be 'vanilla', 'lsgan' or 'hinge', got {kind!r}")
 
 
-def generator_gan(fake_logits: tf.Tensor) -> tf.Tensor:
-    """The non-saturating loss: maximise log D(x, G(x, z)) (section 3.3)."""
-    return _cross_entropy(fake_logits, True)
+def generator_gan(fake_logits: tf.Tensor, kind: str = "vanilla") -> tf.Tensor:
+    """G's part: ``vanilla``, the non-saturating loss, maximise log D(x, G(x, z)) (section 3.3);
+    ``lsgan``, the square of D - 1; ``hinge``, -D."""
+    if kind == "vanilla":
+        return _cross_entropy(fake_logits, True)
+    return _mean(tf.square(fake_logits - 1.0)) if kind == "lsgan" else -_mean(fake_logits)
+
+
+def feature_matching(real: Sequence[tf.Tensor], fake: Sequence[tf.Tensor]) -> tf.Tensor:
+    """The sum over D's layers of the mean absolute difference of their features ``[B, h, w, C]``
+    (pix2pixHD, Wang et al. 2018, arXiv 1711.11585, section 3.3). The real ones are constants."""
+    return tf.add_n(
+        [
+            _mean(tf.abs(tf.stop_gradient(tf.cast(r, tf.float32)) - tf.cast(f, tf.float32)))
+            for r, f in zip(real, fake, strict=True)
+        ]
+    )
+
+
+def r1(gradient: tf.Tensor) -> tf.Tensor:
+    """Half the squared norm of the gradient of D's value (its mean over patches) by the real image,
+    ``[B, H, W, C]`` (Mescheder et al. 2018, arXiv 1801.04406, section 4.1)."""
+    return 0.5 * tf.reduce_sum(tf.square(gradient), axis=[1, 2, 3])
+
+
+def _mean(value: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(value, axis=[1, 2, 3])

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from tfpix2pix.algorithms import losses
+from tfpix2pix.algorithms import augment, losses
+from tfpix2pix.algorithms.adam import Adam
 from tfpix2pix.algorithms.base import Algorithm, Draws, Objective, Update
 from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 from tfpix2pix.algorithms.watch import DiscriminatorWatch
 from tfpix2pix.models import build_discriminator, noise
 from tfpix2pix.models.base import Generator
+from tfpix2pix.models.patchgan import with_features
 from tfpix2pix.models.unet import unet
 
 
-def discriminator_of(config: Pix2PixConfig, *, precision: str = "none") -> tf.keras.Model:
+Seen = list[list[tf.Tensor]]
+"""Of each scale: D's features where they are asked for, at the end its logits ``[B, h, w, 1]``."""
+
+
+def discriminator_of(
+    config: Pix2PixConfig, *, precision: str = "none", name: str = "discriminator"
+) -> tf.keras.Model:
     """The discriminator that a config describes, with Keras's initial weights."""
     return build_discriminator(
         receptive_field=config.receptive_field,
@@ -26,15 +35,22 @@ def discriminator_of(config: Pix2PixConfig, *, precision: str = "none") -> tf.ke
         norm=config.norm,
         bias_layers=config.bias_layers,
         conditional=config.conditional,
+        spectral_norm=config.spectral_norm,
         precision=precision,
+        name=name,
     )
 
 
-class Pix2Pix(Algorithm[Pix2PixConfig]):
-    """Equation 4 of the paper, and its ablations; see `Algorithm`.
+def _discriminator(config: Pix2PixConfig, name: str, precision: str) -> tf.keras.Model:
+    return discriminator_of(config, precision=precision, name=name)
 
-    One forward of G and one of D on its result serve both networks, whose gradients are taken
-    before either changes.
+
+class Pix2Pix(Algorithm[Pix2PixConfig]):
+    """Equation 4 of the paper, its ablations, and what others added since; see `Algorithm`.
+
+    A step on D, then one on G against the D that has moved (section 3.3); one forward of G serves
+    both. With ``updates="joint"`` one forward of D on its result does too, and the gradients of
+    both are taken before either changes.
     """
 
     judgements: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -48,6 +64,7 @@ class Pix2Pix(Algorithm[Pix2PixConfig]):
 
     def __init__(self, config: Pix2PixConfig, *args: Any, **kwargs: Any) -> None:
         self._watch = DiscriminatorWatch()
+        self._features: dict[str, tf.keras.Model] = {}
         super().__init__(config, *args, **kwargs)
         self.generator = self.networks["generator"]
         self.discriminator = self.networks.get("discriminator")
@@ -64,6 +81,9 @@ class Pix2Pix(Algorithm[Pix2PixConfig]):
             dropout=config.dropout,
             dropout_layers=config.dropout_layers,
             skips=config.generator == "unet",
+            bottleneck=config.bottleneck,
+            upsampling=config.upsampling,
+            input_noise=config.noise_channels,
         )
         return {config.direction: generator}
 
@@ -71,43 +91,146 @@ class Pix2Pix(Algorithm[Pix2PixConfig]):
         config = self.config
         (self._made,) = self.generators(config).values()
         builders = {"generator": lambda precision: self._made.build(precision=precision)}
-        if config.has_discriminator:
-            builders["discriminator"] = lambda precision: discriminator_of(
-                config, precision=precision
-            )
+        for name in self._discriminators():
+            builders[name] = functools.partial(_discriminator, config, name)
         return builders
 
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        groups: dict[str, tuple[str, ...]] = {"generator": ("generator",)}
+        if self.config.has_discriminator:
+            groups["discriminator"] = self._discriminators()
+        return groups
+
     def order(self) -> tuple[tuple[str, ...], ...]:
-        both = ("discriminator", "generator")
-        return (both if self.config.has_discriminator else ("generator",),)
+        if not self.config.has_discriminator:
+            return (("generator",),)
+        if self.config.updates == "joint":
+            return (("discriminator", "generator"),)
+        return (("discriminator",), ("generator",))
 
-    def draw(self, batch: Sequence[tf.Tensor], draws: Draws) -> tf.Tensor:
-        return self._made.z.draw(draws.seed, noise.TRAINING, draws.positions, batch[0])
+    def optimizer(self, group: str) -> Adam:
+        adam = super().optimizer(group)
+        if group == "discriminator" and self.config.learning_rate_d:
+            adam.learning_rate = self.config.learning_rate_d
+        return adam
 
-    def updates(self, batch: Sequence[tf.Tensor], drawn: tf.Tensor) -> Iterator[Update]:
-        x, y = batch
-        fake = self.generator([x, drawn], training=True)
+    def draw(self, batch: Sequence[tf.Tensor], draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
+        z = self._made.z.draw(draws.seed, noise.TRAINING, draws.positions, batch[0])
+        changes = tf.zeros([])
+        if self.config.augment == "diffaugment":
+            changes = noise.draw(draws.seed, noise.AUGMENTATION, draws.positions, [augment.NUMBERS])
+        return z, changes
+
+    def updates(
+        self, batch: Sequence[tf.Tensor], drawn: tuple[tf.Tensor, tf.Tensor]
+    ) -> Iterator[Update]:
+        (x, y), (z, changes), config = batch, drawn, self.config
+        fake = self.generator([x, z], training=True)
         l1 = losses.l1(y, fake)
         if self.discriminator is None:
-            weights = {"l1": self.config.lambda_l1}
-            yield Update([Objective("generator", {"l1": l1}, weights)])
+            yield Update([Objective("generator", {"l1": l1}, {"l1": config.lambda_l1})])
             return
-        real_logits, fake_logits = self._discriminate(x, y), self._discriminate(x, fake)
-        d_loss = losses.discriminator(real_logits, fake_logits)
-        gan = losses.generator_gan(fake_logits)
-        weights = {"l1": self.config.lambda_l1 if self.config.loss.startswith("l1") else 0.0}
-        rightly = 0.5 * (_share(real_logits > 0) + _share(fake_logits < 0))
-        yield Update(
+        if config.updates == "joint":
+            seen = self._discriminate(x, y, changes), self._discriminate(x, fake, changes)
+            discriminator, observed = self._discriminator_update(x, y, changes, *seen)
+            yield Update([discriminator, self._generator_update(l1, *seen)], observed)
+            return
+        # Nothing that D learns goes back to G.
+        seen = self._discriminate_both(x, y, tf.stop_gradient(fake), changes)
+        discriminator, observed = self._discriminator_update(x, y, changes, *seen)
+        yield Update([discriminator], observed)
+        real = seen[0]
+        if config.lambda_feature_matching:
+            real = self._discriminate(x, y, changes)
+        yield Update([self._generator_update(l1, real, self._discriminate(x, fake, changes))])
+
+    def _discriminator_update(
+        self, x: tf.Tensor, y: tf.Tensor, changes: tf.Tensor, real: Seen, fake: Seen
+    ) -> tuple[Objective, dict[str, tf.Tensor]]:
+        """What D minimises, and what it thinks; real and fake as `_discriminate` gives them."""
+        config = self.config
+        d_loss = tf.add_n(
             [
-                Objective("discriminator", {"discriminator": d_loss}),
-                Objective("generator", {"gan": gan, "l1": l1}, weights),
-            ],
-            {"real": _certainty(real_logits), "fake": _certainty(fake_logits), "accuracy": rightly},
+                losses.discriminator(r[-1], f[-1], config.gan_loss)
+                for r, f in zip(real, fake, strict=True)
+            ]
+        )
+        parts, weights = {"discriminator": d_loss}, {}
+        if config.lambda_r1:
+            with tf.GradientTape() as tape:
+                tape.watch(y)
+                logits = self._discriminate(x, y, changes)
+                value = tf.add_n([tf.reduce_sum(tf.reduce_mean(of[-1], [1, 2, 3])) for of in logits])
+            parts["r1"] = losses.r1(tape.gradient(value, y))
+            parts["d_loss"] = parts.pop("discriminator")
+            weights["r1"] = config.lambda_r1
+        # Of the finest scale, where there are several.
+        real_logits, fake_logits = real[0][-1], fake[0][-1]
+        border = 0.5 if config.gan_loss == "lsgan" else 0.0
+        rightly = 0.5 * (_share(real_logits > border) + _share(fake_logits < border))
+        certainty = functools.partial(_certainty, kind=config.gan_loss)
+        return Objective("discriminator", parts, weights), {
+            "real": certainty(real_logits),
+            "fake": certainty(fake_logits),
+            "accuracy": rightly,
+        }
+
+    def _generator_update(self, l1: tf.Tensor, real: Seen, fake: Seen) -> Objective:
+        config = self.config
+        gan = tf.add_n([losses.generator_gan(f[-1], config.gan_loss) for f in fake])
+        parts = {"gan": gan, "l1": l1}
+        weights = {"l1": config.lambda_l1 if config.loss.startswith("l1") else 0.0}
+        if config.lambda_feature_matching:
+            features = [
+                losses.feature_matching(r[:-1], f[:-1]) for r, f in zip(real, fake, strict=True)
+            ]
+            parts["feature_matching"] = tf.add_n(features) / len(features)
+            weights["feature_matching"] = config.lambda_feature_matching
+        return Objective("generator", parts, weights)
+
+    def _discriminators(self) -> tuple[str, ...]:
+        """The names of D at each scale, the finest first."""
+        if not self.config.has_discriminator:
+            return ()
+        rest = range(2, self.config.discriminator_scales + 1)
+        return ("discriminator", *(f"discriminator_{scale}" for scale in rest))
+
+    def _discriminate(self, x: tf.Tensor, y: tf.Tensor, changes: tf.Tensor) -> Seen:
+        """Of every scale what D makes of pairs: the logits, with its features before them where
+        these are compared."""
+        if self.config.augment == "diffaugment":
+            y = augment.augmented(y, changes)
+        seen = []
+        for number, name in enumerate(self._discriminators()):
+            if number:
+                x, y = _halved(x), _halved(y)
+            inputs = [x, y] if self.config.conditional else y
+            result = self._looked_into(name)(inputs, training=True)
+            seen.append(result if isinstance(result, (list, tuple)) else [result])
+        return seen
+
+    def _discriminate_both(
+        self, x: tf.Tensor, y: tf.Tensor, fake: tf.Tensor, changes: tf.Tensor
+    ) -> tuple[Seen, Seen]:
+        """Of real and generated pairs, in one pass where images do not depend on their batch."""
+        if self.config.batch_statistics:
+            return self._discriminate(x, y, changes), self._discriminate(x, fake, changes)
+        twice = functools.partial(tf.concat, axis=0)
+        if self.config.augment == "diffaugment":
+            changes = twice([changes, changes])
+        both = self._discriminate(twice([x, x]), twice([y, fake]), changes)
+        halves = [[tf.split(part, 2) for part in of] for of in both]
+        return (
+            [[part[0] for part in of] for of in halves],
+            [[part[1] for part in of] for of in halves],
         )
 
-    def _discriminate(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-        seen = [x, y] if self.config.conditional else y
-        return self.networks["discriminator"](seen, training=True)
+    def _looked_into(self, name: str) -> tf.keras.Model:
+        if not self.config.lambda_feature_matching:
+            return self.networks[name]
+        if name not in self._features:
+            self._features[name] = with_features(self.networks[name])
+        return self._features[name]
 
     def columns(
         self, x: tf.Tensor, positions: tf.Tensor, networks: Mapping[str, tf.keras.Model]
@@ -127,6 +250,17 @@ def _share(truth: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.cast(truth, tf.float32), axis=[1, 2, 3])
 
 
-def _certainty(logits: tf.Tensor) -> tf.Tensor:
+def _certainty(logits: tf.Tensor, kind: str) -> tf.Tensor:
     """How real D holds each image to be, 0 to 1, ``[B]``."""
-    return tf.reduce_mean(tf.sigmoid(logits), axis=[1, 2, 3])
+    sure = tf.clip_by_value(logits, 0.0, 1.0) if kind == "lsgan" else tf.sigmoid(logits)
+    return tf.reduce_mean(sure, axis=[1, 2, 3])
+
+
+def _halved(images: tf.Tensor) -> tf.Tensor:
+    """Half the height and width: means over 3x3 pixels, at the border of those that are there."""
+    ones = tf.ones([1, *images.shape[1:3], 1])
+    border = [[0, 0], [1, 1], [1, 1], [0, 0]]
+    total, count = (
+        tf.nn.avg_pool2d(tf.pad(of, border), 3, 2, "VALID") for of in (images, ones)
+    )
+    return total / count

@@ -161,6 +161,8 @@ class Config(RunConfig, DataConfig):
       DEFAULT_PRESET: the one that is used where none is named.
       MEASURES: what is measured on val; `best_metric` is one of them.
       CHARTS: of the report, besides the speed.
+      EARLIER: fields that files of earlier versions lack, with what those versions did, where that
+        is not the default.
       FLAG: by which the command line names the folder that a run stands in.
     """
 
@@ -168,6 +170,7 @@ class Config(RunConfig, DataConfig):
     DEFAULT_PRESET: ClassVar[str] = ""
     MEASURES: ClassVar[tuple[Measure, ...]] = ()
     CHARTS: ClassVar[tuple[ChartSpec, ...]] = ()
+    EARLIER: ClassVar[Mapping[str, Any]] = {}
     FLAG: ClassVar[str] = "--workdir"
 
     def __post_init__(self) -> None:
@@ -200,6 +203,11 @@ class Config(RunConfig, DataConfig):
     @property
     def noise_rate(self) -> float:
         """Share of the generator's features that its noise drops; where 0, seeds change nothing."""
+        return 0.0
+
+    @property
+    def average_decay(self) -> float:
+        """Of the moving averages of the generators' weights; 0 where there are none."""
         return 0.0
 
     @property

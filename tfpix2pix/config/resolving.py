@@ -45,12 +45,15 @@ def load_config(workdir: str | os.PathLike[str]) -> Config:
 
 
 def config_of(values: Mapping[str, Any]) -> Config:
-    """A config of flat values; of runs that name no algorithm, the one there was before.
+    """A config of the flat values that a file holds, of this version or of an earlier one.
+
+    Runs that name no algorithm have the one there was; see `Config.EARLIER` for other fields.
 
     Raises:
       UserError: an unknown algorithm or field, or a value out of range.
     """
-    return registry.config_class(values.get("algorithm", registry.DEFAULT)).from_values(values)
+    kind = registry.config_class(values.get("algorithm", registry.DEFAULT))
+    return kind.from_values({**kind.EARLIER, **values})
 
 
 def resolve(flags: Mapping[str, Any]) -> Config:

@@ -7,7 +7,7 @@ nothing hidden in an exported graph.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -59,6 +59,142 @@ class InstanceNormalization(tf.keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "epsilon": self.epsilon, "affine": self.affine}
+
+
+@tf.keras.utils.register_keras_serializable("tfpix2pix")
+class GroupNormalization(tf.keras.layers.Layer):
+    """Normalises groups of channels of every image by their common mean and variance (Wu and He
+    2018, arXiv 1803.08494).
+
+    As `InstanceNormalization`, but with statistics over height, width and the channels of a group:
+    a channel that hardly varies is not blown up to the variance of the others, as happens to a
+    single one over a constant map. No statistic is of more than one image.
+
+    Shapes: ``[B, H, W, C]`` to the same. ``gamma`` and ``beta`` are ``[C]``. Statistics are taken
+    in float32.
+
+    Args:
+      groups: into which channels are divided, neighbours together; C must be a multiple.
+      epsilon: added to the variance.
+
+    Raises:
+      ValueError: the channels do not divide into so many groups.
+    """
+
+    def __init__(self, groups: int, epsilon: float = 1e-5, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.groups, self.epsilon = groups, epsilon
+
+    def build(self, input_shape: Any) -> None:
+        channels = input_shape[-1]
+        if channels % self.groups:
+            raise ValueError(f"{channels} channels do not divide into {self.groups} groups")
+        self.gamma = self.add_weight(name="gamma", shape=(channels,), initializer="ones")
+        self.beta = self.add_weight(name="beta", shape=(channels,), initializer="zeros")
+        super().build(input_shape)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        features = tf.cast(inputs, tf.float32)
+        mean, variance = tf.nn.moments(features, axes=[1, 2], keepdims=True)
+        # Means over the channels of a group, as a product: no reshaping, so nothing of the size
+        # is asked for, and every format has the operator.
+        channels = inputs.shape[-1]
+        each = channels // self.groups
+        share = np.kron(np.eye(self.groups), np.full((each, each), 1 / each)).astype(np.float32)
+        common = tf.matmul(mean, share)
+        variance = tf.matmul(variance + tf.square(mean - common), share)
+        scale = tf.math.rsqrt(variance + self.epsilon) * tf.cast(self.gamma, tf.float32)
+        offset = tf.cast(self.beta, tf.float32) - common * scale
+        return tf.cast(features * scale + offset, inputs.dtype)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "groups": self.groups, "epsilon": self.epsilon}
+
+
+@tf.keras.utils.register_keras_serializable("tfpix2pix")
+class InputNoise(tf.keras.layers.Layer):
+    """Channels of noise beside the input, from a part of ``z``.
+
+    A number ``u`` of z in [0, 1) becomes ``2 u - 1``, and a negative one (no noise) 0.
+
+    Args:
+      channels: of noise.
+      offset: first channel of ``z`` that belongs to this layer.
+      block: input pixels per pixel of z, along each axis; the layer uses ``channels * block**2``
+        channels of ``z``, laid out as ``tf.nn.depth_to_space`` expects.
+
+    Inputs: ``[x [B, H, W, C], z [B, H / block, W / block, Z]]``; output
+    ``[B, H, W, C + channels]``.
+    """
+
+    def __init__(self, channels: int, offset: int, block: int, **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)
+        self.channels, self.offset, self.block = channels, offset, block
+
+    def call(self, inputs: Any) -> tf.Tensor:
+        x, z = inputs
+        noise = z[..., self.offset : self.offset + self.channels * self.block**2]
+        if self.block > 1:
+            noise = tf.nn.depth_to_space(noise, self.block)
+        wanted = tf.cast(noise >= 0.0, tf.float32)
+        return tf.concat([x, tf.cast((2.0 * noise - 1.0) * wanted, x.dtype)], axis=-1)
+
+    def silent(self, x: tf.Tensor) -> tf.Tensor:
+        """What a z of no noise gives, without z: channels of zeros beside the symbolic x."""
+        return ZeroChannels(self.channels, name=self.name)(x)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        x = input_shape[0]
+        return (*x[:-1], x[-1] + self.channels)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "offset": self.offset,
+            "block": self.block,
+        }
+
+
+@tf.keras.utils.register_keras_serializable("tfpix2pix")
+class ZeroChannels(tf.keras.layers.Layer):
+    """Channels of zeros behind those of an image: ``[B, H, W, C]`` to ``[B, H, W, C + channels]``."""
+
+    def __init__(self, channels: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.channels = channels
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.pad(inputs, [[0, 0], [0, 0], [0, 0], [0, self.channels]])
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return (*input_shape[:-1], input_shape[-1] + self.channels)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "channels": self.channels}
+
+
+@tf.keras.utils.register_keras_serializable("tfpix2pix")
+class DepthToSpace(tf.keras.layers.Layer):
+    """``[B, H, W, block**2 C]`` to ``[B, block H, block W, C]``, see ``tf.nn.depth_to_space``."""
+
+    def __init__(self, block: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.block = block
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.nn.depth_to_space(inputs, self.block)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        batch, height, width, channels = input_shape
+        sides = (side and side * self.block for side in (height, width))
+        return (batch, *sides, channels // self.block**2)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "block": self.block}
 
 
 @tf.keras.utils.register_keras_serializable("tfpix2pix")
@@ -137,6 +273,45 @@ class Convolution(tf.keras.layers.Conv2D):
 
 
 @tf.keras.utils.register_keras_serializable("tfpix2pix")
+class SpectralConvolution(Convolution):
+    """A convolution whose weights are divided by their spectral norm (Miyato et al. 2018, arXiv
+    1802.05957), the largest singular value of the ``[kh kw C_in, C_out]`` matrix.
+
+    Found by `ITERATIONS` power iterations from a fixed vector, a function of the weights alone. The
+    paper makes one a step from where the last step ended, which is state that would differ between
+    the forward passes of a step and between replicas.
+    """
+
+    ITERATIONS: ClassVar[int] = 8
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        weights = tf.convert_to_tensor(self.kernel)
+        normal = weights / tf.cast(spectral_norm(weights, self.ITERATIONS), weights.dtype)
+        padding = self.padding.upper()
+        result = None
+        if training and self.padding == "valid":
+            faster = kernels.convolution(inputs, normal, self.strides[0], 0)
+            result = faster() if faster else None
+        if result is None:
+            result = tf.nn.conv2d(inputs, tf.cast(normal, inputs.dtype), self.strides, padding)
+        return result + tf.cast(self.bias, result.dtype) if self.use_bias else result
+
+
+def spectral_norm(weights: tf.Tensor, iterations: int) -> tf.Tensor:
+    """The largest singular value of ``[..., O]`` as a matrix of O columns, from below; float32.
+
+    Its gradient is that of ``u^T W v`` with constant u and v.
+    """
+    matrix = tf.cast(tf.reshape(weights, [-1, weights.shape[-1]]), tf.float32)
+    fixed = tf.stop_gradient(matrix)
+    v = tf.ones([matrix.shape[1], 1])
+    for _ in range(iterations):
+        u = tf.math.l2_normalize(tf.matmul(fixed, v))
+        v = tf.math.l2_normalize(tf.matmul(fixed, u, transpose_a=True))
+    return tf.reduce_sum(tf.matmul(matrix, v) * u) + 1e-12
+
+
+@tf.keras.utils.register_keras_serializable("tfpix2pix")
 class TransposedConvolution(tf.keras.layers.Conv2DTranspose):
     """Keras's ``Conv2DTranspose`` of stride 2 with "same" padding, likewise."""
 
@@ -148,24 +323,64 @@ class TransposedConvolution(tf.keras.layers.Conv2DTranspose):
         return super().call(inputs)
 
 
+@tf.keras.utils.register_keras_serializable("tfpix2pix")
+class NearestConvolution(TransposedConvolution):
+    """Nearest-neighbour up-sampling by 2 and a 3x3 convolution, as one transposed convolution.
+
+    Each pixel of the 4x4 kernel is the sum of the 3x3 kernel's pixels that meet the same input
+    pixel, so the result is that of the two operations up to rounding, at the price of the
+    transposed convolution of stride 2.
+
+    The weights are ``kernel [3, 3, C_out, C_in]``, mirrored against a convolution's as a transposed
+    one has them, and ``bias``.
+    """
+
+    def __init__(self, filters: int, **kwargs: Any) -> None:
+        kwargs |= {"kernel_size": 3, "strides": 2, "padding": "same"}
+        super().__init__(filters, **kwargs)
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        small = tf.convert_to_tensor(self.kernel)
+        both = [[0, 0], [0, 0]]
+        rows = tf.pad(small, [[0, 1], [0, 0], *both]) + tf.pad(small, [[1, 0], [0, 0], *both])
+        weights = tf.pad(rows, [[0, 0], [0, 1], *both]) + tf.pad(rows, [[0, 0], [1, 0], *both])
+        weights = tf.cast(weights, inputs.dtype)
+        result = None
+        if training:
+            faster = kernels.transposed_convolution(inputs, weights)
+            result = faster() if faster else None
+        if result is None:
+            size = tf.shape(inputs)
+            shape = tf.stack([size[0], 2 * size[1], 2 * size[2], self.filters])
+            result = tf.nn.conv2d_transpose(inputs, weights, shape, 2, "SAME")
+        return result + tf.cast(self.bias, result.dtype) if self.use_bias else result
+
+
 def _even(size: tf.TensorShape) -> bool:
     return size.is_fully_defined() and all(pixels % 2 == 0 for pixels in size)
 
 
-def normalization(kind: str, name: str, affine: bool = True) -> tf.keras.layers.Layer | None:
+GROUPS = 8  # of channels that `"group"` normalises together
+
+
+def normalization(
+    kind: str, name: str, affine: bool = True, *, groups: int = GROUPS
+) -> tf.keras.layers.Layer | None:
     """The normalisation layer of that kind, or None for ``"none"``.
 
     ``"batch"`` is Keras's own layer with the constants of Torch: statistics of the batch where
     the model is called with ``training=True``, moving averages otherwise. ``affine`` is of
-    ``"instance"`` alone, see `InstanceNormalization`.
+    ``"instance"`` alone, see `InstanceNormalization`, and ``groups`` of ``"group"``.
     """
     if kind == "instance":
         return InstanceNormalization(affine=affine, name=name)
     if kind == "batch":
         return tf.keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)
+    if kind == "group":
+        return GroupNormalization(groups, name=name)
     if kind == "none":
         return None
-    raise ValueError(f"norm must be 'instance', 'batch' or 'none', got {kind!r}")
+    raise ValueError(f"norm must be 'instance', 'batch', 'group' or 'none', got {kind!r}")
 
 
 def all_biased(bias_layers: str, norm: str) -> bool:

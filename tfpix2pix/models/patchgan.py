@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpix2pix.models.layers import Convolution, all_biased, normalization
+from tfpix2pix.models.layers import Convolution, SpectralConvolution, all_biased, normalization
 from tfpix2pix.models.precision import layers_compute_in
 
 # Receptive field in pixels -> number of 4x4 stride-2 layers; two 4x4 stride-1 layers follow.
@@ -23,6 +23,7 @@ def build_discriminator(
     norm: str = "instance",
     bias_layers: str = "paper",
     conditional: bool = True,
+    spectral_norm: bool = False,
     precision: str = "none",
     name: str = "discriminator",
 ) -> tf.keras.Model:
@@ -38,10 +39,12 @@ def build_discriminator(
       input_channels: of x (not used when not conditional).
       output_channels: of y.
       ndf: channels of the first layer.
-      norm: ``instance``, ``batch`` or ``none``.
+      norm: ``instance``, ``batch``, ``group`` (8 groups of channels) or ``none``.
       bias_layers: ``paper``: the first and (but for 1 pixel) the last convolution have a bias,
         normalisations a scale and an offset; ``pytorch``: as in ``build_generator``.
       conditional: whether D sees x beside y (cGAN) or y alone (GAN).
+      spectral_norm: divide the weights of every convolution by their spectral norm, see
+        `SpectralConvolution`.
       precision: what the layers compute in, see ``layers_compute_in``.
 
     Returns:
@@ -56,12 +59,27 @@ def build_discriminator(
     if conditional:
         inputs = [tf.keras.Input((None, None, input_channels), name="x"), y]
     with layers_compute_in(precision):
-        logits = _layers(inputs, receptive_field, ndf, norm, all_biased(bias_layers, norm))
+        biased = all_biased(bias_layers, norm)
+        logits = _layers(inputs, receptive_field, ndf, norm, biased, spectral_norm)
     with layers_compute_in("none"):
         return tf.keras.Model(inputs, logits, name=name)
 
 
-def _layers(inputs: Any, receptive_field: int, ndf: int, norm: str, biased: bool) -> tf.Tensor:
+def with_features(discriminator: tf.keras.Model) -> tf.keras.Model:
+    """The same D, with the features of its layers before the logits.
+
+    Returns:
+      A model of the same inputs and weights to a list: of every layer but the last its features
+      after the LeakyReLU, float32 or half ``[B, h, w, C]``; at the end the logits.
+    """
+    layers = [layer for layer in discriminator.layers if layer.name.endswith("_relu")]
+    outputs = [*(layer.output for layer in layers), *discriminator.outputs]
+    return tf.keras.Model(discriminator.inputs, outputs, name=f"{discriminator.name}_features")
+
+
+def _layers(
+    inputs: Any, receptive_field: int, ndf: int, norm: str, biased: bool, spectral: bool
+) -> tf.Tensor:
     """The logits of the symbolic [x, y], or of y alone; ``biased`` as in the generator."""
     features = inputs
     if isinstance(inputs, list):
@@ -78,22 +96,30 @@ def _layers(inputs: Any, receptive_field: int, ndf: int, norm: str, biased: bool
     for number, (stride, width) in enumerate(zip(strides, widths, strict=True), start=1):
         first = number == 1
         name = f"conv{number}"
-        features = _convolution(features, ndf * width, kernel, stride, biased or first, name)
+        bias = biased or first
+        features = _convolution(features, ndf * width, kernel, stride, bias, name, spectral)
         normalize = None if first else normalization(norm, f"{name}_norm", not biased)
         if normalize is not None:
             features = normalize(features)
         features = tf.keras.layers.LeakyReLU(0.2, name=f"{name}_relu")(features)
     # The paper's 1x1 network has no bias in its last layer (9,024 parameters).
     name, bias = f"conv{len(strides) + 1}", biased or kernel == 4
-    features = _convolution(features, 1, kernel, 1, bias, name)
+    features = _convolution(features, 1, kernel, 1, bias, name, spectral)
     return tf.keras.layers.Activation("linear", dtype="float32", name="logits")(features)
 
 
 def _convolution(
-    features: tf.Tensor, channels: int, kernel: int, stride: int, bias: bool, name: str
+    features: tf.Tensor,
+    channels: int,
+    kernel: int,
+    stride: int,
+    bias: bool,
+    name: str,
+    spectral: bool,
 ) -> tf.Tensor:
     if kernel > 1:
         features = tf.keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(features)
-    return Convolution(channels, kernel, strides=stride, padding="valid", use_bias=bias, name=name)(
+    kind = SpectralConvolution if spectral else Convolution
+    return kind(channels, kernel, strides=stride, padding="valid", use_bias=bias, name=name)(
         features
     )

@@ -10,7 +10,11 @@ import tensorflow as tf
 
 from tfpix2pix.models.base import Generator, Kernel, NoiseSpec
 from tfpix2pix.models.layers import (
+    GROUPS,
     Convolution,
+    DepthToSpace,
+    InputNoise,
+    NearestConvolution,
     NoiseDropout,
     TransposedConvolution,
     all_biased,
@@ -21,18 +25,27 @@ from tfpix2pix.models.precision import layers_compute_in
 # The paper's decoder is CD512-CD512-CD512-C512-...: dropout in the first three full-width layers.
 DROPOUT_LAYERS = 3
 WIDEST = 8  # channels never exceed 8 * ngf
+UPSAMPLINGS = ("transposed", "nearest", "bilinear", "subpixel")
+ONE_GROUP = 8  # side of features, at the crop size, up to which all their channels are one group
 
 
-def depth_for(crop_size: int) -> int:
-    """Levels of the generator: each halves the image, the last leaves one pixel (256 -> 8)."""
+def depth_for(crop_size: int, bottleneck: int = 1) -> int:
+    """Levels of the generator: each halves the image, the last leaves the bottleneck (256 -> 8).
+
+    Args:
+      crop_size: power of two from 32 to 1024.
+      bottleneck: side of what the last level leaves of it, pixels: 1 (the paper's), 2, 4 or 8.
+    """
     if not 32 <= crop_size <= 1024 or crop_size & (crop_size - 1):
         raise ValueError(f"crop_size must be a power of two from 32 to 1024, got {crop_size}")
-    return int(math.log2(crop_size))
+    if bottleneck not in (1, 2, 4, 8):
+        raise ValueError(f"bottleneck must be 1, 2, 4 or 8 pixels, got {bottleneck}")
+    return int(math.log2(crop_size // bottleneck))
 
 
-def noise_factor(crop_size: int, dropout_layers: str = "paper") -> int:
+def noise_factor(crop_size: int, dropout_layers: str = "paper", bottleneck: int = 1) -> int:
     """Input pixels per pixel of z, along each axis."""
-    return 2 ** (_dropout_levels(depth_for(crop_size), dropout_layers)[0] - 1)
+    return 2 ** (_dropout_levels(depth_for(crop_size, bottleneck), dropout_layers)[0] - 1)
 
 
 def _channels(level: int, ngf: int) -> int:
@@ -47,6 +60,7 @@ def _dropout_levels(depth: int, dropout_layers: str) -> list[int]:
     innermost, as the authors' PyTorch code (8 levels: 7, 6, 5 where the paper has 8, 7, 6).
     """
     full_width = [up for up in range(depth, 1, -1) if _channels(up - 1, 1) == WIDEST]
+    full_width = full_width or [depth]  # few levels, which a bottleneck of several pixels leaves
     if dropout_layers == "paper":
         return full_width[:DROPOUT_LAYERS]
     if dropout_layers != "pytorch":
@@ -56,10 +70,17 @@ def _dropout_levels(depth: int, dropout_layers: str) -> list[int]:
     return full_width[1:]
 
 
-def noise_channels(crop_size: int, ngf: int, dropout_layers: str = "paper") -> int:
+def noise_channels(
+    crop_size: int,
+    ngf: int,
+    dropout_layers: str = "paper",
+    bottleneck: int = 1,
+    input_noise: int = 0,
+) -> int:
     """Channels Z of the generator's z input."""
-    layers = len(_dropout_levels(depth_for(crop_size), dropout_layers))
-    return WIDEST * ngf * sum(4**i for i in range(layers))
+    levels = _dropout_levels(depth_for(crop_size, bottleneck), dropout_layers)
+    dropped = sum(_channels(level - 1, ngf) * 4**i for i, level in enumerate(levels))
+    return dropped + input_noise * noise_factor(crop_size, dropout_layers, bottleneck) ** 2
 
 
 def unet(
@@ -72,9 +93,13 @@ def unet(
     dropout: float = 0.5,
     dropout_layers: str = "paper",
     skips: bool = True,
+    bottleneck: int = 1,
+    upsampling: str = "transposed",
+    input_noise: int = 0,
     **layers: Any,
 ) -> Generator:
     """The U-Net, or the encoder-decoder, as a `Generator`; arguments as `build_generator`."""
+    plain = norm != "group" and upsampling == "transposed" and not input_noise
     sizes: dict[str, Any] = {
         "crop_size": crop_size,
         "input_channels": input_channels,
@@ -84,28 +109,39 @@ def unet(
         "dropout": dropout,
         "dropout_layers": dropout_layers,
         "skips": skips,
+        "bottleneck": bottleneck,
+        "upsampling": upsampling,
+        "input_noise": input_noise,
     }
     return Generator(
-        "unet",
-        crop_size,
+        # The exporters' shortcuts know the layers of the paper's network alone.
+        "unet" if plain else "unet_variant",
+        crop_size // bottleneck,
         input_channels,
         output_channels,
         NoiseSpec(
-            noise_factor(crop_size, dropout_layers),
-            noise_channels(crop_size, ngf, dropout_layers),
+            noise_factor(crop_size, dropout_layers, bottleneck),
+            noise_channels(crop_size, ngf, dropout_layers, bottleneck, input_noise),
             dropout,
         ),
         functools.partial(build_generator, **sizes, **layers),
-        statistics=norm,
-        kernels=_kernels(crop_size, input_channels, output_channels, ngf, skips),
+        statistics="instance" if norm == "group" else norm,
+        kernels=_kernels(
+            depth_for(crop_size, bottleneck),
+            input_channels + input_noise,
+            output_channels,
+            ngf,
+            skips,
+            upsampling,
+        ),
     )
 
 
 def _kernels(
-    crop_size: int, input_channels: int, output_channels: int, ngf: int, skips: bool
+    depth: int, input_channels: int, output_channels: int, ngf: int, skips: bool, upsampling: str
 ) -> dict[str, Kernel]:
-    """``[4, 4, C_in, C_out]`` of ``down1 .. downD``, ``[4, 4, C_out, C_in]`` of ``upD .. up1``."""
-    depth = depth_for(crop_size)
+    """``[4, 4, C_in, C_out]`` of ``down1 .. downD``; of ``upD .. up1`` ``[4, 4, C_out, C_in]`` where
+    they are transposed, else ``[3, 3, ...]``."""
 
     def channels(level: int) -> int:
         return _channels(level, ngf) if level else input_channels
@@ -119,7 +155,13 @@ def _kernels(
         read = channels(level) * (2 if skips and level < depth else 1)
         out = channels(level - 1) if level > 1 else output_channels
         features = ((read, 2**level), (out, 2 ** (level - 1)))
-        kernels[f"up{level}"] = Kernel((4, 4, out, read), features)
+        shape = {
+            "transposed": (4, 4, out, read),
+            "nearest": (3, 3, out, read),
+            "bilinear": (3, 3, read, out),
+            "subpixel": (3, 3, read, 4 * out),
+        }[upsampling]
+        kernels[f"up{level}"] = Kernel(shape, features)
     return kernels
 
 
@@ -134,6 +176,9 @@ def build_generator(
     dropout: float = 0.5,
     dropout_layers: str = "paper",
     skips: bool = True,
+    bottleneck: int = 1,
+    upsampling: str = "transposed",
+    input_noise: int = 0,
     noise: bool = True,
     precision: str = "none",
     name: str = "generator",
@@ -161,7 +206,8 @@ def build_generator(
         and width that are multiples of it.
       input_channels, output_channels: of x and of the result.
       ngf: channels of the first layer.
-      norm: ``instance``, ``batch`` or ``none``.
+      norm: ``instance``, ``batch``, ``group`` (8 groups of channels; one where the features of an
+        image of the crop size are at most 8 pixels wide, among them the bottleneck) or ``none``.
       bias_layers: ``paper``: ``up1`` alone has a bias, normalisations have a scale and an offset;
         ``pytorch``: every convolution has a bias and no normalisation a scale or an offset, as the
         authors' PyTorch code builds ``--norm instance``; for that norm only.
@@ -170,6 +216,12 @@ def build_generator(
         every full-width layer but ``upD`` (``up{D-1} .. up5``), as the authors' PyTorch code has
         it; not for a crop size of 32, which has none then.
       skips: False for the encoder-decoder.
+      bottleneck: side of the innermost features of an image of the crop size: 1 (the paper's), 2,
+        4 or 8; sizes are then multiples of ``crop_size / bottleneck``.
+      upsampling: of the decoder. ``transposed``: as above; ``nearest`` or ``bilinear``: enlarged so
+        by 2, then a 3x3 convolution; ``subpixel``: a 3x3 convolution to four times the channels,
+        which become 2x2 pixels (Shi et al. 2016, arXiv 1609.05158).
+      input_noise: channels of noise beside x, see `InputNoise`; their numbers are the last of z.
       noise: False for G(x), the same network without dropout and without the input z.
       precision: what the layers compute in, see ``layers_compute_in``.
 
@@ -181,10 +233,19 @@ def build_generator(
     Raises:
       ValueError: a size, norm, rate, place of biases or dropout, or precision out of range.
     """
-    depth = depth_for(crop_size)
+    depth = depth_for(crop_size, bottleneck)
+    if upsampling not in UPSAMPLINGS:
+        raise ValueError(f"upsampling must be one of {', '.join(UPSAMPLINGS)}, got {upsampling!r}")
     noisy = _dropout_levels(depth, dropout_layers)
+    numbers = noise_channels(crop_size, ngf, dropout_layers, bottleneck, input_noise)
+    factor = noise_factor(crop_size, dropout_layers, bottleneck)
+    beside = None
+    if input_noise:
+        beside = InputNoise(
+            input_noise, numbers - input_noise * factor**2, factor, name="input_noise"
+        )
     x = tf.keras.Input((None, None, input_channels), name="x")
-    z = tf.keras.Input((None, None, noise_channels(crop_size, ngf, dropout_layers)), name="z")
+    z = tf.keras.Input((None, None, numbers), name="z")
 
     with layers_compute_in(precision):
         y = _layers(
@@ -198,6 +259,10 @@ def build_generator(
             biased=all_biased(bias_layers, norm),
             dropout=dropout,
             skips=skips,
+            bottleneck=bottleneck,
+            upsampling=upsampling,
+            beside=beside,
+            noise=noise,
         )
     with layers_compute_in("none"):
         return tf.keras.Model([x, z] if noise else x, y, name=name)
@@ -215,14 +280,30 @@ def _layers(
     biased: bool,
     dropout: float,
     skips: bool,
+    bottleneck: int,
+    upsampling: str,
+    beside: InputNoise | None,
+    noise: bool,
 ) -> tf.Tensor:
     """y of the symbolic x and z.
 
     ``noisy`` are the decoder levels with dropout; ``biased`` is whether every layer has a bias and
     no normalisation weights.
     """
+
+
+    def normalize(features: tf.Tensor, level: int, name: str) -> tf.Tensor:
+        """``level``: of the features, 0 for those as large as the image."""
+        side = bottleneck * 2 ** (depth - level)
+        groups = 1 if side <= ONE_GROUP else GROUPS
+        layer = normalization(norm, name, not biased, groups=groups)
+        return features if layer is None else layer(features)
+
     # === Encoder ===
     features, skip = x, {}
+    if beside is not None:
+        # Without z its channels are what no noise makes of them: 0.
+        features = beside([x, z]) if noise else beside.silent(x)
     for level in range(1, depth + 1):
         if level > 1:
             features = tf.keras.layers.LeakyReLU(0.2, name=f"down{level}_relu")(features)
@@ -234,8 +315,9 @@ def _layers(
             use_bias=biased,
             name=f"down{level}",
         )(features)
-        if 1 < level < depth:
-            features = _normalize(features, norm, not biased, f"down{level}_norm")
+        # Of one channel at a single pixel nothing is left (the paper's erratum).
+        if 1 < level < depth or (level == depth and norm == "group"):
+            features = normalize(features, level, f"down{level}_norm")
         skip[level] = features
 
     # === Decoder ===
@@ -246,12 +328,10 @@ def _layers(
         features = tf.keras.layers.ReLU(name=f"up{level}_relu")(features)
         last = level == 1
         channels = output_channels if last else _channels(level - 1, ngf)
-        features = TransposedConvolution(
-            channels, 4, strides=2, padding="same", use_bias=biased or last, name=f"up{level}"
-        )(features)
+        features = _enlarged(features, upsampling, channels, biased or last, f"up{level}")
         if last:
             break
-        features = _normalize(features, norm, not biased, f"up{level}_norm")
+        features = normalize(features, level - 1, f"up{level}_norm")
         if level in noisy:
             block = 2 ** noisy.index(level)
             features = NoiseDropout(dropout, offset, block, name=f"up{level}_dropout")(
@@ -262,6 +342,20 @@ def _layers(
     return tf.keras.layers.Activation("tanh", dtype="float32", name="y")(features)
 
 
-def _normalize(features: tf.Tensor, norm: str, affine: bool, name: str) -> tf.Tensor:
-    layer = normalization(norm, name, affine)
-    return features if layer is None else layer(features)
+def _enlarged(
+    features: tf.Tensor, upsampling: str, channels: int, bias: bool, name: str
+) -> tf.Tensor:
+    """Features of twice the height and width, by a convolution of that name."""
+    if upsampling == "transposed":
+        return TransposedConvolution(
+            channels, 4, strides=2, padding="same", use_bias=bias, name=name
+        )(features)
+    if upsampling == "nearest":
+        return NearestConvolution(channels, use_bias=bias, name=name)(features)
+    if upsampling == "bilinear":
+        features = tf.keras.layers.UpSampling2D(2, interpolation="bilinear", name=f"{name}_double")(
+            features
+        )
+        return Convolution(channels, 3, padding="same", use_bias=bias, name=name)(features)
+    features = Convolution(4 * channels, 3, padding="same", use_bias=bias, name=name)(features)
+    return DepthToSpace(2, name=f"{name}_pixels")(features)

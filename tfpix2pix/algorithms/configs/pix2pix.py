@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.options import option
@@ -172,6 +172,7 @@ class Pix2PixConfig(Config):
     DEFAULT_PRESET: ClassVar[str] = "quick"
     MEASURES: ClassVar[tuple[Measure, ...]] = MEASURES
     CHARTS: ClassVar[tuple[ChartSpec, ...]] = CHARTS
+    EARLIER: ClassVar[Mapping[str, Any]] = {"updates": "joint"}
 
     algorithm: str = option("pix2pix", "what is learned, and how", "first", choices=("pix2pix",))
     best_metric: str = option(
@@ -198,10 +199,11 @@ class Pix2PixConfig(Config):
     )
     norm: str = option(
         "instance",
-        "normalisation: 'instance' (per image, in training and after it), 'batch' "
+        "normalisation: 'instance' (per image, in training and after it), 'group' (the same over 8 "
+        "groups of channels, over all of them in features up to 8 pixels wide), 'batch' "
         "(batch statistics in training, moving averages after it) or 'none'",
         "model",
-        choices=("instance", "batch", "none"),
+        choices=("instance", "group", "batch", "none"),
     )
     bias_layers: str = option(
         "paper",
@@ -224,6 +226,71 @@ class Pix2PixConfig(Config):
         "full-width ones but the innermost, as the authors' PyTorch code; imported runs have it)",
         "model",
         choices=("paper", "pytorch"),
+    )
+    bottleneck: int = option(
+        1,
+        "pixels that the generator's innermost features are wide: 1 (the paper's), 2, 4 or 8; "
+        "sizes are multiples of crop_size / bottleneck",
+        "model",
+        choices=(1, 2, 4, 8),
+    )
+    upsampling: str = option(
+        "transposed",
+        "how the decoder enlarges: 'transposed' (4x4 convolutions, the paper's), 'nearest' or "
+        "'bilinear' (then a 3x3 convolution), or 'subpixel' (a 3x3 convolution to four times the "
+        "channels)",
+        "model",
+        choices=("transposed", "nearest", "bilinear", "subpixel"),
+    )
+    noise_channels: int = option(
+        0, "channels of noise beside the input, a part of z", "model", minimum=0, maximum=16
+    )
+    discriminator_scales: int = option(
+        1,
+        "discriminators, each on images of half the size of the one before",
+        "model",
+        minimum=1,
+        maximum=3,
+    )
+    spectral_norm: bool = option(
+        False, "divide the discriminator's weights by their spectral norm", "model"
+    )
+    updates: str = option(
+        "alternating",
+        "order of a step: 'alternating' (D, then G against the D that has moved, the paper's) or "
+        "'joint' (both from the same forward; faster)",
+        "loss",
+        choices=("alternating", "joint"),
+    )
+    gan_loss: str = option(
+        "vanilla",
+        "of the adversarial term: 'vanilla' (cross entropy, the paper's), 'lsgan' or 'hinge'",
+        "loss",
+        choices=("vanilla", "lsgan", "hinge"),
+    )
+    lambda_feature_matching: float = option(
+        0.0, "weight of the L1 between D's features of output and target", "loss", minimum=0.0
+    )
+    lambda_r1: float = option(
+        0.0, "weight of D's squared gradient at real images (R1)", "loss", minimum=0.0
+    )
+    augment: str = option(
+        "none",
+        "what D sees: 'none' or 'diffaugment' (colours, place and a hole at random, for sets of "
+        "few images)",
+        "loss",
+        choices=("none", "diffaugment"),
+    )
+    learning_rate_d: float = option(
+        0.0, "Adam's step size for the discriminator; 0 for --learning_rate", "loss", minimum=0.0
+    )
+    ema: float = option(
+        0.0,
+        "decay of the moving average of the generator's weights, which is what is then measured, "
+        "shown, translated with and exported; 0 for none",
+        "loss",
+        minimum=0.0,
+        maximum=0.99999,
     )
     loss: str = option(
         "l1+cgan",
@@ -272,6 +339,14 @@ class Pix2PixConfig(Config):
     @property
     def noise_rate(self) -> float:
         return self.dropout
+
+    @property
+    def size_multiple(self) -> int:
+        return self.crop_size // self.bottleneck
+
+    @property
+    def average_decay(self) -> float:
+        return self.ema
 
     @property
     def batch_statistics(self) -> bool:
