@@ -84,6 +84,7 @@ class Pix2Pix(Algorithm[Pix2PixConfig]):
             bottleneck=config.bottleneck,
             upsampling=config.upsampling,
             input_noise=config.noise_channels,
+            padding=config.padding,
         )
         return {config.direction: generator}
 

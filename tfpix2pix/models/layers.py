@@ -178,6 +178,28 @@ class ZeroChannels(tf.keras.layers.Layer):
 
 
 @tf.keras.utils.register_keras_serializable("tfpix2pix")
+class ReplicatePadding(tf.keras.layers.Layer):
+    """A pixel more on every side, of the value of its neighbour: ``[B, H, W, C]`` to
+    ``[B, H + 2, W + 2, C]``.
+
+    Zeros tell a convolution where the border is; this does not: a constant map stays one.
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return replicated(inputs)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        batch, height, width, channels = input_shape
+        return (batch, *(side and side + 2 for side in (height, width)), channels)
+
+
+def replicated(x: tf.Tensor) -> tf.Tensor:
+    """See `ReplicatePadding`. Joined from slices, which every format has an operator for."""
+    x = tf.concat([x[:, :1], x, x[:, -1:]], axis=1)
+    return tf.concat([x[:, :, :1], x, x[:, :, -1:]], axis=2)
+
+
+@tf.keras.utils.register_keras_serializable("tfpix2pix")
 class DepthToSpace(tf.keras.layers.Layer):
     """``[B, H, W, block**2 C]`` to ``[B, block H, block W, C]``, see ``tf.nn.depth_to_space``."""
 
@@ -331,13 +353,18 @@ class NearestConvolution(TransposedConvolution):
     pixel, so the result is that of the two operations up to rounding, at the price of the
     transposed convolution of stride 2.
 
+    Args:
+      filters: C_out.
+      replicate: pad with the border's own values, see `ReplicatePadding`, not with zeros.
+
     The weights are ``kernel [3, 3, C_out, C_in]``, mirrored against a convolution's as a transposed
     one has them, and ``bias``.
     """
 
-    def __init__(self, filters: int, **kwargs: Any) -> None:
+    def __init__(self, filters: int, replicate: bool = False, **kwargs: Any) -> None:
         kwargs |= {"kernel_size": 3, "strides": 2, "padding": "same"}
         super().__init__(filters, **kwargs)
+        self.replicate = replicate
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         small = tf.convert_to_tensor(self.kernel)
@@ -345,6 +372,8 @@ class NearestConvolution(TransposedConvolution):
         rows = tf.pad(small, [[0, 1], [0, 0], *both]) + tf.pad(small, [[1, 0], [0, 0], *both])
         weights = tf.pad(rows, [[0, 0], [0, 1], *both]) + tf.pad(rows, [[0, 0], [1, 0], *both])
         weights = tf.cast(weights, inputs.dtype)
+        if self.replicate:
+            inputs = replicated(inputs)
         result = None
         if training:
             faster = kernels.transposed_convolution(inputs, weights)
@@ -353,7 +382,15 @@ class NearestConvolution(TransposedConvolution):
             size = tf.shape(inputs)
             shape = tf.stack([size[0], 2 * size[1], 2 * size[2], self.filters])
             result = tf.nn.conv2d_transpose(inputs, weights, shape, 2, "SAME")
+        if self.replicate:  # of the pixels added only the neighbours were wanted
+            result = result[:, 2:-2, 2:-2]
         return result + tf.cast(self.bias, result.dtype) if self.use_bias else result
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        for fixed in ("kernel_size", "strides", "padding"):
+            config.pop(fixed)
+        return {**config, "replicate": self.replicate}
 
 
 def _even(size: tf.TensorShape) -> bool:

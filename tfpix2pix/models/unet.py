@@ -16,6 +16,7 @@ from tfpix2pix.models.layers import (
     InputNoise,
     NearestConvolution,
     NoiseDropout,
+    ReplicatePadding,
     TransposedConvolution,
     all_biased,
     normalization,
@@ -96,10 +97,12 @@ def unet(
     bottleneck: int = 1,
     upsampling: str = "transposed",
     input_noise: int = 0,
+    padding: str = "zeros",
     **layers: Any,
 ) -> Generator:
     """The U-Net, or the encoder-decoder, as a `Generator`; arguments as `build_generator`."""
-    plain = norm != "group" and upsampling == "transposed" and not input_noise
+    plain = norm != "group" and upsampling == "transposed" and padding == "zeros"
+    plain = plain and not input_noise
     sizes: dict[str, Any] = {
         "crop_size": crop_size,
         "input_channels": input_channels,
@@ -112,6 +115,7 @@ def unet(
         "bottleneck": bottleneck,
         "upsampling": upsampling,
         "input_noise": input_noise,
+        "padding": padding,
     }
     return Generator(
         # The exporters' shortcuts know the layers of the paper's network alone.
@@ -179,6 +183,7 @@ def build_generator(
     bottleneck: int = 1,
     upsampling: str = "transposed",
     input_noise: int = 0,
+    padding: str = "zeros",
     noise: bool = True,
     precision: str = "none",
     name: str = "generator",
@@ -222,6 +227,8 @@ def build_generator(
         by 2, then a 3x3 convolution; ``subpixel``: a 3x3 convolution to four times the channels,
         which become 2x2 pixels (Shi et al. 2016, arXiv 1609.05158).
       input_noise: channels of noise beside x, see `InputNoise`; their numbers are the last of z.
+      padding: of the convolutions: ``zeros`` (the paper's), or ``replicate`` (the border's own
+        values, so that nothing tells the network where the border is; not with ``transposed``).
       noise: False for G(x), the same network without dropout and without the input z.
       precision: what the layers compute in, see ``layers_compute_in``.
 
@@ -236,6 +243,8 @@ def build_generator(
     depth = depth_for(crop_size, bottleneck)
     if upsampling not in UPSAMPLINGS:
         raise ValueError(f"upsampling must be one of {', '.join(UPSAMPLINGS)}, got {upsampling!r}")
+    if padding not in ("zeros", "replicate"):
+        raise ValueError(f"padding must be 'zeros' or 'replicate', got {padding!r}")
     noisy = _dropout_levels(depth, dropout_layers)
     numbers = noise_channels(crop_size, ngf, dropout_layers, bottleneck, input_noise)
     factor = noise_factor(crop_size, dropout_layers, bottleneck)
@@ -263,6 +272,7 @@ def build_generator(
             upsampling=upsampling,
             beside=beside,
             noise=noise,
+            replicate=padding == "replicate",
         )
     with layers_compute_in("none"):
         return tf.keras.Model([x, z] if noise else x, y, name=name)
@@ -284,6 +294,7 @@ def _layers(
     upsampling: str,
     beside: InputNoise | None,
     noise: bool,
+    replicate: bool,
 ) -> tf.Tensor:
     """y of the symbolic x and z.
 
@@ -307,11 +318,13 @@ def _layers(
     for level in range(1, depth + 1):
         if level > 1:
             features = tf.keras.layers.LeakyReLU(0.2, name=f"down{level}_relu")(features)
+        if replicate:
+            features = ReplicatePadding(name=f"down{level}_pad")(features)
         features = Convolution(
             _channels(level, ngf),
             4,
             strides=2,
-            padding="same",
+            padding="valid" if replicate else "same",
             use_bias=biased,
             name=f"down{level}",
         )(features)
@@ -328,7 +341,8 @@ def _layers(
         features = tf.keras.layers.ReLU(name=f"up{level}_relu")(features)
         last = level == 1
         channels = output_channels if last else _channels(level - 1, ngf)
-        features = _enlarged(features, upsampling, channels, biased or last, f"up{level}")
+        enlarged = _replicated if replicate else _enlarged
+        features = enlarged(features, upsampling, channels, biased or last, f"up{level}")
         if last:
             break
         features = normalize(features, level - 1, f"up{level}_norm")
@@ -358,4 +372,22 @@ def _enlarged(
         )
         return Convolution(channels, 3, padding="same", use_bias=bias, name=name)(features)
     features = Convolution(4 * channels, 3, padding="same", use_bias=bias, name=name)(features)
+    return DepthToSpace(2, name=f"{name}_pixels")(features)
+
+
+def _replicated(
+    features: tf.Tensor, upsampling: str, channels: int, bias: bool, name: str
+) -> tf.Tensor:
+    """The same, with the border's own values around it."""
+    if upsampling == "nearest":
+        return NearestConvolution(channels, replicate=True, use_bias=bias, name=name)(features)
+    if upsampling == "transposed":
+        raise ValueError("upsampling='transposed' has a border of its own; padding must be 'zeros'")
+    padded = functools.partial(ReplicatePadding, name=f"{name}_pad")
+    if upsampling == "bilinear":
+        features = tf.keras.layers.UpSampling2D(2, interpolation="bilinear", name=f"{name}_double")(
+            features
+        )
+        return Convolution(channels, 3, use_bias=bias, name=name)(padded()(features))
+    features = Convolution(4 * channels, 3, use_bias=bias, name=name)(padded()(features))
     return DepthToSpace(2, name=f"{name}_pixels")(features)

@@ -242,6 +242,13 @@ class Pix2PixConfig(Config):
         "model",
         choices=("transposed", "nearest", "bilinear", "subpixel"),
     )
+    padding: str = option(
+        "zeros",
+        "around the generator's features: 'zeros' (the paper's) or 'replicate' (the border's own "
+        "values, so that nothing tells it where the border is; not with --upsampling=transposed)",
+        "model",
+        choices=("zeros", "replicate"),
+    )
     noise_channels: int = option(
         0, "channels of noise beside the input, a part of z", "model", minimum=0, maximum=16
     )
@@ -320,6 +327,11 @@ class Pix2PixConfig(Config):
                 f"--bias_layers=pytorch does not go with --norm={self.norm}, with which the "
                 "PyTorch code has biases where 'paper' has them; use --norm=instance or "
                 "--bias_layers=paper"
+            )
+        if self.padding == "replicate" and self.upsampling == "transposed":
+            raise UserError(
+                "--padding=replicate does not go with --upsampling=transposed, whose convolutions "
+                "have no border to fill; use --upsampling=nearest"
             )
         if self.dropout_layers == "pytorch" and self.crop_size < 64:
             raise UserError(
