@@ -396,10 +396,9 @@ class NearestConvolution(TransposedConvolution):
         self.replicate = replicate
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        if training:
-            result = self._transposed(inputs)
-        else:
-            result = self._phases(inputs)
+        if not training:
+            return self._phases(inputs)
+        result = self._transposed(inputs)
         return result + tf.cast(self.bias, result.dtype) if self.use_bias else result
 
     def _transposed(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -437,6 +436,8 @@ class NearestConvolution(TransposedConvolution):
             weights.append(tf.stack([middle + right, left], axis=1))
         together = tf.cast(tf.concat(weights, axis=-1), inputs.dtype)
         result = tf.nn.conv2d(inputs, together, 1, "VALID")  # a row and a column too many
+        if self.use_bias:
+            result = tf.nn.bias_add(result, tf.tile(tf.cast(self.bias, result.dtype), [4]))
         n = self.filters
         phases = [
             result[:, :-1, :-1, :n],

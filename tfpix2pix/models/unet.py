@@ -303,7 +303,6 @@ def _layers(
     no normalisation weights.
     """
 
-
     def normalize(features: tf.Tensor, level: int, name: str) -> tf.Tensor:
         """``level``: of the features, 0 for those as large as the image."""
         side = bottleneck * 2 ** (depth - level)
