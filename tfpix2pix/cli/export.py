@@ -66,8 +66,8 @@ def add_flags(parser: Parser) -> None:
         "--image_size",
         default="any",
         metavar="any|256|512x256",
-        help="pixels, width x height, multiples of what the run takes (crop_size / bottleneck); one "
-        "size is faster on phones and takes that size only [any]",
+        help="pixels, width x height, multiples of crop_size / bottleneck of the run; one size is "
+        "faster on phones and takes that size only [any]",
     )
     group.add_argument(
         "--opset",

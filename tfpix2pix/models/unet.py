@@ -145,7 +145,7 @@ def unet(
 def _kernels(
     depth: int, input_channels: int, output_channels: int, ngf: int, skips: bool, upsampling: str
 ) -> dict[str, Kernel]:
-    """``[4, 4, C_in, C_out]`` of ``down1 .. downD``; of ``upD .. up1`` ``[4, 4, C_out, C_in]`` where
+    """Of ``down1 .. downD`` ``[4, 4, C_in, C_out]``; of ``upD .. up1`` ``[4, 4, C_out, C_in]`` where
     they are transposed, else ``[3, 3, ...]``."""
 
     def channels(level: int) -> int:
