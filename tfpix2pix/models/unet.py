@@ -145,8 +145,8 @@ def unet(
 def _kernels(
     depth: int, input_channels: int, output_channels: int, ngf: int, skips: bool, upsampling: str
 ) -> dict[str, Kernel]:
-    """Of ``down1 .. downD`` ``[4, 4, C_in, C_out]``; of ``upD .. up1`` ``[4, 4, C_out, C_in]`` where
-    they are transposed, else ``[3, 3, ...]``."""
+    """``[4, 4, C_in, C_out]`` of ``down1 .. downD``; of ``upD .. up1`` ``[4, 4, C_out, C_in]``, or
+    ``[3, 3, ...]`` where they are not transposed."""
 
     def channels(level: int) -> int:
         return _channels(level, ngf) if level else input_channels
