@@ -1,4 +1,4 @@
-"""What came after the paper, all of it at once: continued to the bit, and which weights are used."""
+"""What came after the paper, all at once: continued to the bit, and which weights are used."""
 
 from __future__ import annotations
 
