@@ -85,6 +85,7 @@ class Pix2Pix(Algorithm[Pix2PixConfig]):
             upsampling=config.upsampling,
             input_noise=config.noise_channels,
             padding=config.padding,
+            last_channels=config.last_channels,
         )
         return {config.direction: generator}
 

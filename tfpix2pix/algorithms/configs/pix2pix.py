@@ -249,6 +249,14 @@ class Pix2PixConfig(Config):
         "model",
         choices=("zeros", "replicate"),
     )
+    last_channels: int = option(
+        0,
+        "channels at full resolution from which, and from x, one more convolution makes the "
+        "picture; 0 for none (the paper's)",
+        "model",
+        minimum=0,
+        maximum=512,
+    )
     noise_channels: int = option(
         0, "channels of noise beside the input, a part of z", "model", minimum=0, maximum=16
     )
