@@ -83,6 +83,20 @@ class RunConfig:
     batch_size: int = option(
         1, "pairs per step, over all devices together", "first", minimum=1, maximum=65536
     )
+    lr_schedule: str = option(
+        "constant",
+        "step sizes of Adam: 'constant', or 'linear': falling to 0 at the end of the run",
+        "loss",
+        choices=("constant", "linear"),
+        may_change=True,
+    )
+    lr_decay_from: int = option(
+        0,
+        "step from which --lr_schedule=linear falls; 0 for half of the run",
+        "loss",
+        minimum=0,
+        may_change=True,
+    )
     mixed_precision: str = option(
         "none",
         "what the networks' layers compute in while training: none (float32), bfloat16, or float16 "
