@@ -49,11 +49,12 @@ class Against:
         return self.difference / self.error if self.error > 0 else math.nan
 
     def text(self, digits: int) -> str:
-        """``+0.012 ± 0.003 (4.0 s.e., better)``."""
-        error = f" ± {self.error:.{digits}f}" if math.isfinite(self.error) else ""
+        """``+0.012 (4.0 s.e., better)``; without the verdict where it is too close to tell."""
         apart = self.errors_apart
-        how = f"{abs(apart):.1f} s.e., " if math.isfinite(apart) else ""
-        return f"{self.difference:+.{digits}f}{error} ({how}{self.verdict})"
+        words = [f"{abs(apart):.1f} s.e."] if math.isfinite(apart) else []
+        words += [] if self.verdict == CLOSE else [self.verdict]
+        how = f" ({', '.join(words)})" if words else ""
+        return f"{self.difference:+.{digits}f}{how}"
 
     def to_json(self) -> dict[str, Any]:
         return {

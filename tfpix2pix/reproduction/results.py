@@ -225,7 +225,7 @@ PACE = {
     "steps": ("Steps", "{:,}"),
     "ratio": ("A step's time, of the paper's", "{:.3f}"),
     "seconds_per_step": ("Seconds a step, when timed", "{:.4f}"),
-    "minutes": ("Minutes a run", "{:.1f}"),
+    "minutes": ("Minutes a run", "{:.2f}"),
 }
 """What is known of how fast a row is: its name in the JSON, its heading, how it is written."""
 
