@@ -76,7 +76,7 @@ def publish(
         # The embedded set is ours to show; of the paper's tables the same is published of all sets.
         is_ours = plan.base.dataset == "sample" and not table.paper
         grid = write_grids(result.table, own, plan.folder, name, whole=is_ours)
-        if "color" in table.evaluators:
+        if table.evaluators == ("color",):
             write_color_plot(result.table, own, plan.folder / "results" / f"{name}.png")
         results.append(result)
         sections.append(_section(result, own, grid, plan.folder, name))
@@ -124,7 +124,9 @@ def _named(run: Run) -> str:
 
 def _facts(plan: Plan, key: str, runs: Sequence[Run]) -> dict[str, Any]:
     """What a row sets and how fast it is."""
-    pace = plan.paces[key]
+    pace = plan.paces.get(key)
+    if pace is None:  # not trained yet
+        return {}
     minutes = [r.seconds / 60 for r in runs if r.variant.key == key and r.trained and r.seconds]
     return {
         "settings": dict(pace.fields),

@@ -169,7 +169,7 @@ def _with_paces(
             plan = plan.with_pace(variant, None, None)
         plan.save()
         return plan
-    from tfpix2pix.reproduction.timing import Turns
+    from tfpix2pix.reproduction.timing import Turns, forget
 
     reference: Variant = TABLES[own[0].name].variants[0]
     say(f"timing a step of {len(waiting)} networks, by turns with {reference.key}'s")
@@ -184,22 +184,12 @@ def _with_paces(
         plan.save()
         say(f"  {variant.key}: {ratio:.3f} of its seconds, so {plan.steps_of(variant):,} steps")
     del turns
-    _forget()
+    forget()
     return plan
 
 
 def _timed(plan: Plan, variant: Variant) -> Run:
     return plan.runs([variant], 1)[0]
-
-
-def _forget() -> None:
-    """Lets go of what Keras remembers of networks that nobody needs any more."""
-    import gc
-
-    import tensorflow as tf
-
-    tf.keras.backend.clear_session()
-    gc.collect()
 
 
 def _with_steps(plan: Plan, sources: Mapping[str, PairSource], wish: Wish) -> Plan:

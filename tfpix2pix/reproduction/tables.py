@@ -203,7 +203,7 @@ TABLES = {
         Table(
             "recipe",
             tuple(
-                Row(row.key, row.title, Variant(f"recipe-{row.key}", row.fields))
+                Row(row.key, row.title, Variant(f"recipe-{row.key}", row.fields), row.key)
                 for row in recipe.ROWS
             ),
             (

@@ -80,6 +80,7 @@ class Turns:
         self.seconds = statistics.median(
             self._reference.seconds(self._turn) for _ in range(ROUNDS // 3)
         )
+        forget()
 
     def _stepper(self, run: Run) -> Stepper:
         task = run.variant.task
@@ -109,8 +110,15 @@ class Turns:
             ratios.append(own / max(unit, 1e-9))
             seconds.append(own)
         del other
-        gc.collect()
+        forget()
         return statistics.median(ratios), statistics.median(seconds)
+
+
+def forget() -> None:
+    """Lets go of what Keras remembers of networks that nobody needs any more; names begin anew, so
+    that the next one's graph is the one that it has in a run of its own."""
+    tf.keras.backend.clear_session()
+    gc.collect()
 
 
 def _turn(seconds: float) -> int:
@@ -138,8 +146,7 @@ def seconds_per_step(
         if task not in stores:
             stores[task] = open_store(sources[task], "train", size=run.config.load_size)
         found.append(Stepper(run, sources[task], stores[task]).seconds(steps))
-        tf.keras.backend.clear_session()
-        gc.collect()
+        forget()
     if sum(found) <= 0:
         raise UserError("a step took no time, so --budget cannot be turned into steps; use --steps")
     return found
