@@ -102,6 +102,7 @@ BAD = {
     "checkpoint_every": ("x", [-1]),
     "keep_checkpoints": (2.5, [1, 0]),
     "best_metric": (1, ["fid"]),
+    "patience": (None, [-1]),
     "algorithm": (1, ["pix2pixHD", ""]),
 }
 
@@ -388,6 +389,7 @@ MAY_CHANGE = {
     "checkpoint_every": 7,
     "keep_checkpoints": 7,
     "best_metric": "ssim",
+    "patience": 7,
     "mixed_precision": "bfloat16",
     "jit_compile": True,
     "cache": "none",

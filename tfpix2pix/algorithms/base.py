@@ -246,13 +246,15 @@ class Algorithm(abc.ABC, Generic[C]):
           on_images: told the number of images done.
 
         Returns:
-          The measures by name, and ``images``, how many there were.
+          The measures by name, others that come with them (such as the targets' own grid), NaN
+          where one has no value, and ``images``, how many there were.
         """
         from tfpix2pix.data import evaluation_batches
         from tfpix2pix.evaluation import MEASURES, evaluate
 
+        kinds = dict.fromkeys(MEASURES[measure.name] for measure in self.config.MEASURES)
         return evaluate(
-            [MEASURES[measure.name]() for measure in self.config.MEASURES],
+            [kind() for kind in kinds],
             evaluation_batches(val, size=self.config.crop_size, limit=limit),
             generate,
             on_batch=on_images,

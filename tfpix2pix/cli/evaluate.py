@@ -51,7 +51,8 @@ def add_flags(parser: Parser) -> None:
         default="",
         metavar="NAME,NAME",
         help="of fcn, labels, color, l1, l2, psnr, ssim, ms_ssim, sharpness, grid, swd, "
-        "scorer_kid, scorer_fid, diversity, fid, kid [all that fit the data; fid and kid only by name]",
+        "scorer_kid, scorer_fid, diversity, fid, kid [all that fit the data; fid and kid "
+        "only by name]",
     )
     group.add_argument(
         "--scorer",

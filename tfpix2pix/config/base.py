@@ -157,6 +157,13 @@ class RunConfig:
     best_metric: str = option(
         "", "val measure by which the best checkpoint is chosen", "run", may_change=True
     )
+    patience: int = option(
+        0,
+        "stop after so many measurements on val in a row without a better --best_metric; 0: never",
+        "run",
+        minimum=0,
+        may_change=True,
+    )
 
     def __post_init__(self) -> None:
         check_options(self)

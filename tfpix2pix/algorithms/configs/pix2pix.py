@@ -84,6 +84,10 @@ MEASURES = (
     Measure("l1", "L1", "lower", meaning="lower is better; 0 to 2"),
     Measure("psnr", "PSNR", "higher", 2, "dB", "higher is better"),
     Measure("ssim", "SSIM", "higher", meaning="higher is better; 1 is identical"),
+    Measure("swd", "SWD", "lower", meaning="lower is better; 0: patches like the targets'"),
+    Measure("sharpness_ratio", "sharpness", "near 1", meaning="1: as sharp as the targets"),
+    Measure("grid", "grid", "lower", 2, meaning="grey levels; lower is better, if not blurred"),
+    Measure("plaid", "plaid", "lower", 2, meaning="grey levels; lower is better, if not blurred"),
 )
 CHARTS = (
     ChartSpec(
@@ -114,6 +118,43 @@ CHARTS = (
         "SSIM on val (up to 1)",
         (("SSIM", "val", "ssim"),),
         mark="max",
+    ),
+    ChartSpec(
+        "val-swd",
+        "Validation: realism",
+        "How far small patches of the outputs are from those of targets, whichever picture they "
+        "are of (sliced Wasserstein distance): texture, blur, patterns and colours count, where "
+        "things stand does not. Lower is more alike. L1 rewards the blurred average of all right "
+        "answers; this does not.",
+        "SWD on val (standard deviations)",
+        (("SWD", "val", "swd"),),
+        mark="min",
+        from_zero=True,
+    ),
+    ChartSpec(
+        "val-sharpness",
+        "Validation: sharpness",
+        "The mean steepness of the outputs, divided by that of the targets. Below 1 they are "
+        "blurred, above 1 noisy or covered by a pattern.",
+        "sharpness on val (target = 1)",
+        (("sharpness", "val", "sharpness_ratio"),),
+        reference=(1.0, "as sharp as targets"),
+    ),
+    ChartSpec(
+        "val-grid",
+        "Validation: grid and plaid",
+        "Patterns that all outputs have at the same pixels, which no picture of the data calls "
+        "for: what repeats every 2, 4 or 8 pixels (grid), and straight lines from edge to edge "
+        "(plaid). The targets' own is the level to reach. A run that blurs has none: see "
+        "sharpness.",
+        "grey levels (of 255)",
+        (
+            ("plaid", "val", "plaid"),
+            ("grid", "val", "grid"),
+            ("plaid of targets", "val", "plaid_truth"),
+            ("grid of targets", "val", "grid_truth"),
+        ),
+        from_zero=True,
     ),
     ChartSpec(
         "adversarial",
@@ -179,7 +220,7 @@ class Pix2PixConfig(Config):
         "l1",
         "val measure by which the best checkpoint is chosen",
         "run",
-        choices=("l1", "psnr", "ssim"),
+        choices=("l1", "psnr", "ssim", "swd"),
         may_change=True,
     )
 
