@@ -2,10 +2,10 @@
 
     python benchmarks/layer_statistics.py RUN [RUN ...] [--colour=0,48,255] [--picture=FILE.png]
 
-Of a map that is the same everywhere a generator can only make what it knows of the place. Printed of
-each layer's features, without noise: their standard deviation over the picture (mean over the
-channels), that of the middle half, which no border reaches in the first layers, and the share of the
-variance that is a function of the row plus one of the column: lines through the whole picture.
+Of a map that is the same everywhere a generator can only make what it knows of the place. Printed
+of each layer's features, without noise: their standard deviation over the picture (mean over the
+channels), that of the middle half, which no border reaches in the first layers, and the share of
+the variance that is a function of the row plus one of the column: lines through the whole picture.
 --picture writes what comes out, side by side, first with noise and then without.
 """
 

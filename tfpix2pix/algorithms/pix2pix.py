@@ -18,7 +18,6 @@ from tfpix2pix.models.base import Generator
 from tfpix2pix.models.patchgan import with_features
 from tfpix2pix.models.unet import unet
 
-
 Seen = list[list[tf.Tensor]]
 """Of each scale: D's features where they are asked for, at the end its logits ``[B, h, w, 1]``."""
 
@@ -162,7 +161,8 @@ class Pix2Pix(Algorithm[Pix2PixConfig]):
             with tf.GradientTape() as tape:
                 tape.watch(y)
                 logits = self._discriminate(x, y, changes)
-                value = tf.add_n([tf.reduce_sum(tf.reduce_mean(of[-1], [1, 2, 3])) for of in logits])
+                means = [tf.reduce_mean(of[-1], axis=[1, 2, 3]) for of in logits]
+                value = tf.reduce_sum(tf.add_n(means))
             parts["r1"] = losses.r1(tape.gradient(value, y))
             parts["d_loss"] = parts.pop("discriminator")
             weights["r1"] = config.lambda_r1
@@ -262,7 +262,5 @@ def _halved(images: tf.Tensor) -> tf.Tensor:
     """Half the height and width: means over 3x3 pixels, at the border of those that are there."""
     ones = tf.ones([1, *images.shape[1:3], 1])
     border = [[0, 0], [1, 1], [1, 1], [0, 0]]
-    total, count = (
-        tf.nn.avg_pool2d(tf.pad(of, border), 3, 2, "VALID") for of in (images, ones)
-    )
+    total, count = (tf.nn.avg_pool2d(tf.pad(of, border), 3, 2, "VALID") for of in (images, ones))
     return total / count

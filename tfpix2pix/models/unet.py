@@ -153,8 +153,8 @@ def _kernels(
     upsampling: str,
     last_channels: int,
 ) -> dict[str, Kernel]:
-    """``[4, 4, C_in, C_out]`` of ``down1 .. downD``; of ``upD .. up1`` ``[4, 4, C_out, C_in]`` where
-    they are transposed, else ``[3, 3, ...]``."""
+    """``[4, 4, C_in, C_out]`` of ``down1 .. downD``; of ``upD .. up1`` ``[4, 4, C_out, C_in]``
+    where they are transposed, else ``[3, 3, ...]``."""
 
     def channels(level: int) -> int:
         return _channels(level, ngf) if level else input_channels
@@ -319,7 +319,6 @@ def _layers(
     ``noisy`` are the decoder levels with dropout; ``biased`` is whether every layer has a bias and
     no normalisation weights.
     """
-
 
     def normalize(features: tf.Tensor, level: int, name: str) -> tf.Tensor:
         """``level``: of the features, 0 for those as large as the image."""

@@ -63,6 +63,13 @@ _GROUP = {"norm": "group"}
 _MATCHING = {"lambda_feature_matching": 10.0}
 _HINGE = {"gan_loss": "hinge"}
 _NOISE = {"noise_channels": 4}
+_SHALLOW = {"bottleneck": 8}
+_NEAREST = {"upsampling": "nearest"}
+# With which a constant input gives a constant output: nothing says where the border is.
+_PLACELESS = _NEAREST | {"padding": "replicate"}
+_LAST = {"last_channels": 16}
+_G = _EMA | _GROUP | _SHALLOW | _PLACELESS | _LAST | _NOISE
+BEST: Mapping[str, Any] = MappingProxyType(_G | _HINGE | _MATCHING | {"lambda_l1": 80.0})
 
 ROWS: tuple[Recipe, ...] = (
     Recipe("paper", "Paper", {}),
@@ -73,13 +80,15 @@ ROWS: tuple[Recipe, ...] = (
     Recipe("lsgan", "Least squares", {"gan_loss": "lsgan"}),
     Recipe("scales", "2 scales of D", {"discriminator_scales": 2}),
     Recipe("matching", "Feature matching", _MATCHING),
-    Recipe("nearest", "Nearest up", {"upsampling": "nearest"}),
+    Recipe("nearest", "Nearest up", _NEAREST),
+    Recipe("placeless", "Nearest up, replicate padding", _PLACELESS),
     Recipe("bilinear", "Bilinear up", {"upsampling": "bilinear"}),
     Recipe("subpixel", "Sub-pixel up", {"upsampling": "subpixel"}),
+    Recipe("last", "Last layer at full size", _LAST),
     Recipe("group", "Group norm", _GROUP),
     Recipe("bottleneck2", "Bottleneck 2 px", {"bottleneck": 2}),
     Recipe("bottleneck4", "Bottleneck 4 px", {"bottleneck": 4}),
-    Recipe("bottleneck8", "Bottleneck 8 px", {"bottleneck": 8}),
+    Recipe("bottleneck8", "Bottleneck 8 px", _SHALLOW),
     Recipe("noise", "Noise beside x", _NOISE),
     Recipe("no_dropout", "No dropout", {"dropout": 0.0}),
     Recipe("spectral", "Spectral norm", {"spectral_norm": True}),
@@ -88,14 +97,8 @@ ROWS: tuple[Recipe, ...] = (
     Recipe("augment", "DiffAugment", {"augment": "diffaugment"}),
     Recipe("decay", "Rate decays", {"lr_schedule": "linear"}),
     # Together.
-    Recipe("ema_matching", "EMA, matching", _EMA | _MATCHING),
-    Recipe("ema_group", "EMA, group norm", _EMA | _GROUP),
-    Recipe("ema_bottleneck4", "EMA, bottleneck 4 px", _EMA | {"bottleneck": 4}),
-    Recipe("ema_nearest", "EMA, hinge, nearest", _EMA | _HINGE | {"upsampling": "nearest"}),
-    Recipe(
-        "ema_noise",
-        "EMA, hinge, matching, noise, bottleneck 4 px",
-        _EMA | _HINGE | _MATCHING | _NOISE | {"bottleneck": 4},
-    ),
-    Recipe("best", "Best", _EMA | _HINGE | _MATCHING | _GROUP),
+    Recipe("generator", "EMA and the new G", _G),
+    Recipe("no_noise", "Best without noise", BEST | {"noise_channels": 0}),
+    Recipe("best_50", "Best, L1 weight 50", BEST | {"lambda_l1": 50.0}),
+    Recipe("best", "Best", BEST),
 )
