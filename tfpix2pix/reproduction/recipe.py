@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from tfpix2pix.algorithms.configs.pix2pix import RECIPE
+
 PAPER: Mapping[str, Any] = MappingProxyType(
     {
         "loss": "l1+cgan",
@@ -69,7 +71,7 @@ _NEAREST = {"upsampling": "nearest"}
 _PLACELESS = _NEAREST | {"padding": "replicate"}
 _LAST = {"last_channels": 16}
 _G = _EMA | _GROUP | _SHALLOW | _PLACELESS | _LAST | _NOISE
-BEST: Mapping[str, Any] = MappingProxyType(_G | _HINGE | _MATCHING | {"lambda_l1": 80.0})
+_BEST = {**RECIPE, **_LAST}
 
 ROWS: tuple[Recipe, ...] = (
     Recipe("paper", "Paper", {}),
@@ -98,7 +100,7 @@ ROWS: tuple[Recipe, ...] = (
     Recipe("decay", "Rate decays", {"lr_schedule": "linear"}),
     # Together.
     Recipe("generator", "EMA and the new G", _G),
-    Recipe("no_noise", "Best without noise", BEST | {"noise_channels": 0}),
-    Recipe("best_50", "Best, L1 weight 50", BEST | {"lambda_l1": 50.0}),
-    Recipe("best", "Best", BEST),
+    Recipe("no_noise", "Best without noise", _BEST | {"noise_channels": 0}),
+    Recipe("best_50", "Best, L1 weight 50", _BEST | {"lambda_l1": 50.0}),
+    Recipe("best", "Best", _BEST),
 )
