@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,20 @@ def test_the_run_is_finished_with_all_that_a_run_has(stopped):
     assert "not finished" not in page
 
 
+def test_a_run_that_was_killed_stops_at_the_same_step(stopped, run_command, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(stopped, run)
+    shutil.rmtree(Checkpoints(run).path(8))  # killed before its last checkpoint
+    done = run_command("train", f"--workdir={run}", cwd=tmp_path)
+    assert "continuing from step 5 of 12" in done.stdout + done.stderr
+    assert Checkpoints(run).steps() == [2, 5, 8]
+    assert weights(run, 8) == weights(stopped, 8)
+    metas = [Checkpoints(folder).meta(8) for folder in (run, stopped)]
+    assert metas[0]["best"] == metas[1]["best"]
+    assert metas[0]["stale"] == metas[1]["stale"] == 3
+    assert facts(run)["finished"] is True
+
+
 def test_the_same_command_does_nothing_and_more_patience_goes_on(stopped, run_command):
     before = weights(stopped, 8)
     again = run_command("train", *STILL, "--patience=3", f"--workdir={stopped}", cwd=stopped.parent)
@@ -64,16 +79,3 @@ def test_the_same_command_does_nothing_and_more_patience_goes_on(stopped, run_co
     off = run_command("train", f"--workdir={stopped}", "--patience=0", cwd=stopped.parent)
     assert off.returncode == 0
     assert (facts(stopped)["finished"], facts(stopped)["steps_done"]) == (True, 12)
-
-
-def test_a_run_that_is_continued_stops_at_the_same_step(run_command, tmp_path):
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    run_command("train", *STILL, "--patience=3", f"--workdir={whole}", cwd=tmp_path)
-    # As after a kill behind the checkpoint of step 5: the count goes on from what it holds.
-    first = [flag for flag in STILL if not flag.startswith("--steps")]
-    run_command("train", *first, "--steps=5", "--patience=3", f"--workdir={parts}", cwd=tmp_path)
-    run_command("train", *first, "--steps=12", "--patience=3", f"--workdir={parts}", cwd=tmp_path)
-    assert Checkpoints(parts).steps()[-1] == 8
-    assert facts(parts)["steps_done"] == 8
-    meta = [Checkpoints(run).meta(8) for run in (whole, parts)]
-    assert meta[0]["best"] == meta[1]["best"]
