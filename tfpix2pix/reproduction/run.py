@@ -11,6 +11,7 @@ from tfpix2pix.base.progress import say
 from tfpix2pix.base.quiet import import_tensorflow
 from tfpix2pix.config import Config
 from tfpix2pix.config.dataset import check_source, open_source
+from tfpix2pix.reproduction.memory import forget
 from tfpix2pix.reproduction.plan import MINUTES, SHARES, Plan, Run, share_of
 from tfpix2pix.reproduction.publish import publish
 from tfpix2pix.reproduction.results import Result
@@ -169,7 +170,7 @@ def _with_paces(
             plan = plan.with_pace(variant, None, None)
         plan.save()
         return plan
-    from tfpix2pix.reproduction.timing import Turns, forget
+    from tfpix2pix.reproduction.timing import Turns
 
     reference: Variant = TABLES[own[0].name].variants[0]
     say(f"timing a step of {len(waiting)} networks, by turns with {reference.key}'s")

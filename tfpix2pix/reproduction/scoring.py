@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.progress import ProgressLine, say
+from tfpix2pix.reproduction.memory import forget
 from tfpix2pix.reproduction.plan import Plan, Run
 from tfpix2pix.reproduction.tables import PHOTO, known_evaluators, own_table
 
@@ -100,8 +100,6 @@ def score_runs(
 
 def score_run(run: Run, source: PairSource, scorer: Scorer | None) -> None:
     """Evaluates one run into its ``evaluation/SPLIT``."""
-    import tensorflow as tf
-
     from tfpix2pix.evaluation.registry import make_evaluators
     from tfpix2pix.evaluation.session import evaluate_model
     from tfpix2pix.inference import load
@@ -121,8 +119,7 @@ def score_run(run: Run, source: PairSource, scorer: Scorer | None) -> None:
         )
     write_evaluation_page(run.evaluation, evaluation)
     evaluation.save(run.evaluation)  # last: who reads these numbers finds the page too
-    tf.keras.backend.clear_session()
-    gc.collect()
+    forget()
 
 
 def _kind(run: Run, source: PairSource, scorer: Scorer | None) -> Kind:

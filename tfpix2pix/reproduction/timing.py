@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import statistics
 import time
@@ -15,6 +14,7 @@ from tfpix2pix.algorithms.registry import algorithm_class
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.config.dataset import resolved
 from tfpix2pix.data import open_store, training_batches
+from tfpix2pix.reproduction.memory import forget
 from tfpix2pix.reproduction.plan import Run
 
 if TYPE_CHECKING:
@@ -112,13 +112,6 @@ class Turns:
         del other
         forget()
         return statistics.median(ratios), statistics.median(seconds)
-
-
-def forget() -> None:
-    """Lets go of what Keras remembers of networks that nobody needs any more; names begin anew, so
-    that the next one's graph is the one that it has in a run of its own."""
-    tf.keras.backend.clear_session()
-    gc.collect()
 
 
 def _turn(seconds: float) -> int:

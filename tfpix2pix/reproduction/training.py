@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tfpix2pix.base.errors import TrainingDiverged
 from tfpix2pix.base.progress import duration, say
+from tfpix2pix.reproduction.memory import forget
 from tfpix2pix.reproduction.plan import Run
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ def train_runs(
     Returns:
       The runs that diverged.
     """
-    import tensorflow as tf
-
     from tfpix2pix.training.run import train
 
     diverged = []
@@ -58,9 +56,7 @@ def train_runs(
             except TrainingDiverged as error:
                 say(f"{run.workdir}: {error}")
                 diverged.append(run)
-            # What Keras remembers of a run's graphs would otherwise add up over dozens of runs.
-            tf.keras.backend.clear_session()
-            gc.collect()
+            forget()
             done += 1
             if stop.signal is None:
                 say(left(runs))
