@@ -25,6 +25,7 @@ def export(
     opset: str | int = "oldest",
     max_pixels: int | None = None,
     checkpoint: str | int = "latest",
+    weights: str = "average",
     dataset: Any = None,
     check_images: str | os.PathLike[str] = "",
     check_count: int = 12,
@@ -45,6 +46,7 @@ def export(
       max_pixels: height times width that the SavedModel takes at most, where the size is any;
         None for the default of `tfpix2pix export`.
       checkpoint: ``latest``, ``best`` or a step.
+      weights: of a run with ``ema``: ``average``, or ``raw`` for the weights themselves.
       dataset: the run's data where they are not where it found them: a folder, or the arrays that
         it was trained on (those of a run that this process trained are known).
       check_images: an image or a folder to check on instead of the val split.
@@ -63,7 +65,9 @@ def export(
     from tfpix2pix.base.quiet import import_tensorflow
     from tfpix2pix.config.dataset import arrays_of
     from tfpix2pix.export.exporter import Request, check_request, export_run
+    from tfpix2pix.inference import check_weights
 
+    check_weights(weights)
     workdir, output = os.fspath(run), os.fspath(output)
     if isinstance(image_size, tuple | list):
         image_size = "x".join(map(str, reversed(image_size)))
@@ -79,6 +83,7 @@ def export(
             output,
             request,
             checkpoint=checkpoint,
+            weights=weights,
             dataset=arrays or os.fspath(dataset or ""),
             check_images=os.fspath(check_images),
             check_count=check_count,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.version import __version__
 from tfpix2pix.config import Config, config_of
+from tfpix2pix.inference.translator import WEIGHTS, weights_held
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairSpec
@@ -52,6 +53,7 @@ class Contract:
       image_size: ``(height, width)`` that x has, or None for any multiples of ``size_multiple``.
       max_pixels: height times width of x, at most, in the SavedModel's signatures; None where
         ``image_size`` says it, and in exports of versions that had no such limit.
+      weights: ``average`` where they are moving averages, else ``raw``.
     """
 
     config: Config
@@ -61,6 +63,7 @@ class Contract:
     inference: str = "paper"
     image_size: tuple[int, int] | None = None
     max_pixels: int | None = None
+    weights: str = "raw"
 
     @classmethod
     def of(
@@ -89,6 +92,7 @@ class Contract:
             inference,
             image_size,
             None if image_size else max_pixels,
+            translator.weights,
         )
 
     @property
@@ -188,6 +192,7 @@ class Contract:
             "label_side": spec.label_side,
             "palette": json.loads(self.palette) if self.palette else None,
             "checkpoint": {"step": self.step, "sha256": self.checkpoint},
+            "weights": self.weights,
             "config": dataclasses.asdict(self.config),
         }
 
@@ -216,8 +221,8 @@ class Contract:
                 )
             size = values["image_size"]
             palette = values["palette"]
-            # Exports of earlier versions do not have it.
-            pixels = values.get("max_pixels")
+            # Exports of earlier versions do not have these.
+            pixels, weights = values.get("max_pixels"), values.get("weights", "raw")
             contract = cls(
                 config_of(values["config"]),
                 "" if palette is None else _canonical(palette),
@@ -226,11 +231,14 @@ class Contract:
                 values["inference"],
                 None if size == "any" else (int(size[0]), int(size[1])),
                 None if pixels is None else int(pixels),
+                weights,
             )
             if contract.max_pixels is not None and contract.max_pixels < 1:
                 raise ValueError("no pixels")
             if contract.inference not in INFERENCES:
                 raise ValueError("unknown inference")
+            if weights != weights_held(contract.config, weights) or weights not in WEIGHTS:
+                raise ValueError("unknown weights")
             contract._check_size()
             contract.spec  # noqa: B018 - raises where palette and config do not fit
         except UserError as error:
@@ -259,7 +267,7 @@ def default_max_pixels(config: Config) -> int:
 
 def least_max_pixels(config: Config) -> int:
     """The smallest limit that an export can have: the proof runs at twice the crop size."""
-    return (2 * config.size_multiple) ** 2
+    return (2 * config.crop_size) ** 2
 
 
 def _canonical(palette: Any) -> str:

@@ -63,7 +63,7 @@ def sizes_to_check(contract: Contract) -> Iterator[tuple[dict[str, tuple[int, ..
     from tfpix2pix.inference.sizes import feature_numbers, kernel_numbers  # as above
 
     config = contract.config
-    step = contract.size_multiple
+    step = config.crop_size
     sizes = [contract.image_size] if contract.image_size else [(step, step), (2 * step, 2 * step)]
     for height, width in sizes:
         shapes: dict[str, tuple[int, ...]] = {"x": (1, height, width, config.x_channels)}

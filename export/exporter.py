@@ -137,7 +137,7 @@ class Request:
         """Refuses a size that the run's generator cannot have.
 
         Raises:
-          UserError: it is no multiple of the crop size, or the limit is below what the proof needs.
+          UserError: it is no multiple of the network's, or the limit is below what the proof needs.
         """
         least = least_max_pixels(config)
         if self.max_pixels is not None and not least <= self.max_pixels < 2**31:
@@ -148,7 +148,7 @@ class Request:
             )
         if self.image_size is None:
             return
-        step = config.crop_size
+        step = config.size_multiple
         if any(side % step for side in self.image_size):
             height, width = (max(step, -(-side // step) * step) for side in self.image_size)
             raise UserError(
@@ -238,6 +238,7 @@ def export_run(
     request: Request | None = None,
     *,
     checkpoint: str | int = "latest",
+    weights: str = "average",
     dataset: str | PairArrays = "",
     check_images: str = "",
     check_count: int = CHECK_COUNT,
@@ -249,10 +250,11 @@ def export_run(
     Args:
       workdir: the run.
       output: the folder of the export, made if it is missing. What an earlier export of the same
-        checkpoint and inference left there stays part of it; of another one, only older versions
-        of the SavedModel stay, for a server to go back to.
+        checkpoint, weights and inference left there stays part of it; of another one, only older
+        versions of the SavedModel stay, for a server to go back to.
       request: formats and the like; the default is every format in float32.
       checkpoint: ``latest``, ``best`` or a step.
+      weights: ``average`` or ``raw``, as in `tfpix2pix.inference.load`.
       dataset: where the run's data set is now, if it was moved; its arrays, if it was these.
       check_images: an image or a folder to check on instead of the val split.
       check_count: images that the PSNR is taken on.
@@ -275,17 +277,17 @@ def export_run(
     from tfpix2pix.export.pictures import TrainingInputs
     from tfpix2pix.inference import load
 
-    translator = load(workdir, checkpoint, reporter.say)
+    translator = load(workdir, checkpoint, reporter.say, weights)
     contract = Contract.of(translator, request.inference, request.image_size, request.max_pixels)
-    weights = weights_of(translator.generator)
-    _check_space(output, sum(value.nbytes for value in weights.values()), request)
+    values = weights_of(translator.generator)
+    _check_space(output, sum(value.nbytes for value in values.values()), request)
     pictures, source = check_pictures(config, workdir, dataset, check_images, check_count)
     try:
         with Staging(output) as staging:
             job = Job(
                 contract=contract,
                 translator=translator,
-                generator=export_generator(config, weights, noise=contract.noise),
+                generator=export_generator(config, values, noise=contract.noise),
                 quantize=request.quantize,
                 output=staging.output,
                 name=_model_name(name or Path(os.path.abspath(workdir)).name),
@@ -549,9 +551,10 @@ def _reference(folder: Path, manifest: Manifest, workdir: str) -> tuple[Translat
 
     contract, run = manifest.contract, workdir or manifest.run
     try:
-        translator = load(run, contract.step)
+        translator = load(run, contract.step, weights=contract.weights)
         if translator.checkpoint == contract.checkpoint:
-            return translator, run, f"{run}, step {contract.step:,}"
+            average = ", moving averages" if contract.weights == "average" else ""
+            return translator, run, f"{run}, step {contract.step:,}{average}"
         reason = f"the checkpoint of step {contract.step} in {run} is another one"
     except UserError as error:
         reason = str(error)
@@ -579,6 +582,7 @@ def _reference(folder: Path, manifest: Manifest, workdir: str) -> tuple[Translat
         contract.step,
         contract.spec,
         contract.checkpoint,
+        contract.weights,
     )
     return translator, run, f"the weights in {folder / saved[0]} ({reason})"
 

@@ -31,7 +31,14 @@ def open_model(path: str | os.PathLike[str], threads: int | None = None) -> Tran
     """
     engine = open_engine(path, threads)
     contract = engine.contract
-    return Translator(contract.config, engine, contract.step, contract.spec, contract.checkpoint)
+    return Translator(
+        contract.config,
+        engine,
+        contract.step,
+        contract.spec,
+        contract.checkpoint,
+        contract.weights,
+    )
 
 
 def open_named(name: str) -> Translator:

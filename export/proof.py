@@ -132,8 +132,8 @@ class Prover:
     ) -> None:
         self.translator, self.contract, self.source = translator, contract, source
         self.pictures = list(pictures)
-        stride = contract.size_multiple
-        self.native = contract.image_size or (stride, stride)
+        side = contract.config.crop_size
+        self.native = contract.image_size or (side, side)
         self._cases = self._make_cases()
         self._expected: dict[str, np.ndarray] = {}
 

@@ -103,6 +103,7 @@ def evaluate(
     size: int = 0,
     limit: int = 0,
     checkpoint: str | int = "latest",
+    weights: str = "average",
     samples: int = 1,
     seed: int = 0,
     deterministic: bool = False,
@@ -124,6 +125,7 @@ def evaluate(
       size: side to which all pictures are resized, pixels; 0 for the run's.
       limit: only the first pairs; 0 for all.
       checkpoint: of a run: ``latest``, ``best`` or a step.
+      weights: of a run with ``ema``: ``average``, or ``raw`` for the weights themselves.
       samples, seed, deterministic: how the pictures are made.
       output: folder of the results; None for that of the command, RUN/evaluation/SPLIT.
       **settings: the flags of ``tfpix2pix evaluate --help`` that say how the data are read.
@@ -142,9 +144,11 @@ def evaluate(
         raise UserError("evaluate: expected a model, or predictions=FOLDER, and not both")
     if checkpoint != "latest" and not _is_run(model):
         raise UserError(f"--checkpoint={checkpoint} is for runs; leave it out")
+    if weights != "average" and not _is_run(model):
+        raise UserError(f"--weights={weights} is for runs; leave it out")
     arrays = arrays_of(model, dataset)
     return score(
-        None if model is None else lambda: _model(model, checkpoint),
+        None if model is None else lambda: _model(model, checkpoint, weights),
         _given(settings, FIELDS, dataset, arrays),
         Settings(split, size, limit, samples, seed, deterministic, rank_by),
         predictions="" if predictions is None else os.fspath(predictions),
@@ -263,14 +267,14 @@ def _is_run(model: Any) -> bool:
     return isinstance(model, str | os.PathLike) and Path(model, "config.json").is_file()
 
 
-def _model(model: Any, checkpoint: str | int) -> Model:
+def _model(model: Any, checkpoint: str | int, weights: str) -> Model:
     from tfpix2pix.inference import Model, Translator
 
     if isinstance(model, Translator):
         return Model.of_translator("the model", model)
     name = os.fspath(model)
     if _is_run(model):
-        return Model.of_run(name, str(checkpoint))
+        return Model.of_run(name, str(checkpoint), weights)
     if Path(name).is_dir() or Path(name).is_file() or "://" in name:
         from tfpix2pix.export.opening import open_named
 

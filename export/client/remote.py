@@ -155,6 +155,7 @@ class RemoteTranslator(Translator):
             contract.step,
             contract.spec,
             contract.checkpoint,
+            contract.weights,
         )
         self.contract = contract
         self._server = server

@@ -115,14 +115,10 @@ def convert(
 
 
 def _plain_model(generator: tf.keras.Model, contract: Contract) -> onnx.ModelProto:
-    """tf2onnx's model of the generator itself, as it is."""
-    import tf2onnx
+    """tf2onnx's model of the generator itself, which it is shown without the weights."""
+    from tfpix2pix.export.onnx.plain import convert_function
 
-    core = Core(generator, contract)
-    with quiet_logs():
-        model, _ = tf2onnx.convert.from_function(
-            core.run, input_signature=core.signature, opset=OPSET
-        )
+    model = convert_function(Core(generator, contract), OPSET)
     model.graph.name = "generator"
     set_opset(model, OPSET)
     set_sizes(model, contract)

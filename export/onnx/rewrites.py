@@ -62,7 +62,8 @@ def use_instance_normalization(graph: Graph) -> None:
             continue
         features, gamma, beta, epsilon = found
         name = node.output[0]
-        inputs = [features, gamma, beta]
+        flat = (graph.constant(graph.constants[each].reshape(-1), each) for each in (gamma, beta))
+        inputs = [features, *flat]
         changes[name] = [graph.node("InstanceNormalization", inputs, name, epsilon=epsilon)]
     graph.replace(changes)
 

@@ -214,6 +214,6 @@ class _Parts:
 def _too_large(name: str, pixels: int, shown: str = "[B, H, W, C]") -> str:
     return (
         f"{name}: this export takes images of at most {pixels:,} pixels (height x width, each "
-        f"padded to a multiple of the crop size); send smaller ones, or export again with a larger "
-        f"--max_pixels; {shown}:"
+        f"padded to the multiple that its contract names); send smaller ones, or export again with "
+        f"a larger --max_pixels; {shown}:"
     )

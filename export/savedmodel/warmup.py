@@ -27,7 +27,7 @@ def warmup_inputs(contract: Contract) -> dict[str, dict[str, np.ndarray]]:
     from tfpix2pix.export.savedmodel.graph_spec import GraphSpec
 
     spec = GraphSpec(contract.spec)
-    size = contract.size_multiple
+    size = contract.config.crop_size
     height, width = contract.image_size or (size, size)
     random = np.random.default_rng(0)
     shape = (1, height, width, spec.image_channels)

@@ -87,20 +87,19 @@ def convert(job: Job, quantize: str, inputs: list[dict[str, np.ndarray]], scratc
     from tensorflow.lite.python.convert import ConverterError
 
     from tfpix2pix.base.quiet import error_stream_aside
-    from tfpix2pix.export.tflite.equalize import KNOWN, equalized
-    from tfpix2pix.export.tflite.int8 import Quantizer
+    from tfpix2pix.export.tflite import equalize, int8
 
     generator = job.generator
     try:
         # The converter talks from C++, on the stream that the progress line writes to.
         with error_stream_aside():
             if quantize == "int8":
-                known = job.contract.generator.family in KNOWN
-                if known:
+                family = job.contract.generator.family
+                if family in equalize.KNOWN:
                     tensors = (list(each.values()) for each in inputs)
-                    generator = equalized(generator, job.contract.config, tensors)
-                quantizer = Quantizer(_save(job, generator, scratch), lambda: iter(inputs))
-                return quantizer.convert(special_ends=known)
+                    generator = equalize.equalized(generator, job.contract.config, tensors)
+                quantizer = int8.Quantizer(_save(job, generator, scratch), lambda: iter(inputs))
+                return quantizer.convert(special_ends=family in int8.KNOWN)
             converter = tf.lite.TFLiteConverter.from_saved_model(
                 str(_save(job, generator, scratch))
             )

@@ -21,10 +21,12 @@ import tensorflow as tf
 
 # Everything that the generators consist of, but the convolutions.
 FLOAT_OPERATORS = (
-    *("MEAN", "SQUARED_DIFFERENCE", "RSQRT", "ADD", "SUB", "MUL"),  # normalisation
+    *("MEAN", "SQUARED_DIFFERENCE", "RSQRT", "ADD", "SUB", "MUL", "RESHAPE"),  # normalisation
     *("STRIDED_SLICE", "DEPTH_TO_SPACE", "GREATER_EQUAL", "LESS", "CAST"),  # masks from z
-    *("LEAKY_RELU", "RELU", "CONCATENATION", "TANH"),
+    *("LEAKY_RELU", "RELU", "CONCATENATION", "PAD", "TANH"),
 )
+# Families of generators whose first convolution sees x, and whose last one is in front of tanh.
+KNOWN = ("unet", "unet_variant")
 TANH_RANGE = np.float32(3.5)
 """Beyond it tanh is within 0.002 of its limit, a quarter of a level of 8 bits."""
 Representative = Callable[[], Iterator[dict[str, np.ndarray]]]
@@ -85,15 +87,14 @@ def _with_narrow_end(model: bytes) -> tuple[bytes, str]:
     content = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
     graph = content.subgraphs[0]
 
-    def results(operator: str) -> list:
-        return [
-            graph.tensors[each.outputs[0]]
-            for each in graph.operators
-            if flatbuffer_utils.opcode_to_name(content, each.opcodeIndex) == operator
-        ]
-
-    seen = results("TRANSPOSE_CONV")[-1].quantization
+    results = [
+        graph.tensors[each.outputs[0]]
+        for each in graph.operators
+        if flatbuffer_utils.opcode_to_name(content, each.opcodeIndex)
+        in ("CONV_2D", "TRANSPOSE_CONV")
+    ]
+    seen = results[-1].quantization
     seen.min = np.maximum(seen.min, -TANH_RANGE)
     seen.max = np.minimum(seen.max, TANH_RANGE)
-    first = results("CONV_2D")[0].name.decode()
+    first = results[0].name.decode()
     return bytes(flatbuffer_utils.convert_object_to_bytearray(content)), first

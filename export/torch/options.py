@@ -21,6 +21,12 @@ class Networks:
     bias_layers: str
     dropout: float
     dropout_layers: str
+    bottleneck: int
+    upsampling: str
+    padding: str
+    noise_channels: int
+    spectral_norm: bool
+    discriminator_scales: int
 
     @classmethod
     def of(cls, config: Config) -> Networks:
@@ -45,7 +51,7 @@ def options_of(config: Config, network: str) -> str:
     if run.bias_layers == "pytorch":
         norm = "instance"
     if network == "generator":
-        levels = config.crop_size.bit_length() - 1
+        levels = config.size_multiple.bit_length() - 1
         kind = {7: "--netG unet_128", 8: "--netG unet_256"}.get(
             levels, f"UnetGenerator with num_downs={levels}"
         )
@@ -75,6 +81,11 @@ def notes_of(config: Config, network: str) -> list[str]:
         notes.append(
             "the run has dropout in the innermost decoder layers, as the paper; the PyTorch code "
             "has it elsewhere, so its pictures agree with dropout off (--no_dropout) only"
+        )
+    if network == "discriminator" and run.discriminator_scales > 1:
+        notes.append(
+            f"the run has {run.discriminator_scales} discriminators; this is the one that sees "
+            "images of the full size"
         )
     if network == "generator" and run.dropout not in (0.0, 0.5):
         notes.append(f"the run's dropout is {run.dropout:g}; the PyTorch code's is 0.5")

@@ -18,6 +18,7 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_json, write_text
 from tfpix2pix.config import Config, load_config, resolve
 from tfpix2pix.export.torch.files import check_readable, read_state
+from tfpix2pix.export.torch.layers import LEVELS
 from tfpix2pix.export.torch.options import Networks
 from tfpix2pix.export.torch.weights import (
     TorchDiscriminator,
@@ -29,6 +30,8 @@ from tfpix2pix.export.torch.weights import (
 )
 
 IMPORT_FILE = "import.json"
+# Of the generators that the PyTorch code has.
+_PLAIN = {"bottleneck": 1, "upsampling": "transposed", "padding": "zeros", "noise_channels": 0}
 
 
 # === From PyTorch ===
@@ -103,6 +106,7 @@ def write_run(imported: Imported, workdir: str | os.PathLike[str]) -> None:
     networks = algorithm.networks
     for name, weights in imported.weights.items():
         _assign(networks[name], weights)
+    algorithm.restart_averages()
 
     # A sibling, so that the rename stays within one file system.
     place = workdir.absolute()
@@ -165,6 +169,8 @@ def config_for(
     _agree(values, "target_channels", net_g.output_channels, source_g)
     values["norm"] = _norm(settings.get("norm"), net_g.norm, source_g)
     _agree(values, "bias_layers", net_g.bias_layers, source_g)
+    for field, plain in _PLAIN.items():
+        _agree(values, field, plain, source_g)
     if net_g.crop_size < 64:
         _agree(values, "dropout", 0.0, source_g)  # so shallow a U-Net has no dropout there
     else:
@@ -172,6 +178,8 @@ def config_for(
     if net_d is not None:
         _agree(values, "receptive_field", net_d.receptive_field, source_d)
         _agree(values, "ndf", net_d.ndf, source_d)
+        for field, plain in {"spectral_norm": False, "discriminator_scales": 1}.items():
+            _agree(values, field, plain, source_d)
         _norm(values["norm"], net_d.norm, source_d)  # raises where it does not fit
         if net_d.bias_layers != net_g.bias_layers:
             biased, other = source_d, source_g
@@ -257,6 +265,7 @@ def export_state(
     network: str = "generator",
     checkpoint: str | int = "latest",
     say: Any = lambda text: None,
+    weights: str = "average",
 ) -> tuple[dict[str, np.ndarray], Config, int]:
     """The state dict of a run's network, by PyTorch's names.
 
@@ -265,6 +274,7 @@ def export_state(
       network: ``generator`` or ``discriminator``.
       checkpoint: ``latest``, ``best`` or a step.
       say: told in a sentence when a damaged checkpoint was passed over.
+      weights: of the generator, ``average`` or ``raw``, as in `tfpix2pix.inference.load`.
 
     Returns:
       The tensors by key, the run's config, and the step that they come from.
@@ -278,27 +288,48 @@ def export_state(
     from tfpix2pix.models.weights import named_weights
     from tfpix2pix.training.checkpoints import Checkpoints
 
-    translator = load(workdir, checkpoint, say)
+    translator = load(workdir, checkpoint, say, weights)
     config, model = translator.config, translator.generator
     if network == "discriminator":
         model = algorithm_class(config.algorithm)(config).networks["discriminator"]
         Checkpoints(workdir).restore({"discriminator": named_weights(model)}, translator.step)
-    weights = {name: variable.numpy() for name, variable in named_weights(model).items()}
+    values = {name: variable.numpy() for name, variable in named_weights(model).items()}
     to_torch = generator_to_torch if network == "generator" else discriminator_to_torch
-    return to_torch(weights), config, translator.step
+    return to_torch(values), config, translator.step
 
 
 def check_exportable(config: Config, network: str, workdir: str | os.PathLike[str]) -> None:
     """Refuses networks that the PyTorch code does not have.
 
     Raises:
-      UserError: an encoder-decoder, a discriminator where there is none, or another algorithm's.
+      UserError: an encoder-decoder, layers of another kind, a discriminator where there is none, or
+        another algorithm's.
     """
-    generator = Networks.of(config).generator
-    if network == "generator" and generator != "unet":
+    run = Networks.of(config)
+    if network == "generator" and run.generator != "unet":
         raise UserError(
-            f"--workdir={workdir}: its generator is an {generator}, which the PyTorch code "
+            f"--workdir={workdir}: its generator is an {run.generator}, which the PyTorch code "
             "does not have; only U-Nets (--generator=unet) can be exported"
+        )
+    wanted = {"norm": "instance, batch or none" if run.norm == "group" else run.norm}
+    if network == "generator":
+        wanted |= {"upsampling": "transposed", "padding": "zeros", "noise_channels": 0}
+    else:
+        wanted["spectral_norm"] = False
+    for name, value in wanted.items():
+        found = getattr(run, name)
+        if found != value:
+            raise UserError(
+                f"--workdir={workdir} was trained with --{name}={str(found).lower()}, which the "
+                f"PyTorch code's {network} does not have; only such with "
+                f"--{name}={str(value).lower()} can be exported"
+            )
+    levels = config.size_multiple.bit_length() - 1
+    if network == "generator" and levels not in LEVELS:
+        raise UserError(
+            f"--workdir={workdir}: its generator has {levels} levels (crop_size "
+            f"{config.crop_size}, bottleneck {run.bottleneck}), and the PyTorch code's has "
+            f"{LEVELS[0]} or more"
         )
     if network == "discriminator" and not config.has_discriminator:
         raise UserError(

@@ -20,7 +20,7 @@ def _make_run(workdir: Path, *, palette: str = "", std: float = 0.2, **changes: 
     Args:
       workdir: made where it is missing.
       palette: JSON text of the run's palette, for runs with ``label_palette``.
-      std: of the weights.
+      std: of the weights; averages, where there are any, are others.
       **changes: of the config; crop_size 32, ngf 4 otherwise.
     """
     from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
@@ -41,6 +41,10 @@ def _make_run(workdir: Path, *, palette: str = "", std: float = 0.2, **changes: 
         if name.endswith("variance"):
             value = np.abs(value) + 0.5
         variable.assign((value + name.endswith("gamma")).astype(np.float32))
+    algorithm.restart_averages()
+    for average in algorithm.averages.values():
+        for variable in average.values.values():
+            variable.assign(variable * random.uniform(0.5, 1.5, tuple(variable.shape)))
     algorithm.step.assign(5)
     Checkpoints(workdir, keep=9).save(algorithm.state(), 5, {"best": None})
     return workdir

@@ -8,11 +8,13 @@ import os
 import numpy as np
 import pytest
 
+import tfpix2pix
 from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 from tfpix2pix.algorithms.pix2pix import Pix2Pix
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import load_config
 from tfpix2pix.export.torch.files import write_state
+from tfpix2pix.export.torch.options import notes_of, options_of
 from tfpix2pix.export.torch.runs import check_exportable, export_state, read_networks, write_run
 from tfpix2pix.export.torch.weights import discriminator_to_torch, generator_to_torch
 from tfpix2pix.models import build_discriminator, build_generator
@@ -251,6 +253,59 @@ def test_networks_that_the_pytorch_code_does_not_have():
     check_exportable(Pix2PixConfig(generator="encoder_decoder"), "discriminator", "run")
     with pytest.raises(UserError, match="--loss=l1 and has no discriminator"):
         check_exportable(Pix2PixConfig(loss="l1"), "discriminator", "run")
+
+
+@pytest.mark.parametrize(
+    ("network", "settings", "said"),
+    [
+        ("generator", {"norm": "group"}, "--norm=group"),
+        ("discriminator", {"norm": "group"}, "--norm=group"),
+        ("generator", {"upsampling": "nearest"}, "--upsampling=nearest"),
+        ("generator", {"upsampling": "subpixel", "padding": "replicate"}, "--upsampling=subpixel"),
+        ("generator", {"noise_channels": 4}, "--noise_channels=4"),
+        ("generator", {"bottleneck": 8, "crop_size": 128}, "has 4 levels"),
+        ("discriminator", {"spectral_norm": True}, "--spectral_norm=true"),
+    ],
+)
+def test_layers_that_the_pytorch_code_does_not_have(network, settings, said):
+    with pytest.raises(UserError, match=f"^--workdir=run.*{said}"):
+        check_exportable(Pix2PixConfig(**settings), network, "run")
+
+
+def test_a_wider_bottleneck_is_a_unet_of_fewer_levels():
+    config = Pix2PixConfig(bottleneck=4, discriminator_scales=2)
+    check_exportable(config, "generator", "run")
+    assert "num_downs=6" in options_of(config, "generator")
+    assert "2 discriminators" in " ".join(notes_of(config, "discriminator"))
+
+
+def test_the_average_is_what_is_exported(tmp_path, make_run):
+    run = make_run(tmp_path / "run", ema=0.9)
+    found = {}
+    for weights in ("average", "raw"):
+        found[weights] = export_state(run, weights=weights)[0]
+        expected = tfpix2pix.load(run, weights=weights).generator
+        kernel = named_weights(expected)["down1/kernel"].numpy().transpose(3, 2, 0, 1)
+        np.testing.assert_array_equal(found[weights]["model.model.0.weight"], kernel)
+    assert np.abs(found["average"]["model.model.0.weight"] - kernel).max() > 0.01
+
+
+def test_an_imported_run_with_averages_begins_with_them_at_its_weights(folder, tmp_path):
+    write_run(read(folder, ema=0.9), tmp_path / "run")
+    pictures = [
+        tfpix2pix.load(tmp_path / "run", weights=weights).translate(np.zeros((64, 64), np.uint8))
+        for weights in ("average", "raw")
+    ]
+    np.testing.assert_array_equal(*pictures)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"upsampling": "nearest"}, {"bottleneck": 2}, {"noise_channels": 1}], ids=str
+)
+def test_settings_of_networks_that_it_never_trains_are_refused(folder, setting):
+    (name,) = setting
+    with pytest.raises(UserError, match=f"^--{name}="):
+        read(folder, **setting)
 
 
 @pytest.mark.parametrize("field", ["dropout_layers", "bias_layers"])

@@ -87,6 +87,19 @@ BAD = {
     "bias_layers": (1, ["all", ""]),
     "dropout": ("0.5", [-0.1, 0.96, 1.0, math.nan]),
     "dropout_layers": (3, ["torch", ""]),
+    "bottleneck": (1.5, [0, 3, 16]),
+    "upsampling": (1, ["bicubic", ""]),
+    "padding": (None, ["reflect"]),
+    "noise_channels": ("1", [-1, 17]),
+    "discriminator_scales": (1.0, [0, 4]),
+    "spectral_norm": (1, []),
+    "updates": (2, ["both", ""]),
+    "gan_loss": (None, ["wgan", "bce"]),
+    "lambda_feature_matching": ("10", [-1.0, math.nan, math.inf]),
+    "lambda_r1": (None, [-1.0, math.nan]),
+    "augment": (True, ["ada"]),
+    "learning_rate_d": ("1", [-1e-9, math.inf]),
+    "ema": (None, [-0.1, 1.0, math.nan]),
     "loss": (1, ["l2", "cgan+l1"]),
     "lambda_l1": ("100", [-1.0, math.inf, math.nan]),
     "learning_rate": (None, [-1e-9, math.nan, math.inf]),
@@ -338,7 +351,30 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
 
 def test_fields_that_the_file_lacks_have_their_defaults(tmp_path):
     save(tmp_path, json.dumps({"ngf": 5}))
-    assert load_config(tmp_path) == Pix2PixConfig(ngf=5)
+    assert load_config(tmp_path) == Pix2PixConfig(ngf=5, updates="joint")
+
+
+def test_a_run_of_before_goes_on_with_the_order_of_updates_that_it_had(tmp_path):
+    old = dataclasses.asdict(Pix2PixConfig())
+    del old["updates"]
+    save(tmp_path, json.dumps(old))
+    found = load_config(tmp_path)
+    assert found.updates == "joint"
+    assert differences(found, {}) == []
+
+
+def test_the_papers_recipe_has_none_of_what_came_after_it():
+    config = Pix2PixConfig()
+    assert (config.updates, config.gan_loss, config.augment) == ("alternating", "vanilla", "none")
+    assert (config.ema, config.lambda_feature_matching, config.lambda_r1) == (0, 0, 0)
+    assert (config.bottleneck, config.upsampling, config.padding) == (1, "transposed", "zeros")
+    assert (config.noise_channels, config.discriminator_scales) == (0, 1)
+    assert (config.spectral_norm, config.learning_rate_d) == (False, 0)
+
+
+def test_replicated_borders_go_with_plain_convolutions_alone():
+    with pytest.raises(UserError, match=r"^--padding=replicate does not go with --upsampling="):
+        Pix2PixConfig(padding="replicate")
 
 
 @pytest.mark.parametrize(
@@ -429,6 +465,19 @@ MAY_NOT = {
     "bias_layers": "pytorch",
     "dropout": 0.1,
     "dropout_layers": "pytorch",
+    "bottleneck": 4,
+    "upsampling": "nearest",
+    "padding": "replicate",
+    "noise_channels": 4,
+    "discriminator_scales": 2,
+    "spectral_norm": True,
+    "updates": "joint",
+    "gan_loss": "hinge",
+    "lambda_feature_matching": 10.0,
+    "lambda_r1": 1.0,
+    "augment": "diffaugment",
+    "learning_rate_d": 1e-4,
+    "ema": 0.995,
     "loss": "gan",
     "lambda_l1": 7.0,
     "learning_rate": 7.0,

@@ -18,7 +18,8 @@ class Average:
 
     Updated after every `EVERY`-th step t, counted from 1, by ``average += (1 - d) (weight -
     average)`` with ``d = min(decay, t / (t + 9)) ** EVERY``: at first it forgets faster, so that
-    the initial weights leave no trace.
+    the initial weights leave no trace. Before the `EVERY`-th step after each, with the power 1, so
+    that a run of a few steps has an average too.
 
     Args:
       weights: variables by name, trained or moving averages themselves. Create this under the same
@@ -41,6 +42,11 @@ class Average:
             for name, weight in weights.items()
         }
 
+    def restart(self) -> None:
+        """Makes the averages what the weights are now; for weights that were not trained here."""
+        for name, weight in self.weights.items():
+            self.values[name].assign(tf.convert_to_tensor(weight))
+
     def update(self, step: tf.Tensor) -> None:
         """After a step. Call in cross-replica context.
 
@@ -48,7 +54,10 @@ class Average:
           step: int64 scalar, steps done, this one among them.
         """
         time = tf.cast(step, tf.float32)
-        keep = tf.pow(tf.minimum(self.decay, time / (time + 9.0)), float(EVERY))
+        first = step < EVERY
+        keep = tf.pow(
+            tf.minimum(self.decay, time / (time + 9.0)), tf.where(first, 1.0, float(EVERY))
+        )
 
         def move() -> tf.Tensor:
             for name, weight in self.weights.items():
@@ -57,4 +66,4 @@ class Average:
                 average.assign(now + (1.0 - keep) * (tf.convert_to_tensor(weight) - now))
             return tf.constant(True)
 
-        tf.cond(step % EVERY == 0, move, lambda: tf.constant(False))
+        tf.cond(first | (step % EVERY == 0), move, lambda: tf.constant(False))

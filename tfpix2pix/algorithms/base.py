@@ -323,6 +323,11 @@ class Algorithm(abc.ABC, Generic[C]):
             state["loss_scale"] = self._loss_scale.variables()
         return state
 
+    def restart_averages(self) -> None:
+        """Makes the averages what the weights are now, after other weights were put in."""
+        for average in self.averages.values():
+            average.restart()
+
     def described(self, means: Mapping[str, float]) -> str:
         """The newest losses for the progress line."""
         return "  ".join(

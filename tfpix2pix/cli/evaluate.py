@@ -99,6 +99,12 @@ def add_flags(parser: Parser) -> None:
         "[latest]",
     )
     group.add_argument(
+        "--weights",
+        default="average",
+        metavar="average|raw",
+        help="of a run with --ema: the moving averages, or the weights themselves [average]",
+    )
+    group.add_argument(
         "--samples",
         type=number(int),
         default=1,
@@ -173,6 +179,10 @@ def _settings(args: argparse.Namespace) -> Settings:
         raise UserError(
             f"--checkpoint={args.checkpoint} is for --workdir; an export or a folder has no "
             "checkpoints"
+        )
+    if args.weights != "average" and not args.workdir:
+        raise UserError(
+            f"--weights={args.weights} is for --workdir; an export or a folder has no others"
         )
     if args.predictions:
         makers = {"samples": args.samples != 1, "seed": args.seed is not None}

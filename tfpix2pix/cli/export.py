@@ -66,8 +66,8 @@ def add_flags(parser: Parser) -> None:
         "--image_size",
         default="any",
         metavar="any|256|512x256",
-        help="pixels, width x height, multiples of the crop size; one size is faster on phones "
-        "and takes that size only [any]",
+        help="pixels, width x height, multiples of crop_size / bottleneck of the run; one size is "
+        "faster on phones and takes that size only [any]",
     )
     group.add_argument(
         "--opset",
@@ -88,6 +88,12 @@ def add_flags(parser: Parser) -> None:
         default="latest",
         metavar="latest|best|STEP",
         help="which weights, as in translate [latest]",
+    )
+    group.add_argument(
+        "--weights",
+        default="average",
+        metavar="average|raw",
+        help="of a run with --ema: the moving averages, or the weights themselves [average]",
     )
     group.add_argument(
         "--name", default="", metavar="NAME", help="of the model on a server [the run's name]"

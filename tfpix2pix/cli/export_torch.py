@@ -36,6 +36,13 @@ def add_flags(parser: Parser) -> None:
         metavar="latest|best|STEP",
         help="which weights: the newest, the best by the run's val measure, or a step's [latest]",
     )
+    group.add_argument(
+        "--weights",
+        default="average",
+        metavar="average|raw",
+        help="of a generator trained with --ema: the moving averages, or the weights themselves "
+        "[average]",
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -44,6 +51,9 @@ def main(args: argparse.Namespace) -> int:
             raise UserError(f"--{flag} is missing; see `tfpix2pix export-torch --help`")
     if args.network not in ("generator", "discriminator"):
         raise UserError(f"--network={args.network}: expected generator or discriminator")
+    from tfpix2pix.inference import check_weights
+
+    check_weights(args.weights)
     from tfpix2pix.export.torch.files import check_suffix, write_state
     from tfpix2pix.export.torch.options import notes_of, options_of
     from tfpix2pix.export.torch.runs import check_exportable, export_state
@@ -58,7 +68,9 @@ def main(args: argparse.Namespace) -> int:
     from tfpix2pix.base.quiet import import_tensorflow
 
     import_tensorflow()
-    state, config, step = export_state(args.workdir, args.network, args.checkpoint, say)
+    state, config, step = export_state(
+        args.workdir, args.network, args.checkpoint, say, args.weights
+    )
     write_state(output, state)
     say(f"{args.workdir} at step {step:,}: {args.network}, {len(state):,} tensors: {args.output}")
     say(f"in the PyTorch code: {options_of(config, args.network)}")

@@ -18,7 +18,7 @@ def model_of(args: argparse.Namespace) -> Model:
     from tfpix2pix.inference import Model
 
     if args.workdir:
-        return Model.of_run(args.workdir, args.checkpoint)
+        return Model.of_run(args.workdir, args.checkpoint, args.weights)
     from tfpix2pix.export.opening import open_named
 
     return Model.of_translator(args.model, open_named(args.model))

@@ -74,6 +74,12 @@ def add_flags(parser: Parser) -> None:
         help="which weights: the newest, the best by the run's val measure, or a step's [latest]",
     )
     group.add_argument(
+        "--weights",
+        default="average",
+        metavar="average|raw",
+        help="of a run with --ema: the moving averages, or the weights themselves [average]",
+    )
+    group.add_argument(
         "--seed",
         type=number(int),
         default=0,
@@ -163,6 +169,11 @@ def _check(args: argparse.Namespace) -> None:
             f"--checkpoint={args.checkpoint} is for --workdir; an export holds the weights of one "
             "step"
         )
+    if args.model and args.weights != "average":
+        raise UserError(
+            f"--weights={args.weights} is for --workdir; an export holds the ones that it was made "
+            "of"
+        )
     if args.beam and importlib.util.find_spec("apache_beam") is None:
         raise UserError(
             "--beam needs Apache Beam, which is not installed; install it by "
@@ -183,7 +194,9 @@ def _with_beam(
         reopen = functools.partial(open_named, args.model)
     else:
         # The step, and not its name: a training that goes on must not change what is meant.
-        reopen = functools.partial(load_quietly, args.workdir, str(translator.step))
+        reopen = functools.partial(
+            load_quietly, args.workdir, str(translator.step), weights=translator.weights
+        )
     try:
         made = translate_with_beam(
             translator,

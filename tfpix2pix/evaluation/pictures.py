@@ -21,6 +21,7 @@ class Maker(Protocol):
     spec: PairSpec
     step: int
     checkpoint: str
+    weights: str
     network: Any
     """Its `image_size`: the height and width that inputs must have, padded; None for any."""
 
@@ -132,6 +133,7 @@ class Generated:
             "deterministic": self.deterministic or not self.translator.takes_noise,
             "step": self.translator.step,
             "checkpoint": self.translator.checkpoint,
+            "weights": self.translator.weights,
         }
 
 

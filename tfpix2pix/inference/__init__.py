@@ -1,10 +1,12 @@
 """Using what a run learned: `load` opens a run, a `Translator` makes pictures with it."""
 
 from tfpix2pix.inference.translator import (
+    WEIGHTS,
     KerasNetwork,
     Model,
     Network,
     Translator,
+    check_weights,
     load,
     load_quietly,
     pad,
@@ -12,10 +14,12 @@ from tfpix2pix.inference.translator import (
 )
 
 __all__ = [
+    "WEIGHTS",
     "KerasNetwork",
     "Model",
     "Network",
     "Translator",
+    "check_weights",
     "load",
     "load_quietly",
     "pad",

@@ -90,6 +90,7 @@ def translate_with_beam(
     record = {
         "checkpoint": translator.checkpoint,
         "model": Path(export).name if export else None,
+        "weights": translator.weights,
         **dataclasses.asdict(manner),
     }
     again = _is_continued(folder, record)
@@ -187,7 +188,7 @@ def _run(
 
 
 def _key(reopen: functools.partial[Translator]) -> tuple[Any, ...]:
-    return reopen.func, reopen.args
+    return reopen.func, reopen.args, *sorted(reopen.keywords.items())
 
 
 # === What is there already ===
@@ -203,6 +204,8 @@ def _is_continued(folder: Path, record: dict[str, Any]) -> bool:
         return False
     except ValueError:
         before = None
+    if before:
+        before = {"weights": "raw", **before}  # those of versions that knew no others
     if before != record:
         changed = sorted(k for k in record if not before or before.get(k) != record[k])
         raise UserError(

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from tfpix2pix.training.checkpoints import Checkpoints
 
 
+WEIGHTS = ("average", "raw")
+"""Of a run with moving averages, the averages or what is trained; else both mean the latter."""
+
+
 class Network(Protocol):
     """A generator that something runs: Keras here, other engines in `tfpix2pix.export`."""
 
@@ -35,7 +39,7 @@ class Network(Protocol):
 
     @property
     def image_size(self) -> tuple[int, int] | None:
-        """Height and width that x must have; None for any multiples of the crop size."""
+        """Height and width that x must have; None for any multiples of the size multiple."""
 
     @property
     def max_pixels(self) -> int | None:
@@ -78,6 +82,7 @@ class Translator:
       step: the training step that its weights come from.
       spec: of the run's pairs: channels, depth, value range, labels.
       checkpoint: SHA-256 of the checkpoint that the weights come from.
+      weights: ``average`` where they are moving averages, else ``raw``.
 
     Attributes:
       parallel: calls at a time that use it well; an engine here uses all cores for one.
@@ -86,10 +91,16 @@ class Translator:
     parallel = 1
 
     def __init__(
-        self, config: Config, network: Network, step: int, spec: PairSpec, checkpoint: str = ""
+        self,
+        config: Config,
+        network: Network,
+        step: int,
+        spec: PairSpec,
+        checkpoint: str = "",
+        weights: str = "raw",
     ) -> None:
         self.config, self.network, self.step, self.spec = config, network, step, spec
-        self.checkpoint = checkpoint
+        self.checkpoint, self.weights = checkpoint, weights
 
     @property
     def generator(self) -> tf.keras.Model:
@@ -144,7 +155,8 @@ class Translator:
         x = self.spec.read_input(self._decoded(image), notes)
         if not fit:
             return self.translate_x(x, seed=seed, deterministic=deterministic)
-        size = self.network.image_size or (self.stride, self.stride)
+        side = self.config.crop_size
+        size = self.network.image_size or (side, side)
         seen = resized(x, *size, nearest=self.spec.x.is_classes)
         y = resized(self._generate(seen, seed, deterministic), *x.shape[:2])
         return self.spec.result(x, y)
@@ -229,6 +241,7 @@ def load(
     workdir: str | os.PathLike[str],
     checkpoint: str | int = "latest",
     say: Callable[[str], None] = lambda text: None,
+    weights: str = "average",
 ) -> Translator:
     """Loads a trained run.
 
@@ -236,13 +249,16 @@ def load(
       workdir: the folder that ``tfpix2pix train`` wrote, or what `tfpix2pix.train` returned.
       checkpoint: ``"latest"``, ``"best"`` (by the run's val measure) or a step.
       say: told in a sentence when a damaged checkpoint was passed over.
+      weights: ``average``, or ``raw``: the weights themselves, where the run has averages of them.
 
     Raises:
       UserError: it is no run, has no checkpoint (that is whole), or not the one asked for.
     """
+    check_weights(weights)
     workdir = os.fspath(workdir)
     config = load_config(workdir)
     spec = spec_of(config, workdir)
+    from tfpix2pix.algorithms.base import averaged
     from tfpix2pix.algorithms.registry import default_generator
     from tfpix2pix.models.weights import named_weights
     from tfpix2pix.training.checkpoints import Checkpoints
@@ -252,22 +268,40 @@ def load(
     _check_stored(config, checkpoints, step, workdir)
     generator = default_generator(config)
     model = generator.build()
-    facts = checkpoints.restore({generator.name: named_weights(model)}, step, say)
+    held = weights_held(config, weights)
+    part = averaged(generator.name) if held == "average" else generator.name
+    facts = checkpoints.restore({part: named_weights(model)}, step, say)
     assert facts is not None, "_step_of refuses a run without checkpoints"
     network = KerasNetwork(model)
-    return Translator(config, network, int(facts["step"]), spec, facts["sha256"])
+    return Translator(config, network, int(facts["step"]), spec, facts["sha256"], held)
+
+
+def check_weights(weights: str) -> None:
+    """Refuses a name of weights that is not known.
+
+    Raises:
+      UserError: it is none of `WEIGHTS`.
+    """
+    if weights not in WEIGHTS:
+        raise UserError(f"--weights={weights}: expected {' or '.join(WEIGHTS)}")
+
+
+def weights_held(config: Config, weights: str) -> str:
+    """Which weights a run gives when it is asked for some: ``raw`` where it has no averages."""
+    return weights if config.average_decay else "raw"
 
 
 def load_quietly(
     workdir: str | os.PathLike[str],
     checkpoint: str | int = "latest",
     say: Callable[[str], None] = lambda text: None,
+    weights: str = "average",
 ) -> Translator:
     """`load`, without the lines that TensorFlow prints when it is imported."""
     from tfpix2pix.base.quiet import import_tensorflow
 
     import_tensorflow()
-    return load(workdir, checkpoint, say)
+    return load(workdir, checkpoint, say, weights)
 
 
 @dataclass(frozen=True)
@@ -288,18 +322,20 @@ class Model:
     open: Callable[[Callable[[str], None]], Translator]
 
     @classmethod
-    def of_run(cls, workdir: str, checkpoint: str = "latest") -> Model:
+    def of_run(cls, workdir: str, checkpoint: str = "latest", weights: str = "average") -> Model:
         """A trained run, of which its folder's small files are read; see `load`.
 
         Raises:
-          UserError: it is no run. What is wrong with its checkpoints is found when it is opened.
+          UserError: it is no run, or the weights are not known. What is wrong with its checkpoints
+            is found when it is opened.
         """
+        check_weights(weights)
         config = load_config(workdir)
         return cls(
             workdir,
             config,
             spec_of(config, workdir),
-            lambda say: load_quietly(workdir, checkpoint, say),
+            lambda say: load_quietly(workdir, checkpoint, say, weights),
         )
 
     @classmethod

@@ -95,16 +95,22 @@ class GroupNormalization(tf.keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         features = tf.cast(inputs, tf.float32)
-        mean, variance = tf.nn.moments(features, axes=[1, 2], keepdims=True)
-        # Means over the channels of a group, as a product: no reshaping, so nothing of the size
-        # is asked for, and every format has the operator.
+        # Of each channel first, then of a group's: the features themselves are not reshaped, so
+        # nothing of their size is asked for, and every format has the operators.
         channels = inputs.shape[-1]
-        each = channels // self.groups
-        share = np.kron(np.eye(self.groups), np.full((each, each), 1 / each)).astype(np.float32)
-        common = tf.matmul(mean, share)
-        variance = tf.matmul(variance + tf.square(mean - common), share)
-        scale = tf.math.rsqrt(variance + self.epsilon) * tf.cast(self.gamma, tf.float32)
-        offset = tf.cast(self.beta, tf.float32) - common * scale
+        grouped = [self.groups, channels // self.groups]
+        mean, variance = (
+            tf.reshape(moment, [-1, *grouped]) for moment in tf.nn.moments(features, axes=[1, 2])
+        )
+        common = tf.reduce_mean(mean, axis=2, keepdims=True)
+        variance = tf.reduce_mean(
+            variance + tf.math.squared_difference(mean, common), axis=2, keepdims=True
+        )
+        gamma = tf.reshape(tf.cast(self.gamma, tf.float32), grouped)
+        beta = tf.reshape(tf.cast(self.beta, tf.float32), grouped)
+        scale = tf.math.rsqrt(variance + self.epsilon) * gamma
+        offset = beta - common * scale
+        scale, offset = (tf.reshape(each, [-1, 1, 1, channels]) for each in (scale, offset))
         return tf.cast(features * scale + offset, inputs.dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -197,6 +203,29 @@ def replicated(x: tf.Tensor) -> tf.Tensor:
     """See `ReplicatePadding`. Joined from slices, which every format has an operator for."""
     x = tf.concat([x[:, :1], x, x[:, -1:]], axis=1)
     return tf.concat([x[:, :, :1], x, x[:, :, -1:]], axis=2)
+
+
+@tf.keras.utils.register_keras_serializable("tfpix2pix")
+class BilinearDouble(tf.keras.layers.Layer):
+    """Twice the height and width by bilinear interpolation, as ``tf.image.resize`` does it:
+    ``[B, H, W, C]`` to ``[B, 2 H, 2 W, C]``.
+
+    Each pixel becomes two along an axis, three parts of itself and one of the neighbour on that
+    side, the border's being itself. No size is asked for, and every format has the operators.
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        x = replicated(inputs)
+        rows = [0.25 * x[:, :-2] + 0.75 * x[:, 1:-1], 0.75 * x[:, 1:-1] + 0.25 * x[:, 2:]]
+        phases = []
+        for row in rows:
+            phases.append(0.25 * row[:, :, :-2] + 0.75 * row[:, :, 1:-1])
+            phases.append(0.75 * row[:, :, 1:-1] + 0.25 * row[:, :, 2:])
+        return tf.nn.depth_to_space(tf.concat(phases, axis=-1), 2)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        batch, height, width, channels = input_shape
+        return (batch, *(side and 2 * side for side in (height, width)), channels)
 
 
 @tf.keras.utils.register_keras_serializable("tfpix2pix")
@@ -351,7 +380,7 @@ class NearestConvolution(TransposedConvolution):
 
     Each pixel of the 4x4 kernel is the sum of the 3x3 kernel's pixels that meet the same input
     pixel, so the result is that of the two operations up to rounding, at the price of the
-    transposed convolution of stride 2.
+    transposed convolution of stride 2. After training, so also in an export, as a plain one.
 
     Args:
       filters: C_out.
@@ -367,6 +396,12 @@ class NearestConvolution(TransposedConvolution):
         self.replicate = replicate
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        if not training:
+            return self._phases(inputs)
+        result = self._transposed(inputs)
+        return result + tf.cast(self.bias, result.dtype) if self.use_bias else result
+
+    def _transposed(self, inputs: tf.Tensor) -> tf.Tensor:
         small = tf.convert_to_tensor(self.kernel)
         both = [[0, 0], [0, 0]]
         rows = tf.pad(small, [[0, 1], [0, 0], *both]) + tf.pad(small, [[1, 0], [0, 0], *both])
@@ -374,17 +409,43 @@ class NearestConvolution(TransposedConvolution):
         weights = tf.cast(weights, inputs.dtype)
         if self.replicate:
             inputs = replicated(inputs)
-        result = None
-        if training:
-            faster = kernels.transposed_convolution(inputs, weights)
-            result = faster() if faster else None
-        if result is None:
+        faster = kernels.transposed_convolution(inputs, weights)
+        if faster:
+            result = faster()
+        else:
             size = tf.shape(inputs)
             shape = tf.stack([size[0], 2 * size[1], 2 * size[2], self.filters])
             result = tf.nn.conv2d_transpose(inputs, weights, shape, 2, "SAME")
-        if self.replicate:  # of the pixels added only the neighbours were wanted
-            result = result[:, 2:-2, 2:-2]
-        return result + tf.cast(self.bias, result.dtype) if self.use_bias else result
+        # Of the pixels added only the neighbours were wanted.
+        return result[:, 2:-2, 2:-2] if self.replicate else result
+
+    def _phases(self, inputs: tf.Tensor) -> tf.Tensor:
+        """The same by a plain convolution, which asks for no size and which every engine has, also
+        in 8 bits: 2x2 weights for each of the four pixels that an input pixel becomes."""
+        padded = [[0, 0], [1, 1], [1, 1], [0, 0]]
+        inputs = replicated(inputs) if self.replicate else tf.pad(inputs, padded)
+        # A transposed layer's weights are mirrored. Pixel 2 m is made of the input pixels m - 1 (a
+        # row of the 3x3 weights) and m (two rows), pixel 2 m + 1 of m (two) and m + 1.
+        small = tf.transpose(tf.convert_to_tensor(self.kernel), [0, 1, 3, 2])
+        first, middle, last = small[0], small[1], small[2]
+        rows = (tf.stack([last, first + middle]), tf.stack([middle + last, first]))
+        weights = []
+        for row in rows:  # [2, 3, C_in, C_out]
+            left, middle, right = row[:, 0], row[:, 1], row[:, 2]
+            weights.append(tf.stack([right, left + middle], axis=1))
+            weights.append(tf.stack([middle + right, left], axis=1))
+        together = tf.cast(tf.concat(weights, axis=-1), inputs.dtype)
+        result = tf.nn.conv2d(inputs, together, 1, "VALID")  # a row and a column too many
+        if self.use_bias:
+            result = tf.nn.bias_add(result, tf.tile(tf.cast(self.bias, result.dtype), [4]))
+        n = self.filters
+        phases = [
+            result[:, :-1, :-1, :n],
+            result[:, :-1, 1:, n : 2 * n],
+            result[:, 1:, :-1, 2 * n : 3 * n],
+            result[:, 1:, 1:, 3 * n :],
+        ]
+        return tf.nn.depth_to_space(tf.concat(phases, axis=-1), 2)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfpix2pix.models.base import Generator, Kernel, NoiseSpec
 from tfpix2pix.models.layers import (
     GROUPS,
+    BilinearDouble,
     Convolution,
     DepthToSpace,
     InputNoise,
@@ -392,9 +393,7 @@ def _enlarged(
     if upsampling == "nearest":
         return NearestConvolution(channels, use_bias=bias, name=name)(features)
     if upsampling == "bilinear":
-        features = tf.keras.layers.UpSampling2D(2, interpolation="bilinear", name=f"{name}_double")(
-            features
-        )
+        features = BilinearDouble(name=f"{name}_double")(features)
         return Convolution(channels, 3, padding="same", use_bias=bias, name=name)(features)
     features = Convolution(4 * channels, 3, padding="same", use_bias=bias, name=name)(features)
     return DepthToSpace(2, name=f"{name}_pixels")(features)
@@ -410,9 +409,7 @@ def _replicated(
         raise ValueError("upsampling='transposed' has a border of its own; padding must be 'zeros'")
     padded = functools.partial(ReplicatePadding, name=f"{name}_pad")
     if upsampling == "bilinear":
-        features = tf.keras.layers.UpSampling2D(2, interpolation="bilinear", name=f"{name}_double")(
-            features
-        )
+        features = BilinearDouble(name=f"{name}_double")(features)
         return Convolution(channels, 3, use_bias=bias, name=name)(padded()(features))
     features = Convolution(4 * channels, 3, use_bias=bias, name=name)(padded()(features))
     return DepthToSpace(2, name=f"{name}_pixels")(features)

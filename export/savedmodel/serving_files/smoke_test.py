@@ -123,8 +123,8 @@ def check(url):
     print(f"contract: inference {contract['inference']}, step {step:,}")
     names = ask(url + "/metadata")["metadata"]["signature_def"]["signature_def"]
     size = contract["image_size"]
-    multiple = contract["size_multiple"]
-    height, width = (multiple, multiple) if size == "any" else size
+    crop = contract["config"]["crop_size"]
+    height, width = (crop, crop) if size == "any" else size
     files = contract["x"]["files"]
     colours = contract["color_space"] == "lab" or contract["label_side"] == "input"
     channels = 3 if colours else contract["config"]["input_channels"] or 3

@@ -74,6 +74,52 @@ def test_every_image_has_its_own_value_over_its_own_patches():
     np.testing.assert_allclose(losses.generator_gan(fake).numpy(), g, rtol=1e-5)
 
 
+# === What came after the paper ===
+
+
+@pytest.mark.parametrize("c", [0.0, 0.5, 1.0, -2.0])
+def test_least_squares_of_a_constant(c):
+    found = losses.discriminator(logits(c), logits(c), "lsgan").numpy()[0]
+    assert found == pytest.approx(0.5 * ((c - 1) ** 2 + c**2))
+    assert losses.generator_gan(logits(c), "lsgan").numpy()[0] == pytest.approx((c - 1) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "d"),
+    [(0, 0, 1.0), (1, -1, 0.0), (3, -3, 0.0), (-1, 1, 2.0), (0.5, 0.25, 0.5 * (0.5 + 1.25))],
+)
+def test_hinge_stops_at_a_margin_of_1(real, fake, d):
+    found = losses.discriminator(logits(real), logits(fake), "hinge").numpy()[0]
+    assert found == pytest.approx(d)
+    assert losses.generator_gan(logits(fake), "hinge").numpy()[0] == pytest.approx(-fake)
+
+
+def test_an_unknown_loss_is_refused():
+    with pytest.raises(ValueError, match="'wgan'"):
+        losses.discriminator(logits(0.0), logits(0.0), "wgan")
+
+
+def test_feature_matching_adds_up_layers_and_leaves_the_real_ones_alone():
+    real = [tf.zeros([2, 3, 3, 4]), tf.ones([2, 2, 1, 1])]
+    fake = [
+        tf.ones([2, 3, 3, 4]) * tf.constant([1.0, -2.0])[:, None, None, None],
+        tf.zeros([2, 2, 1, 1]),
+    ]
+    np.testing.assert_allclose(losses.feature_matching(real, fake).numpy(), [2.0, 3.0])
+    with tf.GradientTape() as tape:
+        tape.watch([*real, *fake])
+        value = losses.feature_matching(real, fake)
+    gradients = tape.gradient(value, [*real, *fake])
+    assert gradients[:2] == [None, None]
+    assert all(gradient is not None for gradient in gradients[2:])
+
+
+def test_r1_is_half_the_squared_norm():
+    gradient = np.zeros((2, 2, 2, 1), np.float32)
+    gradient[0, 0, 0], gradient[1] = 3.0, 1.0
+    np.testing.assert_allclose(losses.r1(tf.constant(gradient)).numpy(), [4.5, 2.0])
+
+
 @pytest.mark.parametrize("real", [True, False])
 def test_gradients_are_no_sums_of_many_terms(real):
     # AddN of three and more starts with the term whose memory is free: the bits depend on timing.

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpix2pix.algorithms.pix2pix import Pix2Pix, discriminator_of
+from tfpix2pix.algorithms.pix2pix import Pix2Pix, _halved, discriminator_of
 from tfpix2pix.algorithms.registry import default_generator
 from tfpix2pix.models import noise
 from tfpix2pix.models.weights import initialize, named_weights
@@ -43,11 +43,15 @@ def binary_cross_entropy(logits, label):
     return tf.cast(-tf.reduce_mean(tf.math.log(wanted)), tf.float32)
 
 
-def plain_step(config, generator, discriminator, x, y, z):
-    """Gradients of both networks as section 3 has them, each by its own tape, nothing updated."""
+def plain_step(config, generator, discriminator, teacher, x, y, z):
+    """Gradients of both networks as section 3 has them, each by its own tape, nothing updated.
 
-    def judge(image):
-        return discriminator([x, image] if "cgan" in config.loss else image, training=True)
+    G learns from the ``teacher``: the discriminator, or that after its step.
+    """
+
+    def judge(image, judging=None):
+        judging = judging or discriminator
+        return judging([x, image] if "cgan" in config.loss else image, training=True)
 
     g_weights = named_weights(generator, trainable_only=True)
     with tf.GradientTape() as tape:
@@ -55,7 +59,7 @@ def plain_step(config, generator, discriminator, x, y, z):
         l1 = tf.reduce_mean(tf.abs(fake - y))
         objective = {"l1": 100.0 * l1}.get(config.loss)
         if objective is None:
-            gan = objective = binary_cross_entropy(judge(fake), True)
+            gan = objective = binary_cross_entropy(judge(fake, teacher), True)
             if config.loss.startswith("l1"):
                 objective = gan + 100.0 * l1
     result = {"generator": objective, "l1": l1}
@@ -87,10 +91,11 @@ def plain_step(config, generator, discriminator, x, y, z):
     return result, gradients
 
 
+@pytest.mark.parametrize("updates", ["alternating", "joint"])
 @pytest.mark.parametrize("loss", LOSSES)
-def test_a_step_equals_a_plain_recomputation(loss, tiny_config, pairs):
-    # A large learning rate, so that a gradient taken after the other's update would be seen.
-    config = tiny_config(loss=loss, learning_rate=0.02)
+def test_a_step_equals_a_plain_recomputation(loss, updates, tiny_config, pairs):
+    # A large learning rate, so that a gradient taken at other weights would be seen.
+    config = tiny_config(loss=loss, learning_rate=0.02, updates=updates)
     algorithm = Pix2Pix(config)
     x, y = pairs()
     generator = copy_of(algorithm.generator, generator_of, config)
@@ -99,9 +104,13 @@ def test_a_step_equals_a_plain_recomputation(loss, tiny_config, pairs):
         discriminator = copy_of(algorithm.discriminator, discriminator_of, config)
     z_spec = default_generator(config).noise
     z = z_spec.draw(config.seed, noise.TRAINING, tf.constant([0, 1], tf.int64), x)
-    expected, gradients = plain_step(config, generator, discriminator, x, y, z)
 
     found = algorithm.train_step(x, y)
+
+    teacher = discriminator
+    if discriminator is not None and updates == "alternating":
+        teacher = copy_of(algorithm.discriminator, discriminator_of, config)
+    expected, gradients = plain_step(config, generator, discriminator, teacher, x, y, z)
 
     assert set(found) == set(expected)
     for name, value in expected.items():
@@ -156,10 +165,115 @@ def test_only_the_conditional_discriminator_sees_x(loss, tiny_config, pairs):
     results = []
     for seed in (0, 1):
         x, _ = pairs(seed=seed)
-        results.append(algorithm._discriminate(x, y).numpy())
+        ((logits,),) = algorithm._discriminate(x, y, tf.zeros([]))
+        results.append(logits.numpy())
     conditional = "cgan" in loss
     assert len(algorithm.discriminator.inputs) == 1 + conditional
     assert np.array_equal(*results) != conditional
+
+
+def test_the_two_orders_differ_in_the_generators_step_alone(tiny_config, pairs):
+    """D's gradient is the same in both; G's is taken against another D."""
+    moments = {}
+    for updates in ("alternating", "joint"):
+        algorithm = Pix2Pix(tiny_config(updates=updates, learning_rate=0.02, loss="cgan"))
+        algorithm.train_step(*pairs())
+        state = algorithm.state()
+        moments[updates] = {
+            net: {name: m.numpy() for name, m in state[f"{net}_adam"]["m"].items()}
+            for net in ("generator", "discriminator")
+        }
+    for net, differ in (("discriminator", False), ("generator", True)):
+        one, other = (
+            moments[updates][net]["down2/kernel" if differ else "conv2/kernel"]
+            for updates in moments
+        )
+        gap = np.abs(one - other).max() / np.abs(one).max()
+        assert gap > 0.01 if differ else gap < 1e-4, net
+
+
+# === What came after the paper ===
+
+EVERYTHING = {
+    "norm": "group",
+    "ngf": 8,
+    "ndf": 8,
+    "bottleneck": 4,
+    "upsampling": "nearest",
+    "padding": "replicate",
+    "noise_channels": 2,
+    "gan_loss": "hinge",
+    "lambda_feature_matching": 10.0,
+    "lambda_r1": 1.0,
+    "augment": "diffaugment",
+    "learning_rate_d": 4e-4,
+    "discriminator_scales": 2,
+    "spectral_norm": True,
+    "ema": 0.9,
+}
+
+
+def test_every_ingredient_together_takes_a_step(tiny_config, pairs):
+    algorithm = Pix2Pix(tiny_config(**EVERYTHING))
+    found = algorithm.train_step(*pairs())
+    assert all(np.isfinite(float(value)) for value in found.values())
+    expected = found["gan"] + 100.0 * found["l1"] + 10.0 * found["feature_matching"]
+    assert float(found["generator"]) == pytest.approx(float(expected), rel=1e-5)
+    expected = found["d_loss"] + 1.0 * found["r1"]
+    assert float(found["discriminator"]) == pytest.approx(float(expected), rel=1e-5)
+    assert {"discriminator", "discriminator_2", "generator", "generator_average"} <= {
+        *algorithm.state()
+    }
+
+
+def test_the_discriminator_has_its_own_learning_rate(tiny_config, pairs):
+    algorithm = Pix2Pix(tiny_config(learning_rate=1e-3, learning_rate_d=4e-3))
+    before = {name: values(network) for name, network in algorithm.networks.items()}
+    algorithm.train_step(*pairs())
+    for name, rate in (("generator", 1e-3), ("discriminator", 4e-3)):
+        after = values(algorithm.networks[name])
+        moved = max(np.abs(after[key] - before[name][key]).max() for key in after)
+        assert moved == pytest.approx(rate, rel=0.01)  # Adam's first step
+
+
+def test_r1_is_the_squared_gradient_of_the_real_logits(tiny_config, pairs):
+    """Against differences of the discriminator itself, along a few directions."""
+    config = tiny_config(lambda_r1=2.0, receptive_field=1, norm="none", batch_size=1)
+    algorithm = Pix2Pix(config)
+    x, y = pairs(1)
+    judge = copy_of(algorithm.discriminator, discriminator_of, config)
+    found = float(algorithm.train_step(x, y)["r1"])
+    # A discriminator of 1 pixel: each pixel's gradient by its own channels.
+    step, norms = 1e-2, 0.0
+    for channel in range(3):
+        unit = np.zeros((1, 1, 1, 3), np.float32)
+        unit[..., channel] = step
+        difference = judge([x, y + unit]) - judge([x, y - unit])
+        norms += np.square(difference.numpy() / (2 * step)).sum()
+    expected = 0.5 * norms / (y.shape[1] * y.shape[2]) ** 2  # D's value is the mean over pixels
+    assert found == pytest.approx(expected, rel=0.05)
+
+
+def test_halving_takes_means_of_3x3_pixels_that_are_there():
+    images = np.random.default_rng(0).normal(size=(2, 6, 8, 3)).astype(np.float32)
+    expected = np.zeros((2, 3, 4, 3))
+    for row in range(3):
+        for column in range(4):
+            rows = slice(max(0, 2 * row - 1), 2 * row + 2)
+            columns = slice(max(0, 2 * column - 1), 2 * column + 2)
+            expected[:, row, column] = images[:, rows, columns].mean(axis=(1, 2))
+    np.testing.assert_allclose(_halved(tf.constant(images)).numpy(), expected, rtol=0, atol=1e-6)
+
+
+def test_the_networks_that_are_looked_at_have_the_averages(tiny_config, pairs):
+    algorithm = Pix2Pix(tiny_config(ema=0.9))
+    for _ in range(3):
+        algorithm.train_step(*pairs())
+    averages = algorithm.state()["generator_average"]
+    seen, trained = values(algorithm.exact()["generator"]), values(algorithm.generator)
+    for name, average in averages.items():
+        np.testing.assert_array_equal(seen[name], average.numpy())
+    assert any(np.abs(seen[name] - trained[name]).max() > 1e-6 for name in seen)
 
 
 def test_lambda_weighs_l1_in_the_objective(tiny_config, pairs):
@@ -185,7 +299,11 @@ def test_weights_start_from_the_seed(tiny_config):
         np.testing.assert_array_equal(values(algorithm.generator)[name], value)
 
 
-@pytest.mark.parametrize("network", [{"norm": "batch"}, {"bias_layers": "pytorch"}], ids=str)
+@pytest.mark.parametrize(
+    "network",
+    [{"norm": "batch"}, {"bias_layers": "pytorch"}, EVERYTHING],
+    ids=["batch", "pytorch", "everything"],
+)
 def test_state_is_all_that_a_continued_run_needs(tiny_config, pairs, network):
     x, y = pairs()
     config = tiny_config(**network)
@@ -215,8 +333,9 @@ def noise_of_steps(tiny_config, pairs, monkeypatch):
         draw = algorithm.draw
 
         def spy(*args):
-            seen.append(draw(*args))
-            return seen[-1]
+            drawn = draw(*args)
+            seen.append(drawn[0])
+            return drawn
 
         monkeypatch.setattr(algorithm, "draw", spy)
         before = tf.config.functions_run_eagerly()

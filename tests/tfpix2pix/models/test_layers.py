@@ -7,7 +7,19 @@ import pytest
 import tensorflow as tf
 
 from tfpix2pix.models import InstanceNormalization, NoiseDropout
-from tfpix2pix.models.layers import normalization
+from tfpix2pix.models.layers import (
+    BilinearDouble,
+    Convolution,
+    DepthToSpace,
+    GroupNormalization,
+    InputNoise,
+    NearestConvolution,
+    ReplicatePadding,
+    SpectralConvolution,
+    ZeroChannels,
+    normalization,
+    spectral_norm,
+)
 
 
 def normal(seed: int, *shape: int) -> np.ndarray:
@@ -74,6 +86,208 @@ def test_instance_normalization_equals_tensorflow_addons():
         results.append((out, *tape.gradient(loss, [features, layer.gamma, layer.beta])))
     for found, expected in zip(*results, strict=True):
         np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-4, atol=1e-4)
+
+
+# === GroupNormalization ===
+
+
+def results_with_gradients(layer, features, weighing):
+    """The layer's result and the gradients of its weighted sum, by the input and both weights."""
+    features = tf.constant(features)
+    with tf.GradientTape() as tape:
+        tape.watch(features)
+        out = layer(features)
+        loss = tf.reduce_sum(out * weighing)
+    return [out, *tape.gradient(loss, [features, layer.gamma, layer.beta])]
+
+
+@pytest.mark.parametrize("groups", [1, 3, 6])
+def test_group_normalization_equals_numpys(groups):
+    layer, features = GroupNormalization(groups, epsilon=1e-3), 2 + 3 * normal(0, 2, 5, 4, 6)
+    layer(features)
+    layer.gamma.assign(1 + 0.5 * normal(1, 6))
+    layer.beta.assign(normal(2, 6))
+    grouped = features.astype(np.float64).reshape(2, 5, 4, groups, 6 // groups)
+    mean = grouped.mean(axis=(1, 2, 4), keepdims=True)
+    variance = grouped.var(axis=(1, 2, 4), keepdims=True)
+    plain = ((grouped - mean) / np.sqrt(variance + 1e-3)).reshape(features.shape)
+    expected = layer.gamma.numpy() * plain + layer.beta.numpy()
+    np.testing.assert_allclose(layer(features).numpy(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_its_gradient_is_that_of_the_plain_formula():
+    layer, features = GroupNormalization(2), 2 + 3 * normal(0, 2, 5, 4, 6)
+    layer(features)
+    layer.gamma.assign(1 + 0.5 * normal(1, 6))
+    weighing = normal(3, 2, 5, 4, 6)
+    found = results_with_gradients(layer, features, weighing)
+
+    def plain(x):
+        grouped = tf.reshape(x, [2, 5, 4, 2, 3])
+        mean, variance = tf.nn.moments(grouped, [1, 2, 4], keepdims=True)
+        return tf.reshape((grouped - mean) / tf.sqrt(variance + 1e-5), x.shape)
+
+    x, gamma = tf.constant(features, tf.float64), tf.cast(layer.gamma, tf.float64)
+    with tf.GradientTape() as tape:
+        tape.watch([x, gamma])
+        loss = tf.reduce_sum(plain(x) * gamma * weighing)
+    for one, other in zip(found[1:3], tape.gradient(loss, [x, gamma]), strict=True):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-4, atol=1e-4)
+
+
+def test_group_normalization_equals_tensorflow_addons():
+    addons = pytest.importorskip("tensorflow_addons", reason="needs the extra [addons]")
+    features, weighing = 2 + 3 * normal(0, 3, 8, 6, 8), normal(3, 3, 8, 6, 8)
+    results = []
+    layers = (
+        GroupNormalization(4, epsilon=1e-3),
+        addons.layers.GroupNormalization(groups=4, axis=-1, epsilon=1e-3),
+    )
+    for layer in layers:
+        layer(features)
+        layer.gamma.assign(1 + 0.5 * normal(1, 8))
+        layer.beta.assign(normal(2, 8))
+        results.append(results_with_gradients(layer, features, weighing))
+    for found, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-4, atol=1e-4)
+
+
+def test_channels_that_do_not_divide_are_refused():
+    with pytest.raises(ValueError, match="6 channels do not divide into 4 groups"):
+        GroupNormalization(4)(normal(0, 1, 2, 2, 6))
+
+
+# === Up-sampling ===
+
+
+def convolved(image, kernel):
+    """3x3 ``[3, 3, C, O]``, nothing padded."""
+    windows = np.lib.stride_tricks.sliding_window_view(image, (3, 3), axis=(1, 2))
+    return np.einsum("bhwcij,ijco->bhwo", windows, kernel, optimize=True)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("replicate", [False, True])
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (5, 6)], ids=str)
+def test_nearest_convolution_is_doubling_and_then_3x3_weights(size, replicate, training):
+    layer, x = NearestConvolution(4, replicate=replicate), normal(0, 2, *size, 3)
+    layer.build(x.shape)
+    layer.kernel.assign(normal(1, 3, 3, 4, 3))
+    layer.bias.assign([1.0, -2.0, 3.0, 0.0])
+    doubled = x.astype(np.float64).repeat(2, axis=1).repeat(2, axis=2)
+    mode = "edge" if replicate else "constant"
+    padded = np.pad(doubled, [(0, 0), (1, 1), (1, 1), (0, 0)], mode=mode)
+    kernel = layer.kernel.numpy()[::-1, ::-1].transpose(0, 1, 3, 2)
+    expected = convolved(padded, kernel) + layer.bias.numpy()
+    found = layer(x, training=training).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("replicate", [False, True])
+def test_nearest_convolution_has_the_same_gradient_either_way(replicate):
+    layer, x = NearestConvolution(4, replicate=replicate), tf.constant(normal(0, 2, 4, 6, 3))
+    layer.build(x.shape)
+    layer.kernel.assign(normal(1, 3, 3, 4, 3))
+    found = []
+    for training in (False, True):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(layer(x, training=training) * normal(2, 2, 8, 12, 4))
+        found.append(tape.gradient(loss, [x, layer.kernel, layer.bias]))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-4, atol=1e-4)
+
+
+def test_bilinear_doubling_is_that_of_tf_image():
+    x = normal(0, 2, 5, 3, 4)
+    found = BilinearDouble()(x).numpy()
+    np.testing.assert_allclose(found, tf.image.resize(x, [10, 6]).numpy(), rtol=0, atol=1e-6)
+
+
+def test_replicate_padding_is_numpys_edge():
+    x = normal(0, 2, 3, 1, 4)
+    expected = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)], mode="edge")
+    np.testing.assert_array_equal(ReplicatePadding()(x).numpy(), expected)
+
+
+@pytest.mark.parametrize("norm", ["instance", "group", "batch", "none"])
+@pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])
+def test_a_constant_input_stays_constant(norm, upsampling):
+    """Nothing of where a pixel stands comes in: that is what replicated borders are for."""
+    from tfpix2pix.models import build_generator
+
+    model = build_generator(
+        crop_size=32, ngf=8, norm=norm, bottleneck=4, upsampling=upsampling, padding="replicate"
+    )
+    for variable in model.weights:
+        if not variable.name.endswith("variance"):
+            variable.assign(0.3 * normal(7, *variable.shape))
+    z = -np.ones((1, *(32 // 4, 32 // 4), model.inputs[1].shape[-1]), np.float32)
+    x = np.ones((1, 32, 32, 3), np.float32) * np.array([0.3, -0.7, 0.9], np.float32)
+    y = model([x, z], training=False).numpy()
+    # Rounding alone, which a normalisation of a constant map enlarges by 1 / sqrt(1e-5) a layer.
+    assert np.ptp(y[0], axis=(0, 1)).max() < 2e-2
+
+
+# === SpectralConvolution ===
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 3, 8), (4, 4, 16, 1), (1, 1, 8, 8)], ids=str)
+def test_the_spectral_norm_is_numpys_from_below(shape):
+    weights = normal(0, *shape)
+    largest = np.linalg.svd(weights.reshape(-1, shape[-1]), compute_uv=False)[0]
+    found = float(spectral_norm(tf.constant(weights), SpectralConvolution.ITERATIONS))
+    # Eight power iterations: for random weights, whose values lie close together, a few percent.
+    assert 0.93 * largest < found < largest * 1.0001
+    assert float(spectral_norm(tf.constant(weights), 400)) == pytest.approx(largest, rel=1e-3)
+
+
+def test_a_spectral_convolution_is_one_of_divided_weights():
+    layer, plain = SpectralConvolution(5, 4, strides=2), Convolution(5, 4, strides=2)
+    x = normal(0, 2, 10, 8, 3)
+    for each in (layer, plain):
+        each.build(x.shape)
+    layer.kernel.assign(normal(1, 4, 4, 3, 5))
+    layer.bias.assign(normal(2, 5))
+    norm = spectral_norm(tf.convert_to_tensor(layer.kernel), layer.ITERATIONS)
+    plain.kernel.assign(tf.convert_to_tensor(layer.kernel) / norm)
+    plain.bias.assign(tf.convert_to_tensor(layer.bias))
+    for training in (False, True):
+        found, expected = (each(x, training=training).numpy() for each in (layer, plain))
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_gradient_sees_the_division():
+    """The result does not change with the scale of the weights, so neither does it towards it."""
+    layer, x = SpectralConvolution(5, 4), normal(0, 2, 8, 8, 3)
+    layer(x)
+    layer.kernel.assign(normal(1, 4, 4, 3, 5))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(layer(x) * normal(2, 2, 5, 5, 5))
+    gradient = tape.gradient(loss, layer.kernel)
+    along = float(tf.reduce_sum(gradient * tf.convert_to_tensor(layer.kernel)))
+    assert abs(along) < 1e-3 * float(tf.norm(gradient)) * float(tf.norm(layer.kernel))
+
+
+# === InputNoise ===
+
+
+def test_input_noise_is_z_between_minus_1_and_1_beside_x():
+    x, z = normal(0, 1, 4, 6, 3), np.zeros((1, 2, 3, 10), np.float32)
+    z[..., 2:] = np.random.default_rng(1).uniform(0, 1, (1, 2, 3, 8))
+    z[0, 1, 2, 2:] = -1  # of a block of 2x2 pixels: no noise
+    found = InputNoise(2, 2, 2)([x, z]).numpy()
+    assert found.shape == (1, 4, 6, 5)
+    np.testing.assert_array_equal(found[..., :3], x)
+    pixels = z[..., 2:].reshape(1, 2, 3, 2, 2, 2).transpose(0, 1, 3, 2, 4, 5).reshape(1, 4, 6, 2)
+    np.testing.assert_allclose(found[..., 3:], np.where(pixels < 0, 0, 2 * pixels - 1), atol=1e-6)
+    assert not found[0, 2:, 4:, 3:].any()
+
+
+def test_without_z_its_channels_are_zeros():
+    x = normal(0, 1, 4, 6, 3)
+    found = ZeroChannels(2)(x).numpy()
+    np.testing.assert_array_equal(found, InputNoise(2, 0, 1)([x, -np.ones((1, 4, 6, 2))]).numpy())
 
 
 # === NoiseDropout ===
@@ -144,6 +358,14 @@ LAYERS = [
     InstanceNormalization(1e-3),
     InstanceNormalization(affine=False),
     NoiseDropout(0.3, 4, 2),
+    GroupNormalization(4, 1e-3),
+    InputNoise(3, 2, 4),
+    ZeroChannels(2),
+    ReplicatePadding(),
+    BilinearDouble(),
+    DepthToSpace(2),
+    NearestConvolution(3, replicate=True),
+    SpectralConvolution(3, 4),
 ]
 
 

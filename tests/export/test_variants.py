@@ -1,0 +1,152 @@
+"""Exports of generators that are not the paper's: every format, with proof, and which weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+import tfpix2pix
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.export.contract import Contract
+from tfpix2pix.export.exporter import Request, export_run, verify
+from tfpix2pix.export.manifest import FILE
+from tfpix2pix.export.opening import open_model
+
+RECIPE = {
+    "norm": "group",
+    "ngf": 8,
+    "bottleneck": 4,
+    "upsampling": "nearest",
+    "padding": "replicate",
+    "noise_channels": 4,
+    "ema": 0.9,
+}
+VARIANTS = {
+    "the recipe": {},
+    "wider": {"bottleneck": 8, "norm": "instance"},
+    "bilinear": {"upsampling": "bilinear"},
+    "subpixel": {"upsampling": "subpixel", "padding": "zeros", "norm": "batch"},
+    "zeros": {"padding": "zeros", "noise_channels": 0},
+    "transposed": {"upsampling": "transposed", "padding": "zeros"},
+    "bottleneck": {
+        "upsampling": "transposed",
+        "padding": "zeros",
+        "norm": "instance",
+        "noise_channels": 0,
+    },
+}
+LOST = 30.0  # dB of PSNR to Keras that int8 keeps at least, of networks with random weights
+
+
+@pytest.fixture(scope="module", params=VARIANTS)
+def run(request, make_run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("variant")
+    changes = {"dataset": "sample", "sample_pairs": 8, **RECIPE, **VARIANTS[request.param]}
+    return make_run(folder / "run", **changes)
+
+
+def test_every_format_gives_the_pictures_of_keras_at_any_size(run, tmp_path):
+    request = Request(
+        formats=("savedmodel", "tflite", "onnx", "network"), quantize=("none", "float16", "int8")
+    )
+    made = export_run(run, tmp_path / "out", request, check_count=2)
+    assert len(made.proof.rows) == 8
+    for row in made.proof.rows:
+        if row.quantize != "none":
+            assert row.psnr_keras > LOST, row.path
+    assert made.proof.native == (32, 32)  # the training's, whatever the sizes are multiples of
+    picture = np.random.default_rng(0).integers(0, 256, (19, 45, 3), np.uint8)
+    keras = tfpix2pix.load(run)
+    expected = keras.translate(picture, seed=3).astype(int)
+    assert np.abs(expected - keras.translate(picture, seed=4)).max() > 0
+    for row in made.proof.rows:
+        if row.quantize == "none":
+            found = open_model(tmp_path / "out" / row.path).translate(picture, seed=3)
+            assert np.abs(found.astype(int) - expected).max() <= 1, row.path
+
+
+def test_a_fixed_size_without_noise_too(run, tmp_path):
+    request = Request(
+        formats=("tflite", "onnx"),
+        quantize=("none", "dynamic", "int8"),
+        inference="deterministic",
+        image_size=(32, 64),
+    )
+    made = export_run(run, tmp_path / "out", request, check_count=2)
+    assert [row.path for row in made.proof.rows] == [
+        *(f"tflite/generator_{name}.tflite" for name in ("float32", "dynamic", "int8")),
+        *(f"onnx/generator_{name}.onnx" for name in ("float32", "int8")),
+    ]
+
+
+# === Which weights ===
+
+
+@pytest.fixture(scope="module")
+def averaged_run(make_run, tmp_path_factory):
+    """A run whose averages are not its weights."""
+    return make_run(
+        tmp_path_factory.mktemp("averaged") / "run", dataset="sample", sample_pairs=8, ema=0.9
+    )
+
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+
+
+def test_an_export_holds_the_average_and_says_so(averaged_run, tmp_path):
+    made = tfpix2pix.export(averaged_run, tmp_path / "out", formats="onnx,network", check_count=1)
+    assert made.manifest.contract.weights == "average"
+    assert json.loads((tmp_path / "out" / FILE).read_text())["contract"]["weights"] == "average"
+    keras = tfpix2pix.load(averaged_run)
+    assert keras.weights == "average"
+    found = open_model(tmp_path / "out").translate(PICTURE).astype(int)
+    assert np.abs(found - keras.translate(PICTURE)).max() <= 1
+    raw = tfpix2pix.load(averaged_run, weights="raw").translate(PICTURE).astype(int)
+    assert np.abs(found - raw).max() > 10
+
+
+def test_it_is_verified_with_the_same_weights(averaged_run, tmp_path):
+    tfpix2pix.export(
+        averaged_run, tmp_path / "out", formats="network", weights="raw", check_count=1
+    )
+    found = verify(tmp_path / "out", check_count=1)
+    assert found.good
+    assert "averages" not in found.reference
+
+
+def test_an_export_of_other_weights_replaces_it(averaged_run, tmp_path):
+    out = tmp_path / "out"
+    tfpix2pix.export(averaged_run, out, formats="onnx", check_count=1)
+    made = tfpix2pix.export(averaged_run, out, formats="network", weights="raw", check_count=1)
+    assert [artifact.path for artifact, _ in made.manifest.artifacts] == ["network"]
+    assert not (out / "onnx" / "generator_float32.onnx").exists()
+    made = tfpix2pix.export(averaged_run, out, formats="onnx", weights="raw", check_count=1)
+    assert len(made.manifest.artifacts) == 2
+
+
+def test_a_contract_of_before_is_of_the_only_weights_there_were(exported_run):
+    contract = Contract.of(tfpix2pix.load(exported_run))
+    assert contract.weights == "raw"
+    values = contract.to_dict()
+    del values["weights"]
+    assert Contract.parse(json.dumps(values), "here") == contract
+
+
+@pytest.mark.parametrize("weights", ["best", 3, None, "average"])
+def test_a_contract_of_weights_that_a_run_cannot_have_is_refused(exported_run, weights):
+    values = {**Contract.of(tfpix2pix.load(exported_run)).to_dict(), "weights": weights}
+    with pytest.raises(UserError, match=r"^here "):
+        Contract.parse(json.dumps(values), "here")
+
+
+def test_other_weights_are_another_contract(averaged_run):
+    contract = Contract.of(tfpix2pix.load(averaged_run))
+    assert contract != dataclasses.replace(contract, weights="raw")
+
+
+def test_unknown_weights_are_refused_at_once(averaged_run, tmp_path):
+    with pytest.raises(UserError, match=r"^--weights=ema: expected average or raw$"):
+        tfpix2pix.export(averaged_run, tmp_path / "out", weights="ema")
