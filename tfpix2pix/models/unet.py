@@ -324,7 +324,7 @@ def _layers(
     def normalize(features: tf.Tensor, level: int, name: str) -> tf.Tensor:
         """``level``: of the features, 0 for those as large as the image."""
         side = bottleneck * 2 ** (depth - level)
-        groups = 1 if side <= ONE_GROUP else GROUPS
+        groups = 1 if side <= ONE_GROUP else math.gcd(GROUPS, features.shape[-1])
         layer = normalization(norm, name, not biased, groups=groups)
         return features if layer is None else layer(features)
 

@@ -27,6 +27,20 @@ RECIPE: Mapping[str, Any] = MappingProxyType(
         "ema": 0.995,
     }
 )
+BEFORE_RECIPE: Mapping[str, Any] = MappingProxyType(
+    {
+        "norm": "instance",
+        "bottleneck": 1,
+        "upsampling": "transposed",
+        "padding": "zeros",
+        "noise_channels": 0,
+        "last_channels": 0,
+        "gan_loss": "vanilla",
+        "lambda_feature_matching": 0.0,
+        "lambda_l1": 100.0,
+        "ema": 0.0,
+    }
+)
 
 # The paper's appendix 6.2 lists epochs, batch size and jitter of each data set. The sets go by
 # their names, which download them; --dataset=FOLDER takes another copy.
@@ -238,21 +252,9 @@ class Pix2PixConfig(Config):
     MEASURES: ClassVar[tuple[Measure, ...]] = MEASURES
     CHARTS: ClassVar[tuple[ChartSpec, ...]] = CHARTS
     EARLIER: ClassVar[Mapping[str, Any]] = {"updates": "joint"}
-    EARLIER_PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = dict.fromkeys(
-        ("quick", "facades_cpu"),
-        {
-            "norm": "instance",
-            "bottleneck": 1,
-            "upsampling": "transposed",
-            "padding": "zeros",
-            "noise_channels": 0,
-            "last_channels": 0,
-            "gan_loss": "vanilla",
-            "lambda_feature_matching": 0.0,
-            "lambda_l1": 100.0,
-            "ema": 0.0,
-        },
-    )
+    EARLIER_PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        name: BEFORE_RECIPE for name in ("quick", "facades_cpu")
+    }
 
     algorithm: str = option("pix2pix", "what is learned, and how", "first", choices=("pix2pix",))
     best_metric: str = option(
