@@ -383,7 +383,7 @@ def test_a_run_of_before_goes_on_with_what_its_preset_was(tmp_path, given):
     old = dataclasses.asdict(resolve({**BEFORE_RECIPE, "preset": "quick"}))
     del old["updates"]
     save(tmp_path, json.dumps(old))
-    workdir, config = workdir_and_config(tmp_path, given)
+    _, config = workdir_and_config(tmp_path, given)
     assert (config.norm, config.ema, config.updates) == ("instance", 0.0, "joint")
     lines = differences(load_config(tmp_path), dataclasses.asdict(resolve(given)), given)
     assert lines == []
