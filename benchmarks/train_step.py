@@ -58,7 +58,8 @@ class Contestant:
 
 def _contestants() -> list[Contestant]:
     found = [
-        Contestant("tfpix2pix", "ours"),
+        Contestant("tfpix2pix", "ours", "alternating"),
+        Contestant("tfpix2pix, joint", "ours", "joint"),
         Contestant("TensorFlow, plain", "plain"),
         Contestant("TensorFlow, plain, jit_compile", "plain", "jit"),
     ]
@@ -76,13 +77,15 @@ def _contestants() -> list[Contestant]:
 class OurStep:
     """The package's own step, on one batch again and again."""
 
-    def __init__(self, size: int, ngf: int, batch: int) -> None:
+    def __init__(self, size: int, ngf: int, batch: int, updates: str = "alternating") -> None:
         import tensorflow as tf
 
         from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
         from tfpix2pix.algorithms.pix2pix import Pix2Pix
 
-        config = Pix2PixConfig(crop_size=size, load_size=size, ngf=ngf, ndf=ngf, batch_size=batch)
+        config = Pix2PixConfig(
+            crop_size=size, load_size=size, ngf=ngf, ndf=ngf, batch_size=batch, updates=updates
+        )
         self.algorithm = Pix2Pix(config)
         random = np.random.default_rng(0)
         self.x, self.y = (
@@ -137,7 +140,7 @@ def _serve(
         from tfpix2pix.base.quiet import import_tensorflow
 
         import_tensorflow()  # with deterministic operations, as the command has it
-        step = OurStep(*case)
+        step = OurStep(*case, updates=option)
     else:
         from tfpix2pix.base.quiet import error_stream_aside
 
@@ -200,8 +203,8 @@ def flops(size: int, ngf: int, batch: int) -> float:
     """Floating-point operations of a step's convolutions: two for each product.
 
     A forward pass and, backwards, as much again for the weights and for the inputs of every layer
-    (none for the inputs that are data). One generator and one discriminator pass on its result
-    serve both updates; the result is judged backwards twice: for D's weights, and for G.
+    (none for the inputs that are data). One generator pass serves both updates; D judges its result
+    once for its own weights and, moved, once more for G, backwards to the picture alone.
     """
     from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
     from tfpix2pix.algorithms.pix2pix import discriminator_of
@@ -212,8 +215,8 @@ def flops(size: int, ngf: int, batch: int) -> float:
     d, d_first = _forward(discriminator_of(config), size)
     of_generator = g + g + (g - g_first)
     real = d + d + (d - d_first)
-    fake = d + d + (d - d_first) + d
-    return batch * (of_generator + real + fake)
+    fake, again = d + d + (d - d_first), d + d
+    return batch * (of_generator + real + fake + again)
 
 
 def _forward(network: Any, size: int) -> tuple[float, float]:
@@ -274,7 +277,9 @@ def _print(case: tuple[int, int, int], contestants: list[Contestant]) -> None:
         low, middle, high = np.percentile(each.seconds, [25, 50, 75])
         medians[each.name] = middle
         # Others do other work for the same step, so only ours has a share.
-        share = f"{count / middle / convolution / 1e9:.0%}" if each.kind == "ours" else ""
+        share = ""
+        if each.name == "tfpix2pix":
+            share = f"{count / middle / convolution / 1e9:.0%}"
         print(
             f"| {each.name} | {middle * 1e3:.1f} ({(high - low) * 1e3:.1f}) "
             f"| {batch / middle:.2f} | {share} | {each.peak:.0f} |"

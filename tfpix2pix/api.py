@@ -119,7 +119,7 @@ def evaluate(
         here; of ``(x, y)`` the held-out share is measured, as after `train`.
       predictions: in place of `model`, a folder of pictures named after the pairs.
       metrics: names, or a text with commas; empty for all that fit the data.
-      scorer: for ``fcn``: what `tfpix2pix train-scorer` made.
+      scorer: for ``fcn``, ``scorer_kid`` and ``scorer_fid``: what `tfpix2pix train-scorer` made.
       rank_by: the number by which the page's best and worst pictures are chosen.
       split: ``train``, ``val`` or ``test``.
       size: side to which all pictures are resized, pixels; 0 for the run's.

@@ -8,10 +8,11 @@ import math
 
 import pytest
 
-from tfpix2pix.algorithms.configs.pix2pix import PRESETS, Pix2PixConfig
+from tfpix2pix.algorithms.configs.pix2pix import BEFORE_RECIPE, PRESETS, Pix2PixConfig
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Preset, differences, load_config, nearest, resolve
 from tfpix2pix.data.sources.paper_sets import PAPER_SETS
+from tfpix2pix.training.workdir import workdir_and_config
 
 # === Defaults ===
 
@@ -90,6 +91,7 @@ BAD = {
     "bottleneck": (1.5, [0, 3, 16]),
     "upsampling": (1, ["bicubic", ""]),
     "padding": (None, ["reflect"]),
+    "last_channels": (1.0, [-1, 513]),
     "noise_channels": ("1", [-1, 17]),
     "discriminator_scales": (1.0, [0, 4]),
     "spectral_norm": (1, []),
@@ -100,6 +102,8 @@ BAD = {
     "augment": (True, ["ada"]),
     "learning_rate_d": ("1", [-1e-9, math.inf]),
     "ema": (None, [-0.1, 1.0, math.nan]),
+    "lr_schedule": (1, ["cosine", ""]),
+    "lr_decay_from": (0.5, [-1]),
     "loss": (1, ["l2", "cgan+l1"]),
     "lambda_l1": ("100", [-1.0, math.inf, math.nan]),
     "learning_rate": (None, [-1e-9, math.nan, math.inf]),
@@ -115,6 +119,7 @@ BAD = {
     "checkpoint_every": ("x", [-1]),
     "keep_checkpoints": (2.5, [1, 0]),
     "best_metric": (1, ["fid"]),
+    "patience": (None, [-1]),
     "algorithm": (1, ["pix2pixHD", ""]),
 }
 
@@ -367,8 +372,28 @@ def test_the_papers_recipe_has_none_of_what_came_after_it():
     assert (config.updates, config.gan_loss, config.augment) == ("alternating", "vanilla", "none")
     assert (config.ema, config.lambda_feature_matching, config.lambda_r1) == (0, 0, 0)
     assert (config.bottleneck, config.upsampling, config.padding) == (1, "transposed", "zeros")
-    assert (config.noise_channels, config.discriminator_scales) == (0, 1)
+    assert (config.noise_channels, config.last_channels) == (0, 0)
+    assert (config.discriminator_scales, config.lr_schedule) == (1, "constant")
     assert (config.spectral_norm, config.learning_rate_d) == (False, 0)
+
+
+@pytest.mark.parametrize("given", [{}, {"preset": "quick"}])
+def test_a_run_of_before_goes_on_with_what_its_preset_was(tmp_path, given):
+    """The same command, in the version in which quick became another recipe."""
+    old = dataclasses.asdict(resolve({**BEFORE_RECIPE, "preset": "quick"}))
+    del old["updates"]
+    save(tmp_path, json.dumps(old))
+    _, config = workdir_and_config(tmp_path, given)
+    assert (config.norm, config.ema, config.updates) == ("instance", 0.0, "joint")
+    lines = differences(load_config(tmp_path), dataclasses.asdict(resolve(given)), given)
+    assert lines == []
+
+
+def test_what_is_asked_for_by_hand_must_agree_all_the_same(tmp_path):
+    old = dataclasses.asdict(resolve({**BEFORE_RECIPE, "preset": "quick"}))
+    save(tmp_path, json.dumps(old))
+    with pytest.raises(UserError, match="--norm: the run has instance, the command says group"):
+        workdir_and_config(tmp_path, {"norm": "group"})
 
 
 def test_replicated_borders_go_with_plain_convolutions_alone():
@@ -424,6 +449,9 @@ MAY_CHANGE = {
     "checkpoint_every": 7,
     "keep_checkpoints": 7,
     "best_metric": "ssim",
+    "patience": 7,
+    "lr_schedule": "linear",
+    "lr_decay_from": 7,
     "mixed_precision": "bfloat16",
     "jit_compile": True,
     "cache": "none",
@@ -466,6 +494,7 @@ MAY_NOT = {
     "bottleneck": 4,
     "upsampling": "nearest",
     "padding": "replicate",
+    "last_channels": 16,
     "noise_channels": 4,
     "discriminator_scales": 2,
     "spectral_norm": True,

@@ -213,8 +213,17 @@ class Algorithm(abc.ABC, Generic[C]):
         )
 
     def learning_rate(self, group: str, step: tf.Tensor) -> tf.Tensor | None:
-        """The step size at a step (int64), float32; None for the optimizer's own."""
-        return None
+        """The step size at a step (int64), float32; None for the optimizer's own.
+
+        Here as `RunConfig.lr_schedule` says: constant, or from a step on falling on a line that
+        would reach 0 one step after the last (CycleGAN's code, by epochs there).
+        """
+        if self.config.lr_schedule == "constant" or not self.total_steps:
+            return None
+        start = self.config.lr_decay_from or self.total_steps // 2
+        past = tf.cast(tf.maximum(step - start, 0), tf.float32)
+        left = 1.0 - past / float(max(self.total_steps - start, 1))
+        return tf.maximum(left, 0.0) * self._adams[group].learning_rate
 
     def prepare(self, store: PairStore) -> None:
         """Called once before training, with the train split. Most need nothing."""
@@ -237,13 +246,15 @@ class Algorithm(abc.ABC, Generic[C]):
           on_images: told the number of images done.
 
         Returns:
-          The measures by name, and ``images``, how many there were.
+          The measures by name, others that come with them (such as the targets' own grid), NaN
+          where one has no value, and ``images``, how many there were.
         """
         from tfpix2pix.data import evaluation_batches
         from tfpix2pix.evaluation import MEASURES, evaluate
 
+        kinds = dict.fromkeys(MEASURES[measure.name] for measure in self.config.MEASURES)
         return evaluate(
-            [MEASURES[measure.name]() for measure in self.config.MEASURES],
+            [kind() for kind in kinds],
             evaluation_batches(val, size=self.config.crop_size, limit=limit),
             generate,
             on_batch=on_images,

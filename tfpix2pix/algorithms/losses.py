@@ -1,5 +1,4 @@
-"""The paper's objectives (section 3.1) and others that came after it, each image's value first and
-the mean over the batch last.
+"""The paper's objectives (section 3.1) and others that came after it.
 
 Every function returns one value per image, float32 ``[B]``, so that a batch split over several
 devices is averaged over the whole batch and not per device.

@@ -84,6 +84,7 @@ class Pix2Pix(Algorithm[Pix2PixConfig]):
             upsampling=config.upsampling,
             input_noise=config.noise_channels,
             padding=config.padding,
+            last_channels=config.last_channels,
         )
         return {config.direction: generator}
 
@@ -160,9 +161,8 @@ class Pix2Pix(Algorithm[Pix2PixConfig]):
             with tf.GradientTape() as tape:
                 tape.watch(y)
                 logits = self._discriminate(x, y, changes)
-                value = tf.add_n(
-                    [tf.reduce_sum(tf.reduce_mean(of[-1], [1, 2, 3])) for of in logits]
-                )
+                means = [tf.reduce_mean(of[-1], axis=[1, 2, 3]) for of in logits]
+                value = tf.reduce_sum(tf.add_n(means))
             parts["r1"] = losses.r1(tape.gradient(value, y))
             parts["d_loss"] = parts.pop("discriminator")
             weights["r1"] = config.lambda_r1

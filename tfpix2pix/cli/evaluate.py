@@ -50,13 +50,15 @@ def add_flags(parser: Parser) -> None:
         "--metrics",
         default="",
         metavar="NAME,NAME",
-        help="of fcn, labels, color, l1, l2, psnr, ssim, ms_ssim, sharpness, diversity, fid, kid "
-        "[all that fit the data; fid and kid only by name]",
+        help="of fcn, labels, color, l1, l2, psnr, ssim, ms_ssim, sharpness, grid, swd, "
+        "scorer_kid, scorer_fid, diversity, fid, kid [all that fit the data; fid and kid "
+        "only by name]",
     )
     group.add_argument(
         "--scorer",
         metavar="FOLDER",
-        help="for fcn: what `tfpix2pix train-scorer` made of photos of the same size and labels",
+        help="for fcn, scorer_kid and scorer_fid: what `tfpix2pix train-scorer` made of photos of "
+        "the same size (for fcn, and labels)",
     )
     group.add_argument(
         "--rank_by",

@@ -1,4 +1,5 @@
-"""``tfpix2pix reproduce``: the paper's ablation tables, on a data set of labels and photographs."""
+"""``tfpix2pix reproduce``: the paper's ablation tables, on a data set of labels and photographs,
+and a table of what else there is."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ from tfpix2pix.algorithms.registry import config_fields
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.cli.flags import Parser, add_field, given_data_config, number
 from tfpix2pix.config import GROUPS
-from tfpix2pix.reproduction.plan import begin
-from tfpix2pix.reproduction.tables import DECIDED, TABLES, chosen_tables
+from tfpix2pix.reproduction.plan import MINUTES, STEPS, begin
+from tfpix2pix.reproduction.tables import DECIDED, TABLES, chosen_rows, chosen_tables
 
 if TYPE_CHECKING:
     from tfpix2pix.reproduction.results import Result
@@ -24,19 +25,29 @@ Trains every network of a table of the paper with the same seeds, data order and
 scores them as the paper did, and writes the table with means and standard errors beside the
 paper's own figures, grids of pictures, all configs, and a page, DIR/report.html.
 
+--table=recipe is not of the paper: its recipe, single ingredients on top of it, and several
+together, each trained for as many minutes as the paper's, and held against it.
+
 Run the same command again and it continues: finished runs are not run again. Another --table or
 more --seeds with the same DIR add what is missing; networks that tables share are trained once."""
 
+_SPLITS = ("val", "test")
 _STAGES = ("all", "train", "score")
 
 
 def add_flags(parser: Parser) -> None:
     group = parser.add_argument_group("What to reproduce")
-    tables = "; ".join(f"{t.name}: {t.paper['number']}" for t in TABLES.values())
+    tables = "; ".join(f"{t.name}: {t.label if t.paper else t.title}" for t in TABLES.values())
     group.add_argument(
         "--table",
         metavar="|".join(TABLES),
-        help=f"{tables}; several with commas between them, or all (required)",
+        help=f"{tables}; several with commas between them, or all of the paper's (required)",
+    )
+    group.add_argument(
+        "--rows",
+        metavar="ROW,ROW",
+        help="of --table=recipe: the rows to train and score, with commas between them; the table "
+        "keeps those of earlier calls [all]",
     )
     group.add_argument(
         "--output",
@@ -56,6 +67,19 @@ def add_flags(parser: Parser) -> None:
         metavar="MINUTES",
         help="of training, for all runs of this call together: a step of each network is timed, "
         "and every run gets the number of steps that fits; instead of --steps and --epochs",
+    )
+    group.add_argument(
+        "--same",
+        metavar=f"{MINUTES}|{STEPS}",
+        help="what the runs have the same of. minutes, for --table=recipe: a step of each row is "
+        "timed by turns with one of the paper's row, which has --steps, and the others get as many "
+        "as take as long [minutes for recipe, steps for the paper's tables]",
+    )
+    group.add_argument(
+        "--score_split",
+        default="val",
+        metavar="|".join(_SPLITS),
+        help="split that is scored; what was chosen on val is reported on test [val]",
     )
     group.add_argument(
         "--scorer",
@@ -87,9 +111,12 @@ def main(args: argparse.Namespace) -> int:
         if not getattr(args, flag):
             raise UserError(f"--{flag} is missing; see `tfpix2pix reproduce --help`")
     tables = chosen_tables(args.table)
+    if args.rows is not None:
+        tables = chosen_rows(tables, args.rows)
     _check(args)
     given = given_data_config(args)
-    plan, is_new = begin(args.output, given, tables, has_budget=args.budget is not None)
+    has_budget = args.budget is not None
+    plan, is_new = begin(args.output, given, tables, has_budget, args.same)
 
     from tfpix2pix.base import lock
     from tfpix2pix.base.progress import say
@@ -104,13 +131,14 @@ def main(args: argparse.Namespace) -> int:
         budget=args.budget,
         scorer=args.scorer,
         scorer_steps=args.scorer_steps,
+        split=args.score_split,
         given=given,
         command=command,
     )
     with lock.held(plan.folder, f"--output={plan.folder}", say):
         made = reproduce(plan, is_new, wish)
     if made.results is not None:
-        _print(made.results, plan.folder)
+        _print(made.results, plan.folder, "" if wish.split == "val" else f"-{wish.split}")
     if made.stopped_by:
         say(f"stopped by {made.stopped_by}; everything is saved. To continue: {command}")
         return made.exit_code
@@ -119,25 +147,35 @@ def main(args: argparse.Namespace) -> int:
     return 1 if made.diverged else 0
 
 
-def _print(results: list[Result], folder: Path) -> None:
+def _print(results: list[Result], folder: Path, suffix: str) -> None:
     from tfpix2pix.base.progress import say
     from tfpix2pix.cli.tables import print_table
     from tfpix2pix.reproduction.publish import verdicts
+    from tfpix2pix.reproduction.results import PACE
 
     for result in results:
-        say(f"\n{result.table.paper['number']}: {result.table.paper['title']}")
-        print_table(
-            ["", *result.table.headings],
-            [[row.title, *result.texts(row)] for row in result.all_rows],
-        )
+        headings = result.table.headings
+        say(f"\n{result.table.label}: {result.table.title}")
+        print_table(["", *headings], [[row.title, *result.texts(row)] for row in result.all_rows])
+        if result.differences:
+            rows = [[title, *texts] for title, texts in result.differences]
+            say("")
+            print_table([f"against {result.rows[0].title}", *headings], rows)
+        if result.paces:
+            say("")
+            print_table(["", *(heading for heading, _ in PACE.values())], result.paces)
         say(verdicts(result))
     say(f"\nresults: {folder / 'results'}")
-    say(f"report: {folder / 'report.html'}")
+    say(f"report: {folder / f'report{suffix}.html'}")
 
 
 def _check(args: argparse.Namespace) -> None:
     if args.seeds < 1:
         raise UserError(f"--seeds={args.seeds}: expected 1 or more")
+    for flag, known in (("same", (MINUTES, STEPS)), ("score_split", _SPLITS)):
+        value = getattr(args, flag)
+        if value is not None and value not in known:
+            raise UserError(f"--{flag}={value}: expected {' or '.join(known)}")
     if args.stage not in _STAGES:
         raise UserError(f"--stage={args.stage}: expected {', '.join(_STAGES)}")
     if args.budget is not None:

@@ -83,6 +83,20 @@ class RunConfig:
     batch_size: int = option(
         1, "pairs per step, over all devices together", "first", minimum=1, maximum=65536
     )
+    lr_schedule: str = option(
+        "constant",
+        "step sizes of Adam: 'constant', or 'linear': falling to 0 at the end of the run",
+        "loss",
+        choices=("constant", "linear"),
+        may_change=True,
+    )
+    lr_decay_from: int = option(
+        0,
+        "step from which --lr_schedule=linear falls; 0 for half of the run",
+        "loss",
+        minimum=0,
+        may_change=True,
+    )
     mixed_precision: str = option(
         "none",
         "what the networks' layers compute in while training: none (float32), bfloat16, or float16 "
@@ -143,6 +157,13 @@ class RunConfig:
     best_metric: str = option(
         "", "val measure by which the best checkpoint is chosen", "run", may_change=True
     )
+    patience: int = option(
+        0,
+        "stop after so many measurements on val in a row without a better --best_metric; 0: never",
+        "run",
+        minimum=0,
+        may_change=True,
+    )
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -163,6 +184,7 @@ class Config(RunConfig, DataConfig):
       CHARTS: of the report, besides the speed.
       EARLIER: fields that files of earlier versions lack, with what those versions did, where that
         is not the default.
+      EARLIER_PRESETS: by preset, fields in which it had other values in earlier versions.
       FLAG: by which the command line names the folder that a run stands in.
     """
 
@@ -171,6 +193,7 @@ class Config(RunConfig, DataConfig):
     MEASURES: ClassVar[tuple[Measure, ...]] = ()
     CHARTS: ClassVar[tuple[ChartSpec, ...]] = ()
     EARLIER: ClassVar[Mapping[str, Any]] = {}
+    EARLIER_PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     FLAG: ClassVar[str] = "--workdir"
 
     def __post_init__(self) -> None:

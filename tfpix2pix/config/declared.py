@@ -15,7 +15,7 @@ class Measure:
     Attributes:
       name: in ``metrics.jsonl``, and of ``--best_metric``.
       title: in sentences and tables.
-      better: ``lower`` or ``higher``.
+      better: ``lower``, ``higher``, or ``near 1``.
       digits: after the point.
       unit: behind the number; empty for none.
       meaning: a few words for the report's table.
@@ -30,7 +30,13 @@ class Measure:
 
     def improves(self, new: float, old: float) -> bool:
         """Whether the first value is the better one."""
-        return new < old if self.better == "lower" else new > old
+        return self.badness(new) < self.badness(old)
+
+    def badness(self, value: float) -> float:
+        """Lower is better, whatever the measure."""
+        if self.better == "near 1":
+            return abs(value - 1.0)
+        return value if self.better == "lower" else -value
 
     def written(self, value: float) -> str:
         """``13.98 dB``."""

@@ -131,15 +131,20 @@ def allowed_changes(saved: Config, given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def differences(saved: Config, wanted: Mapping[str, Any]) -> list[str]:
+def differences(
+    saved: Config, wanted: Mapping[str, Any], given: Collection[str] | None = None
+) -> list[str]:
     """Lines that say in which fields ``wanted`` disagrees with a saved run, other than those
     which a continued run may change."""
+    earlier = {**saved.EARLIER, **saved.EARLIER_PRESETS.get(saved.preset, {})}
     lines = []
     for field in dataclasses.fields(saved):
         # The preset's name is only a label: what it set is compared field by field.
         if field.name not in wanted or field.metadata["may_change"] or field.name == "preset":
             continue
         old, new = getattr(saved, field.name), wanted[field.name]
+        if given is not None and field.name not in given and old == earlier.get(field.name, new):
+            continue  # what the same words asked for in an earlier version
         if field.metadata["resolves"] and new == field.default:
             continue  # nothing was asked for
         if old != new:

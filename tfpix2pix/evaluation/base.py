@@ -39,6 +39,7 @@ class Batch:
         ``[B, H, W]`` by the palette's order; None where the set has no labels.
       samples: further draws of z for the same inputs, ``[n, B, H, W, C]``, the scale of y, the
         first of them `fake`; None where nobody asked for them.
+      x: inputs, float32 ``[B, H, W, C_in]`` in [-1, 1]; None where they are not known.
     """
 
     names: Sequence[str]
@@ -46,6 +47,7 @@ class Batch:
     fake: np.ndarray
     classes: np.ndarray | None = None
     samples: np.ndarray | None = None
+    x: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.fake)
@@ -82,6 +84,8 @@ class Evaluator(abc.ABC):
     numbers_of: ClassVar[tuple[Number, ...]]
     additive: ClassVar[bool] = True
     """Whether numbers are a function of the (weighted) sums of the statistics over images."""
+    of_one_image: ClassVar[bool] = True
+    """Whether numbers of an additive evaluator have a value for a single image."""
     bootstrap_draws: ClassVar[int] = 1000
     """How many bootstrap samples are worth their time."""
 
@@ -237,7 +241,8 @@ def evaluate(
         generated = generate(x, positions)
         x = x.numpy()
         names = [str(done + i) for i in range(len(x))]
-        batch = Batch(names, spec.levels(x, y.numpy()), spec.levels(x, generated.numpy()))
+        true, fake = (spec.levels(x, picture.numpy()) for picture in (y, generated))
+        batch = Batch(names, true, fake, x=x)
         for evaluator in evaluators:
             evaluator.update(batch)
         done += len(batch)

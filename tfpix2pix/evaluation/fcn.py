@@ -34,8 +34,14 @@ class Scorer(Protocol):
     def classes(self, photos: np.ndarray) -> np.ndarray:
         """The class of every pixel of RGB photos: uint8 ``[B, H, W, 3]`` to ``[B, H, W]``."""
 
+    def features(self, photos: np.ndarray) -> np.ndarray:
+        """What it sees in RGB photos, uint8 ``[B, H, W, 3]``: float32 ``[B, D]``."""
+
     def check(self, palette: Palette | None, size: int) -> None:
         """Raises UserError where it cannot judge photos of this size and labels of this palette."""
+
+    def check_size(self, size: int) -> None:
+        """Raises UserError where it cannot look at photos of this size."""
 
 
 class FCNScore(Evaluator):
@@ -73,14 +79,7 @@ class FCNScore(Evaluator):
         }
 
     def _confusion(self, true: np.ndarray, photos: np.ndarray) -> np.ndarray:
-        height, width = photos.shape[1:3]
-        size = self.scorer.size
-        if (height, width) != (size, size):
-            raise UserError(
-                f"--scorer: it reads photos of {size}x{size}, and these are {width}x{height}; "
-                "train one at their size with `tfpix2pix train-scorer`"
-            )
-        found = self.scorer.classes(as_uint8(photos))
+        found = self.scorer.classes(readable(self.scorer, photos))
         return confusion(true, found, self.scorer.palette).astype(np.int32)
 
     @classmethod
@@ -89,6 +88,18 @@ class FCNScore(Evaluator):
         return {f"fcn_{part}": value for part, value in zip(_PARTS, fake, strict=True)} | {
             f"fcn_truth_{part}": value for part, value in zip(_PARTS, truth, strict=True)
         }
+
+
+def readable(scorer: Scorer, pictures: np.ndarray) -> np.ndarray:
+    """Pictures as a scorer takes them, uint8. Raises UserError where they have another size."""
+    height, width = pictures.shape[1:3]
+    size = scorer.size
+    if (height, width) != (size, size):
+        raise UserError(
+            f"--scorer: it reads photos of {size}x{size}, and these are {width}x{height}; "
+            "train one at their size with `tfpix2pix train-scorer`"
+        )
+    return as_uint8(pictures)
 
 
 def as_uint8(pictures: np.ndarray) -> np.ndarray:

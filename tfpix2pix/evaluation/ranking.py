@@ -32,7 +32,7 @@ class Ranking:
     However many pairs there are, at most twice `kept` strips are held, and one float for each.
 
     Args:
-      evaluator: an additive one.
+      evaluator: an additive one whose numbers a single image has.
       number: of its numbers, one of which it is known which way is better.
       kept: strips at each end.
     """
@@ -85,7 +85,7 @@ def ranking_of(evaluators: Sequence[Evaluator], rank_by: str | None = None) -> R
     known = {
         number.name: (evaluator, number)
         for evaluator in evaluators
-        if evaluator.additive
+        if evaluator.additive and evaluator.of_one_image
         for number in evaluator.numbers_of
         if number.better
     }

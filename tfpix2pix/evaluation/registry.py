@@ -17,13 +17,16 @@ from tfpix2pix.evaluation.color import Color
 from tfpix2pix.evaluation.diversity import Diversity
 from tfpix2pix.evaluation.fcn import FCNScore, Scorer
 from tfpix2pix.evaluation.fid import FID
+from tfpix2pix.evaluation.grid import Grid
 from tfpix2pix.evaluation.inception import Features, InceptionFeatures, OfFeatures
 from tfpix2pix.evaluation.kid import KID
 from tfpix2pix.evaluation.labels import LabelsOut
 from tfpix2pix.evaluation.pixels import L1, L2, PSNR
 from tfpix2pix.evaluation.ranking import ranking_of
+from tfpix2pix.evaluation.scorer_distance import OfScorer, ScorerFeatures, ScorerFID, ScorerKID
 from tfpix2pix.evaluation.sharpness import Sharpness
 from tfpix2pix.evaluation.ssim import MSSSIM, SSIM
+from tfpix2pix.evaluation.swd import SWD
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairSpec, Palette
@@ -31,7 +34,8 @@ if TYPE_CHECKING:
 EVALUATORS: dict[str, type[Evaluator]] = {
     evaluator.name: evaluator
     for evaluator in (
-        FCNScore, LabelsOut, Color, L1, L2, PSNR, SSIM, MSSSIM, Sharpness, Diversity, FID, KID,
+        FCNScore, LabelsOut, Color, L1, L2, PSNR, SSIM, MSSSIM, Sharpness, Grid, SWD, ScorerKID,
+        ScorerFID, Diversity, FID, KID,
     )
 }  # fmt: skip
 """In the order of tables."""
@@ -39,9 +43,12 @@ EVALUATORS: dict[str, type[Evaluator]] = {
 ON_REQUEST = ("fid", "kid")
 """Measured only when named: they need a download, and thousands of images to mean something."""
 
+OF_SCORER = ("fcn", "scorer_kid", "scorer_fid")
+"""What a scorer is for."""
+
 # Label images are colours that stand for something else: how they are spread over CIELAB, or how
 # steep they are, says nothing.
-_NOT_OF_LABELS = ("fcn", "color", "sharpness", *ON_REQUEST)
+_NOT_OF_LABELS = (*OF_SCORER, "color", "sharpness", "grid", "swd", *ON_REQUEST)
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ class Kind:
       palette: of the labels; None where there are none.
       labels_out: whether the labels are the target.
       samples: per input.
-      scorer: for FCN-scores; None where none was named.
+      scorer: for `OF_SCORER`; None where none was named.
     """
 
     channels: int
@@ -113,15 +120,15 @@ def why_not(name: str, kind: Kind) -> str:
             "--metrics=labels: it judges generated label images, and here the labels are the "
             "input; use --metrics=fcn with a --scorer, or leave the metric out"
         )
-    if name == "fcn" and kind.labels_out:
+    if name in OF_SCORER and kind.labels_out:
         return (
-            "--metrics=fcn: it judges photos generated from labels, and here the labels are the "
-            "target; use --metrics=labels, or leave the metric out"
+            f"--metrics={name}: it judges photos, and here the labels are the target; use "
+            "--metrics=labels, or leave the metric out"
         )
-    if name == "fcn" and kind.scorer is None:
+    if name in OF_SCORER and kind.scorer is None:
         return (
-            "--metrics=fcn: it needs a trained scorer; train one with `tfpix2pix train-scorer` and "
-            "name it with --scorer, or leave the metric out"
+            f"--metrics={name}: it needs a trained scorer; train one with `tfpix2pix "
+            "train-scorer` and name it with --scorer, or leave the metric out"
         )
     return ""
 
@@ -143,18 +150,19 @@ def choose_evaluators(
     """
     names = parse_metrics(metrics) if metrics else default_metrics(kind)
     if kind.scorer is not None:
-        reason = why_not("fcn", kind)
-        if "fcn" not in names:
+        if not set(OF_SCORER) & set(names):
             raise UserError(
-                reason
-                or f"--scorer is for fcn, and --metrics={metrics} leaves that out; drop one "
-                "of the two"
+                why_not("scorer_kid", kind)
+                or f"--scorer is for {', '.join(OF_SCORER)}, and --metrics={metrics} leaves these "
+                "out; drop one of the two"
             )
-        if not reason:
-            try:
+        try:
+            if "fcn" in names:
                 kind.scorer.check(kind.palette, size)
-            except UserError as error:
-                raise UserError(f"--scorer={scorer_folder}: {error}") from None
+            else:
+                kind.scorer.check_size(size)
+        except UserError as error:
+            raise UserError(f"--scorer={scorer_folder}: {error}") from None
     if not set(ON_REQUEST).isdisjoint(names):  # their network is loaded at once
         import_tensorflow()
     evaluators = make_evaluators(names, kind)
@@ -180,6 +188,7 @@ def make_evaluators(
         if reason:
             raise UserError(reason)
     made: list[Evaluator] = []
+    seen = ScorerFeatures(kind.scorer) if kind.scorer is not None else None
     for name in names:
         evaluator = EVALUATORS[name]
         if evaluator is FCNScore:
@@ -188,6 +197,9 @@ def make_evaluators(
         elif evaluator is LabelsOut:
             assert kind.palette is not None, "why_not has said so"
             made.append(LabelsOut(kind.palette))
+        elif issubclass(evaluator, OfScorer):
+            assert seen is not None, "why_not has said so"
+            made.append(evaluator(seen))
         elif issubclass(evaluator, OfFeatures):
             features = features or InceptionFeatures()
             made.append(evaluator(features))

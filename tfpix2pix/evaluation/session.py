@@ -231,6 +231,7 @@ class _Session:
                     samples[0],
                     classes,
                     samples if len(samples) > 1 else None,
+                    x,
                 ),
             )
             done += len(x)

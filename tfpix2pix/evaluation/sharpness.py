@@ -10,21 +10,26 @@ from tfpix2pix.evaluation.base import Batch, Evaluator, Number, Statistics
 LUMINANCE = (0.299, 0.587, 0.114)
 
 
+def luminance(pictures: np.ndarray) -> np.ndarray:
+    """The luminance of pictures ``[B, H, W, C]``, values 0 to 255: float64 ``[B, H, W]``, Rec.
+    601's of three channels, else the mean of the channels."""
+    values = pictures.astype(np.float64)
+    return values @ LUMINANCE if values.shape[-1] == 3 else values.mean(axis=-1)
+
+
 def gradient(pictures: np.ndarray) -> np.ndarray:
     """The mean magnitude of the gradient of each picture's luminance.
 
     Args:
-      pictures: ``[B, H, W, C]``, values 0 to 255. Luminance is Rec. 601's of three channels, else
-        the mean of the channels.
+      pictures: ``[B, H, W, C]``, values 0 to 255.
 
     Returns:
       float64 ``[B]``, levels of 255 per pixel: at each pixel that has a right and a lower
       neighbour, the root of the squared differences to both, averaged.
     """
-    values = pictures.astype(np.float64)
-    luminance = values @ LUMINANCE if values.shape[-1] == 3 else values.mean(axis=-1)
-    corner = luminance[:, :-1, :-1]
-    across, down = luminance[:, :-1, 1:] - corner, luminance[:, 1:, :-1] - corner
+    grey = luminance(pictures)
+    corner = grey[:, :-1, :-1]
+    across, down = grey[:, :-1, 1:] - corner, grey[:, 1:, :-1] - corner
     return np.hypot(across, down).mean(axis=(1, 2))
 
 

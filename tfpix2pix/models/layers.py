@@ -167,7 +167,7 @@ class InputNoise(tf.keras.layers.Layer):
 
 @tf.keras.utils.register_keras_serializable("tfpix2pix")
 class ZeroChannels(tf.keras.layers.Layer):
-    """Channels of zeros behind an image: ``[B, H, W, C]`` to ``[B, H, W, C + channels]``."""
+    """Channels of zeros behind those of an image, ``[B, H, W, C + channels]`` in all."""
 
     def __init__(self, channels: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import tensorflow as tf
 
-from tfpix2pix.models.layers import Convolution, SpectralConvolution, all_biased, normalization
+from tfpix2pix.models.layers import (
+    GROUPS,
+    Convolution,
+    SpectralConvolution,
+    all_biased,
+    normalization,
+)
 from tfpix2pix.models.precision import layers_compute_in
 
 # Receptive field in pixels -> number of 4x4 stride-2 layers; two 4x4 stride-1 layers follow.
@@ -98,7 +105,10 @@ def _layers(
         name = f"conv{number}"
         bias = biased or first
         features = _convolution(features, ndf * width, kernel, stride, bias, name, spectral)
-        normalize = None if first else normalization(norm, f"{name}_norm", not biased)
+        groups = math.gcd(GROUPS, ndf * width)
+        normalize = None
+        if not first:
+            normalize = normalization(norm, f"{name}_norm", not biased, groups=groups)
         if normalize is not None:
             features = normalize(features)
         features = tf.keras.layers.LeakyReLU(0.2, name=f"{name}_relu")(features)

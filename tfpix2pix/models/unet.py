@@ -99,11 +99,12 @@ def unet(
     upsampling: str = "transposed",
     input_noise: int = 0,
     padding: str = "zeros",
+    last_channels: int = 0,
     **layers: Any,
 ) -> Generator:
     """The U-Net, or the encoder-decoder, as a `Generator`; arguments as `build_generator`."""
     plain = norm != "group" and upsampling == "transposed" and padding == "zeros"
-    plain = plain and not input_noise
+    plain = plain and not input_noise and not last_channels
     sizes: dict[str, Any] = {
         "crop_size": crop_size,
         "input_channels": input_channels,
@@ -117,6 +118,7 @@ def unet(
         "upsampling": upsampling,
         "input_noise": input_noise,
         "padding": padding,
+        "last_channels": last_channels,
     }
     return Generator(
         # The exporters' shortcuts know the layers of the paper's network alone.
@@ -138,15 +140,22 @@ def unet(
             ngf,
             skips,
             upsampling,
+            last_channels,
         ),
     )
 
 
 def _kernels(
-    depth: int, input_channels: int, output_channels: int, ngf: int, skips: bool, upsampling: str
+    depth: int,
+    input_channels: int,
+    output_channels: int,
+    ngf: int,
+    skips: bool,
+    upsampling: str,
+    last_channels: int,
 ) -> dict[str, Kernel]:
-    """``[4, 4, C_in, C_out]`` of ``down1 .. downD``; of ``upD .. up1`` ``[4, 4, C_out, C_in]``, or
-    ``[3, 3, ...]`` where they are not transposed."""
+    """``[4, 4, C_in, C_out]`` of ``down1 .. downD``; of ``upD .. up1`` ``[4, 4, C_out, C_in]``
+    where they are transposed, else ``[3, 3, ...]``."""
 
     def channels(level: int) -> int:
         return _channels(level, ngf) if level else input_channels
@@ -158,7 +167,7 @@ def _kernels(
         kernels[f"down{level}"] = Kernel((4, 4, one, other), features)
     for level in range(depth, 0, -1):
         read = channels(level) * (2 if skips and level < depth else 1)
-        out = channels(level - 1) if level > 1 else output_channels
+        out = channels(level - 1) if level > 1 else last_channels or output_channels
         features = ((read, 2**level), (out, 2 ** (level - 1)))
         shape = {
             "transposed": (4, 4, out, read),
@@ -167,6 +176,10 @@ def _kernels(
             "subpixel": (3, 3, read, 4 * out),
         }[upsampling]
         kernels[f"up{level}"] = Kernel(shape, features)
+    if last_channels:
+        read = last_channels + (input_channels if skips else 0)
+        features = ((read, 1), (output_channels, 1))
+        kernels["last"] = Kernel((3, 3, read, output_channels), features)
     return kernels
 
 
@@ -185,6 +198,7 @@ def build_generator(
     upsampling: str = "transposed",
     input_noise: int = 0,
     padding: str = "zeros",
+    last_channels: int = 0,
     noise: bool = True,
     precision: str = "none",
     name: str = "generator",
@@ -230,6 +244,8 @@ def build_generator(
       input_noise: channels of noise beside x, see `InputNoise`; their numbers are the last of z.
       padding: of the convolutions: ``zeros`` (the paper's), or ``replicate`` (the border's own
         values, so that nothing tells the network where the border is; not with ``transposed``).
+      last_channels: where not 0, ``up1`` has so many channels and the picture is made from them and
+        x, with its noise, by one more 3x3 convolution ``last``, at full resolution.
       noise: False for G(x), the same network without dropout and without the input z.
       precision: what the layers compute in, see ``layers_compute_in``.
 
@@ -274,6 +290,7 @@ def build_generator(
             beside=beside,
             noise=noise,
             replicate=padding == "replicate",
+            last_channels=last_channels,
         )
     with layers_compute_in("none"):
         return tf.keras.Model([x, z] if noise else x, y, name=name)
@@ -296,6 +313,7 @@ def _layers(
     beside: InputNoise | None,
     noise: bool,
     replicate: bool,
+    last_channels: int,
 ) -> tf.Tensor:
     """y of the symbolic x and z.
 
@@ -306,15 +324,15 @@ def _layers(
     def normalize(features: tf.Tensor, level: int, name: str) -> tf.Tensor:
         """``level``: of the features, 0 for those as large as the image."""
         side = bottleneck * 2 ** (depth - level)
-        groups = 1 if side <= ONE_GROUP else GROUPS
+        groups = 1 if side <= ONE_GROUP else math.gcd(GROUPS, features.shape[-1])
         layer = normalization(norm, name, not biased, groups=groups)
         return features if layer is None else layer(features)
 
     # === Encoder ===
-    features, skip = x, {}
+    features, skip = x, {0: x}
     if beside is not None:
         # Without z its channels are what no noise makes of them: 0.
-        features = beside([x, z]) if noise else beside.silent(x)
+        features = skip[0] = beside([x, z]) if noise else beside.silent(x)
     for level in range(1, depth + 1):
         if level > 1:
             features = tf.keras.layers.LeakyReLU(0.2, name=f"down{level}_relu")(features)
@@ -340,7 +358,7 @@ def _layers(
             features = tf.keras.layers.Concatenate(name=f"up{level}_skip")([features, skip[level]])
         features = tf.keras.layers.ReLU(name=f"up{level}_relu")(features)
         last = level == 1
-        channels = output_channels if last else _channels(level - 1, ngf)
+        channels = last_channels or output_channels if last else _channels(level - 1, ngf)
         enlarged = _replicated if replicate else _enlarged
         features = enlarged(features, upsampling, channels, biased or last, f"up{level}")
         if last:
@@ -352,6 +370,14 @@ def _layers(
                 [features, z]
             )
             offset += channels * block**2
+    if last_channels:
+        features = tf.keras.layers.ReLU(name="last_relu")(features)
+        if skips:
+            features = tf.keras.layers.Concatenate(name="last_skip")([features, skip[0]])
+        if replicate:
+            features = ReplicatePadding(name="last_pad")(features)
+        fill = "valid" if replicate else "same"
+        features = Convolution(output_channels, 3, padding=fill, name="last")(features)
     # float32 whatever the layers compute in: the result is a picture, not a feature.
     return tf.keras.layers.Activation("tanh", dtype="float32", name="y")(features)
 

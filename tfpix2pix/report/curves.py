@@ -50,6 +50,7 @@ class Chart:
       reference: a dotted level and its name, such as `(0.5, "guessing")`.
       mark: "min" or "max" to mark the best point of the first curve.
       from_zero: the axis includes 0.
+      best: the step of the best checkpoint, marked by an upright line; None for no mark.
     """
 
     key: str
@@ -59,6 +60,7 @@ class Chart:
     reference: tuple[float, str] | None = None
     mark: str | None = None
     from_zero: bool = False
+    best: float | None = None
 
 
 def thin(
@@ -168,6 +170,11 @@ def _dress(axes, chart: Chart, lines: Sequence[Line]) -> None:
     if chart.reference is not None:
         level, name = chart.reference
         axes.axhline(level, color=_MUTED, linestyle=(0, (1, 2)), linewidth=1.4, label=name)
+    if chart.best is not None:
+        axes.axvline(
+            chart.best, color=_MUTED, linewidth=1.2, zorder=1,
+            label=f"best checkpoint, step {chart.best:,.0f}",
+        )  # fmt: skip
     if chart.y_range is not None:
         axes.set_ylim(*chart.y_range)
     elif chart.from_zero:

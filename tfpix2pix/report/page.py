@@ -249,7 +249,7 @@ def _val_table(records: RunRecords) -> list[dict[str, str]]:
         steps, values = series(records.val, measure.name)
         if not len(values):
             continue
-        best = np.argmin(values) if measure.better == "lower" else np.argmax(values)
+        best = np.argmin([measure.badness(value) for value in values])
         rows.append(
             {
                 "name": measure.title,
@@ -324,9 +324,21 @@ def _chart_of_losses(records: RunRecords) -> list[ChartSpec]:
     return [ChartSpec("losses", "Training: losses", "As the run recorded them.", "loss", lines)]
 
 
+def _best_step(records: RunRecords) -> float | None:
+    """The step of the best checkpoint, as the run says or, of older runs, by its measurements."""
+    step = number(records.run, "best", "step")
+    if not math.isnan(step):
+        return step
+    for measure in _declared(records)[1]:
+        steps, values = series(records.val, measure.name)
+        if measure.name == records.config.get("best_metric") and len(values):
+            return float(steps[np.argmin([measure.badness(value) for value in values])])
+    return None
+
+
 def _drawn_charts(records: RunRecords) -> list[dict[str, str]]:
     kinds = {"train": records.train, "val": records.val}
-    drawn = []
+    drawn, best = [], _best_step(records)
     for spec in _declared(records)[0]:
         lines = [
             Line(label, *series(kinds.get(kind, []), *keys)) for label, kind, *keys in spec.lines
@@ -339,6 +351,7 @@ def _drawn_charts(records: RunRecords) -> list[dict[str, str]]:
             reference=spec.reference,
             mark=spec.mark,
             from_zero=spec.from_zero,
+            best=best if any(kind == "val" for _, kind, *_ in spec.lines) else None,
         )
         drawn.append({"heading": spec.heading, "caption": spec.caption, "svg": draw(chart)})
     return [chart for chart in drawn if chart["svg"]]

@@ -48,12 +48,21 @@ def columns_of(
     return None if fixed is None else (fixed, columns)
 
 
-def write_grids(table: Table, runs: Sequence[Run], folder: Path) -> np.ndarray | None:
+def write_grids(
+    table: Table, runs: Sequence[Run], folder: Path, name: str, whole: bool = False
+) -> np.ndarray | None:
     """Writes both grids of a table, as far as its runs are.
 
-    ``grids/TABLE.png`` below `folder` shows input, variants and ground truth;
-    ``results/TABLE.jpg`` the generated images alone, so that it can be shown where the data set's
+    ``grids/NAME.png`` below `folder` shows input, variants and ground truth;
+    ``results/NAME.jpg`` the generated images alone, so that it can be shown where the data set's
     own images must not be.
+
+    Args:
+      table: whose rows become columns.
+      runs: of the reproduction.
+      folder: of the reproduction.
+      name: of the files.
+      whole: whether ``results/NAME.jpg`` may show inputs and ground truth too.
 
     Returns:
       The whole grid, uint8 ``[height, width, 3]``; None where no run is finished.
@@ -64,17 +73,16 @@ def write_grids(table: Table, runs: Sequence[Run], folder: Path) -> np.ndarray |
     fixed, columns = found
     titles = [title for title, _ in columns]
     outputs = [_enlarged(pictures) for _, pictures in columns]
-    whole = picture_grid(
+    grid = picture_grid(
         [_enlarged(fixed.x), _enlarged(fixed.y), *outputs], ["Input", "Ground truth", *titles]
     )
     (folder / "grids").mkdir(parents=True, exist_ok=True)
-    save_png(folder / "grids" / f"{table.name}.png", whole)
+    save_png(folder / "grids" / f"{name}.png", grid)
     buffer = io.BytesIO()
-    Image.fromarray(picture_grid(outputs, titles)).save(
-        buffer, "JPEG", quality=_JPEG_QUALITY, optimize=True
-    )
-    write_bytes(folder / "results" / f"{table.name}.jpg", buffer.getvalue())
-    return whole
+    shown = grid if whole else picture_grid(outputs, titles)
+    Image.fromarray(shown).save(buffer, "JPEG", quality=_JPEG_QUALITY, optimize=True)
+    write_bytes(folder / "results" / f"{name}.jpg", buffer.getvalue())
+    return grid
 
 
 def _enlarged(pictures: np.ndarray) -> np.ndarray:
@@ -83,8 +91,8 @@ def _enlarged(pictures: np.ndarray) -> np.ndarray:
     return pictures.repeat(times, axis=1).repeat(times, axis=2)
 
 
-def write_color_plot(table: Table, runs: Sequence[Run], folder: Path) -> None:
-    """Writes ``results/TABLE.png``: the log histograms of L, a and b of every row beside the
+def write_color_plot(table: Table, runs: Sequence[Run], path: Path) -> None:
+    """Writes a PNG: the log histograms of L, a and b of every row beside the
     truth's (the paper's Figure 7), over all seeds that are scored."""
     from tfpix2pix.base.errors import UserError
     from tfpix2pix.evaluation.color import summed
@@ -107,4 +115,4 @@ def write_color_plot(table: Table, runs: Sequence[Run], folder: Path) -> None:
         if total:
             models[row.title] = total
     if truth is not None:
-        write_bytes(folder / "results" / f"{table.name}.png", color_plot(models, truth))
+        write_bytes(path, color_plot(models, truth))

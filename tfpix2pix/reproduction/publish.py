@@ -11,10 +11,12 @@ from typing import Any
 
 from tfpix2pix.base.files import write_bytes, write_json, write_text
 from tfpix2pix.report.html import templates
+from tfpix2pix.reproduction.against import BETTER, CLOSE, WORSE, Draws
+from tfpix2pix.reproduction.draws import draws_of
 from tfpix2pix.reproduction.pictures import write_color_plot, write_grids
 from tfpix2pix.reproduction.plan import Plan, Run
-from tfpix2pix.reproduction.results import Result, result_of, with_error
-from tfpix2pix.reproduction.tables import Table
+from tfpix2pix.reproduction.results import PACE, Result, result_of, with_error
+from tfpix2pix.reproduction.tables import Table, with_known_rows
 
 # Beside a table's own columns: measures that every run has, so that blur and colour have a number.
 _OTHERS = {
@@ -25,14 +27,11 @@ _OTHERS = {
     "sharpness_ratio": "Sharpness, of the truth's",
 }
 
-Metrics = Mapping[tuple[str, int], Mapping[str, Any]]
-
 
 def publish(
     plan: Plan,
     tables: Sequence[Table],
     runs: Sequence[Run],
-    metrics: Metrics,
     scorer: Mapping[str, Any] | None = None,
     command: str = "",
 ) -> list[Result]:
@@ -40,13 +39,15 @@ def publish(
 
     Below ``results/`` stand, for each table, TABLE.json (all figures, with each run's config),
     TABLE.md and TABLE.jpg (generated outputs), none of them with an image of the data set or the
-    path of a folder; ``grids/`` has the inputs and targets too.
+    path of a folder; ``grids/`` has the inputs and targets too. Of another split than val each
+    name has it as a suffix, and so has the page: TABLE-test.json, report-test.html.
+
+    A table of our own also has the rows and seeds of earlier calls.
 
     Args:
       plan: of the reproduction.
       tables: to write.
-      runs: all runs of the tables.
-      metrics: of the scored runs, by variant key and seed.
+      runs: all runs of the tables, of one split.
       scorer: facts about the FCN that scored photographs.
       command: how it was started, for the page.
 
@@ -55,26 +56,30 @@ def publish(
     """
     folder = plan.folder / "results"
     folder.mkdir(parents=True, exist_ok=True)
-    seeds = sorted({run.seed for run in runs})
+    split = runs[0].split
+    suffix = "" if split == "val" else f"-{split}"
     results, sections = [], []
     for table in tables:
-        own = [run for run in runs if run.variant in table.variants]
-        result = result_of(table, metrics, seeds)
+        result, own = _result(plan, table, [r for r in runs if r.variant in table.variants])
+        metrics = read_metrics(own)
         content = result.to_json()
         content["configs"] = {
             f"{run.variant.key}/seed{run.seed}": _public(run.config)
             for run in own
             if (run.variant.key, run.seed) in metrics
         }
-        if table.truth and scorer:
+        if any(table.truth) and scorer:
             content["scorer"] = dict(scorer)
-        write_json(folder / f"{table.name}.json", content)
-        write_text(folder / f"{table.name}.md", result.to_markdown())
-        grid = write_grids(table, own, plan.folder)
-        if table.evaluator == "color":
-            write_color_plot(table, own, plan.folder)
+        name = table.name + suffix
+        write_json(folder / f"{name}.json", content)
+        write_text(folder / f"{name}.md", result.to_markdown())
+        # The embedded set is ours to show; of the paper's tables the same is published of all sets.
+        is_ours = plan.base.dataset == "sample" and not table.paper
+        grid = write_grids(result.table, own, plan.folder, name, whole=is_ours)
+        if table.evaluators == ("color",):
+            write_color_plot(result.table, own, plan.folder / "results" / f"{name}.png")
         results.append(result)
-        sections.append(_section(result, own, grid, plan.folder))
+        sections.append(_section(result, own, grid, plan.folder, name))
     page = (
         templates()
         .get_template("reproduction.html")
@@ -84,12 +89,52 @@ def publish(
             sections=sections,
             scorer=scorer,
             config=_public(plan.base),
+            split=split,
             command=command,
             written=datetime.now().astimezone(),
         )
     )
-    write_bytes(plan.folder / "report.html", page.encode("utf-8", "replace"))
+    write_bytes(plan.folder / f"report{suffix}.html", page.encode("utf-8", "replace"))
     return results
+
+
+def _result(plan: Plan, table: Table, runs: Sequence[Run]) -> tuple[Result, list[Run]]:
+    """A table's result, and the runs behind it: of our own tables those of earlier calls too."""
+    split, shown = runs[0].split, list(runs)
+    wanted = {(run.variant.key, run.seed) for run in runs}
+    draws: dict[tuple[str, int], Draws] = {}
+    facts = {}
+    if not table.paper:
+        known = [r for r in plan.known_runs(table, split) if (r.variant.key, r.seed) not in wanted]
+        known = [run for run in known if read_metrics([run])]
+        shown += known
+        table = with_known_rows(table, {run.variant.key for run in known})
+        facts = {variant.key: _facts(plan, variant.key, shown) for variant in table.variants}
+        for run in shown:
+            draws[run.variant.key, run.seed] = draws_of(run)
+    seeds = sorted({run.seed for run in shown})
+    result = result_of(table, read_metrics(shown), seeds, split=split, draws=draws, facts=facts)
+    missing = tuple(name for name in result.missing if name in {_named(run) for run in runs})
+    return dataclasses.replace(result, missing=missing), shown
+
+
+def _named(run: Run) -> str:
+    return f"{run.variant.key} seed {run.seed}"
+
+
+def _facts(plan: Plan, key: str, runs: Sequence[Run]) -> dict[str, Any]:
+    """What a row sets and how fast it is."""
+    pace = plan.paces.get(key)
+    if pace is None:  # not trained yet
+        return {}
+    minutes = [r.seconds / 60 for r in runs if r.variant.key == key and r.trained and r.seconds]
+    return {
+        "settings": dict(pace.fields),
+        "steps": pace.steps,
+        "ratio": pace.ratio,
+        "seconds_per_step": pace.seconds,
+        "minutes": sum(minutes) / len(minutes) if minutes else None,
+    }
 
 
 def _public(config: Any) -> dict[str, Any]:
@@ -106,22 +151,41 @@ def _summary(plan: Plan, runs: Sequence[Run]) -> str:
     trained = sum(run.trained for run in runs)
     return (
         f"{Path(base.dataset).name}, {base.crop_size} px, ngf {ngf}, batch "
-        f"{base.batch_size}, {base.steps:,} steps a run; {trained:,} of {len(runs):,} runs trained"
+        f"{base.batch_size}, {base.steps:,} steps a run{_same(plan, runs)}; {trained:,} of "
+        f"{len(runs):,} runs trained"
     )
 
 
-def _section(result: Result, runs: Sequence[Run], grid: Any, folder: Path) -> dict[str, Any]:
+def _same(plan: Plan, runs: Sequence[Run]) -> str:
+    """What the rows have the same of, where it is not the steps."""
+    steps = {run.config.steps for run in runs}
+    return f" of the paper's row, others the same {plan.same}" if len(steps) > 1 else ""
+
+
+def _section(
+    result: Result, runs: Sequence[Run], grid: Any, folder: Path, name: str
+) -> dict[str, Any]:
     """What the page shows of a table."""
     from tfpix2pix.report.page import data_uri, image_uri
 
     table = result.table
-    others = {n: t for n, t in _OTHERS.items() if any(n in row.cells for row in result.rows)}
-    plot = folder / "results" / f"{table.name}.png"
+    others = {
+        n: t
+        for n, t in _OTHERS.items()
+        if n not in table.numbers and any(n in row.cells for row in result.rows)
+    }
+    plot = folder / "results" / f"{name}.png"
     return {
         "name": table.name,
+        "label": table.label,
+        "title": table.title,
         "paper": table.paper,
         "headings": table.headings,
         "rows": [(row.title, len(row.seeds), result.texts(row)) for row in result.all_rows],
+        "first": result.rows[0].title,
+        "against": result.differences,
+        "pace_headings": [heading for heading, _ in PACE.values()],
+        "paces": result.paces,
         "others": list(others.values()),
         "other_rows": [
             (row.title, [_text(row.cells.get(name)) for name in others]) for row in result.rows
@@ -144,19 +208,20 @@ def _section(result: Result, runs: Sequence[Run], grid: Any, folder: Path) -> di
 
 
 def verdicts(result: Result) -> str:
-    """One sentence: in how many comparisons the order is the paper's."""
-    comparisons = result.comparisons
-    if not comparisons:
+    """One sentence: in how many comparisons the order is the paper's, or a row is ahead of the
+    first; empty where nothing is compared."""
+    if result.table.paper:
+        found = [c.verdict for c in result.comparisons]
+        what = "of two rows in one column"
+        kinds = ("as in the paper", "the other way round", "too close to tell")
+    else:
+        found = [a.verdict for a in result.against]
+        what = f"with {result.rows[0].title} in one column"
+        kinds = (BETTER, WORSE, CLOSE)
+    if not found:
         return ""
-    counts = {
-        verdict: sum(c.verdict == verdict for c in comparisons)
-        for verdict in ("as in the paper", "the other way round", "too close to tell")
-    }
-    return (
-        f"Of {len(comparisons)} comparisons of two rows in one column, "
-        + ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-        + "."
-    )
+    counts = ", ".join(f"{found.count(kind)} {kind}" for kind in kinds)
+    return f"Of {len(found)} comparisons {what}, {counts}."
 
 
 def _text(cell: Any) -> str:

@@ -1,18 +1,19 @@
-"""From the scores of finished runs to a table beside the paper's own."""
+"""From the scores of finished runs to a table beside the paper's own, or against its first row."""
 
 from __future__ import annotations
 
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from tfpix2pix.evaluation.registry import numbers_of
 from tfpix2pix.evaluation.results import finite_or_none
-from tfpix2pix.reproduction.tables import Table
+from tfpix2pix.reproduction.against import APART, Against, Draws, against
+from tfpix2pix.reproduction.tables import Table, goal_of, known_evaluators, with_columns
 
 _DIGITS = 3
-APART = 2.0  # standard errors of a difference from which it is called one
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ class ResultRow:
       key, title: as in the table.
       seeds: that are scored; empty where none is yet.
       cells: by number, the table's own and all others that were measured.
-      paper: the paper's figures, by the table's columns.
+      paper: the paper's figures, by the table's columns; empty where there are none.
+      facts: what else is known of it, JSON-able.
     """
 
     key: str
@@ -75,6 +77,7 @@ class ResultRow:
     seeds: tuple[int, ...]
     cells: Mapping[str, Cell]
     paper: tuple[float, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -105,10 +108,15 @@ class Result:
     truth: ResultRow | None
     missing: tuple[str, ...]
     """Runs that are not scored, by key and seed."""
+    split: str = "val"
+    against: tuple[Against, ...] = ()
+    """Of our own tables: every row but the first against the first, column by column."""
 
     @property
     def comparisons(self) -> list[Comparison]:
-        """Every two rows that the paper tells apart, column by column."""
+        """Every two rows that the paper tells apart, column by column; none of our own tables."""
+        if not self.table.paper:
+            return []
         found = []
         scored = [row for row in self.rows if row.seeds]
         for column, number in enumerate(self.table.numbers):
@@ -122,32 +130,44 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """Everything, for ``results/TABLE.json``."""
-        paper = self.table.paper
-        return {
-            "table": self.table.name,
-            "paper": {name: paper[name] for name in ("number", "title", "data")},
-            "columns": dict(zip(self.table.numbers, self.table.headings, strict=True)),
-            "rows": [
+        table = self.table
+        content: dict[str, Any] = {"table": table.name, "title": table.title, "split": self.split}
+        if table.paper:
+            content["paper"] = {name: table.paper[name] for name in ("number", "title", "data")}
+        content["columns"] = dict(zip(table.numbers, table.headings, strict=True))
+        content["rows"] = [self._row_json(row) for row in self.all_rows]
+        if table.paper:
+            content["order"] = [
                 {
-                    "key": row.key,
-                    "title": row.title,
-                    "seeds": list(row.seeds),
-                    "paper": dict(zip(self.table.numbers, row.paper, strict=False)),
-                    "numbers": {name: cell.to_json() for name, cell in row.cells.items()},
-                }
-                for row in self.all_rows
-            ],
-            "order": [
-                {
-                    "column": self.table.headings[c.column],
+                    "column": table.headings[c.column],
                     "paper_says": f"{c.better} > {c.worse}",
                     "here": c.verdict,
                     "difference": finite_or_none(c.difference),
                 }
                 for c in self.comparisons
-            ],
-            "missing": list(self.missing),
+            ]
+        else:
+            content["against"] = self.rows[0].key
+        content["missing"] = list(self.missing)
+        return content
+
+    def _row_json(self, row: ResultRow) -> dict[str, Any]:
+        content: dict[str, Any] = {
+            "key": row.key,
+            "title": row.title,
+            "seeds": list(row.seeds),
+            "numbers": {name: cell.to_json() for name, cell in row.cells.items()},
+            **row.facts,
         }
+        if self.table.paper:
+            content["paper"] = dict(zip(self.table.numbers, row.paper, strict=False))
+        else:
+            content["against"] = {
+                self.table.numbers[a.column]: a.to_json()
+                for a in self.against
+                if a.row == row.title
+            }
+        return content
 
     @property
     def all_rows(self) -> tuple[ResultRow, ...]:
@@ -155,12 +175,34 @@ class Result:
         return (*self.rows, *([self.truth] if self.truth else []))
 
     def to_markdown(self) -> str:
-        """The table: ours, mean and standard error, and the paper's in brackets."""
+        """The table: ours, mean and standard error, and the paper's in brackets; of our own tables
+        a second one, with the differences to the first row, and a third with the steps."""
         head = ["", *self.table.headings]
-        lines = [f"| {' | '.join(head)} |", f"| {' | '.join(['---'] * len(head))} |"]
-        for row in self.all_rows:
-            lines.append(f"| {' | '.join([row.title, *self.texts(row)])} |")
-        return "\n".join(lines) + "\n"
+        parts = [_markdown(head, [[row.title, *self.texts(row)] for row in self.all_rows])]
+        if self.against:
+            rows = [[title, *texts] for title, texts in self.differences]
+            parts.append(_markdown([f"Against {self.rows[0].title}", *head[1:]], rows))
+        if self.paces:
+            parts.append(_markdown(["", *(head for head, _ in PACE.values())], self.paces))
+        return "\n".join(parts)
+
+    @property
+    def differences(self) -> list[tuple[str, list[str]]]:
+        """Every row's differences to the first, column by column, as text; without the first."""
+        found: dict[str, list[str]] = {}
+        for one in self.against:
+            texts = found.setdefault(one.row, [""] * len(self.table.numbers))
+            texts[one.column] = one.text(self._digits(one.column))
+        return list(found.items())
+
+    @property
+    def paces(self) -> list[list[str]]:
+        """Rows as text: title and `PACE`; none where no row has a pace."""
+        return [
+            [row.title, *(_written(row.facts.get(n), form) for n, (_, form) in PACE.items())]
+            for row in self.rows
+            if "steps" in row.facts
+        ]
 
     def texts(self, row: ResultRow) -> list[str]:
         """The row's cells as text, ``0.612 ± 0.004 (0.66)``."""
@@ -168,20 +210,49 @@ class Result:
         texts = []
         for index, number in enumerate(numbers):
             cell = row.cells.get(number)
-            ours = "not run" if cell is None else with_error(cell.mean, cell.error)
+            ours = "not run" if number else ""
+            if cell is not None:
+                ours = with_error(cell.mean, cell.error, self._digits(index))
             paper = f" ({row.paper[index]:.2f})" if row.paper else ""
             texts.append(ours + paper)
         return texts
 
+    def _digits(self, column: int) -> int:
+        return self.table.digits[column] if self.table.digits else _DIGITS
 
-def with_error(value: float, error: float) -> str:
+
+PACE = {
+    "steps": ("Steps", "{:,}"),
+    "ratio": ("A step's time, of the paper's", "{:.3f}"),
+    "seconds_per_step": ("Seconds a step, when timed", "{:.4f}"),
+    "minutes": ("Minutes a run", "{:.2f}"),
+}
+"""What is known of how fast a row is: its name in the JSON, its heading, how it is written."""
+
+
+def _written(value: float | None, form: str) -> str:
+    return "" if value is None else form.format(value)
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def with_error(value: float, error: float, digits: int = _DIGITS) -> str:
     """``0.612 ± 0.004``; without the error where there is none."""
-    text = f"{value:.{_DIGITS}f}"
-    return text if math.isnan(error) else f"{text} ± {error:.{_DIGITS}f}"
+    text = f"{value:.{digits}f}"
+    return text if math.isnan(error) else f"{text} ± {error:.{digits}f}"
 
 
 def result_of(
-    table: Table, metrics: Mapping[tuple[str, int], Mapping[str, Any]], seeds: Sequence[int]
+    table: Table,
+    metrics: Mapping[tuple[str, int], Mapping[str, Any]],
+    seeds: Sequence[int],
+    *,
+    split: str = "val",
+    draws: Mapping[tuple[str, int], Draws] | None = None,
+    facts: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Result:
     """A table from the scores of its runs.
 
@@ -190,22 +261,52 @@ def result_of(
       metrics: by variant key and seed, what ``metrics.json`` holds: ``numbers`` and
         ``standard_errors`` by name.
       seeds: all that belong to the reproduction.
+      split: that was scored.
+      draws: by variant key and seed, the numbers on bootstrap samples; used for our own tables.
+      facts: what else is known of a row, by variant key.
     """
+    own = {row.variant.key for row in table.rows}
+    scored = [metrics[key] for key in metrics if key[0] in own]
+    table = with_columns(table, {name for score in scored for name in score["numbers"]})
     rows, missing = [], []
     for row in table.rows:
-        there = [seed for seed in seeds if (row.variant.key, seed) in metrics]
-        missing += [f"{row.variant.key} seed {s}" for s in seeds if s not in there]
-        scores = [metrics[row.variant.key, seed] for seed in there]
-        paper = tuple(table.paper["rows"][row.key])
-        rows.append(ResultRow(row.key, row.title, tuple(there), _cells(scores), paper))
+        key = row.variant.key
+        there = [seed for seed in seeds if (key, seed) in metrics]
+        missing += [f"{key} seed {s}" for s in seeds if s not in there]
+        scores = [metrics[key, seed] for seed in there]
+        paper = tuple(table.paper["rows"][row.key]) if table.paper else ()
+        about = (facts or {}).get(key, {})
+        rows.append(ResultRow(row.key, row.title, tuple(there), _cells(scores), paper, about))
     truth = None
-    scored = [metrics[key] for key in metrics if key[0] in {r.variant.key for r in table.rows}]
-    if table.truth and scored:
+    if any(table.truth) and scored:
         # The scorer on the photographs themselves: the same for every run.
         cells = {n: c for n, c in _cells(scored[:1]).items() if n in table.truth}
-        paper = tuple(table.paper["rows"]["truth"]) if "truth" in table.paper["rows"] else ()
-        truth = ResultRow("truth", "Ground truth", (), cells, paper)
-    return Result(table, tuple(rows), truth, tuple(missing))
+        figures = table.paper["rows"].get("truth", ()) if table.paper else ()
+        truth = ResultRow("truth", "Ground truth", (), cells, tuple(figures))
+    found = () if table.paper else _against_first(table, rows, draws or {})
+    return Result(table, tuple(rows), truth, tuple(missing), split, found)
+
+
+def _against_first(
+    table: Table, rows: Sequence[ResultRow], draws: Mapping[tuple[str, int], Draws]
+) -> tuple[Against, ...]:
+    goals = {n.name: goal_of(n) for n in numbers_of(known_evaluators(table))}
+    keys = {row.key: row.variant.key for row in table.rows}
+
+    def drawn(row: ResultRow, number: str) -> list[Any]:
+        some = [draws.get((keys[row.key], seed), {}).get(number) for seed in row.seeds]
+        return [] if any(one is None for one in some) else some
+
+    first, found = rows[0], []
+    for row in rows[1:]:
+        for column, number in enumerate(table.numbers):
+            cells = [one.cells.get(number) for one in (first, row)]
+            if cells[0] is None or cells[1] is None:
+                continue
+            values = (cells[0].values, cells[1].values)
+            both = (drawn(first, number), drawn(row, number))
+            found.append(against(row.title, column, goals[number], values, both))
+    return tuple(found)
 
 
 def _cells(scores: Sequence[Mapping[str, Any]]) -> dict[str, Cell]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import gc
 import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.progress import ProgressLine, say
+from tfpix2pix.reproduction.memory import forget
 from tfpix2pix.reproduction.plan import Plan, Run
-from tfpix2pix.reproduction.tables import PHOTO
+from tfpix2pix.reproduction.tables import PHOTO, known_evaluators, own_table
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairSource
+    from tfpix2pix.evaluation.registry import Kind
     from tfpix2pix.scorer import Scorer
     from tfpix2pix.training.stop import StopRequest
 
@@ -82,9 +83,14 @@ def score_runs(
     scorer: Scorer | None,
     stop: StopRequest,
 ) -> None:
-    """Evaluates every trained run on val, as `tfpix2pix evaluate` would; those that have been
-    are not evaluated again, unless by another scorer or before their last step."""
-    waiting = [run for run in runs if run.trained and not is_scored(run, scorer)]
+    """Evaluates every trained run on its split, as `tfpix2pix evaluate` would; those that have been
+    are not evaluated again, unless by another scorer, before their last step, or without a measure
+    that one of our own tables has."""
+    waiting = [
+        run
+        for run in runs
+        if run.trained and not is_scored(run, scorer, _wanted(run, sources, scorer))
+    ]
     for done, run in enumerate(waiting):
         if stop.signal is not None:
             return
@@ -93,34 +99,59 @@ def score_runs(
 
 
 def score_run(run: Run, source: PairSource, scorer: Scorer | None) -> None:
-    """Evaluates one run into its ``evaluation/val``."""
-    import tensorflow as tf
-
-    from tfpix2pix.evaluation.registry import Kind, default_metrics, make_evaluators
+    """Evaluates one run into its ``evaluation/SPLIT``."""
+    from tfpix2pix.evaluation.registry import make_evaluators
     from tfpix2pix.evaluation.session import evaluate_model
     from tfpix2pix.inference import load
     from tfpix2pix.report.evaluation_page import write_evaluation_page
 
     translator = load(run.workdir)
-    kind = Kind.of(source.spec, scorer=scorer if run.variant.task == PHOTO else None)
-    evaluators = make_evaluators(default_metrics(kind), kind)
-    with ProgressLine("scoring", source.count("val"), "image") as line:
+    kind = _kind(run, source, scorer)
+    evaluators = make_evaluators(_metrics(run, kind), kind)
+    with ProgressLine("scoring", source.count(run.split), "image") as line:
         evaluation = evaluate_model(
             translator,
             source,
             evaluators,
-            split="val",
+            split=run.split,
             size=run.config.crop_size,
             progress=lambda done, _: line.show(done),
         )
     write_evaluation_page(run.evaluation, evaluation)
     evaluation.save(run.evaluation)  # last: who reads these numbers finds the page too
-    tf.keras.backend.clear_session()
-    gc.collect()
+    forget()
 
 
-def is_scored(run: Run, scorer: Scorer | None) -> bool:
-    """Whether a run's scores are those of its last step, and of this scorer."""
+def _kind(run: Run, source: PairSource, scorer: Scorer | None) -> Kind:
+    from tfpix2pix.evaluation.registry import Kind
+
+    return Kind.of(source.spec, scorer=scorer if run.variant.task == PHOTO else None)
+
+
+def _metrics(run: Run, kind: Kind) -> list[str]:
+    """The measures of a run: what `tfpix2pix evaluate` takes unasked, and what its table names."""
+    from tfpix2pix.evaluation.registry import EVALUATORS, default_metrics, why_not
+
+    unasked = default_metrics(kind)
+    table = own_table(run.variant)
+    named = known_evaluators(table) if table else []
+    asked = [name for name in named if not why_not(name, kind)]
+    return [name for name in EVALUATORS if name in unasked or name in asked]
+
+
+def _wanted(run: Run, sources: Mapping[str, PairSource], scorer: Scorer | None) -> list[str]:
+    """Numbers without which a run's scores do not do, of those that its table shows."""
+    from tfpix2pix.evaluation.registry import numbers_of
+
+    table = own_table(run.variant)
+    if table is None:
+        return []
+    metrics = _metrics(run, _kind(run, sources[run.variant.task], scorer))
+    return [n.name for n in numbers_of([m for m in metrics if m in table.evaluators])]
+
+
+def is_scored(run: Run, scorer: Scorer | None, wanted: Sequence[str] = ()) -> bool:
+    """Whether a run's scores are those of its last step, of this scorer, and have the numbers."""
     try:
         content = json.loads((run.evaluation / "metrics.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -130,4 +161,6 @@ def is_scored(run: Run, scorer: Scorer | None) -> bool:
         or scorer is None
         or (content.get("scorer") or {}).get("identity") == scorer.identity
     )
+    if not set(wanted) <= set(content.get("numbers", {})):
+        return False
     return same_scorer and content.get("model", {}).get("step") == run.steps_done

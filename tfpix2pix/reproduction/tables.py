@@ -1,19 +1,25 @@
-"""The paper's ablation tables as experiments: which networks each row trains, and what scores them.
+"""The tables as experiments: which networks each row trains, and what scores them.
 
 The paper's own figures are data, ``paper.json`` beside this file, with the number of each table.
+One table is not the paper's: ``recipe``, whose rows stand in ``recipe.py``.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import nearest
+from tfpix2pix.reproduction import recipe
+
+if TYPE_CHECKING:
+    from tfpix2pix.evaluation.base import Number
 
 PHOTO, LABELS = "labels_to_photo", "photo_to_labels"
 
@@ -37,35 +43,32 @@ class Variant:
     """One network to train; rows of several tables may share it.
 
     Attributes:
+      key: its folder, unique over all tables.
+      fields: what it sets in the config.
       task: `PHOTO` (labels are the input) or `LABELS` (labels are the target).
-      loss, generator, receptive_field: the config's fields of these names.
     """
 
+    key: str
+    fields: Mapping[str, Any] = dataclasses.field(hash=False)
     task: str = PHOTO
-    loss: str = "l1+cgan"
-    generator: str = "unet"
-    receptive_field: int = 70
 
-    @property
-    def key(self) -> str:
-        """Its folder: everything by which it differs from the others."""
-        patch = "" if self.loss == "l1" else f"-patch{self.receptive_field}"
-        return f"{self.task}-{self.generator}-{self.loss}{patch}"
 
-    @property
-    def fields(self) -> dict[str, Any]:
-        """What it sets in the config."""
-        return {
-            "loss": self.loss,
-            "generator": self.generator,
-            "receptive_field": self.receptive_field,
-        }
+def of_paper(
+    task: str = PHOTO, loss: str = "l1+cgan", generator: str = "unet", receptive_field: int = 70
+) -> Variant:
+    """A network of the paper's tables, named by everything in which it differs from the others."""
+    patch = "" if loss == "l1" else f"-patch{receptive_field}"
+    return Variant(
+        f"{task}-{generator}-{loss}{patch}",
+        {"loss": loss, "generator": generator, "receptive_field": receptive_field},
+        task,
+    )
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row: its key in ``paper.json``, its title, the network behind it, and a title that fits
-    above a picture."""
+    """A row: its key (of the paper's: in ``paper.json``), its title, the network behind it, and a
+    title that fits above a picture."""
 
     key: str
     title: str
@@ -75,30 +78,43 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the paper.
+    """A table: of the paper, or of our own, where every row is held against the first.
 
     Attributes:
       name: after ``--table=``.
       rows: in the paper's order.
-      evaluator: the measure of the paper's columns (`tfpix2pix.evaluation`).
-      numbers: that measure's numbers, in the order of the paper's columns.
-      headings: of these columns.
-      truth: the numbers of the ground-truth row; empty for none.
+      evaluators: the measures of the columns (`tfpix2pix.evaluation`).
+      numbers: of these measures, one for each column; empty where they are found out from what was
+        measured (`with_columns`).
+      headings: of the columns.
+      truth: the number of the ground-truth row in each column; empty for none.
       figure: which figure of the paper shows such rows of pictures.
+      digits: of the columns, after the point.
     """
 
     name: str
     rows: tuple[Row, ...]
-    evaluator: str
-    numbers: tuple[str, ...]
-    headings: tuple[str, ...]
+    evaluators: tuple[str, ...]
+    numbers: tuple[str, ...] = ()
+    headings: tuple[str, ...] = ()
     truth: tuple[str, ...] = ()
     figure: str = ""
+    digits: tuple[int, ...] = ()
 
     @property
-    def paper(self) -> dict[str, Any]:
-        """The paper's own figures: number, title, data, columns, rows."""
-        return paper()["tables"][self.name]
+    def paper(self) -> dict[str, Any] | None:
+        """The paper's own figures: number, title, data, columns, rows; None of our own tables."""
+        return paper()["tables"].get(self.name)
+
+    @property
+    def label(self) -> str:
+        """What it is called: ``Table 1``, ``Recipe``."""
+        return self.paper["number"] if self.paper else self.name.capitalize()
+
+    @property
+    def title(self) -> str:
+        """What it is about."""
+        return self.paper["title"] if self.paper else _OWN_TITLES[self.name]
 
     @property
     def task(self) -> str:
@@ -109,6 +125,8 @@ class Table:
         return [row.variant for row in self.rows]
 
 
+_OWN_TITLES = {"recipe": "what else there is, against the paper's recipe"}
+
 _SEGMENTATION = ("Per-pixel acc.", "Per-class acc.", "Class IoU")
 _FCN = tuple(f"fcn_{name}" for name in ("per_pixel", "per_class", "iou"))
 _FCN_TRUTH = tuple(f"fcn_truth_{name}" for name in ("per_pixel", "per_class", "iou"))
@@ -116,7 +134,7 @@ _FCN_TRUTH = tuple(f"fcn_truth_{name}" for name in ("per_pixel", "per_class", "i
 
 def _losses(names: tuple[str, ...], task: str = PHOTO) -> tuple[Row, ...]:
     titles = {"l1": "L1", "gan": "GAN", "cgan": "cGAN", "l1+gan": "L1+GAN", "l1+cgan": "L1+cGAN"}
-    return tuple(Row(name, titles[name], Variant(task=task, loss=name)) for name in names)
+    return tuple(Row(name, titles[name], of_paper(task=task, loss=name)) for name in names)
 
 
 TABLES = {
@@ -125,7 +143,7 @@ TABLES = {
         Table(
             "losses",
             _losses(("l1", "gan", "cgan", "l1+gan", "l1+cgan")),
-            "fcn",
+            ("fcn",),
             _FCN,
             _SEGMENTATION,
             _FCN_TRUTH,
@@ -138,14 +156,14 @@ TABLES = {
                     f"{generator}/{loss}",
                     f"{'U-net' if generator == 'unet' else 'Encoder-decoder'} "
                     f"({'L1' if loss == 'l1' else 'L1+cGAN'})",
-                    Variant(generator=generator, loss=loss),
+                    of_paper(generator=generator, loss=loss),
                     f"{'U-net' if generator == 'unet' else 'Enc-dec'} "
                     f"{'L1' if loss == 'l1' else 'L1+cGAN'}",
                 )
                 for generator in ("encoder_decoder", "unet")
                 for loss in ("l1", "l1+cgan")
             ),
-            "fcn",
+            ("fcn",),
             _FCN,
             _SEGMENTATION,
             _FCN_TRUTH,
@@ -154,10 +172,10 @@ TABLES = {
         Table(
             "patches",
             tuple(
-                Row(str(size), f"{size}x{size}", Variant(receptive_field=size))
+                Row(str(size), f"{size}x{size}", of_paper(receptive_field=size))
                 for size in (1, 16, 70, 286)
             ),
-            "fcn",
+            ("fcn",),
             _FCN,
             _SEGMENTATION,
             _FCN_TRUTH,
@@ -166,7 +184,7 @@ TABLES = {
         Table(
             "labels",
             _losses(("l1", "cgan", "l1+cgan"), LABELS),
-            "labels",
+            ("labels",),
             tuple(f"labels_{name}" for name in ("per_pixel", "per_class", "iou")),
             _SEGMENTATION,
             figure="Figure 10",
@@ -175,15 +193,28 @@ TABLES = {
             "colour",
             (
                 *_losses(("l1", "cgan", "l1+cgan")),
-                Row("pixelgan", "PixelGAN", Variant(receptive_field=1)),
+                Row("pixelgan", "PixelGAN", of_paper(receptive_field=1)),
             ),
-            "color",
+            ("color",),
             ("color_l", "color_a", "color_b"),
             ("L", "a", "b"),
             figure="Figure 7",
         ),
+        Table(
+            "recipe",
+            tuple(
+                Row(row.key, row.title, Variant(f"recipe-{row.key}", row.fields), row.key)
+                for row in recipe.ROWS
+            ),
+            (
+                *("fcn", "scorer_kid", "scorer_fid", "grid", "swd"),
+                *("sharpness", "color", "l1", "psnr", "ssim", "ms_ssim"),
+            ),
+        ),
     )
 }
+OWN = ("recipe",)
+"""Tables that are not the paper's; ``--table=all`` leaves them out."""
 
 
 @functools.cache
@@ -193,12 +224,13 @@ def paper() -> dict[str, Any]:
 
 
 def chosen_tables(text: str) -> list[Table]:
-    """The tables that ``--table=`` names: one, several with commas between them, or ``all``.
+    """The tables that ``--table=`` names: one, several with commas between them, or ``all`` of the
+    paper's.
 
     Raises:
       UserError: there is no such table.
     """
-    names = list(TABLES) if text == "all" else text.split(",")
+    names = [n for n in TABLES if n not in OWN] if text == "all" else text.split(",")
     names = ["colour" if name == "color" else name for name in names]
     for name in names:
         if name not in TABLES:
@@ -212,3 +244,86 @@ def chosen_tables(text: str) -> list[Table]:
 def variants_of(tables: Iterable[Table]) -> list[Variant]:
     """Every network that the tables need, once, in their order."""
     return list(dict.fromkeys(variant for table in tables for variant in table.variants))
+
+
+def own_table(variant: Variant) -> Table | None:
+    """The table of our own that a variant is of; None of the paper's."""
+    return next((TABLES[name] for name in OWN if variant in TABLES[name].variants), None)
+
+
+def chosen_rows(tables: Iterable[Table], text: str) -> list[Table]:
+    """The tables with those rows alone that ``--rows=`` names, with commas between them.
+
+    Raises:
+      UserError: one of the tables is the paper's, or has no such row.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    found = []
+    for table in tables:
+        known = [row.key for row in table.rows]
+        if table.paper:
+            raise UserError(
+                f"--rows={text}: rows are chosen of --table={'|'.join(OWN)}; a table of the paper "
+                "is run as a whole"
+            )
+        for name in names or [""]:
+            if name not in known:
+                raise UserError(
+                    f"--rows={text}: there is no row {name!r}{nearest(name, known)} (there are "
+                    f"{', '.join(known)})"
+                )
+        found.append(_only(table, names))
+    return found
+
+
+def with_known_rows(table: Table, keys: Collection[str]) -> Table:
+    """The table with its own rows, and those whose variants have one of the keys."""
+    own = {row.key for row in table.rows}
+    own |= {row.key for row in TABLES[table.name].rows if row.variant.key in keys}
+    return _only(TABLES[table.name], own)
+
+
+def _only(table: Table, keys: Collection[str]) -> Table:
+    return dataclasses.replace(table, rows=tuple(r for r in table.rows if r.key in keys))
+
+
+def with_columns(table: Table, measured: Collection[str]) -> Table:
+    """The table with a column for each number that its rows can be ordered by.
+
+    Args:
+      table: whose columns are still open; another one is returned as it is.
+      measured: names of all numbers that there are.
+    """
+    from tfpix2pix.evaluation.registry import numbers_of
+
+    if table.numbers:
+        return table
+    names = known_evaluators(table)
+    numbers = [n for n in numbers_of(names) if n.name in measured and goal_of(n)]
+    return dataclasses.replace(
+        table,
+        numbers=tuple(n.name for n in numbers),
+        headings=tuple(n.title for n in numbers),
+        truth=tuple(_of_truth(n.name, measured) for n in numbers),
+        digits=tuple(max(3, n.digits) for n in numbers),
+    )
+
+
+def known_evaluators(table: Table) -> list[str]:
+    """The table's measures, as far as there are such."""
+    from tfpix2pix.evaluation.registry import EVALUATORS
+
+    return [name for name in table.evaluators if name in EVALUATORS]
+
+
+def goal_of(number: Number) -> str:
+    """Where a number should go: ``higher``, ``lower``, ``1`` (a share of the truth's), or nowhere,
+    the empty string."""
+    return number.better or ("1" if number.name.endswith("_ratio") else "")
+
+
+def _of_truth(name: str, measured: Collection[str]) -> str:
+    """The number that has the same of the targets themselves; empty where there is none."""
+    evaluator, _, rest = name.partition("_")
+    of_truth = f"{evaluator}_truth_{rest}"
+    return of_truth if of_truth in measured else ""

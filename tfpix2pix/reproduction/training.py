@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tfpix2pix.base.errors import TrainingDiverged, UserError
+from tfpix2pix.base.errors import TrainingDiverged
 from tfpix2pix.base.progress import duration, say
+from tfpix2pix.reproduction.memory import forget
 from tfpix2pix.reproduction.plan import Run
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ def train_runs(
     Returns:
       The runs that diverged.
     """
-    import tensorflow as tf
-
     from tfpix2pix.training.run import train
 
     diverged = []
@@ -58,9 +56,7 @@ def train_runs(
             except TrainingDiverged as error:
                 say(f"{run.workdir}: {error}")
                 diverged.append(run)
-            # What Keras remembers of a run's graphs would otherwise add up over dozens of runs.
-            tf.keras.backend.clear_session()
-            gc.collect()
+            forget()
             done += 1
             if stop.signal is None:
                 say(left(runs))
@@ -82,7 +78,7 @@ def expected_seconds(runs: Sequence[Run]) -> float:
     """How long the rest takes, from what the finished steps took; 0 before there are any.
 
     A variant that was trained with another seed is expected to take as long again, others the
-    mean.
+    mean of all, by what their steps cost beside each other.
     """
     speeds: dict[str, list[float]] = {}
     for run in runs:
@@ -92,59 +88,10 @@ def expected_seconds(runs: Sequence[Run]) -> float:
     if not speeds:
         return 0.0
     own = {key: sum(values) / len(values) for key, values in speeds.items()}
-    usual = sum(own.values()) / len(own)
+    costs = {run.variant.key: run.cost for run in runs}
+    usual = sum(own[key] / costs[key] for key in own) / len(own)  # of a step that costs 1
     return sum(
-        (run.config.steps - run.steps_done) * own.get(run.variant.key, usual)
+        (run.config.steps - run.steps_done) * own.get(run.variant.key, usual * run.cost)
         for run in runs
         if not run.trained
     )
-
-
-def seconds_per_step(runs: Sequence[Run], sources: Mapping[str, PairSource], steps: int) -> float:
-    """Seconds that one step of every variant takes together, measured.
-
-    Args:
-      runs: one of each variant.
-      sources: the data set by task.
-      steps: to time, after two that build the graphs.
-
-    Raises:
-      UserError: a split is too small to be timed.
-    """
-    import time
-
-    import tensorflow as tf
-
-    from tfpix2pix.algorithms.registry import algorithm_class
-    from tfpix2pix.data import open_store, training_batches
-
-    total = 0.0
-    stores = {}
-    for run in runs:
-        config, task = run.config, run.variant.task
-        if task not in stores:
-            stores[task] = open_store(sources[task], "train", size=config.load_size)
-        algorithm = algorithm_class(config.algorithm)(config)
-        batches = iter(
-            training_batches(
-                stores[task],
-                crop_size=config.crop_size,
-                flip=config.flip,
-                batch_size=config.batch_size,
-                seed=config.seed,
-                start_step=0,
-                stop_step=steps + 2,
-            )
-        )
-        for _ in range(2):
-            algorithm.train_step(*next(batches))
-        started = time.monotonic()
-        for _ in range(steps):
-            losses = algorithm.train_step(*next(batches))
-        float(next(iter(losses.values())))
-        total += (time.monotonic() - started) / steps
-        tf.keras.backend.clear_session()
-        gc.collect()
-    if total <= 0:
-        raise UserError("a step took no time, so --budget cannot be turned into steps; use --steps")
-    return total

@@ -115,6 +115,16 @@ def fcn8s(classes: int, width: int = FULL_WIDTH, vgg: bool = False) -> FCN8s:
     )
 
 
+def last_activations(network: tf.keras.Model) -> list[tf.Tensor]:
+    """The outputs of the last ReLU of each of the blocks 2 to 5, before pooling."""
+    names = [
+        f"block{block}_conv{convolutions}_relu"
+        for block, (_, convolutions) in enumerate(BLOCKS, 1)
+        if block > 1
+    ]
+    return [network.get_layer(name).output for name in names]
+
+
 # === Layers ===
 
 

@@ -48,6 +48,8 @@ class Scorer:
         self.weights = dict(weights)
         self.identity = identity_of(weights)
         self._read: Callable[[np.ndarray], np.ndarray] | None = None
+        self._describe: Callable[[np.ndarray], np.ndarray] | None = None
+        self._network: Any = None
 
     def classes(self, photos: np.ndarray) -> np.ndarray:
         """The class of every pixel.
@@ -64,18 +66,43 @@ class Scorer:
         Raises:
           ValueError: photos of another shape or type.
         """
-        photos = np.asarray(photos)
-        if photos.dtype != np.uint8 or photos.shape[1:] != (self.size, self.size, 3):
-            raise ValueError(
-                f"expected uint8 [B, {self.size}, {self.size}, 3], got {photos.dtype} "
-                f"{list(photos.shape)}"
-            )
+        photos = self._checked(photos)
         if self._read is None:
             self._read = self._reader()
         found = np.empty(photos.shape[:3], np.uint8)
         for index in range(len(photos)):
             found[index] = self._read(photos[index : index + 1])[0]
         return found
+
+    def features(self, photos: np.ndarray) -> np.ndarray:
+        """What a photo is to the network before it names classes: the means over its pixels of the
+        last activations of blocks 2 to 5, from strokes to parts of objects.
+
+        Every photo by itself, as in `classes`.
+
+        Args:
+          photos: uint8 ``[B, size, size, 3]``, RGB.
+
+        Returns:
+          float32 ``[B, 22 * width]``, 0 or more: 352 of the width 16, 1,408 of VGG-16's 64.
+
+        Raises:
+          ValueError: photos of another shape or type.
+        """
+        photos = self._checked(photos)
+        if self._describe is None:
+            self._describe = describer(self._built())
+        each = [self._describe(photos[index : index + 1]) for index in range(len(photos))]
+        return np.concatenate([np.empty((0, 22 * self.width), np.float32), *each])
+
+    def _checked(self, photos: np.ndarray) -> np.ndarray:
+        photos = np.asarray(photos)
+        if photos.dtype != np.uint8 or photos.shape[1:] != (self.size, self.size, 3):
+            raise ValueError(
+                f"expected uint8 [B, {self.size}, {self.size}, 3], got {photos.dtype} "
+                f"{list(photos.shape)}"
+            )
+        return photos
 
     def check(self, palette: Palette | None, size: int) -> None:
         """Whether it can judge photos of this size whose labels are of this palette.
@@ -90,6 +117,14 @@ class Scorer:
                 f"({_counted(self.palette)}) and the data set has {found}; give a scorer of the "
                 "same classes in the same order, from `tfpix2pix train-scorer`"
             )
+        self.check_size(size)
+
+    def check_size(self, size: int) -> None:
+        """Whether it can look at photos of this size.
+
+        Raises:
+          UserError: it was trained for another one.
+        """
         if size != self.size:
             raise UserError(
                 f"the scorer was trained for images of {self.size} pixels and would be shown "
@@ -99,9 +134,16 @@ class Scorer:
     def _reader(self) -> Callable[[np.ndarray], np.ndarray]:
         import tensorflow as tf
 
+        numbers = np.flatnonzero(~self.palette.void)
+        return reader(self._built(), tf.constant(numbers, tf.uint8))
+
+    def _built(self) -> Any:
+        """Its network, with its weights."""
         from tfpix2pix.models.weights import named_weights
         from tfpix2pix.scorer.fcn import fcn8s
 
+        if self._network is not None:
+            return self._network
         numbers = np.flatnonzero(~self.palette.void)
         network = fcn8s(len(numbers), self.width, vgg=self.init == "imagenet").model
         try:
@@ -111,7 +153,24 @@ class Scorer:
             raise UserError(
                 f"the scorer's {WEIGHTS} are not those of its network ({error}); {_MEND}"
             ) from None
-        return reader(network, tf.constant(numbers, tf.uint8))
+        self._network = network
+        return network
+
+
+def describer(network: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """``uint8 [B, H, W, 3]`` to the features of `Scorer.features`, by a network's layers."""
+    import tensorflow as tf
+
+    from tfpix2pix.scorer.fcn import last_activations
+
+    layers = tf.keras.Model(network.input, last_activations(network))
+
+    @tf.function(reduce_retracing=True)
+    def describe(photos: tf.Tensor) -> tf.Tensor:
+        activations = layers(tf.cast(photos, tf.float32) / 127.5 - 1.0, training=False)
+        return tf.concat([tf.reduce_mean(a, axis=[1, 2]) for a in activations], axis=-1)
+
+    return lambda photos: describe(tf.constant(photos, tf.uint8)).numpy()
 
 
 def reader(network: Any, numbers: Any) -> Callable[[np.ndarray], np.ndarray]:

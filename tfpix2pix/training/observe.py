@@ -45,6 +45,7 @@ class Observer:
 
     Attributes:
       best: the best measure so far (``metric``, ``value``, ``step``), or None.
+      stale: measurements on val since then, none of them better.
       seconds: of training, over all sittings.
       pending: what the steps since the last point of the curves returned.
     """
@@ -65,6 +66,7 @@ class Observer:
         self.total, self.command, self.say = total, command, say
         self.spec = source.spec
         self.best: dict[str, Any] | None = None
+        self.stale = 0
         self.seconds = 0.0
         self.pending: list[dict[str, tf.Tensor]] = []
         self._history: History | None = None
@@ -185,14 +187,16 @@ class Observer:
         except tf.errors.OpError as error:
             raise explain(error, self._val) from None
         self._exclude_from_speed(started)
+        results = {name: value for name, value in results.items() if math.isfinite(value)}
         self._records.val(step, results)
         said = ", ".join(
             f"{measure.title} {measure.written(results[measure.name])}"
             for measure in self.config.MEASURES
+            if measure.name in results
         )
         self.say(f"step {step:,}: val {said} on {results['images']:,} images")
         measure = self.config.best_measure
-        if (
+        if measure.name in results and (
             self.best is None
             or self.best["metric"] != measure.name
             or measure.improves(results[measure.name], self.best["value"])
@@ -202,6 +206,14 @@ class Observer:
                 "value": results[measure.name],
                 "step": step,
             }
+            self.stale = 0
+        elif self.best is not None:
+            self.stale += 1
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether the run ends here because val has not become better for long enough."""
+        return 0 < self.config.patience <= self.stale
 
     def sample(self, step: int) -> None:
         """The fixed pairs as the networks see them now: on disk, for TensorBoard and the report."""
@@ -244,7 +256,7 @@ class Observer:
             if not all(bool(tf.reduce_all(tf.math.is_finite(w))) for w in network.weights):
                 raise TrainingDiverged(self._diverged(step, f"the weights of the {name}"))
         self._records.flush()
-        return {"best": self.best, "seconds": self._training_seconds()}
+        return {"best": self.best, "stale": self.stale, "seconds": self._training_seconds()}
 
     def exclude_saving(self) -> None:
         """Takes the time since `before_saving` out of the speed."""
@@ -282,7 +294,8 @@ class Observer:
                 "steps_total": self.total,
                 "train_seconds": self.seconds,
                 "epochs": step * self.config.batch_size / self.source.count("train"),
-                "finished": step >= self.total,
+                "finished": step >= self.total or self.out_of_patience,
+                "best": self.best,
                 "measures": [measure.to_dict() for measure in self.config.MEASURES],
                 "charts": [chart.to_dict() for chart in self.config.CHARTS],
             },

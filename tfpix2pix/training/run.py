@@ -50,6 +50,7 @@ class Outcome:
       best: the best measure on val (``metric``, ``value``, ``step``), or None.
       workdir: the run's folder; what takes a path takes the whole outcome for it.
       source: what it was trained on.
+      out_of_patience: whether it ended before its last step because of ``patience``.
     """
 
     steps_done: int
@@ -62,6 +63,7 @@ class Outcome:
     best: Mapping[str, Any] | None = None
     workdir: Path = Path()
     source: PairSource | None = dataclasses.field(default=None, repr=False, compare=False)
+    out_of_patience: bool = False
 
     def __fspath__(self) -> str:
         return os.fspath(self.workdir)
@@ -149,7 +151,7 @@ class _Run:
     def run(self) -> Outcome:
         start = self.restore()
         self.agree(start)
-        if start >= self.total:
+        if start >= self.total or self.observer.out_of_patience:
             return self.nothing_to_do(start)
         if self.workers.chief:
             make_workdir(self.workdir, self.config, self.source.spec)
@@ -174,6 +176,7 @@ class _Run:
         self.saved_step = int(facts["step"])
         algorithm.step.assign(self.saved_step)
         self.observer.best = facts.get("best")
+        self.observer.stale = int(facts.get("stale", self.counted(facts)))
         self.observer.seconds = float(facts.get("seconds", 0.0))
         changed = changes(facts.get("dataset", {}), self.identity)
         if changed:
@@ -182,6 +185,16 @@ class _Run:
                 "result will not be that of an uninterrupted run"
             )
         return self.saved_step
+
+    def counted(self, facts: Mapping[str, Any]) -> int:
+        """How often val was measured since the best, by the records: runs of before `--patience`
+        have no such number in their checkpoints."""
+        best = facts.get("best")
+        return sum(
+            record.get("kind") == "val" and best["step"] < record["step"] <= facts["step"]
+            for record in read_history(self.workdir)
+            if best
+        )
 
     def agree(self, start: int) -> None:
         """Refuses workers that would not do the same work: another config, data set or folder."""
@@ -227,7 +240,7 @@ class _Run:
             # Saving comes last, so that where a checkpoint exists everything else of its step does.
             actions = [
                 Every(config.log_every, observer.log),
-                Every(config.val_every, observer.validate),
+                Every(config.val_every, self.validate),
                 Every(config.sample_every, observer.sample),
                 Every(config.checkpoint_every, self.save),
                 Every(1, self.save_if_best),
@@ -235,12 +248,12 @@ class _Run:
             batches = batches_from(
                 start, store, config, self.total, self.algorithm.strategy, self.workers
             )
-            while step < self.total and not self.workers.stopping(step, self.stop):
+            while not (self.ends(step) or self.workers.stopping(step, self.stop)):
                 observer.pending.append(self.algorithm.train_step(*next(batches)))
                 step += 1
                 observer.show(step)
                 for action in actions:
-                    action(step, last=step == self.total)
+                    action(step, last=self.ends(step))
             if step < self.total:
                 observer.log(step)
                 self.save(step)
@@ -252,15 +265,34 @@ class _Run:
         """The loop of a worker that is not the chief: the same steps, and nothing is written."""
         step, observer = start, self.observer
         check = Every(self.config.log_every, observer.resolve)
+        heed = Every(self.config.val_every, self.heed)
         batches = self.batches(store, start)
         with ProgressLine("training", self.total, "step", start) as line:
-            while step < self.total and not self.workers.stopping(step, self.stop):
+            while not (self.ends(step) or self.workers.stopping(step, self.stop)):
                 observer.pending.append(self.algorithm.train_step(*next(batches)))
                 step += 1
                 line.show(step, "")
                 check(step, last=step == self.total)
+                heed(step, last=step == self.total)
         self.workers.wait()  # until the chief has saved it all
         return self.outcome(step, step - start, None)
+
+    def ends(self, step: int) -> bool:
+        """Whether the run is done after this step."""
+        return step >= self.total or self.observer.out_of_patience
+
+    def validate(self, step: int) -> None:
+        """Measures on val; if that was once too often, this is the last step."""
+        self.observer.validate(step)
+        self.heed(step)
+        if step < self.total and self.observer.out_of_patience:
+            self.observer.log(step)  # before it is saved
+
+    def heed(self, step: int) -> None:
+        """Lets all workers know what the first of them measured."""
+        if self.config.patience and self.workers.count > 1:
+            stale = self.observer.stale if self.workers.chief else 0
+            self.observer.stale = int(self.workers.gather(stale).max())
 
     def save(self, step: int) -> None:
         if self.saved_step == step:
@@ -285,8 +317,9 @@ class _Run:
             best=observer.best,
             workdir=self.workdir,
             source=self.source,
+            out_of_patience=step < self.total and observer.out_of_patience,
         )
-        signal = None if step >= self.total else self.stop.signal
+        signal = None if outcome.out_of_patience or step >= self.total else self.stop.signal
         if signal is None:
             return outcome
         return dataclasses.replace(outcome, stopped_by=signal.name, exit_code=self.stop.exit_code)

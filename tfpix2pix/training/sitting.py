@@ -138,7 +138,19 @@ class Sitting:
                 f"{self.workdir}"
             )
             return
-        if not outcome.trained_now:
+        if outcome.out_of_patience:
+            assert outcome.best is not None, "what else would not have become better"
+            best, patience = outcome.best, self.config.patience
+            had = "stopped" if outcome.trained_now else "had stopped"
+            say(
+                f"{had} at step {outcome.steps_done:,} of {outcome.steps_total:,}: "
+                f"{best['metric']} on val has not become better in {patience:,} measurements, "
+                f"since step {best['step']:,} (--checkpoint=best); to go on, give a larger "
+                "--patience, or 0"
+            )
+            if outcome.trained_now:
+                say(f"to use it: {self._to_use()}")
+        elif not outcome.trained_now:
             say(
                 f"already trained: {self.workdir} has done {outcome.steps_done:,} steps, and "
                 f"{outcome.steps_total:,} are asked for; give a larger --steps or --epochs to "

@@ -61,7 +61,7 @@ def _continued(path: Path, wanted: Mapping[str, Any], given: Mapping[str, Any]) 
             f"--workdir={path} was imported without pairs to train on; import its weights again, "
             "into a new --workdir, with --dataset=FOLDER"
         )
-    lines = differences(saved, wanted)
+    lines = differences(saved, wanted, given)
     if lines:
         raise UserError(
             f"{path} holds a run of another configuration, so nothing was changed; give another "

@@ -137,7 +137,7 @@ def test_the_scorers_ground_truth_row_is_always_printed(results, run_command, sc
     root, _, _ = results
     done = run_command(
         *("evaluate", "--workdir=run", "--label_palette=facades", f"--scorer={scorer}"),
-        *("--metrics=fcn", "--output=fcn"),
+        *("--metrics=fcn,grid,swd,scorer_kid,scorer_fid", "--output=fcn"),
         cwd=root,
     )
     assert (done.returncode, done.stderr) == (0, "")
@@ -147,6 +147,9 @@ def test_the_scorers_ground_truth_row_is_always_printed(results, run_command, sc
     assert "FCN class IoU, truth" in done.stdout
     assert "on its own val split per-pixel 0.5000" in done.stdout
     assert found["scorer"]["val"]["images"] == 7
+    assert {"plaid_flat", "swd_quarter", "scorer_kid", "scorer_fid"} <= {*found["numbers"]}
+    assert found["numbers"]["scorer_fid"] >= 0
+    assert found["numbers"]["grid"] is not None
 
 
 # === Refusals ===
@@ -202,8 +205,8 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(
     [
         (("--label_palette=camvid",), "trained for the palette 'facades'"),
         (("--label_palette=facades", "--size=64"), "images of 32 pixels and would be shown 64"),
-        (("--label_palette=facades", "--metrics=l1"), "--metrics=l1 leaves that out"),
-        ((), "needs the class of every pixel"),
+        (("--label_palette=facades", "--metrics=l1"), "--metrics=l1 leaves these out"),
+        (("--metrics=fcn",), "needs the class of every pixel"),
     ],
     ids=["palette", "size", "not asked for", "no palette"],
 )

@@ -1,146 +1,239 @@
-"""What came after the paper, all at once: continued to the bit, and which weights are used."""
+"""``tfpix2pix reproduce --table=recipe`` from its command line: tiny networks, three rows."""
 
 from __future__ import annotations
 
 import json
+import shutil
+import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
-TINY = (
-    *("--crop_size=64", "--ngf=8", "--ndf=8", "--receptive_field=16", "--sample_pairs=8"),
-    *("--log_every=3", "--val_every=0", "--sample_every=0", "--sample_images=1"),
-    "--checkpoint_every=0",
-)
-# Each ingredient in one of the two.
-RECIPES = {
-    "one": (
-        *("--norm=group", "--bottleneck=4", "--upsampling=nearest", "--padding=replicate"),
-        *("--noise_channels=2", "--gan_loss=hinge", "--lambda_feature_matching=10"),
-        *("--lambda_r1=1", "--augment=diffaugment", "--learning_rate_d=4e-4"),
-        *("--discriminator_scales=2", "--spectral_norm", "--ema=0.9"),
-    ),
-    "other": (
-        *("--updates=joint", "--gan_loss=lsgan", "--bottleneck=8", "--upsampling=bilinear"),
-        *("--norm=batch", "--discriminator_scales=2", "--ema=0.99"),
-    ),
+PAPER = {
+    **{"loss": "l1+cgan", "generator": "unet", "receptive_field": 70},
+    **{"norm": "instance", "dropout": 0.5},
 }
+ROWS = {"paper": {}, "wide": {"ngf": 24, "ndf": 24}, "plain": {"dropout": 0.0}}
+FLAGS = ("--crop_size=32", "--ngf=4", "--ndf=4", "--sample_pairs=8", "--sample_images=2")
+SCORER = "--scorer_steps=2"
+STEPS = 24
 
 
-@pytest.fixture(scope="module", params=RECIPES)
-def runs(request, run_command, tmp_path_factory):
-    """A run without and one with an interruption, at step 11 of 18."""
-    folder = tmp_path_factory.mktemp(request.param)
-    for name, sittings in (("whole", (18,)), ("parts", (11, 18))):
-        for steps in sittings:
-            done = run_command(
-                "train",
-                f"--workdir={name}",
-                f"--steps={steps}",
-                *TINY,
-                *RECIPES[request.param],
-                cwd=folder,
-            )
-            assert (done.returncode, done.stderr) == (0, "")
-    return folder
+def rows_are(**rows) -> str:
+    """Python that gives the table these rows."""
+    made = ", ".join(f"r.Recipe({key!r}, {key.title()!r}, {new!r})" for key, new in rows.items())
+    return f"import tfpix2pix.reproduction.recipe as r; r.PAPER = {PAPER!r}; r.ROWS = ({made},)"
 
 
-def test_a_continued_run_has_the_bits_of_one_that_was_not_interrupted(runs):
-    import tensorflow as tf
+@pytest.fixture(scope="session")
+def recipe(start_cli):
+    """Runs the command with `ROWS`, or others, and returns what it printed."""
 
-    one, other = (
-        tf.train.load_checkpoint(str(runs / name / "checkpoints" / "step_00000018" / "state"))
-        for name in ("whole", "parts")
+    def run(*args, rows=ROWS, code=0):
+        process = start_cli("reproduce", "--table=recipe", *args, prelude=rows_are(**rows))
+        out, err = process.communicate(timeout=400)
+        assert process.returncode == code, out + err
+        return out + err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def two_rows(recipe, tmp_path_factory):
+    """Two rows of two seeds: the folder and what was printed."""
+    folder = tmp_path_factory.mktemp("recipe") / "out"
+    said = recipe(
+        "--rows=paper,wide", "--seeds=2", *FLAGS, SCORER, f"--steps={STEPS}", f"--output={folder}"
     )
-    types = one.get_variable_to_dtype_map()
-    assert set(types) == set(other.get_variable_to_dtype_map())
-    for part in ("generator_average", "discriminator_2"):
-        assert any(name.startswith(f"{part}/") for name in types)
-    for name, kind in types.items():
-        if kind != tf.string:
-            np.testing.assert_array_equal(
-                one.get_tensor(name), other.get_tensor(name), err_msg=name
-            )
+    return folder, said
 
 
-def test_the_average_stays_what_it_is(runs, run_cli):
-    done = run_cli("train", f"--workdir={runs / 'whole'}", "--steps=20", "--ema=0.5")
-    assert done.returncode == 2
-    assert "--ema: the run has" in done.stderr
+def content_of(folder, name="recipe"):
+    return json.loads((folder / "results" / f"{name}.json").read_text())
 
 
-def test_translate_takes_the_average_unless_it_is_told(runs, run_cli, tmp_path):
-    import tfpix2pix
-
-    run = runs / "whole"
-    source = next((run / "samples" / "inputs").glob("*.png"))
-    for name, flags in (("average", ()), ("raw", ("--weights=raw",))):
-        done = run_cli(
-            "translate", f"--workdir={run}", f"--input={source}", f"--output={name}.npy", *flags
-        )
-        assert (done.returncode, done.stderr) == (0, "")
-        pixels = np.load(tmp_path / f"{name}.npy")
-        model = tfpix2pix.load(run, weights=name)
-        np.testing.assert_array_equal(pixels, model.translate(_image(source)))
-    assert (np.load(tmp_path / "average.npy") != np.load(tmp_path / "raw.npy")).any()
+def by_key(content):
+    return {row["key"]: row for row in content["rows"]}
 
 
-def test_evaluate_says_which_weights_it_measured(runs, run_cli, tmp_path):
-    values = {}
-    for name, flags in (("average", ()), ("raw", ("--weights=raw",))):
-        done = run_cli(
-            "evaluate",
-            f"--workdir={runs / 'whole'}",
-            "--metrics=l1",
-            "--limit=1",
-            f"--output={name}",
-            *flags,
-        )
-        assert (done.returncode, done.stderr) == (0, "")
-        text = (tmp_path / name / "metrics.json").read_text()
-        assert f'"weights": "{name}"' in text
-        values[name] = json.loads(text)
-    assert values["average"] != values["raw"]
+def paces_of(folder):
+    return json.loads((folder / "reproduction.json").read_text())["paces"]
 
 
-def _image(path) -> np.ndarray:
-    from PIL import Image
-
-    with Image.open(path) as picture:
-        return np.asarray(picture)
-
-
-# === Refusals ===
+def scores(folder, row, split="val"):
+    """``metrics.json`` of a row's seeds."""
+    runs = sorted((folder / "runs" / f"recipe-{row}").iterdir())
+    files = [run / "evaluation" / split / "metrics.json" for run in runs]
+    return [json.loads(path.read_text())["numbers"] for path in files]
 
 
-@pytest.mark.parametrize("command", ["translate", "evaluate", "export", "export-torch"])
-def test_unknown_weights(command, refused, trained):
-    flags = {
-        "translate": ("--input=in.png", "--output=out.png"),
-        "evaluate": ("--output=out",),
-        "export": ("--output=out",),
-        "export-torch": ("--output=out.safetensors",),
-    }[command]
-    said = refused(command, f"--workdir={trained}", "--weights=ema", *flags)
-    assert "--weights=ema: expected average or raw" in said
+def test_every_row_has_the_steps_that_take_as_long_as_the_papers(two_rows):
+    folder, said = two_rows
+    paces = paces_of(folder)
+    assert paces["recipe-paper"]["ratio"] == 1
+    assert paces["recipe-paper"]["steps"] == STEPS
+    wide = paces["recipe-wide"]
+    assert wide["ratio"] > 1.2  # thirty-six times the weights
+    assert wide["steps"] == round(STEPS / wide["ratio"])
+    for key, pace in paces.items():
+        for seed in (0, 1):
+            run = folder / "runs" / key / f"seed{seed}"
+            assert json.loads((run / "run.json").read_text())["steps_done"] == pace["steps"]
+            config = json.loads((run / "config.json").read_text())
+            assert config["val_every"] == -(-pace["steps"] // 4)
+            assert config["checkpoint_every"] == -(-pace["steps"] // 8)
+    assert f"recipe-wide: {wide['ratio']:.3f} of its seconds, so {wide['steps']} steps" in said
 
 
-@pytest.mark.parametrize("command", ["translate", "evaluate"])
-def test_weights_are_of_runs(command, refused):
-    flags = ("--input=in.png", "--output=out.png") if command == "translate" else ()
-    said = refused(command, "--model=exported", "--weights=raw", *flags)
-    assert "--weights=raw is for --workdir" in said
+def test_the_table_has_what_was_measured_and_the_papers_figures_nowhere(two_rows):
+    folder, said = two_rows
+    content = content_of(folder)
+    assert next(iter(content["columns"])) == "fcn_per_pixel"
+    assert {"sharpness_ratio", "color_b", "l1", "psnr", "ssim"} <= set(content["columns"])
+    assert "sharpness_truth" not in content["columns"]
+    assert content["split"] == "val"
+    assert content["missing"] == []
+    assert "paper" not in content
+    rows = by_key(content)
+    assert list(rows) == ["paper", "wide", "truth"]
+    assert rows["wide"]["settings"]["ngf"] == 24
+    assert rows["wide"]["steps"] == paces_of(folder)["recipe-wide"]["steps"]
+    assert rows["wide"]["minutes"] > 0
+    assert len(content["configs"]) == 4
+    assert "as in the paper" not in said
+    assert "comparisons with Paper in one column" in said
 
 
-def test_a_run_without_averages_takes_either(run_cli, trained, tmp_path):
-    source = next((trained / "samples" / "inputs").glob("*.png"))
-    for name in ("average", "raw"):
-        done = run_cli(
-            "translate",
-            f"--workdir={trained}",
-            f"--input={source}",
-            f"--output={name}.png",
-            f"--weights={name}",
-        )
-        assert (done.returncode, done.stderr) == (0, "")
-    assert (tmp_path / "average.png").read_bytes() == (tmp_path / "raw.png").read_bytes()
+def test_means_errors_and_differences_are_those_of_numpy(two_rows):
+    folder, _ = two_rows
+    rows = by_key(content_of(folder))
+    for number in ("l1", "psnr", "sharpness_ratio"):
+        first, own = ([s[number] for s in scores(folder, row)] for row in ("paper", "wide"))
+        assert rows["wide"]["numbers"][number]["values"] == own
+        against = rows["wide"]["against"][number]
+        assert against["difference"] == pytest.approx(np.mean(own) - np.mean(first))
+        over_seeds = np.hypot(*(np.std(some, ddof=1) / np.sqrt(2) for some in (first, own)))
+        assert against["standard_error"] >= over_seeds * (1 - 1e-9)
+        apart = against["difference"] / against["standard_error"]
+        assert against["in_standard_errors"] == pytest.approx(apart)
+        if abs(apart) < 2 and number != "sharpness_ratio":
+            assert against["verdict"] == "too close to tell"
+    assert rows["paper"]["against"] == {}
+
+
+def test_page_and_pictures(two_rows):
+    folder, _ = two_rows
+    page = (folder / "report.html").read_text()
+    assert "Against Paper" in page
+    assert "against the paper's order" not in page
+    # The embedded set's own images may be shown.
+    whole = Image.open(folder / "grids" / "recipe.png")
+    assert Image.open(folder / "results" / "recipe.jpg").size == whole.size
+    assert str(folder.parent) not in (folder / "results" / "recipe.json").read_text()
+    text = (folder / "results" / "recipe.md").read_text()
+    assert "| Against Paper |" in text
+    assert "| Wide |" in text
+
+
+def test_a_further_row_is_added_and_the_others_stay(two_rows, recipe, tmp_path):
+    folder = tmp_path / "out"
+    shutil.copytree(two_rows[0], folder)
+    before, old = paces_of(folder), by_key(content_of(folder))
+    stamps = {p: p.stat().st_mtime_ns for p in folder.glob("runs/*/*/checkpoints/*/*")}
+    said = recipe("--rows=plain", "--seeds=1", "--score_split=test", f"--output={folder}")
+    assert "timing a step of 1 networks" in said
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
+    after = paces_of(folder)
+    assert {key: after[key] for key in before} == before
+    assert set(after) == {*before, "recipe-plain"}
+    test = content_of(folder, "recipe-test")
+    assert test["split"] == "test"
+    assert list(by_key(test)) == ["plain", "truth"]  # nothing else is scored on test yet
+    assert (folder / "report-test.html").is_file()
+
+    recipe("--seeds=1", f"--output={folder}")
+    rows = by_key(content_of(folder))
+    assert [(key, row["seeds"]) for key, row in rows.items()] == [
+        *(("paper", [0, 1]), ("wide", [0, 1]), ("plain", [0])),
+        ("truth", []),
+    ]
+    assert rows["wide"]["numbers"] == old["wide"]["numbers"]
+    assert rows["wide"]["against"] == old["wide"]["against"]
+
+
+def test_killed_it_continues_with_the_same_steps_and_ends_with_the_same_weights(
+    start_cli, recipe, tmp_path
+):
+    flags = ("--rows=paper,plain", "--seeds=1", "--stage=train", *FLAGS[:4], "--steps=200",
+             "--checkpoint_every=10", "--val_every=0")  # fmt: skip
+    pieces, whole = tmp_path / "pieces", tmp_path / "whole"
+    process = start_cli(
+        "reproduce", "--table=recipe", *flags, f"--output={pieces}", prelude=rows_are(**ROWS)
+    )
+    last = pieces / "runs" / "recipe-plain" / "seed0" / "checkpoints"
+    deadline = time.monotonic() + 240
+    while not list(last.glob("step_*")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    paces = paces_of(pieces)
+    whole.mkdir()
+    shutil.copy(pieces / "reproduction.json", whole)
+    for folder in (pieces, whole):
+        assert "timing" not in recipe(*flags, f"--output={folder}")
+        assert paces_of(folder) == paces
+    for key, pace in paces.items():
+        step = f"runs/{key}/seed0/checkpoints/step_{pace['steps']:08d}"
+        files = [
+            {p.name: p.read_bytes() for p in (folder / step).iterdir() if "data" in p.name}
+            for folder in (pieces, whole)
+        ]
+        assert files[0]
+        assert files[0] == files[1], key
+
+
+def test_the_same_steps_are_no_time(recipe, tmp_path):
+    folder = tmp_path / "out"
+    flags = ("--rows=paper,wide", "--seeds=1", "--stage=train", "--same=steps", *FLAGS)
+    said = recipe(*flags, "--steps=2", f"--output={folder}")
+    assert "timing" not in said
+    assert {pace["steps"] for pace in paces_of(folder).values()} == {2}
+    said = recipe("--rows=paper", "--same=minutes", f"--output={folder}", code=2)
+    assert "the rows of" in said
+    assert "have the same steps" in said
+
+
+def test_a_budget_is_shared_by_all_runs(recipe, tmp_path):
+    flags = ("--rows=paper,wide", "--seeds=1", "--stage=train", "--budget=0.05", *FLAGS)
+    recipe(*flags, f"--output={tmp_path / 'out'}")
+    paces = paces_of(tmp_path / "out")
+    assert paces["recipe-paper"]["steps"] >= paces["recipe-wide"]["steps"] >= 1
+
+
+def test_a_row_that_was_another_one_is_refused(two_rows, recipe):
+    rows = {**ROWS, "wide": {"ngf": 16, "ndf": 24}}
+    said = recipe("--rows=paper,wide", f"--output={two_rows[0]}", rows=rows, code=2)
+    assert "recipe-wide of" in said
+    assert "was another row, with ngf=24" in said
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--table=recipe", "--rows=emma"], "no row 'emma'; did you mean"),
+        (["--table=recipe", "--rows="], "there is no row ''"),
+        (["--table=losses", "--rows=l1"], "--rows=l1: rows are chosen of --table=recipe"),
+        (["--table=losses", "--same=minutes"], "--same=minutes is for --table=recipe"),
+        (["--table=recipe", "--same=hours"], "--same=hours: expected minutes or steps"),
+        (["--table=recipe", "--score_split=train"], "--score_split=train: expected val or test"),
+        (["--table=recipe", "--norm=batch"], "--norm: the rows of --table=recipe decide it"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_flags_that_cannot_be_meant(refused, args, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert words in refused("reproduce", *args, "--output=o")
+    assert list(tmp_path.iterdir()) == []

@@ -14,6 +14,7 @@ from tfpix2pix.data.label_classes import LabelClass, Palette
 from tfpix2pix.evaluation.registry import (
     EVALUATORS,
     Kind,
+    choose_evaluators,
     default_metrics,
     make_evaluators,
     numbers_of,
@@ -24,10 +25,18 @@ from tfpix2pix.evaluation.registry import (
 PALETTE = Palette("two", (LabelClass("a", (0, 0, 0), (0,)), LabelClass("b", (9, 9, 9), (1,))))
 PHOTO, LABELS = ImageSpec(3), ImageSpec(3, palette=PALETTE)
 ALWAYS = ["l1", "l2", "psnr", "ssim", "ms_ssim"]
+OF_PHOTOS = [*ALWAYS, "sharpness", "grid", "swd"]
 
 
 class Scorer:
     palette, size = PALETTE, 8
+
+    def check(self, palette, size):
+        self.check_size(size)
+
+    def check_size(self, size):
+        if size != self.size:
+            raise UserError(f"of {self.size} pixels")
 
 
 def test_the_registry_needs_no_tensorflow():
@@ -42,8 +51,8 @@ def test_the_registry_needs_no_tensorflow():
 def test_names_are_keys_in_the_order_of_tables():
     assert [evaluator.name for evaluator in EVALUATORS.values()] == list(EVALUATORS)
     assert list(EVALUATORS) == [
-        "fcn", "labels", "color", "l1", "l2", "psnr", "ssim", "ms_ssim", "sharpness", "diversity",
-        "fid", "kid",
+        "fcn", "labels", "color", "l1", "l2", "psnr", "ssim", "ms_ssim", "sharpness", "grid", "swd",
+        "scorer_kid", "scorer_fid", "diversity", "fid", "kid",
     ]  # fmt: skip
     assert [n.name for n in numbers_of(["color", "l1"])] == ["color_l", "color_a", "color_b", "l1"]
 
@@ -79,16 +88,21 @@ def test_what_is_no_metric_is_refused(text, sentence):
 @pytest.mark.parametrize(
     ("spec", "more", "names"),
     [
-        (PairSpec(LABELS, PHOTO), {}, ["color", *ALWAYS, "sharpness"]),
-        (PairSpec(LABELS, PHOTO), {"scorer": Scorer()}, ["fcn", "color", *ALWAYS, "sharpness"]),
-        (PairSpec(PHOTO, LABELS), {"scorer": Scorer()}, ["labels", *ALWAYS]),
-        (PairSpec(PHOTO, PHOTO), {"samples": 3}, ["color", *ALWAYS, "sharpness", "diversity"]),
-        (PairSpec(PHOTO, ImageSpec(1)), {}, [*ALWAYS, "sharpness"]),
+        (PairSpec(LABELS, PHOTO), {}, ["color", *OF_PHOTOS]),
         (
-            LabSpec(),
-            {},
-            ["color", *ALWAYS, "sharpness"],
+            PairSpec(LABELS, PHOTO),
+            {"scorer": Scorer()},
+            ["fcn", "color", *OF_PHOTOS, "scorer_kid", "scorer_fid"],
         ),
+        (
+            PairSpec(PHOTO, PHOTO),
+            {"scorer": Scorer()},
+            ["color", *OF_PHOTOS, "scorer_kid", "scorer_fid"],
+        ),
+        (PairSpec(PHOTO, LABELS), {"scorer": Scorer()}, ["labels", *ALWAYS]),
+        (PairSpec(PHOTO, PHOTO), {"samples": 3}, ["color", *OF_PHOTOS, "diversity"]),
+        (PairSpec(PHOTO, ImageSpec(1)), {"scorer": Scorer()}, OF_PHOTOS),
+        (LabSpec(), {}, ["color", *OF_PHOTOS]),
     ],
 )
 def test_data_gets_the_metrics_that_fit_it(spec, more, names):
@@ -105,6 +119,9 @@ def test_data_gets_the_metrics_that_fit_it(spec, more, names):
         ("labels", Kind(3, PALETTE), "the labels are the input; use --metrics=fcn"),
         ("fcn", Kind(3, PALETTE, labels_out=True), "the labels are the target; use --metrics=labe"),
         ("fcn", Kind(3, PALETTE), "it needs a trained scorer; .*train-scorer"),
+        ("scorer_kid", Kind(3), "--metrics=scorer_kid: it needs a trained scorer; .*train-scorer"),
+        ("scorer_fid", Kind(3, PALETTE, labels_out=True), "the labels are the target; use"),
+        ("scorer_fid", Kind(1, scorer=Scorer()), "defined for RGB pictures"),
         ("diversity", Kind(3), "at least 2 samples per input, and there is 1; .*--samples=8"),
         ("color", Kind(1), "defined for RGB pictures, and these have 1 channel;"),
         ("fid", Kind(4), "defined for RGB pictures, and these have 4 channels;"),
@@ -128,8 +145,27 @@ def test_evaluators_get_what_they_work_with():
     )
     assert fcn.scorer is scorer
     assert fid.features is kid.features is features
+    kid, fid = make_evaluators(["scorer_kid", "scorer_fid"], Kind(3, scorer=scorer))
+    assert kid.features is fid.features
+    assert kid.scorer is fid.scorer is scorer
     (labels,) = make_evaluators(["labels"], Kind(3, PALETTE, labels_out=True))
     assert labels.palette is PALETTE
+
+
+def test_a_scorer_is_for_any_of_its_metrics():
+    kind = Kind(3, PALETTE, scorer=Scorer())
+    for names in ("fcn", "l1,scorer_kid", "scorer_fid"):
+        assert choose_evaluators(kind, 8, names, "S")
+        with pytest.raises(UserError, match="--scorer=S: of 8 pixels"):
+            choose_evaluators(kind, 16, names, "S")
+    with pytest.raises(UserError, match="--metrics=l1 leaves these out; drop one of the two"):
+        choose_evaluators(kind, 8, "l1", "S")
+    without_labels = Kind(3, scorer=Scorer())
+    names = [evaluator.name for evaluator in choose_evaluators(without_labels, 8, "", "S")]
+    assert "scorer_kid" in names
+    assert "fcn" not in names
+    with pytest.raises(UserError, match="the labels are the target"):
+        choose_evaluators(Kind(3, PALETTE, labels_out=True, scorer=Scorer()), 8, "", "S")
 
 
 def test_fid_and_kid_share_one_network(monkeypatch):

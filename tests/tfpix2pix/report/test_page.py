@@ -197,6 +197,20 @@ def test_without_run_json_the_metrics_tell(workdir):
     assert "Training time 4 min 10 s" in text
 
 
+def test_a_run_of_before_some_measures_has_its_own_charts_and_its_best_checkpoint(workdir):
+    (workdir / "run.json").unlink()
+    config = json.loads((workdir / "config.json").read_text())
+    (workdir / "config.json").write_text(json.dumps({**config, "best_metric": "l1"}))
+    values = [{"kind": "val", "step": s, "l1": v} for s, v in ((100, 0.4), (200, 0.3), (300, 0.35))]
+    (workdir / "metrics.jsonl").write_text("".join(json.dumps(v) + "\n" for v in values))
+    report.write_report(workdir)
+    page = (workdir / "report.html").read_text()
+    assert "Validation: L1" in page
+    assert "best checkpoint, step 200" in page
+    assert "Validation: realism" not in page
+    assert "Validation: grid and plaid" not in page
+
+
 def test_pairs_before_the_first_outputs(workdir):
     for path in (workdir / "samples").glob("step_*.png"):
         path.unlink()

@@ -9,7 +9,8 @@ from tfpix2pix.reproduction.tables import TABLES, chosen_tables, variants_of
 
 
 def test_every_row_has_the_papers_figures_for_every_column():
-    for table in TABLES.values():
+    for table in chosen_tables("all"):
+        assert table.paper
         keys = {row.key for row in table.rows} | ({"truth"} if table.name == "losses" else set())
         assert set(table.paper["rows"]) == keys
         for figures in table.paper["rows"].values():

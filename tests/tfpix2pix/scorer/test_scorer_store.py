@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.data.palette import load_palette, parse_palette
@@ -92,11 +93,31 @@ def test_classes_do_not_depend_on_the_other_photos(folder):
     assert scorer.classes(photos[:0]).shape == (0, 32, 32)
 
 
+def test_features_are_the_means_of_the_blocks_last_activations(folder, weights):
+    scorer = load_scorer(folder)
+    photos = np.random.default_rng(1).integers(0, 256, (3, 32, 32, 3), np.uint8)
+    found = scorer.features(photos)
+    assert (found.dtype, found.shape) == (np.float32, (3, 44))
+    network = fcn8s(2, width=2).model
+    for name, variable in named_weights(network).items():
+        variable.assign(weights[name])
+    expected = []
+    for name in ("block2_conv2", "block3_conv3", "block4_conv3", "block5_conv3"):
+        layer = tf.keras.Model(network.input, network.get_layer(f"{name}_relu").output)
+        expected.append(layer(photos / np.float32(127.5) - 1).numpy().mean(axis=(1, 2)))
+    np.testing.assert_allclose(found, np.concatenate(expected, axis=1), rtol=1e-3, atol=1e-6)
+    for index in range(3):  # whatever else stands in the batch
+        np.testing.assert_array_equal(scorer.features(photos[index : index + 1])[0], found[index])
+    assert scorer.features(photos[:0]).shape == (0, 44)
+
+
 def test_photos_of_another_size_or_type_are_refused(folder):
     scorer = load_scorer(folder)
     for photos in (np.zeros((1, 64, 64, 3), np.uint8), np.zeros((1, 32, 32, 3), np.float32)):
         with pytest.raises(ValueError, match="expected uint8"):
             scorer.classes(photos)
+        with pytest.raises(ValueError, match="expected uint8"):
+            scorer.features(photos)
 
 
 def test_identity_is_of_names_shapes_and_values():
