@@ -44,10 +44,11 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
         {
             "ngf": 8,
             "norm": "group",
-            "bottleneck": 4,
+            "bottleneck": 8,
             "upsampling": "nearest",
             "padding": "replicate",
             "noise_channels": 2,
+            "last_channels": 4,
             "gan_loss": "hinge",
             "lambda_feature_matching": 10.0,
             "discriminator_scales": 2,
