@@ -57,7 +57,8 @@ class TFLiteFormat(Format):
             operators = read_operators(folder / path)
             _check_builtin(operators)
             notes: tuple[str, ...] = _NOTES.get(quantize, ())
-            if quantize == "dynamic" and job.contract.image_size is None:
+            transposed = any(each.name == "TRANSPOSE_CONV" for each in operators)
+            if quantize == "dynamic" and job.contract.image_size is None and transposed:
                 notes += (_SLOW,)
             if quantize == "int8":
                 notes = (_int8_note(operators),)
