@@ -58,6 +58,7 @@ def int8(model: onnx.ModelProto, job: Job) -> onnx.ModelProto:
     Weights are quantised per output channel, what goes into and comes out of a convolution per
     tensor. Statistics, normalisation, dropout and activations stay in float32. Weights use 7 of
     their 8 bits: x86 processors without VNNI add two products in 16 bits, which 8 would overflow.
+    A last convolution that reads x beside its features (`last_channels`) stays in float32 too.
 
     There is no ``dynamic`` beside it, which would take the ranges anew at every run: onnxruntime
     takes them over the whole batch, so that an image's result would depend on its neighbours', and
@@ -70,6 +71,8 @@ def int8(model: onnx.ModelProto, job: Job) -> onnx.ModelProto:
     free.CopyFrom(model)
     # The images of the calibration have the training's size, whatever the export's is.
     set_sizes(free, dataclasses.replace(job.contract, image_size=None))
+    convolutions = [node.name for node in free.graph.node if node.op_type == "Conv"]
+    exact = convolutions[-1:] if "last" in job.contract.generator.kernels else []
     with tempfile.TemporaryDirectory() as folder, quiet_logs():
         source, target = Path(folder, "float32.onnx"), Path(folder, "int8.onnx")
         onnx.save(free, source)
@@ -79,6 +82,7 @@ def int8(model: onnx.ModelProto, job: Job) -> onnx.ModelProto:
             _reader(job),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
+            nodes_to_exclude=exact,
             per_channel=True,
             reduce_range=True,
             activation_type=QuantType.QUInt8,

@@ -94,12 +94,14 @@ def convert(job: Job, quantize: str, inputs: list[dict[str, np.ndarray]], scratc
         # The converter talks from C++, on the stream that the progress line writes to.
         with error_stream_aside():
             if quantize == "int8":
-                family = job.contract.generator.family
+                family, kernels = job.contract.generator.family, job.contract.generator.kernels
                 if family in equalize.KNOWN:
                     tensors = (list(each.values()) for each in inputs)
                     generator = equalize.equalized(generator, job.contract.config, tensors)
                 quantizer = int8.Quantizer(_save(job, generator, scratch), lambda: iter(inputs))
-                return quantizer.convert(special_ends=family in int8.KNOWN)
+                return quantizer.convert(
+                    special_ends=family in int8.KNOWN, float_last="last" in kernels
+                )
             converter = tf.lite.TFLiteConverter.from_saved_model(
                 str(_save(job, generator, scratch))
             )
@@ -159,6 +161,6 @@ def _int8_note(operators: list[Operator]) -> str:
     convolutions = [each for each in operators if each.is_convolution]
     done = sum(each.is_int8 for each in convolutions)
     return (
-        f"{done} of {len(convolutions)} convolutions in int8; the first one, normalisation, masks "
-        "and x, z, y in float32"
+        f"{done} of {len(convolutions)} convolutions in int8; the others, normalisation, masks and "
+        "x, z, y in float32"
     )

@@ -7,7 +7,8 @@ Plain full-integer quantisation loses here what `docs/mobile.md` shows. What is 
 * the first convolution stays float32 too: the quantiser would give its result the range of the
   features that it is concatenated with, which is several times as wide;
 * what the last convolution hands to tanh is cut where tanh is flat: a net that draws white paper
-  gives values of tens, and int8 steps of their size would be steps of grey;
+  gives values of tens, and int8 steps of their size would be steps of grey. Where it reads x
+  beside its features (`last_channels`), whose range is another one, it stays float32;
 * the weights are `equalize.equalized` first.
 """
 
@@ -52,7 +53,10 @@ class Quantizer:
         )
 
     def convert(
-        self, float_operators: Sequence[str] = FLOAT_OPERATORS, special_ends: bool = True
+        self,
+        float_operators: Sequence[str] = FLOAT_OPERATORS,
+        special_ends: bool = True,
+        float_last: bool = False,
     ) -> bytes:
         """The model in int8, its inputs and its output in float32.
 
@@ -60,6 +64,7 @@ class Quantizer:
           float_operators: what stays float32, by the names of TFLite's schema.
           special_ends: whether the first convolution stays float32, and the range of the last one
             ends where tanh is flat.
+          float_last: whether the last convolution stays float32 too.
         """
         debugger = self._debugger
         calibrated = debugger.calibrated_model
@@ -67,8 +72,8 @@ class Quantizer:
         options.denylisted_ops = list(float_operators)
         options.denylisted_nodes = []
         if special_ends:
-            narrow, first = _with_narrow_end(calibrated)
-            options.denylisted_nodes = [first]
+            narrow, first, last = _with_narrow_end(calibrated)
+            options.denylisted_nodes = [first, last] if float_last else [first]
             debugger.calibrated_model = narrow
         try:
             return debugger.get_nondebug_quantized_model()
@@ -76,9 +81,9 @@ class Quantizer:
             debugger.calibrated_model = calibrated
 
 
-def _with_narrow_end(model: bytes) -> tuple[bytes, str]:
-    """The calibrated model, the range of its last convolution cut to that of tanh, and the name of
-    the tensor that its first convolution gives.
+def _with_narrow_end(model: bytes) -> tuple[bytes, str, str]:
+    """The calibrated model, the range of its last convolution cut to that of tanh, and the names of
+    the tensors that its first and its last convolution give.
 
     The calibrator leaves the least and the largest value seen of a tensor in its quantisation.
     """
@@ -96,5 +101,5 @@ def _with_narrow_end(model: bytes) -> tuple[bytes, str]:
     seen = results[-1].quantization
     seen.min = np.maximum(seen.min, -TANH_RANGE)
     seen.max = np.minimum(seen.max, TANH_RANGE)
-    first = results[0].name.decode()
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(content)), first
+    first, last = (results[place].name.decode() for place in (0, -1))
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(content)), first, last

@@ -25,6 +25,7 @@ class Networks:
     upsampling: str
     padding: str
     noise_channels: int
+    last_channels: int
     spectral_norm: bool
     discriminator_scales: int
 

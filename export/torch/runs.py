@@ -31,7 +31,13 @@ from tfpix2pix.export.torch.weights import (
 
 IMPORT_FILE = "import.json"
 # Of the generators that the PyTorch code has.
-_PLAIN = {"bottleneck": 1, "upsampling": "transposed", "padding": "zeros", "noise_channels": 0}
+_PLAIN = {
+    "bottleneck": 1,
+    "upsampling": "transposed",
+    "padding": "zeros",
+    "noise_channels": 0,
+    "last_channels": 0,
+}
 
 
 # === From PyTorch ===
@@ -311,9 +317,11 @@ def check_exportable(config: Config, network: str, workdir: str | os.PathLike[st
             f"--workdir={workdir}: its generator is an {run.generator}, which the PyTorch code "
             "does not have; only U-Nets (--generator=unet) can be exported"
         )
-    wanted = {"norm": "instance, batch or none" if run.norm == "group" else run.norm}
+    wanted: dict[str, Any] = {
+        "norm": "instance, batch or none" if run.norm == "group" else run.norm
+    }
     if network == "generator":
-        wanted |= {"upsampling": "transposed", "padding": "zeros", "noise_channels": 0}
+        wanted |= {name: value for name, value in _PLAIN.items() if name != "bottleneck"}
     else:
         wanted["spectral_norm"] = False
     for name, value in wanted.items():

@@ -37,6 +37,25 @@ SMALL: dict[str, dict[str, Any]] = {
     "scorer": {"width": 2, "label_palette": "facades"},
     "toy": {},
 }
+# Settings of an algorithm that are taken through everything like one of their own.
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "recipe": (
+        "pix2pix",
+        {
+            "ngf": 8,
+            "norm": "group",
+            "bottleneck": 8,
+            "upsampling": "nearest",
+            "padding": "replicate",
+            "noise_channels": 2,
+            "last_channels": 4,
+            "gan_loss": "hinge",
+            "lambda_feature_matching": 10.0,
+            "discriminator_scales": 2,
+            "ema": 0.9,
+        },
+    ),
+}
 COMMON = {
     "dataset": "sample",
     "crop_size": 32,
@@ -58,7 +77,7 @@ class Case:
     """An algorithm under test.
 
     Attributes:
-      name: of the algorithm.
+      name: of the algorithm, or of a variant.
       config: a small one.
       source: pairs for it.
     """
@@ -67,22 +86,28 @@ class Case:
     config: Config
     source: PairSource
 
+    @property
+    def kind(self) -> type[Algorithm]:
+        return registry.algorithm_class(self.config.algorithm)
+
     def build(self, strategy: Any = None, **changes: Any) -> Algorithm:
-        kind = registry.algorithm_class(self.name)
+        kind = self.kind
         config = self.config.replace(**changes)
         return kind(config, strategy, spec=self.source.spec, total_steps=config.steps)
 
 
 def case_of(name: str, **changes: Any) -> Case:
-    """The case of an algorithm by its name."""
-    values = {**COMMON, **SMALL.get(name, {}), **changes, "algorithm": name}
+    """The case of an algorithm, or of a variant, by its name."""
+    algorithm, settings = VARIANTS.get(name, (name, {}))
+    small = SMALL.get(algorithm, {})
+    values = {**COMMON, **small, **settings, **changes, "algorithm": algorithm}
     config = config_of(values)
     return Case(name, config, open_dataset(config, sample_size=config.load_size))
 
 
-@pytest.fixture(params=list(registry.ALGORITHMS))
+@pytest.fixture(params=[*registry.ALGORITHMS, *VARIANTS])
 def case(request) -> Case:
-    """Every registered algorithm, one after the other."""
+    """Every registered algorithm and every variant, one after the other."""
     return case_of(request.param)
 
 

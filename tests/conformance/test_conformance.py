@@ -123,8 +123,10 @@ def test_half_precision_keeps_float32_weights(case, precision):
     plain, exact = case.build(), algorithm.exact()
     assert set(exact) == set(plain.networks)
     for name, network in exact.items():
+        average = algorithm.averages.get(name)
+        weights = named_weights(algorithm.networks[name]) if average is None else average.values
         for key, weight in named_weights(network).items():
-            trained = named_weights(algorithm.networks[name])[key]
+            trained = weights[key]
             np.testing.assert_array_equal(weight.numpy(), trained.numpy())
 
 
@@ -229,7 +231,7 @@ def test_a_run_of_a_kind_that_is_not_known_has_a_report(case, tmp_path, monkeypa
 
 @pytest.fixture
 def makes_pictures(case):
-    if not registry.algorithm_class(case.name).generators(case.config):
+    if not case.kind.generators(case.config):
         pytest.skip(f"{case.name} makes no pictures")
     return case
 

@@ -263,6 +263,7 @@ def test_networks_that_the_pytorch_code_does_not_have():
         ("generator", {"upsampling": "nearest"}, "--upsampling=nearest"),
         ("generator", {"upsampling": "subpixel", "padding": "replicate"}, "--upsampling=subpixel"),
         ("generator", {"noise_channels": 4}, "--noise_channels=4"),
+        ("generator", {"last_channels": 16}, "--last_channels=16"),
         ("generator", {"bottleneck": 8, "crop_size": 128}, "has 4 levels"),
         ("discriminator", {"spectral_norm": True}, "--spectral_norm=true"),
     ],
@@ -300,7 +301,9 @@ def test_an_imported_run_with_averages_begins_with_them_at_its_weights(folder, t
 
 
 @pytest.mark.parametrize(
-    "setting", [{"upsampling": "nearest"}, {"bottleneck": 2}, {"noise_channels": 1}], ids=str
+    "setting",
+    [{"upsampling": "nearest"}, {"bottleneck": 2}, {"noise_channels": 1}, {"last_channels": 8}],
+    ids=str,
 )
 def test_settings_of_networks_that_it_never_trains_are_refused(folder, setting):
     (name,) = setting

@@ -18,24 +18,26 @@ from tfpix2pix.export.opening import open_model
 RECIPE = {
     "norm": "group",
     "ngf": 8,
-    "bottleneck": 4,
+    "bottleneck": 8,
     "upsampling": "nearest",
     "padding": "replicate",
     "noise_channels": 4,
+    "last_channels": 8,
     "ema": 0.9,
 }
 VARIANTS = {
     "the recipe": {},
-    "wider": {"bottleneck": 8, "norm": "instance"},
+    "instance": {"bottleneck": 4, "norm": "instance", "last_channels": 0},
     "bilinear": {"upsampling": "bilinear"},
     "subpixel": {"upsampling": "subpixel", "padding": "zeros", "norm": "batch"},
-    "zeros": {"padding": "zeros", "noise_channels": 0},
+    "zeros": {"padding": "zeros", "noise_channels": 0, "generator": "encoder_decoder"},
     "transposed": {"upsampling": "transposed", "padding": "zeros"},
     "bottleneck": {
         "upsampling": "transposed",
         "padding": "zeros",
         "norm": "instance",
         "noise_channels": 0,
+        "last_channels": 0,
     },
 }
 LOST = 30.0  # dB of PSNR to Keras that int8 keeps at least, of networks with random weights

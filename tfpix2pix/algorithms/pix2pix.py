@@ -208,7 +208,7 @@ class Pix2Pix(Algorithm[Pix2PixConfig]):
                 x, y = _halved(x), _halved(y)
             inputs = [x, y] if self.config.conditional else y
             result = self._looked_into(name)(inputs, training=True)
-            seen.append(result if isinstance(result, (list, tuple)) else [result])
+            seen.append(list(result) if isinstance(result, (list, tuple)) else [result])
         return seen
 
     def _discriminate_both(

@@ -266,6 +266,69 @@ def test_there_is_no_best_without_measures(colour):
         tfpix2pix.load(colour[1], "best")
 
 
+# === Which weights ===
+
+
+@pytest.fixture(scope="module")
+def averaged(tmp_path_factory):
+    """A run whose averages are its initial weights: the algorithm, and its workdir."""
+    workdir = tmp_path_factory.mktemp("runs") / "averaged"
+    return make_run(workdir, ema=0.9), workdir
+
+
+@pytest.mark.parametrize(
+    ("weights", "part"), [("average", "generator_average"), ("raw", "generator")]
+)
+def test_a_run_with_averages_gives_them_unless_it_is_told(averaged, weights, part):
+    algorithm, workdir = averaged
+    model = tfpix2pix.load(workdir, weights=weights)
+    assert model.weights == weights
+    stored = algorithm.state()[part]
+    for name, variable in named_weights(model.generator).items():
+        np.testing.assert_array_equal(variable.numpy(), stored[name].numpy())
+
+
+def test_the_average_is_the_default(averaged):
+    assert tfpix2pix.load(averaged[1]).weights == "average"
+
+
+@pytest.mark.parametrize("weights", ["average", "raw"])
+def test_a_run_without_averages_gives_its_weights(colour, weights):
+    algorithm, workdir = colour
+    model = tfpix2pix.load(workdir, weights=weights)
+    assert model.weights == "raw"
+    for name, variable in named_weights(model.generator).items():
+        stored = named_weights(algorithm.generator)[name]
+        np.testing.assert_array_equal(variable.numpy(), stored.numpy())
+
+
+def test_other_weights_are_refused(colour):
+    for open_run in (tfpix2pix.load, Model.of_run):
+        with pytest.raises(UserError, match=r"^--weights=best: expected average or raw$"):
+            open_run(colour[1], weights="best")
+
+
+def test_a_wider_bottleneck_needs_less_padding_and_fits_to_the_same_size(tmp_path):
+    make_run(tmp_path, bottleneck=4)
+    model = tfpix2pix.load(tmp_path)
+    assert model.stride == 8
+    sizes = []
+    network = model.network
+
+    class Spy:
+        takes_noise, image_size, max_pixels = True, None, None
+
+        def __call__(self, x, z):
+            sizes.append(x.shape[1:3])
+            return network(x, z)
+
+    model.network = Spy()
+    image = picture(19, 43, 3)
+    for fit in (False, True):
+        assert model.translate(image, fit=fit).shape == image.shape
+    assert sizes == [(24, 48), (SIZE, SIZE)]
+
+
 def test_a_damaged_newest_checkpoint_is_passed_over_and_said(tmp_path):
     make_run(tmp_path, steps=(5, 10))
     data = next(Checkpoints(tmp_path).path(10).glob("*.data-*"))

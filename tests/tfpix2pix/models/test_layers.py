@@ -287,7 +287,9 @@ def test_input_noise_is_z_between_minus_1_and_1_beside_x():
 def test_without_z_its_channels_are_zeros():
     x = normal(0, 1, 4, 6, 3)
     found = ZeroChannels(2)(x).numpy()
-    np.testing.assert_array_equal(found, InputNoise(2, 0, 1)([x, -np.ones((1, 4, 6, 2))]).numpy())
+    np.testing.assert_array_equal(
+        found, InputNoise(2, 0, 1)([x, -np.ones((1, 4, 6, 2), np.float32)]).numpy()
+    )
 
 
 # === NoiseDropout ===

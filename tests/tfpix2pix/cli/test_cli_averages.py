@@ -1,0 +1,146 @@
+"""What came after the paper, all at once: continued to the bit, and which weights are used."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+TINY = (
+    *("--crop_size=64", "--ngf=8", "--ndf=8", "--receptive_field=16", "--sample_pairs=8"),
+    *("--log_every=3", "--val_every=0", "--sample_every=0", "--sample_images=1"),
+    "--checkpoint_every=0",
+)
+# Each ingredient in one of the two.
+RECIPES = {
+    "one": (
+        *("--norm=group", "--bottleneck=4", "--upsampling=nearest", "--padding=replicate"),
+        *("--noise_channels=2", "--gan_loss=hinge", "--lambda_feature_matching=10"),
+        *("--lambda_r1=1", "--augment=diffaugment", "--learning_rate_d=4e-4"),
+        *("--discriminator_scales=2", "--spectral_norm", "--ema=0.9"),
+    ),
+    "other": (
+        *("--updates=joint", "--gan_loss=lsgan", "--bottleneck=8", "--upsampling=bilinear"),
+        *("--norm=batch", "--discriminator_scales=2", "--ema=0.99"),
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=RECIPES)
+def runs(request, run_command, tmp_path_factory):
+    """A run without and one with an interruption, at step 11 of 18."""
+    folder = tmp_path_factory.mktemp(request.param)
+    for name, sittings in (("whole", (18,)), ("parts", (11, 18))):
+        for steps in sittings:
+            done = run_command(
+                "train",
+                f"--workdir={name}",
+                f"--steps={steps}",
+                *TINY,
+                *RECIPES[request.param],
+                cwd=folder,
+            )
+            assert (done.returncode, done.stderr) == (0, "")
+    return folder
+
+
+def test_a_continued_run_has_the_bits_of_one_that_was_not_interrupted(runs):
+    import tensorflow as tf
+
+    one, other = (
+        tf.train.load_checkpoint(str(runs / name / "checkpoints" / "step_00000018" / "state"))
+        for name in ("whole", "parts")
+    )
+    types = one.get_variable_to_dtype_map()
+    assert set(types) == set(other.get_variable_to_dtype_map())
+    for part in ("generator_average", "discriminator_2"):
+        assert any(name.startswith(f"{part}/") for name in types)
+    for name, kind in types.items():
+        if kind != tf.string:
+            np.testing.assert_array_equal(
+                one.get_tensor(name), other.get_tensor(name), err_msg=name
+            )
+
+
+def test_the_average_stays_what_it_is(runs, run_cli):
+    done = run_cli("train", f"--workdir={runs / 'whole'}", "--steps=20", "--ema=0.5")
+    assert done.returncode == 2
+    assert "--ema: the run has" in done.stderr
+
+
+def test_translate_takes_the_average_unless_it_is_told(runs, run_cli, tmp_path):
+    import tfpix2pix
+
+    run = runs / "whole"
+    source = next((run / "samples" / "inputs").glob("*.png"))
+    for name, flags in (("average", ()), ("raw", ("--weights=raw",))):
+        done = run_cli(
+            "translate", f"--workdir={run}", f"--input={source}", f"--output={name}.npy", *flags
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        pixels = np.load(tmp_path / f"{name}.npy")
+        model = tfpix2pix.load(run, weights=name)
+        np.testing.assert_array_equal(pixels, model.translate(_image(source)))
+    assert (np.load(tmp_path / "average.npy") != np.load(tmp_path / "raw.npy")).any()
+
+
+def test_evaluate_says_which_weights_it_measured(runs, run_cli, tmp_path):
+    values = {}
+    for name, flags in (("average", ()), ("raw", ("--weights=raw",))):
+        done = run_cli(
+            "evaluate",
+            f"--workdir={runs / 'whole'}",
+            "--metrics=l1",
+            "--limit=1",
+            f"--output={name}",
+            *flags,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        text = (tmp_path / name / "metrics.json").read_text()
+        assert f'"weights": "{name}"' in text
+        values[name] = json.loads(text)
+    assert values["average"] != values["raw"]
+
+
+def _image(path) -> np.ndarray:
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        return np.asarray(picture)
+
+
+# === Refusals ===
+
+
+@pytest.mark.parametrize("command", ["translate", "evaluate", "export", "export-torch"])
+def test_unknown_weights(command, refused, trained):
+    flags = {
+        "translate": ("--input=in.png", "--output=out.png"),
+        "evaluate": ("--output=out",),
+        "export": ("--output=out",),
+        "export-torch": ("--output=out.safetensors",),
+    }[command]
+    said = refused(command, f"--workdir={trained}", "--weights=ema", *flags)
+    assert "--weights=ema: expected average or raw" in said
+
+
+@pytest.mark.parametrize("command", ["translate", "evaluate"])
+def test_weights_are_of_runs(command, refused):
+    flags = ("--input=in.png", "--output=out.png") if command == "translate" else ()
+    said = refused(command, "--model=exported", "--weights=raw", *flags)
+    assert "--weights=raw is for --workdir" in said
+
+
+def test_a_run_without_averages_takes_either(run_cli, trained, tmp_path):
+    source = next((trained / "samples" / "inputs").glob("*.png"))
+    for name in ("average", "raw"):
+        done = run_cli(
+            "translate",
+            f"--workdir={trained}",
+            f"--input={source}",
+            f"--output={name}.png",
+            f"--weights={name}",
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "average.png").read_bytes() == (tmp_path / "raw.png").read_bytes()
