@@ -224,9 +224,9 @@ class Config(RunConfig, DataConfig):
         return False
 
     @property
-    def noise_rate(self) -> float:
-        """Share of the generator's features that its noise drops; where 0, seeds change nothing."""
-        return 0.0
+    def noisy(self) -> bool:
+        """Whether another noise makes another picture."""
+        return False
 
     @property
     def average_decay(self) -> float:

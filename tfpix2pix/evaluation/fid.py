@@ -25,13 +25,13 @@ def frechet_distance(
       weights: how often each image counts, ``[N]``; None: once.
 
     Returns:
-      The distance; NaN where fewer than 2 images count.
+      The distance; NaN where fewer than 2 images count, or a feature is not finite.
     """
     weights = np.ones(len(fake)) if weights is None else np.asarray(weights, np.float64)
     drawn = weights > 0
     weights = weights[drawn]
     total = weights.sum()
-    if total < 2:
+    if total < 2 or not (np.isfinite(fake[drawn]).all() and np.isfinite(truth[drawn]).all()):
         return float("nan")
     means, centred = [], []
     for features in (fake, truth):

@@ -117,7 +117,7 @@ class Generated:
     def noisy(self) -> bool:
         """Whether seeds change the pictures."""
         config = self.translator.config
-        return self.translator.takes_noise and not self.deterministic and config.noise_rate > 0
+        return self.translator.takes_noise and not self.deterministic and config.noisy
 
     def of(self, name: str, x: np.ndarray) -> list[np.ndarray]:
         seeds = range(self.seed, self.seed + self.samples)

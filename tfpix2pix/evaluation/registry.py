@@ -157,7 +157,7 @@ def choose_evaluators(
                 "out; drop one of the two"
             )
         try:
-            if "fcn" in names:
+            if "fcn" in names and not why_not("fcn", kind):
                 kind.scorer.check(kind.palette, size)
             else:
                 kind.scorer.check_size(size)

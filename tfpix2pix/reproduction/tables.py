@@ -35,6 +35,7 @@ DECIDED = {
     "input_dir",
     "target_dir",
     "best_metric",
+    "patience",
 }
 
 

@@ -210,7 +210,7 @@ def test_bad_flags_are_refused_in_a_sentence(refused, trained, untrained, tmp_pa
         ([run, out, "--formats=onxx"], "--formats=onxx: expected savedmodel, tflite, onnx, net"),
         ([run, out, "--quantize=int4"], "--quantize=int4: expected none"),
         ([run, out, "--inference=random"], "--inference=random: expected paper"),
-        ([run, out, "--image_size=40"], "multiples of 32 pixels; use --image_size=64x64"),
+        ([run, out, "--image_size=42"], "multiples of 4 pixels; use --image_size=44x44"),
         ([run, out, "--image_size=wide"], "--image_size=wide: expected any"),
         ([run, out, "--check_count=0"], "--check_count=0: expected 1 to 10,000"),
         ([run, out, "--opset=new"], "--opset=new: expected oldest, or a whole number such as 13"),

@@ -125,6 +125,8 @@ def test_numbers_that_run_away_stop_the_run_in_plain_words(run_cli, tmp_path, ti
         *tiny,
         "--sample_pairs=4",
         "--steps=30",
+        "--preset=paper",
+        "--updates=joint",
         "--learning_rate=1e20",
         "--checkpoint_every=1",
         "--val_every=0",

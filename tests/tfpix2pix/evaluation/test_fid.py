@@ -120,3 +120,9 @@ def test_the_evaluator_measures_in_the_features_it_is_given():
     evaluator.update(Batch([str(i) for i in range(30)], y, fake))
     expected = textbook(features(fake), features(y))
     assert evaluator.result()["fid"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_features_that_are_not_finite_have_no_distance():
+    good, broken = np.ones((3, 2)), np.array([[1.0, 2.0], [np.nan, 1.0], [0.0, 1.0]])
+    assert math.isnan(frechet_distance(good, broken))
+    assert frechet_distance(good, good) == 0

@@ -438,8 +438,8 @@ class Pix2PixConfig(Config):
         return True
 
     @property
-    def noise_rate(self) -> float:
-        return self.dropout
+    def noisy(self) -> bool:
+        return self.dropout > 0 or self.noise_channels > 0
 
     @property
     def size_multiple(self) -> int:
