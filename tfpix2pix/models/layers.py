@@ -364,14 +364,67 @@ def spectral_norm(weights: tf.Tensor, iterations: int) -> tf.Tensor:
 
 @tf.keras.utils.register_keras_serializable("tfpix2pix")
 class TransposedConvolution(tf.keras.layers.Conv2DTranspose):
-    """Keras's ``Conv2DTranspose`` of stride 2 with "same" padding, likewise."""
+    """Keras's ``Conv2DTranspose`` of stride 2 with "same" padding, likewise.
+
+    Args:
+      phases: compute it as a plain convolution after training, see `_by_phases`; for 4x4 weights.
+      **kwargs: Keras's.
+    """
+
+    def __init__(self, *args: Any, phases: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.phases = phases
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         if training and self.padding == "same" and self.strides == (2, 2):
             faster = kernels.transposed_convolution(inputs, tf.convert_to_tensor(self.kernel))
             if faster:
                 return faster() + self.bias if self.use_bias else faster()
-        return super().call(inputs)
+        if training or not self.phases:
+            return super().call(inputs)
+        weights = tf.convert_to_tensor(self.kernel)
+        return _by_phases(tf.pad(inputs, _ONE), weights, self.bias if self.use_bias else None)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "phases": self.phases}
+
+
+_ONE = [[0, 0], [1, 1], [1, 1], [0, 0]]  # a pixel on every side
+
+
+def _by_phases(padded: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
+    """A transposed convolution of 4x4 weights and stride 2 as a plain one, which asks for no size
+    and which every engine has, also in 8 bits.
+
+    Pixel 2 m of the result is made of the pixels m - 1 and m, by the weights' rows 3 and 1, and
+    pixel 2 m + 1 of m and m + 1, by 2 and 0: 2x2 weights for each of the four phases.
+
+    Args:
+      padded: ``[B, H + 2, W + 2, C]``.
+      weights: ``[4, 4, O, C]``.
+      bias: ``[O]``, or None.
+
+    Returns:
+      ``[B, 2 H, 2 W, O]``.
+    """
+    taps = ((3, 1), (2, 0))
+    parts = []
+    for first, second in taps:
+        rows = tf.stack([weights[first], weights[second]])
+        parts += [tf.stack([rows[:, one], rows[:, other]], axis=1) for one, other in taps]
+    together = tf.concat(parts, axis=2)  # [2, 2, 4 O, C]
+    together = tf.cast(tf.transpose(together, [0, 1, 3, 2]), padded.dtype)
+    result = tf.nn.conv2d(padded, together, 1, "VALID")  # a row and a column too many
+    if bias is not None:
+        result = tf.nn.bias_add(result, tf.tile(tf.cast(bias, result.dtype), [4]))
+    n = weights.shape[2]
+    phases = [
+        result[:, :-1, :-1, :n],
+        result[:, :-1, 1:, n : 2 * n],
+        result[:, 1:, :-1, 2 * n : 3 * n],
+        result[:, 1:, 1:, 3 * n :],
+    ]
+    return tf.nn.depth_to_space(tf.concat(phases, axis=-1), 2)
 
 
 @tf.keras.utils.register_keras_serializable("tfpix2pix")
@@ -391,22 +444,19 @@ class NearestConvolution(TransposedConvolution):
     """
 
     def __init__(self, filters: int, replicate: bool = False, **kwargs: Any) -> None:
-        kwargs |= {"kernel_size": 3, "strides": 2, "padding": "same"}
+        kwargs |= {"kernel_size": 3, "strides": 2, "padding": "same", "phases": True}
         super().__init__(filters, **kwargs)
         self.replicate = replicate
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        if not training:
-            return self._phases(inputs)
-        result = self._transposed(inputs)
-        return result + tf.cast(self.bias, result.dtype) if self.use_bias else result
-
-    def _transposed(self, inputs: tf.Tensor) -> tf.Tensor:
         small = tf.convert_to_tensor(self.kernel)
         both = [[0, 0], [0, 0]]
         rows = tf.pad(small, [[0, 1], [0, 0], *both]) + tf.pad(small, [[1, 0], [0, 0], *both])
         weights = tf.pad(rows, [[0, 0], [0, 1], *both]) + tf.pad(rows, [[0, 0], [1, 0], *both])
         weights = tf.cast(weights, inputs.dtype)
+        if not training:
+            padded = replicated(inputs) if self.replicate else tf.pad(inputs, _ONE)
+            return _by_phases(padded, weights, self.bias if self.use_bias else None)
         if self.replicate:
             inputs = replicated(inputs)
         faster = kernels.transposed_convolution(inputs, weights)
@@ -416,40 +466,13 @@ class NearestConvolution(TransposedConvolution):
             size = tf.shape(inputs)
             shape = tf.stack([size[0], 2 * size[1], 2 * size[2], self.filters])
             result = tf.nn.conv2d_transpose(inputs, weights, shape, 2, "SAME")
-        # Of the pixels added only the neighbours were wanted.
-        return result[:, 2:-2, 2:-2] if self.replicate else result
-
-    def _phases(self, inputs: tf.Tensor) -> tf.Tensor:
-        """The same by a plain convolution, which asks for no size and which every engine has, also
-        in 8 bits: 2x2 weights for each of the four pixels that an input pixel becomes."""
-        padded = [[0, 0], [1, 1], [1, 1], [0, 0]]
-        inputs = replicated(inputs) if self.replicate else tf.pad(inputs, padded)
-        # A transposed layer's weights are mirrored. Pixel 2 m is made of the input pixels m - 1 (a
-        # row of the 3x3 weights) and m (two rows), pixel 2 m + 1 of m (two) and m + 1.
-        small = tf.transpose(tf.convert_to_tensor(self.kernel), [0, 1, 3, 2])
-        first, middle, last = small[0], small[1], small[2]
-        rows = (tf.stack([last, first + middle]), tf.stack([middle + last, first]))
-        weights = []
-        for row in rows:  # [2, 3, C_in, C_out]
-            left, middle, right = row[:, 0], row[:, 1], row[:, 2]
-            weights.append(tf.stack([right, left + middle], axis=1))
-            weights.append(tf.stack([middle + right, left], axis=1))
-        together = tf.cast(tf.concat(weights, axis=-1), inputs.dtype)
-        result = tf.nn.conv2d(inputs, together, 1, "VALID")  # a row and a column too many
-        if self.use_bias:
-            result = tf.nn.bias_add(result, tf.tile(tf.cast(self.bias, result.dtype), [4]))
-        n = self.filters
-        phases = [
-            result[:, :-1, :-1, :n],
-            result[:, :-1, 1:, n : 2 * n],
-            result[:, 1:, :-1, 2 * n : 3 * n],
-            result[:, 1:, 1:, 3 * n :],
-        ]
-        return tf.nn.depth_to_space(tf.concat(phases, axis=-1), 2)
+        if self.replicate:  # of the pixels added only the neighbours were wanted
+            result = result[:, 2:-2, 2:-2]
+        return result + tf.cast(self.bias, result.dtype) if self.use_bias else result
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        for fixed in ("kernel_size", "strides", "padding"):
+        for fixed in ("kernel_size", "strides", "padding", "phases"):
             config.pop(fixed)
         return {**config, "replicate": self.replicate}
 

@@ -85,6 +85,14 @@ def noise_channels(
     return dropped + input_noise * noise_factor(crop_size, dropout_layers, bottleneck) ** 2
 
 
+def is_plain(
+    norm: str, upsampling: str, padding: str, input_noise: int, last_channels: int
+) -> bool:
+    """Whether a network has the paper's kinds of layers alone, however many levels."""
+    paper = norm != "group" and upsampling == "transposed" and padding == "zeros"
+    return paper and not input_noise and not last_channels
+
+
 def unet(
     *,
     crop_size: int,
@@ -103,8 +111,7 @@ def unet(
     **layers: Any,
 ) -> Generator:
     """The U-Net, or the encoder-decoder, as a `Generator`; arguments as `build_generator`."""
-    plain = norm != "group" and upsampling == "transposed" and padding == "zeros"
-    plain = plain and not input_noise and not last_channels
+    plain = is_plain(norm, upsampling, padding, input_noise, last_channels)
     sizes: dict[str, Any] = {
         "crop_size": crop_size,
         "input_channels": input_channels,
@@ -291,6 +298,8 @@ def build_generator(
             noise=noise,
             replicate=padding == "replicate",
             last_channels=last_channels,
+            # The exporters' shortcuts split the paper's network themselves.
+            phases=not is_plain(norm, upsampling, padding, input_noise, last_channels),
         )
     with layers_compute_in("none"):
         return tf.keras.Model([x, z] if noise else x, y, name=name)
@@ -314,6 +323,7 @@ def _layers(
     noise: bool,
     replicate: bool,
     last_channels: int,
+    phases: bool,
 ) -> tf.Tensor:
     """y of the symbolic x and z.
 
@@ -359,7 +369,7 @@ def _layers(
         features = tf.keras.layers.ReLU(name=f"up{level}_relu")(features)
         last = level == 1
         channels = last_channels or output_channels if last else _channels(level - 1, ngf)
-        enlarged = _replicated if replicate else _enlarged
+        enlarged = _replicated if replicate else functools.partial(_enlarged, phases=phases)
         features = enlarged(features, upsampling, channels, biased or last, f"up{level}")
         if last:
             break
@@ -383,12 +393,12 @@ def _layers(
 
 
 def _enlarged(
-    features: tf.Tensor, upsampling: str, channels: int, bias: bool, name: str
+    features: tf.Tensor, upsampling: str, channels: int, bias: bool, name: str, phases: bool
 ) -> tf.Tensor:
     """Features of twice the height and width, by a convolution of that name."""
     if upsampling == "transposed":
         return TransposedConvolution(
-            channels, 4, strides=2, padding="same", use_bias=bias, name=name
+            channels, 4, strides=2, padding="same", use_bias=bias, phases=phases, name=name
         )(features)
     if upsampling == "nearest":
         return NearestConvolution(channels, use_bias=bias, name=name)(features)

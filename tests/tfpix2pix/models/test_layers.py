@@ -16,6 +16,7 @@ from tfpix2pix.models.layers import (
     NearestConvolution,
     ReplicatePadding,
     SpectralConvolution,
+    TransposedConvolution,
     ZeroChannels,
     normalization,
     spectral_norm,
@@ -198,6 +199,20 @@ def test_nearest_convolution_has_the_same_gradient_either_way(replicate):
         np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (4, 6)], ids=str)
+def test_a_transposed_convolution_by_phases_is_keras_own(size):
+    x, layers = tf.constant(normal(0, 2, *size, 3)), []
+    for phases in (False, True):
+        layer = TransposedConvolution(5, 4, strides=2, padding="same", phases=phases)
+        layer.build(x.shape)
+        layer.kernel.assign(normal(1, 4, 4, 5, 3))
+        layer.bias.assign(normal(2, 5))
+        layers.append(layer)
+    for training in (False, True):
+        one, other = (layer(x, training=training).numpy() for layer in layers)
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
 def test_bilinear_doubling_is_that_of_tf_image():
     x = normal(0, 2, 5, 3, 4)
     found = BilinearDouble()(x).numpy()
@@ -367,6 +382,7 @@ LAYERS = [
     BilinearDouble(),
     DepthToSpace(2),
     NearestConvolution(3, replicate=True),
+    TransposedConvolution(3, 4, strides=2, phases=True),
     SpectralConvolution(3, 4),
 ]
 
