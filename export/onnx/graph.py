@@ -19,10 +19,7 @@ masks of z, then takes it too; ``DepthToSpace`` would stop it.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import logging
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +27,7 @@ import numpy as np
 from tfpix2pix.algorithms.registry import default_generator
 from tfpix2pix.export.core import Core, affine_weights, export_generator, weights_of
 from tfpix2pix.export.onnx import rewrites
+from tfpix2pix.export.onnx.logs import quiet_logs
 from tfpix2pix.export.onnx.nodes import Graph
 from tfpix2pix.export.onnx.noise import rewrite_noise
 from tfpix2pix.export.onnx.opset import set_opset
@@ -175,14 +173,3 @@ def set_sizes(model: onnx.ModelProto, contract: Contract) -> None:
                 dimension.dim_value = int(size)
     # Shapes between were those of the tracing.
     del model.graph.value_info[:]
-
-
-@contextlib.contextmanager
-def quiet_logs() -> Iterator[None]:
-    """No log line below an error: converters tell what is nothing to the user."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)

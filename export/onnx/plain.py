@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfpix2pix.export.onnx.layout import simplify
+from tfpix2pix.export.onnx.logs import quiet_logs
 from tfpix2pix.export.onnx.nodes import Graph
 from tfpix2pix.export.onnx.opset import set_opset
 from tfpix2pix.export.onnx.rewrites import use_instance_normalization
@@ -31,11 +32,7 @@ def convert_function(core: Core, opset: int) -> onnx.ModelProto:
       ValueError: tf2onnx leaves operators that are none of ONNX's.
     """
     import tf2onnx
-    from tensorflow.python.framework.convert_to_constants import (
-        convert_variables_to_constants_v2,
-    )
-
-    from tfpix2pix.export.onnx.graph import quiet_logs
+    from tf2onnx.tf_loader import convert_variables_to_constants_v2
 
     frozen = convert_variables_to_constants_v2(core.run.get_concrete_function())
     definition = frozen.graph.as_graph_def()

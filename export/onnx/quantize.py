@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfpix2pix.export.onnx.graph import quiet_logs, set_sizes
+from tfpix2pix.export.onnx.graph import set_sizes
+from tfpix2pix.export.onnx.logs import quiet_logs
 
 if TYPE_CHECKING:
     import onnx

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-import importlib
+import sys
 
 
 def forget() -> None:
@@ -17,7 +17,7 @@ def forget() -> None:
     import tensorflow as tf
 
     tf.keras.backend.clear_session()
-    ops = importlib.import_module("tensorflow.python.framework.ops")
+    ops = sys.modules.get(tf.Graph.__module__)  # private, so it may be another one some day
     gradients = getattr(getattr(ops, "gradient_registry", None), "_registry", {})
     for name in [name for name in gradients if str(name).startswith("CustomGradient-")]:
         del gradients[name]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from tfpix2pix.algorithms.configs.pix2pix import RECIPE
+from tfpix2pix.algorithms import registry
 
 PAPER: Mapping[str, Any] = MappingProxyType(
     {
@@ -71,7 +71,7 @@ _NEAREST = {"upsampling": "nearest"}
 _PLACELESS = _NEAREST | {"padding": "replicate"}
 _LAST = {"last_channels": 16}
 _G = _EMA | _GROUP | _SHALLOW | _PLACELESS | _LAST | _NOISE
-_BEST = {**RECIPE, **_LAST}
+_BEST = {**registry.config_class(registry.DEFAULT).PRESETS["best"].values, **_LAST}
 
 ROWS: tuple[Recipe, ...] = (
     Recipe("paper", "Paper", {}),

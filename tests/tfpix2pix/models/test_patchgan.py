@@ -142,7 +142,7 @@ def test_a_verdict_does_not_change_with_its_batch_mates(norm, training, scramble
     ("argument", "named"),
     [
         ({"receptive_field": 34}, "34"),
-        ({"norm": "group"}, "group"),
+        ({"norm": "layer"}, "layer"),
         ({"bias_layers": "pytorch", "norm": "none"}, "needs norm='instance', got 'none'"),
     ],
 )
