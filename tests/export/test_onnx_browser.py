@@ -24,14 +24,20 @@ ISOLATED = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
 }
-# Inference, crop size, size of the export, and height and width of x. At the training size the
-# second transposed convolution has an input of 2x2; at twice that the first one.
+# Inference, run, size of the export, and height and width of x. At the training size the second
+# transposed convolution has an input of 2x2; at twice that the first one.
 CASES = (
-    ("paper", 64, None, (64, 64)),
-    ("paper", 128, (128, 128), (128, 128)),
-    ("paper", 32, None, (64, 64)),
-    ("deterministic", 64, None, (64, 64)),
+    ("paper", "run_64", None, (64, 64)),
+    ("paper", "run_128", (128, 128), (128, 128)),
+    ("paper", "run_32", None, (64, 64)),
+    ("deterministic", "run_64", None, (64, 64)),
+    ("paper", "recipe_32", None, (32, 48)),
+    ("deterministic", "recipe_32", (64, 64), (64, 64)),
 )
+RECIPE = {
+    **{"norm": "group", "ngf": 8, "bottleneck": 8, "upsampling": "nearest"},
+    **{"padding": "replicate", "noise_channels": 4, "last_channels": 8},
+}
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +50,11 @@ def site(web_modules, make_run, job, tmp_path_factory) -> Path:
     (folder / "node_modules").symlink_to(web_modules)
     shutil.copy(HERE / "web" / "run.html", folder)
     plan = []
-    for number, (inference, crop, image_size, (height, width)) in enumerate(CASES):
-        run = folder / f"run_{crop}"
+    for number, (inference, name, image_size, (height, width)) in enumerate(CASES):
+        run, (kind, crop) = folder / name, name.split("_")
         if not run.exists():
-            make_run(run, crop_size=crop, load_size=crop)
+            sizes = {"crop_size": int(crop), "load_size": int(crop)}
+            make_run(run, **sizes, **(RECIPE if kind == "recipe" else {}))
         made = job(run, inference, image_size)
         (artifact,) = load_format("onnx").write(made, folder / str(number))
         x = np.random.default_rng(number).uniform(-1, 1, (1, height, width, 3)).astype(np.float32)

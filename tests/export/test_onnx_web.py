@@ -51,13 +51,19 @@ def in_node(web_modules, tmp_path_factory):
     return run
 
 
-@pytest.fixture(scope="module")
-def exported(job, exported_run, tmp_path_factory):
+RECIPE = {
+    **{"norm": "group", "ngf": 8, "bottleneck": 8, "upsampling": "nearest"},
+    **{"padding": "replicate", "noise_channels": 4, "last_channels": 8},
+}
+
+
+@pytest.fixture(scope="module", params=[{}, RECIPE], ids=["paper", "recipe"])
+def exported(request, job, make_run, tmp_path_factory):
     """The job, and its files by quantisation."""
     from tfpix2pix.export.formats import load_format
 
     folder = tmp_path_factory.mktemp("web")
-    made = job(exported_run, quantize=("none", "float16", "int8"))
+    made = job(make_run(folder / "run", **request.param), quantize=("none", "float16", "int8"))
     artifacts = load_format("onnx").write(made, folder)
     return made, {each.quantize: folder / each.path for each in artifacts}
 
