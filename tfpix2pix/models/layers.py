@@ -397,16 +397,21 @@ class NearestConvolution(TransposedConvolution):
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         if not training:
-            return self._phases(inputs)
+            padded = replicated(inputs) if self.replicate else tf.pad(inputs, _ZEROS_AROUND)
+            return by_phases(padded, self._weights(inputs.dtype), self.bias)
         result = self._transposed(inputs)
         return result + tf.cast(self.bias, result.dtype) if self.use_bias else result
 
-    def _transposed(self, inputs: tf.Tensor) -> tf.Tensor:
+    def _weights(self, dtype: tf.DType) -> tf.Tensor:
+        """Of the transposed convolution, ``[4, 4, C_out, C_in]``."""
         small = tf.convert_to_tensor(self.kernel)
         both = [[0, 0], [0, 0]]
         rows = tf.pad(small, [[0, 1], [0, 0], *both]) + tf.pad(small, [[1, 0], [0, 0], *both])
         weights = tf.pad(rows, [[0, 0], [0, 1], *both]) + tf.pad(rows, [[0, 0], [1, 0], *both])
-        weights = tf.cast(weights, inputs.dtype)
+        return tf.cast(weights, dtype)
+
+    def _transposed(self, inputs: tf.Tensor) -> tf.Tensor:
+        weights = self._weights(inputs.dtype)
         if self.replicate:
             inputs = replicated(inputs)
         faster = kernels.transposed_convolution(inputs, weights)
@@ -419,39 +424,58 @@ class NearestConvolution(TransposedConvolution):
         # Of the pixels added only the neighbours were wanted.
         return result[:, 2:-2, 2:-2] if self.replicate else result
 
-    def _phases(self, inputs: tf.Tensor) -> tf.Tensor:
-        """The same by a plain convolution, which asks for no size and which every engine has, also
-        in 8 bits: 2x2 weights for each of the four pixels that an input pixel becomes."""
-        padded = [[0, 0], [1, 1], [1, 1], [0, 0]]
-        inputs = replicated(inputs) if self.replicate else tf.pad(inputs, padded)
-        # A transposed layer's weights are mirrored. Pixel 2 m is made of the input pixels m - 1 (a
-        # row of the 3x3 weights) and m (two rows), pixel 2 m + 1 of m (two) and m + 1.
-        small = tf.transpose(tf.convert_to_tensor(self.kernel), [0, 1, 3, 2])
-        first, middle, last = small[0], small[1], small[2]
-        rows = (tf.stack([last, first + middle]), tf.stack([middle + last, first]))
-        weights = []
-        for row in rows:  # [2, 3, C_in, C_out]
-            left, middle, right = row[:, 0], row[:, 1], row[:, 2]
-            weights.append(tf.stack([right, left + middle], axis=1))
-            weights.append(tf.stack([middle + right, left], axis=1))
-        together = tf.cast(tf.concat(weights, axis=-1), inputs.dtype)
-        result = tf.nn.conv2d(inputs, together, 1, "VALID")  # a row and a column too many
-        if self.use_bias:
-            result = tf.nn.bias_add(result, tf.tile(tf.cast(self.bias, result.dtype), [4]))
-        n = self.filters
-        phases = [
-            result[:, :-1, :-1, :n],
-            result[:, :-1, 1:, n : 2 * n],
-            result[:, 1:, :-1, 2 * n : 3 * n],
-            result[:, 1:, 1:, 3 * n :],
-        ]
-        return tf.nn.depth_to_space(tf.concat(phases, axis=-1), 2)
-
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         for fixed in ("kernel_size", "strides", "padding"):
             config.pop(fixed)
         return {**config, "replicate": self.replicate}
+
+
+@tf.keras.utils.register_keras_serializable("tfpix2pix")
+class PhasedConvolution(TransposedConvolution):
+    """The same, after training as `by_phases` computes it."""
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        if training:
+            return super().call(inputs, training)
+        weights = tf.cast(tf.convert_to_tensor(self.kernel), inputs.dtype)
+        return by_phases(tf.pad(inputs, _ZEROS_AROUND), weights, self.bias)
+
+
+_ZEROS_AROUND = [[0, 0], [1, 1], [1, 1], [0, 0]]
+
+
+def by_phases(padded: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
+    """A 4x4 transposed convolution of stride 2 as a plain one, which asks for no size and which
+    every engine has, also in 8 bits: 2x2 weights for each of the four pixels that an input pixel
+    becomes.
+
+    Args:
+      padded: ``[B, H + 2, W + 2, C_in]``, the input with a pixel around it.
+      weights: ``[4, 4, C_out, C_in]``.
+      bias: ``[C_out]`` or None.
+
+    Returns:
+      ``[B, 2 H, 2 W, C_out]``.
+    """
+    # Pixel 2 m is made of the input pixels m - 1 and m, pixel 2 m + 1 of m and m + 1.
+    rows = tf.transpose(weights, [0, 1, 3, 2])
+    phases = []
+    for row in (tf.stack([rows[3], rows[1]]), tf.stack([rows[2], rows[0]])):
+        phases.append(tf.stack([row[:, 3], row[:, 1]], axis=1))
+        phases.append(tf.stack([row[:, 2], row[:, 0]], axis=1))
+    # A row and a column too many.
+    result = tf.nn.conv2d(padded, tf.concat(phases, axis=-1), 1, "VALID")
+    if bias is not None:
+        result = tf.nn.bias_add(result, tf.tile(tf.cast(bias, result.dtype), [4]))
+    n = weights.shape[2]
+    pixels = [
+        result[:, :-1, :-1, :n],
+        result[:, :-1, 1:, n : 2 * n],
+        result[:, 1:, :-1, 2 * n : 3 * n],
+        result[:, 1:, 1:, 3 * n :],
+    ]
+    return tf.nn.depth_to_space(tf.concat(pixels, axis=-1), 2)
 
 
 def _even(size: tf.TensorShape) -> bool:

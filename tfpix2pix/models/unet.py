@@ -17,6 +17,7 @@ from tfpix2pix.models.layers import (
     InputNoise,
     NearestConvolution,
     NoiseDropout,
+    PhasedConvolution,
     ReplicatePadding,
     TransposedConvolution,
     all_biased,
@@ -359,7 +360,13 @@ def _layers(
         features = tf.keras.layers.ReLU(name=f"up{level}_relu")(features)
         last = level == 1
         channels = last_channels or output_channels if last else _channels(level - 1, ngf)
-        enlarged = _replicated if replicate else _enlarged
+        if replicate:
+            enlarged = _replicated
+        elif norm == "group" or beside is not None or last_channels:
+            # Exported as it is, where the paper's network is rewritten.
+            enlarged = functools.partial(_enlarged, transposed=PhasedConvolution)
+        else:
+            enlarged = _enlarged
         features = enlarged(features, upsampling, channels, biased or last, f"up{level}")
         if last:
             break
@@ -383,13 +390,17 @@ def _layers(
 
 
 def _enlarged(
-    features: tf.Tensor, upsampling: str, channels: int, bias: bool, name: str
+    features: tf.Tensor,
+    upsampling: str,
+    channels: int,
+    bias: bool,
+    name: str,
+    transposed: type[TransposedConvolution] = TransposedConvolution,
 ) -> tf.Tensor:
     """Features of twice the height and width, by a convolution of that name."""
     if upsampling == "transposed":
-        return TransposedConvolution(
-            channels, 4, strides=2, padding="same", use_bias=bias, name=name
-        )(features)
+        layer = transposed(channels, 4, strides=2, padding="same", use_bias=bias, name=name)
+        return layer(features)
     if upsampling == "nearest":
         return NearestConvolution(channels, use_bias=bias, name=name)(features)
     if upsampling == "bilinear":

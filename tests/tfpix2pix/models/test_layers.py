@@ -14,6 +14,7 @@ from tfpix2pix.models.layers import (
     GroupNormalization,
     InputNoise,
     NearestConvolution,
+    PhasedConvolution,
     ReplicatePadding,
     SpectralConvolution,
     ZeroChannels,
@@ -381,3 +382,17 @@ def test_a_layer_of_before_has_scale_and_offset():
     config = InstanceNormalization().get_config()
     del config["affine"]
     assert InstanceNormalization.from_config(config).affine
+
+
+def test_a_transposed_convolution_by_phases_is_the_plain_one():
+    features = np.random.default_rng(0).normal(size=(2, 5, 3, 4)).astype(np.float32)
+    layers = [
+        kind(6, 4, strides=2, padding="same")
+        for kind in (tf.keras.layers.Conv2DTranspose, PhasedConvolution)
+    ]
+    for layer in layers:
+        layer.build(features.shape)
+    layers[1].set_weights([layers[0].get_weights()[0], np.arange(6, dtype=np.float32)])
+    layers[0].set_weights(layers[1].get_weights())
+    np.testing.assert_allclose(layers[1](features), layers[0](features), atol=1e-5)
+    np.testing.assert_allclose(layers[1](features, training=True), layers[0](features), atol=1e-5)
