@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 # What `onnx_graph` and `onnx_quantize` write, and near relatives of it. None makes a tensor out of
 # a size alone (as ConstantOfShape, Expand, Tile, Range and Resize do), and none holds a graph.
 _NAMES = """
-Add Cast Clip Concat Constant Conv ConvTranspose DepthToSpace DequantizeLinear Div Gather
+Add BatchNormalization Cast Clip Concat Constant Conv ConvTranspose DepthToSpace
+DequantizeLinear Div Gather
 GlobalAveragePool Greater GreaterOrEqual Identity InstanceNormalization LeakyRelu Less Mul Neg Not
 Pad QuantizeLinear Reciprocal ReduceMean Relu Reshape Slice Split Sqrt Squeeze Sub Tanh Transpose
 Unsqueeze Where

@@ -364,67 +364,14 @@ def spectral_norm(weights: tf.Tensor, iterations: int) -> tf.Tensor:
 
 @tf.keras.utils.register_keras_serializable("tfpix2pix")
 class TransposedConvolution(tf.keras.layers.Conv2DTranspose):
-    """Keras's ``Conv2DTranspose`` of stride 2 with "same" padding, likewise.
-
-    Args:
-      phases: compute it as a plain convolution after training, see `_by_phases`; for 4x4 weights.
-      **kwargs: Keras's.
-    """
-
-    def __init__(self, *args: Any, phases: bool = False, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.phases = phases
+    """Keras's ``Conv2DTranspose`` of stride 2 with "same" padding, likewise."""
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         if training and self.padding == "same" and self.strides == (2, 2):
             faster = kernels.transposed_convolution(inputs, tf.convert_to_tensor(self.kernel))
             if faster:
                 return faster() + self.bias if self.use_bias else faster()
-        if training or not self.phases:
-            return super().call(inputs)
-        weights = tf.convert_to_tensor(self.kernel)
-        return _by_phases(tf.pad(inputs, _ONE), weights, self.bias if self.use_bias else None)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "phases": self.phases}
-
-
-_ONE = [[0, 0], [1, 1], [1, 1], [0, 0]]  # a pixel on every side
-
-
-def _by_phases(padded: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
-    """A transposed convolution of 4x4 weights and stride 2 as a plain one, which asks for no size
-    and which every engine has, also in 8 bits.
-
-    Pixel 2 m of the result is made of the pixels m - 1 and m, by the weights' rows 3 and 1, and
-    pixel 2 m + 1 of m and m + 1, by 2 and 0: 2x2 weights for each of the four phases.
-
-    Args:
-      padded: ``[B, H + 2, W + 2, C]``.
-      weights: ``[4, 4, O, C]``.
-      bias: ``[O]``, or None.
-
-    Returns:
-      ``[B, 2 H, 2 W, O]``.
-    """
-    taps = ((3, 1), (2, 0))
-    parts = []
-    for first, second in taps:
-        rows = tf.stack([weights[first], weights[second]])
-        parts += [tf.stack([rows[:, one], rows[:, other]], axis=1) for one, other in taps]
-    together = tf.concat(parts, axis=2)  # [2, 2, 4 O, C]
-    together = tf.cast(tf.transpose(together, [0, 1, 3, 2]), padded.dtype)
-    result = tf.nn.conv2d(padded, together, 1, "VALID")  # a row and a column too many
-    if bias is not None:
-        result = tf.nn.bias_add(result, tf.tile(tf.cast(bias, result.dtype), [4]))
-    n = weights.shape[2]
-    phases = [
-        result[:, :-1, :-1, :n],
-        result[:, :-1, 1:, n : 2 * n],
-        result[:, 1:, :-1, 2 * n : 3 * n],
-        result[:, 1:, 1:, 3 * n :],
-    ]
-    return tf.nn.depth_to_space(tf.concat(phases, axis=-1), 2)
+        return super().call(inputs)
 
 
 @tf.keras.utils.register_keras_serializable("tfpix2pix")
@@ -444,19 +391,27 @@ class NearestConvolution(TransposedConvolution):
     """
 
     def __init__(self, filters: int, replicate: bool = False, **kwargs: Any) -> None:
-        kwargs |= {"kernel_size": 3, "strides": 2, "padding": "same", "phases": True}
+        kwargs |= {"kernel_size": 3, "strides": 2, "padding": "same"}
         super().__init__(filters, **kwargs)
         self.replicate = replicate
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        if not training:
+            padded = replicated(inputs) if self.replicate else tf.pad(inputs, _ZEROS_AROUND)
+            return by_phases(padded, self._weights(inputs.dtype), self.bias)
+        result = self._transposed(inputs)
+        return result + tf.cast(self.bias, result.dtype) if self.use_bias else result
+
+    def _weights(self, dtype: tf.DType) -> tf.Tensor:
+        """Of the transposed convolution, ``[4, 4, C_out, C_in]``."""
         small = tf.convert_to_tensor(self.kernel)
         both = [[0, 0], [0, 0]]
         rows = tf.pad(small, [[0, 1], [0, 0], *both]) + tf.pad(small, [[1, 0], [0, 0], *both])
         weights = tf.pad(rows, [[0, 0], [0, 1], *both]) + tf.pad(rows, [[0, 0], [1, 0], *both])
-        weights = tf.cast(weights, inputs.dtype)
-        if not training:
-            padded = replicated(inputs) if self.replicate else tf.pad(inputs, _ONE)
-            return _by_phases(padded, weights, self.bias if self.use_bias else None)
+        return tf.cast(weights, dtype)
+
+    def _transposed(self, inputs: tf.Tensor) -> tf.Tensor:
+        weights = self._weights(inputs.dtype)
         if self.replicate:
             inputs = replicated(inputs)
         faster = kernels.transposed_convolution(inputs, weights)
@@ -466,15 +421,61 @@ class NearestConvolution(TransposedConvolution):
             size = tf.shape(inputs)
             shape = tf.stack([size[0], 2 * size[1], 2 * size[2], self.filters])
             result = tf.nn.conv2d_transpose(inputs, weights, shape, 2, "SAME")
-        if self.replicate:  # of the pixels added only the neighbours were wanted
-            result = result[:, 2:-2, 2:-2]
-        return result + tf.cast(self.bias, result.dtype) if self.use_bias else result
+        # Of the pixels added only the neighbours were wanted.
+        return result[:, 2:-2, 2:-2] if self.replicate else result
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        for fixed in ("kernel_size", "strides", "padding", "phases"):
+        for fixed in ("kernel_size", "strides", "padding"):
             config.pop(fixed)
         return {**config, "replicate": self.replicate}
+
+
+@tf.keras.utils.register_keras_serializable("tfpix2pix")
+class PhasedConvolution(TransposedConvolution):
+    """The same, after training as `by_phases` computes it."""
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        if training:
+            return super().call(inputs, training)
+        weights = tf.cast(tf.convert_to_tensor(self.kernel), inputs.dtype)
+        return by_phases(tf.pad(inputs, _ZEROS_AROUND), weights, self.bias)
+
+
+_ZEROS_AROUND = [[0, 0], [1, 1], [1, 1], [0, 0]]
+
+
+def by_phases(padded: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
+    """A 4x4 transposed convolution of stride 2 as a plain one, which asks for no size and which
+    every engine has, also in 8 bits: 2x2 weights for each of the four pixels that an input pixel
+    becomes.
+
+    Args:
+      padded: ``[B, H + 2, W + 2, C_in]``, the input with a pixel around it.
+      weights: ``[4, 4, C_out, C_in]``.
+      bias: ``[C_out]`` or None.
+
+    Returns:
+      ``[B, 2 H, 2 W, C_out]``.
+    """
+    # Pixel 2 m is made of the input pixels m - 1 and m, pixel 2 m + 1 of m and m + 1.
+    rows = tf.transpose(weights, [0, 1, 3, 2])
+    phases = []
+    for row in (tf.stack([rows[3], rows[1]]), tf.stack([rows[2], rows[0]])):
+        phases.append(tf.stack([row[:, 3], row[:, 1]], axis=1))
+        phases.append(tf.stack([row[:, 2], row[:, 0]], axis=1))
+    # A row and a column too many.
+    result = tf.nn.conv2d(padded, tf.concat(phases, axis=-1), 1, "VALID")
+    if bias is not None:
+        result = tf.nn.bias_add(result, tf.tile(tf.cast(bias, result.dtype), [4]))
+    n = weights.shape[2]
+    pixels = [
+        result[:, :-1, :-1, :n],
+        result[:, :-1, 1:, n : 2 * n],
+        result[:, 1:, :-1, 2 * n : 3 * n],
+        result[:, 1:, 1:, 3 * n :],
+    ]
+    return tf.nn.depth_to_space(tf.concat(pixels, axis=-1), 2)
 
 
 def _even(size: tf.TensorShape) -> bool:

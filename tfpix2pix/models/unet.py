@@ -17,6 +17,7 @@ from tfpix2pix.models.layers import (
     InputNoise,
     NearestConvolution,
     NoiseDropout,
+    PhasedConvolution,
     ReplicatePadding,
     TransposedConvolution,
     all_biased,
@@ -85,14 +86,6 @@ def noise_channels(
     return dropped + input_noise * noise_factor(crop_size, dropout_layers, bottleneck) ** 2
 
 
-def is_plain(
-    norm: str, upsampling: str, padding: str, input_noise: int, last_channels: int
-) -> bool:
-    """Whether a network has the paper's kinds of layers alone, however many levels."""
-    paper = norm != "group" and upsampling == "transposed" and padding == "zeros"
-    return paper and not input_noise and not last_channels
-
-
 def unet(
     *,
     crop_size: int,
@@ -111,7 +104,8 @@ def unet(
     **layers: Any,
 ) -> Generator:
     """The U-Net, or the encoder-decoder, as a `Generator`; arguments as `build_generator`."""
-    plain = is_plain(norm, upsampling, padding, input_noise, last_channels)
+    plain = norm != "group" and upsampling == "transposed" and padding == "zeros"
+    plain = plain and not input_noise and not last_channels
     sizes: dict[str, Any] = {
         "crop_size": crop_size,
         "input_channels": input_channels,
@@ -298,8 +292,6 @@ def build_generator(
             noise=noise,
             replicate=padding == "replicate",
             last_channels=last_channels,
-            # The exporters' shortcuts split the paper's network themselves.
-            phases=not is_plain(norm, upsampling, padding, input_noise, last_channels),
         )
     with layers_compute_in("none"):
         return tf.keras.Model([x, z] if noise else x, y, name=name)
@@ -323,7 +315,6 @@ def _layers(
     noise: bool,
     replicate: bool,
     last_channels: int,
-    phases: bool,
 ) -> tf.Tensor:
     """y of the symbolic x and z.
 
@@ -369,7 +360,13 @@ def _layers(
         features = tf.keras.layers.ReLU(name=f"up{level}_relu")(features)
         last = level == 1
         channels = last_channels or output_channels if last else _channels(level - 1, ngf)
-        enlarged = _replicated if replicate else functools.partial(_enlarged, phases=phases)
+        if replicate:
+            enlarged = _replicated
+        elif norm == "group" or beside is not None or last_channels:
+            # Exported as it is, where the paper's network is rewritten.
+            enlarged = functools.partial(_enlarged, transposed=PhasedConvolution)
+        else:
+            enlarged = _enlarged
         features = enlarged(features, upsampling, channels, biased or last, f"up{level}")
         if last:
             break
@@ -393,13 +390,17 @@ def _layers(
 
 
 def _enlarged(
-    features: tf.Tensor, upsampling: str, channels: int, bias: bool, name: str, phases: bool
+    features: tf.Tensor,
+    upsampling: str,
+    channels: int,
+    bias: bool,
+    name: str,
+    transposed: type[TransposedConvolution] = TransposedConvolution,
 ) -> tf.Tensor:
     """Features of twice the height and width, by a convolution of that name."""
     if upsampling == "transposed":
-        return TransposedConvolution(
-            channels, 4, strides=2, padding="same", use_bias=bias, phases=phases, name=name
-        )(features)
+        layer = transposed(channels, 4, strides=2, padding="same", use_bias=bias, name=name)
+        return layer(features)
     if upsampling == "nearest":
         return NearestConvolution(channels, use_bias=bias, name=name)(features)
     if upsampling == "bilinear":

@@ -14,9 +14,9 @@ from tfpix2pix.models.layers import (
     GroupNormalization,
     InputNoise,
     NearestConvolution,
+    PhasedConvolution,
     ReplicatePadding,
     SpectralConvolution,
-    TransposedConvolution,
     ZeroChannels,
     normalization,
     spectral_norm,
@@ -199,20 +199,6 @@ def test_nearest_convolution_has_the_same_gradient_either_way(replicate):
         np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (4, 6)], ids=str)
-def test_a_transposed_convolution_by_phases_is_keras_own(size):
-    x, layers = tf.constant(normal(0, 2, *size, 3)), []
-    for phases in (False, True):
-        layer = TransposedConvolution(5, 4, strides=2, padding="same", phases=phases)
-        layer.build(x.shape)
-        layer.kernel.assign(normal(1, 4, 4, 5, 3))
-        layer.bias.assign(normal(2, 5))
-        layers.append(layer)
-    for training in (False, True):
-        one, other = (layer(x, training=training).numpy() for layer in layers)
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
-
-
 def test_bilinear_doubling_is_that_of_tf_image():
     x = normal(0, 2, 5, 3, 4)
     found = BilinearDouble()(x).numpy()
@@ -382,7 +368,6 @@ LAYERS = [
     BilinearDouble(),
     DepthToSpace(2),
     NearestConvolution(3, replicate=True),
-    TransposedConvolution(3, 4, strides=2, phases=True),
     SpectralConvolution(3, 4),
 ]
 
@@ -397,3 +382,17 @@ def test_a_layer_of_before_has_scale_and_offset():
     config = InstanceNormalization().get_config()
     del config["affine"]
     assert InstanceNormalization.from_config(config).affine
+
+
+def test_a_transposed_convolution_by_phases_is_the_plain_one():
+    features = np.random.default_rng(0).normal(size=(2, 5, 3, 4)).astype(np.float32)
+    layers = [
+        kind(6, 4, strides=2, padding="same")
+        for kind in (tf.keras.layers.Conv2DTranspose, PhasedConvolution)
+    ]
+    for layer in layers:
+        layer.build(features.shape)
+    layers[1].set_weights([layers[0].get_weights()[0], np.arange(6, dtype=np.float32)])
+    layers[0].set_weights(layers[1].get_weights())
+    np.testing.assert_allclose(layers[1](features), layers[0](features), atol=1e-5)
+    np.testing.assert_allclose(layers[1](features, training=True), layers[0](features), atol=1e-5)
