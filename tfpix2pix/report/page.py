@@ -138,14 +138,22 @@ def spread(items: Sequence, limit: int) -> list:
 def data_uri(image: np.ndarray) -> str:
     """A picture, uint8 `[H, W, C]`, as text for `src`: PNG or good JPEG, whichever is smaller."""
     picture = Image.fromarray(np.ascontiguousarray(to_rgb(image)))
-    buffer = io.BytesIO()
-    # Colours at full resolution: label maps have sharp coloured edges.
-    picture.save(buffer, "JPEG", quality=_JPEG_QUALITY, subsampling=0, optimize=True)
-    kind, content = "jpeg", buffer.getvalue()
+    try:
+        content = _jpeg(picture, optimize=True)
+    except OSError:  # Pillow's buffer for that is too small for noise
+        content = _jpeg(picture, optimize=False)
+    kind = "jpeg"
     exact = encode_png(np.asarray(picture))
     if len(exact) <= len(content):
         kind, content = "png", exact
     return image_uri(content, kind)
+
+
+def _jpeg(picture: Image.Image, optimize: bool) -> bytes:
+    buffer = io.BytesIO()
+    # Colours at full resolution: label maps have sharp coloured edges.
+    picture.save(buffer, "JPEG", quality=_JPEG_QUALITY, subsampling=0, optimize=optimize)
+    return buffer.getvalue()
 
 
 def image_uri(content: bytes, kind: str = "png") -> str:

@@ -313,3 +313,10 @@ def test_importing_the_report_is_light():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_large_picture_of_noise_is_shown():
+    noise = np.random.default_rng(0).integers(0, 256, (512, 768, 3), np.uint8)
+    content = base64.b64decode(data_uri(noise).split(",")[1])
+    with Image.open(io.BytesIO(content)) as picture:
+        assert picture.size == (768, 512)
