@@ -8,7 +8,7 @@ import math
 
 import pytest
 
-from tfpix2pix.algorithms.configs.pix2pix import BEFORE_RECIPE, PRESETS, Pix2PixConfig
+from tfpix2pix.algorithms.configs.pix2pix import PRESETS, Pix2PixConfig
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Preset, differences, load_config, nearest, resolve
 from tfpix2pix.data.sources.paper_sets import PAPER_SETS
@@ -375,6 +375,21 @@ def test_the_papers_recipe_has_none_of_what_came_after_it():
     assert (config.noise_channels, config.last_channels) == (0, 0)
     assert (config.discriminator_scales, config.lr_schedule) == (1, "constant")
     assert (config.spectral_norm, config.learning_rate_d) == (False, 0)
+
+
+# What the preset `quick` was before it became another recipe.
+BEFORE_RECIPE = {
+    "norm": "instance",
+    "bottleneck": 1,
+    "upsampling": "transposed",
+    "padding": "zeros",
+    "noise_channels": 0,
+    "last_channels": 0,
+    "gan_loss": "vanilla",
+    "lambda_feature_matching": 0.0,
+    "lambda_l1": 100.0,
+    "ema": 0.0,
+}
 
 
 @pytest.mark.parametrize("given", [{}, {"preset": "quick"}])

@@ -13,15 +13,14 @@ import tensorflow as tf
 
 def l1(y: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
     """Mean absolute difference of two images ``[B, H, W, C]`` in [-1, 1]; from 0 to 2."""
-    return tf.reduce_mean(tf.abs(y - fake), axis=[1, 2, 3])
+    return _mean(tf.abs(y - fake))
 
 
 def _cross_entropy(logits: tf.Tensor, real: bool) -> tf.Tensor:
     # As softplus its gradient is one operation. TensorFlow's cross-entropy has four terms there,
     # which are added in the order in which their memory happens to be free: not the same bits
     # in every run.
-    per_patch = tf.math.softplus(-logits if real else logits)
-    return tf.reduce_mean(per_patch, axis=[1, 2, 3])
+    return _mean(tf.math.softplus(-logits if real else logits))
 
 
 def discriminator(
@@ -69,4 +68,5 @@ def r1(gradient: tf.Tensor) -> tf.Tensor:
 
 
 def _mean(value: tf.Tensor) -> tf.Tensor:
+    """Of each image, ``[B, h, w, C]`` to ``[B]``."""
     return tf.reduce_mean(value, axis=[1, 2, 3])

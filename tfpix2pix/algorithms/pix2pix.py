@@ -23,7 +23,7 @@ Seen = list[list[tf.Tensor]]
 
 
 def discriminator_of(
-    config: Pix2PixConfig, *, precision: str = "none", name: str = "discriminator"
+    config: Pix2PixConfig, precision: str = "none", *, name: str = "discriminator"
 ) -> tf.keras.Model:
     """The discriminator that a config describes, with Keras's initial weights."""
     return build_discriminator(
@@ -38,10 +38,6 @@ def discriminator_of(
         precision=precision,
         name=name,
     )
-
-
-def _discriminator(config: Pix2PixConfig, name: str, precision: str) -> tf.keras.Model:
-    return discriminator_of(config, precision=precision, name=name)
 
 
 class Pix2Pix(Algorithm[Pix2PixConfig]):
@@ -93,7 +89,7 @@ class Pix2Pix(Algorithm[Pix2PixConfig]):
         (self._made,) = self.generators(config).values()
         builders = {"generator": lambda precision: self._made.build(precision=precision)}
         for name in self._discriminators():
-            builders[name] = functools.partial(_discriminator, config, name)
+            builders[name] = functools.partial(discriminator_of, config, name=name)
         return builders
 
     def groups(self) -> dict[str, tuple[str, ...]]:

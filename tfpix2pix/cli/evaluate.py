@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 from tfpix2pix.algorithms.registry import config_fields
 from tfpix2pix.api import default_output, score
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.cli.flags import Parser, add_boolean, add_field, given_data_config, number
+from tfpix2pix.cli.flags import (
+    Parser,
+    add_boolean,
+    add_field,
+    add_weights,
+    given_data_config,
+    number,
+)
 from tfpix2pix.cli.models import model_of
 from tfpix2pix.evaluation.data import FIELDS
 
@@ -98,12 +105,7 @@ def add_flags(parser: Parser) -> None:
         help="which weights of a run: the newest, the best by its val measure, or a step's "
         "[latest]",
     )
-    group.add_argument(
-        "--weights",
-        default="average",
-        metavar="average|raw",
-        help="of a run with --ema: the moving averages, or the weights themselves [average]",
-    )
+    add_weights(group)
     group.add_argument(
         "--samples",
         type=number(int),

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.cli.flags import Parser, fail, number
+from tfpix2pix.cli.flags import Parser, add_weights, fail, number
 
 if TYPE_CHECKING:
     from tfpix2pix.export.proof import Proof
@@ -89,12 +89,7 @@ def add_flags(parser: Parser) -> None:
         metavar="latest|best|STEP",
         help="which weights, as in translate [latest]",
     )
-    group.add_argument(
-        "--weights",
-        default="average",
-        metavar="average|raw",
-        help="of a run with --ema: the moving averages, or the weights themselves [average]",
-    )
+    add_weights(group)
     group.add_argument(
         "--name", default="", metavar="NAME", help="of the model on a server [the run's name]"
     )

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.cli.flags import Parser
+from tfpix2pix.cli.flags import Parser, add_weights
 from tfpix2pix.config import load_config
 
 USAGE = "tfpix2pix export-torch --workdir=RUN --output=FILE.pth|FILE.safetensors"
@@ -36,13 +36,7 @@ def add_flags(parser: Parser) -> None:
         metavar="latest|best|STEP",
         help="which weights: the newest, the best by the run's val measure, or a step's [latest]",
     )
-    group.add_argument(
-        "--weights",
-        default="average",
-        metavar="average|raw",
-        help="of a generator trained with --ema: the moving averages, or the weights themselves "
-        "[average]",
-    )
+    add_weights(group, "a generator trained")
 
 
 def main(args: argparse.Namespace) -> int:

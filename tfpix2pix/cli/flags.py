@@ -114,6 +114,16 @@ def add_boolean(group: Any, name: str, help: str, default: Any = False) -> None:
     )
 
 
+def add_weights(group: Any, of: str = "a run") -> None:
+    """``--weights``, which `tfpix2pix.inference.check_weights` checks."""
+    group.add_argument(
+        "--weights",
+        default="average",
+        metavar="average|raw",
+        help=f"of {of} with --ema: the moving averages, or the weights themselves [average]",
+    )
+
+
 def number(kind: type) -> Callable[[str], Any]:
     """A converter for argparse whose complaint says what was expected (argparse adds the flag)."""
 

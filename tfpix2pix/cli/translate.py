@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import shown
-from tfpix2pix.cli.flags import Parser, add_boolean, fail, number
+from tfpix2pix.cli.flags import Parser, add_boolean, add_weights, fail, number
 from tfpix2pix.cli.models import model_of
 
 if TYPE_CHECKING:
@@ -73,12 +73,7 @@ def add_flags(parser: Parser) -> None:
         metavar="latest|best|STEP",
         help="which weights: the newest, the best by the run's val measure, or a step's [latest]",
     )
-    group.add_argument(
-        "--weights",
-        default="average",
-        metavar="average|raw",
-        help="of a run with --ema: the moving averages, or the weights themselves [average]",
-    )
+    add_weights(group)
     group.add_argument(
         "--seed",
         type=number(int),

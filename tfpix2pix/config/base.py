@@ -10,7 +10,7 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -184,7 +184,7 @@ class Config(RunConfig, DataConfig):
       CHARTS: of the report, besides the speed.
       EARLIER: fields that files of earlier versions lack, with what those versions did, where that
         is not the default.
-      EARLIER_PRESETS: by preset, fields in which it had other values in earlier versions.
+      EARLIER_PRESETS: by preset, fields that it left at their defaults in earlier versions.
       FLAG: by which the command line names the folder that a run stands in.
     """
 
@@ -193,7 +193,7 @@ class Config(RunConfig, DataConfig):
     MEASURES: ClassVar[tuple[Measure, ...]] = ()
     CHARTS: ClassVar[tuple[ChartSpec, ...]] = ()
     EARLIER: ClassVar[Mapping[str, Any]] = {}
-    EARLIER_PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    EARLIER_PRESETS: ClassVar[Mapping[str, Collection[str]]] = {}
     FLAG: ClassVar[str] = "--workdir"
 
     def __post_init__(self) -> None:

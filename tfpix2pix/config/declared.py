@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,11 @@ class Measure:
         if self.better == "near 1":
             return abs(value - 1.0)
         return value if self.better == "lower" else -value
+
+    def best(self, values: Iterable[float]) -> int:
+        """Which of some values is the best one, by its place; the first of equals."""
+        places = list(map(self.badness, values))
+        return places.index(min(places))
 
     def written(self, value: float) -> str:
         """``13.98 dB``."""

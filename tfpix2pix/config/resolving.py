@@ -136,7 +136,9 @@ def differences(
 ) -> list[str]:
     """Lines that say in which fields ``wanted`` disagrees with a saved run, other than those
     which a continued run may change."""
-    earlier = {**saved.EARLIER, **saved.EARLIER_PRESETS.get(saved.preset, {})}
+    unset = saved.EARLIER_PRESETS.get(saved.preset, ())
+    defaults = {field.name: field.default for field in dataclasses.fields(saved)}
+    earlier = {**saved.EARLIER, **{name: defaults[name] for name in unset}}
     lines = []
     for field in dataclasses.fields(saved):
         # The preset's name is only a label: what it set is compared field by field.

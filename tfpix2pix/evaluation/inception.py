@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import os
 import socket
@@ -22,7 +23,28 @@ WEIGHTS_FILE = "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
 TIMEOUT = 15.0  # seconds until a silent host counts as unreachable
 
 
-class InceptionFeatures:
+class RememberedFeatures(abc.ABC):
+    """Features of pictures, those of the last two arrays remembered, so that FID and KID compute
+    them once."""
+
+    def __init__(self) -> None:
+        self._known: list[tuple[np.ndarray, np.ndarray]] = []
+
+    @abc.abstractmethod
+    def of(self, pictures: np.ndarray) -> np.ndarray:
+        """Features ``[B, D]`` of pictures ``[B, H, W, 3]``, values 0 to 255."""
+
+    def __call__(self, pictures: np.ndarray) -> np.ndarray:
+        """`of` them, computed or remembered."""
+        for known, features in self._known:
+            if known is pictures:
+                return features
+        features = self.of(pictures)
+        self._known = [*self._known[-1:], (pictures, features)]
+        return features
+
+
+class InceptionFeatures(RememberedFeatures):
     """The 2048 averages that InceptionV3 takes of its last convolutions, for each picture.
 
     The network and its ImageNet weights are those of ``tf.keras.applications``, which downloads
@@ -32,9 +54,6 @@ class InceptionFeatures:
     aligned in TensorFlow 1's way, no antialiasing. Values are therefore not comparable with those
     of papers, only with each other.
 
-    Features of the last two arrays of pictures are remembered, so that FID and KID compute them
-    once.
-
     Args:
       weights: ``imagenet``, the path of a weights file, or None for random ones (in tests).
 
@@ -43,17 +62,12 @@ class InceptionFeatures:
     """
 
     def __init__(self, weights: str | os.PathLike[str] | None = "imagenet") -> None:
+        super().__init__()
         self._network = _network(os.fspath(weights) if weights is not None else None)
-        self._known: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def __call__(self, pictures: np.ndarray) -> np.ndarray:
-        """Features float32 ``[B, 2048]`` of pictures ``[B, H, W, 3]``, values 0 to 255."""
-        for known, features in self._known:
-            if known is pictures:
-                return features
-        features = np.asarray(self._network(resized(pictures) / 127.5 - 1.0, training=False))
-        self._known = [*self._known[-1:], (pictures, features)]
-        return features
+    def of(self, pictures: np.ndarray) -> np.ndarray:
+        """float32 ``[B, 2048]``."""
+        return np.asarray(self._network(resized(pictures) / 127.5 - 1.0, training=False))
 
 
 class OfFeatures(Evaluator):

@@ -7,33 +7,25 @@ import numpy as np
 from tfpix2pix.evaluation.base import Number, Statistics
 from tfpix2pix.evaluation.fcn import Scorer, readable
 from tfpix2pix.evaluation.fid import FID
-from tfpix2pix.evaluation.inception import OfFeatures
+from tfpix2pix.evaluation.inception import OfFeatures, RememberedFeatures
 from tfpix2pix.evaluation.kid import KID
 
 
-class ScorerFeatures:
+class ScorerFeatures(RememberedFeatures):
     """A scorer's features of pictures ``[B, H, W, 3]``, values 0 to 255: float32 ``[B, D]``.
 
     The scorer was trained to find the labels in real photos of the data set, so its features are of
     what these photos are made of, where ImageNet's are of a thousand kinds of objects. They know
     nothing of what the set does not have. Their scale is the scorer's own: values compare between
     models that one scorer judged, not between scorers and not with those of papers.
-
-    Features of the last two arrays of pictures are remembered, so that both distances compute them
-    once.
     """
 
     def __init__(self, scorer: Scorer) -> None:
+        super().__init__()
         self.scorer = scorer
-        self._known: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def __call__(self, pictures: np.ndarray) -> np.ndarray:
-        for known, features in self._known:
-            if known is pictures:
-                return features
-        features = self.scorer.features(readable(self.scorer, pictures))
-        self._known = [*self._known[-1:], (pictures, features)]
-        return features
+    def of(self, pictures: np.ndarray) -> np.ndarray:
+        return self.scorer.features(readable(self.scorer, pictures))
 
 
 class OfScorer(OfFeatures):

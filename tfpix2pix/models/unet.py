@@ -104,8 +104,7 @@ def unet(
     **layers: Any,
 ) -> Generator:
     """The U-Net, or the encoder-decoder, as a `Generator`; arguments as `build_generator`."""
-    plain = norm != "group" and upsampling == "transposed" and padding == "zeros"
-    plain = plain and not input_noise and not last_channels
+    papers = _is_papers(norm, upsampling, padding, input_noise, last_channels)
     sizes: dict[str, Any] = {
         "crop_size": crop_size,
         "input_channels": input_channels,
@@ -123,7 +122,7 @@ def unet(
     }
     return Generator(
         # The exporters' shortcuts know the layers of the paper's network alone.
-        "unet" if plain else "unet_variant",
+        "unet" if papers else "unet_variant",
         crop_size // bottleneck,
         input_channels,
         output_channels,
@@ -144,6 +143,14 @@ def unet(
             last_channels,
         ),
     )
+
+
+def _is_papers(
+    norm: str, upsampling: str, padding: str, input_noise: int, last_channels: int
+) -> bool:
+    """Whether the network has the paper's layers alone, at whatever depth and width."""
+    added = norm == "group" or padding != "zeros" or input_noise or last_channels
+    return upsampling == "transposed" and not added
 
 
 def _kernels(
@@ -263,6 +270,8 @@ def build_generator(
         raise ValueError(f"upsampling must be one of {', '.join(UPSAMPLINGS)}, got {upsampling!r}")
     if padding not in ("zeros", "replicate"):
         raise ValueError(f"padding must be 'zeros' or 'replicate', got {padding!r}")
+    if padding == "replicate" and upsampling == "transposed":
+        raise ValueError("upsampling='transposed' has a border of its own; padding must be 'zeros'")
     noisy = _dropout_levels(depth, dropout_layers)
     numbers = noise_channels(crop_size, ngf, dropout_layers, bottleneck, input_noise)
     factor = noise_factor(crop_size, dropout_layers, bottleneck)
@@ -292,6 +301,7 @@ def build_generator(
             noise=noise,
             replicate=padding == "replicate",
             last_channels=last_channels,
+            papers=_is_papers(norm, upsampling, padding, input_noise, last_channels),
         )
     with layers_compute_in("none"):
         return tf.keras.Model([x, z] if noise else x, y, name=name)
@@ -315,6 +325,7 @@ def _layers(
     noise: bool,
     replicate: bool,
     last_channels: int,
+    papers: bool,
 ) -> tf.Tensor:
     """y of the symbolic x and z.
 
@@ -337,16 +348,8 @@ def _layers(
     for level in range(1, depth + 1):
         if level > 1:
             features = tf.keras.layers.LeakyReLU(0.2, name=f"down{level}_relu")(features)
-        if replicate:
-            features = ReplicatePadding(name=f"down{level}_pad")(features)
-        features = Convolution(
-            _channels(level, ngf),
-            4,
-            strides=2,
-            padding="valid" if replicate else "same",
-            use_bias=biased,
-            name=f"down{level}",
-        )(features)
+        width = _channels(level, ngf)
+        features = _convolved(features, width, 4, 2, biased, f"down{level}", replicate)
         # Of one channel at a single pixel nothing is left (the paper's erratum).
         if 1 < level < depth or (level == depth and norm == "group"):
             features = normalize(features, level, f"down{level}_norm")
@@ -360,14 +363,15 @@ def _layers(
         features = tf.keras.layers.ReLU(name=f"up{level}_relu")(features)
         last = level == 1
         channels = last_channels or output_channels if last else _channels(level - 1, ngf)
-        if replicate:
-            enlarged = _replicated
-        elif norm == "group" or beside is not None or last_channels:
-            # Exported as it is, where the paper's network is rewritten.
-            enlarged = functools.partial(_enlarged, transposed=PhasedConvolution)
-        else:
-            enlarged = _enlarged
-        features = enlarged(features, upsampling, channels, biased or last, f"up{level}")
+        features = _enlarged(
+            features,
+            upsampling,
+            channels,
+            biased or last,
+            f"up{level}",
+            replicate=replicate,
+            papers=papers,
+        )
         if last:
             break
         features = normalize(features, level - 1, f"up{level}_norm")
@@ -381,10 +385,7 @@ def _layers(
         features = tf.keras.layers.ReLU(name="last_relu")(features)
         if skips:
             features = tf.keras.layers.Concatenate(name="last_skip")([features, skip[0]])
-        if replicate:
-            features = ReplicatePadding(name="last_pad")(features)
-        fill = "valid" if replicate else "same"
-        features = Convolution(output_channels, 3, padding=fill, name="last")(features)
+        features = _convolved(features, output_channels, 3, 1, True, "last", replicate)
     # float32 whatever the layers compute in: the result is a picture, not a feature.
     return tf.keras.layers.Activation("tanh", dtype="float32", name="y")(features)
 
@@ -395,32 +396,41 @@ def _enlarged(
     channels: int,
     bias: bool,
     name: str,
-    transposed: type[TransposedConvolution] = TransposedConvolution,
+    *,
+    replicate: bool,
+    papers: bool,
 ) -> tf.Tensor:
-    """Features of twice the height and width, by a convolution of that name."""
+    """Features of twice the height and width, by a convolution of that name.
+
+    ``papers``: the network is the paper's, which exporters rewrite; others are exported as they
+    are.
+    """
     if upsampling == "transposed":
-        layer = transposed(channels, 4, strides=2, padding="same", use_bias=bias, name=name)
+        kind = TransposedConvolution if papers else PhasedConvolution
+        layer = kind(channels, 4, strides=2, padding="same", use_bias=bias, name=name)
         return layer(features)
     if upsampling == "nearest":
-        return NearestConvolution(channels, use_bias=bias, name=name)(features)
+        layer = NearestConvolution(channels, replicate=replicate, use_bias=bias, name=name)
+        return layer(features)
     if upsampling == "bilinear":
         features = BilinearDouble(name=f"{name}_double")(features)
-        return Convolution(channels, 3, padding="same", use_bias=bias, name=name)(features)
-    features = Convolution(4 * channels, 3, padding="same", use_bias=bias, name=name)(features)
+        return _convolved(features, channels, 3, 1, bias, name, replicate)
+    features = _convolved(features, 4 * channels, 3, 1, bias, name, replicate)
     return DepthToSpace(2, name=f"{name}_pixels")(features)
 
 
-def _replicated(
-    features: tf.Tensor, upsampling: str, channels: int, bias: bool, name: str
+def _convolved(
+    features: tf.Tensor,
+    channels: int,
+    kernel: int,
+    stride: int,
+    bias: bool,
+    name: str,
+    replicate: bool,
 ) -> tf.Tensor:
-    """The same, with the border's own values around it."""
-    if upsampling == "nearest":
-        return NearestConvolution(channels, replicate=True, use_bias=bias, name=name)(features)
-    if upsampling == "transposed":
-        raise ValueError("upsampling='transposed' has a border of its own; padding must be 'zeros'")
-    padded = functools.partial(ReplicatePadding, name=f"{name}_pad")
-    if upsampling == "bilinear":
-        features = BilinearDouble(name=f"{name}_double")(features)
-        return Convolution(channels, 3, use_bias=bias, name=name)(padded()(features))
-    features = Convolution(4 * channels, 3, use_bias=bias, name=name)(padded()(features))
-    return DepthToSpace(2, name=f"{name}_pixels")(features)
+    """A convolution with one pixel around the features, zeros or the border's own values."""
+    padding = "same"
+    if replicate:
+        features, padding = ReplicatePadding(name=f"{name}_pad")(features), "valid"
+    layer = Convolution(channels, kernel, strides=stride, padding=padding, use_bias=bias, name=name)
+    return layer(features)

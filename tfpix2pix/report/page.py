@@ -257,7 +257,7 @@ def _val_table(records: RunRecords) -> list[dict[str, str]]:
         steps, values = series(records.val, measure.name)
         if not len(values):
             continue
-        best = np.argmin([measure.badness(value) for value in values])
+        best = measure.best(values)
         rows.append(
             {
                 "name": measure.title,
@@ -340,7 +340,7 @@ def _best_step(records: RunRecords) -> float | None:
     for measure in _declared(records)[1]:
         steps, values = series(records.val, measure.name)
         if measure.name == records.config.get("best_metric") and len(values):
-            return float(steps[np.argmin([measure.badness(value) for value in values])])
+            return float(steps[measure.best(values)])
     return None
 
 

@@ -63,6 +63,26 @@ class Stepper:
         return (time.monotonic() - started) / steps
 
 
+class Steppers:
+    """Opens the train split of each task once.
+
+    Args:
+      sources: the data set by task.
+    """
+
+    def __init__(self, sources: Mapping[str, PairSource]) -> None:
+        self._sources = sources
+        self._stores: dict[str, PairStore] = {}
+
+    def of(self, run: Run) -> Stepper:
+        """A run's variant, ready to be timed."""
+        task = run.variant.task
+        source = self._sources[task]
+        if task not in self._stores:
+            self._stores[task] = open_store(source, "train", size=run.config.load_size)
+        return Stepper(run, source, self._stores[task])
+
+
 class Turns:
     """Times variants beside a reference, by turns, so that what else the machine does meets both.
 
@@ -72,22 +92,14 @@ class Turns:
     """
 
     def __init__(self, reference: Run, sources: Mapping[str, PairSource]) -> None:
-        self._sources = sources
-        self._stores: dict[str, PairStore] = {}
-        self._reference = self._stepper(reference)
+        self._steppers = Steppers(sources)
+        self._reference = self._steppers.of(reference)
         # One alone, so that the next turn is sized by a step that builds nothing any more.
         self._turn = _turn(self._reference.seconds(_FIRST))
         self.seconds = statistics.median(
             self._reference.seconds(self._turn) for _ in range(ROUNDS // 3)
         )
         forget()
-
-    def _stepper(self, run: Run) -> Stepper:
-        task = run.variant.task
-        source = self._sources[task]
-        if task not in self._stores:
-            self._stores[task] = open_store(source, "train", size=run.config.load_size)
-        return Stepper(run, source, self._stores[task])
 
     def ratio(self, run: Run) -> tuple[float, float]:
         """Times a variant.
@@ -96,7 +108,7 @@ class Turns:
           The median over the rounds of its step's seconds by those of the reference's, and the
           median of its own seconds.
         """
-        other = self._stepper(run)
+        other = self._steppers.of(run)
         turn = _turn(other.seconds(_FIRST))
         ratios, seconds = [], []
         for round_ in range(ROUNDS):
@@ -132,13 +144,9 @@ def seconds_per_step(
     Raises:
       UserError: no step took any time.
     """
-    found = []
-    stores: dict[str, PairStore] = {}
+    found, steppers = [], Steppers(sources)
     for run in runs:
-        task = run.variant.task
-        if task not in stores:
-            stores[task] = open_store(sources[task], "train", size=run.config.load_size)
-        found.append(Stepper(run, sources[task], stores[task]).seconds(steps))
+        found.append(steppers.of(run).seconds(steps))
         forget()
     if sum(found) <= 0:
         raise UserError("a step took no time, so --budget cannot be turned into steps; use --steps")

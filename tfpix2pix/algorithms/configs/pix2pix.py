@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -27,21 +27,6 @@ RECIPE: Mapping[str, Any] = MappingProxyType(
         "ema": 0.995,
     }
 )
-BEFORE_RECIPE: Mapping[str, Any] = MappingProxyType(
-    {
-        "norm": "instance",
-        "bottleneck": 1,
-        "upsampling": "transposed",
-        "padding": "zeros",
-        "noise_channels": 0,
-        "last_channels": 0,
-        "gan_loss": "vanilla",
-        "lambda_feature_matching": 0.0,
-        "lambda_l1": 100.0,
-        "ema": 0.0,
-    }
-)
-
 # The paper's appendix 6.2 lists epochs, batch size and jitter of each data set. The sets go by
 # their names, which download them; --dataset=FOLDER takes another copy.
 PRESETS: dict[str, Preset] = {
@@ -250,7 +235,7 @@ class Pix2PixConfig(Config):
     MEASURES: ClassVar[tuple[Measure, ...]] = MEASURES
     CHARTS: ClassVar[tuple[ChartSpec, ...]] = CHARTS
     EARLIER: ClassVar[Mapping[str, Any]] = {"updates": "joint"}
-    EARLIER_PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"quick": BEFORE_RECIPE}
+    EARLIER_PRESETS: ClassVar[Mapping[str, Collection[str]]] = {"quick": {*RECIPE, "last_channels"}}
 
     algorithm: str = option("pix2pix", "what is learned, and how", "first", choices=("pix2pix",))
     best_metric: str = option(
