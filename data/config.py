@@ -34,9 +34,10 @@ class PairsConfig:
     layout: str = option(
         "auto",
         "how the folder keeps the pairs: side_by_side, two_folders (A/ and B/, trainA/ and "
-        "trainB/), single (photographs, for --color_space=lab), or look",
+        "trainB/, images/ and masks/, ...), one_folder (1_A.png beside 1_B.png), single "
+        "(photographs, for --color_space=lab), or look",
         "data",
-        choices=("auto", "side_by_side", "two_folders", "single"),
+        choices=("auto", "side_by_side", "two_folders", "one_folder", "single"),
     )
     input_dir: str = option(
         "",

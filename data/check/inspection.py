@@ -253,6 +253,10 @@ def inspect_source(
             kept = choose_cache(needed, cache_dir) if cache == "auto" else cache
             seen.decoded[split] = (needed, kept)
     seen.warnings = _warnings(seen)
+    if not seen.counts.get("val"):
+        seen.warnings.append(
+            f"no val split, so that training could measure nothing; {source.no_val_advice()}"
+        )
     return seen
 
 
@@ -267,7 +271,8 @@ def _measure_files(seen: Inspection, listing: Listing) -> None:
 
 
 def _index_maps(listing: Listing) -> dict[str, int]:
-    folders = [listing.root / f"{split}_index" for split in listing.splits]
+    beside = [pairs[0].a.parent for pairs in listing.splits.values() if pairs]
+    folders = [folder.with_name(f"{folder.name}_index") for folder in beside]
     return {f"{f.name}/": len(list_images(f)[0]) for f in folders if f.is_dir()}
 
 
@@ -411,8 +416,6 @@ def _warnings(seen: Inspection) -> list[str]:
         if side.blank:
             count = count_text(len(side.blank), f"{name} image")
             warnings.append(f"blank, of one single value: {count} ({first_names(side.blank)})")
-    if not seen.counts.get("val"):
-        warnings.append("no val split, so that training could measure nothing; add val/")
     return warnings
 
 

@@ -22,6 +22,7 @@ from tfpix2pix.data.layouts.pair_files import (
     read_pair,
     size_text,
 )
+from tfpix2pix.data.layouts.side_by_side import seam_of
 from tfpix2pix.data.sources.base import Progress
 from tfpix2pix.data.spec import (
     PairWish,
@@ -82,6 +83,8 @@ class PairLook:
       files: of the pair.
       a, b: the two images.
       labels_reason: why the index map that stands for its labels cannot be used, or empty.
+      seam: `side_by_side.seam_of` its one file; None where it cannot be told.
+      seam_sought: the file was decoded and should show two pictures side by side.
     """
 
     split: str
@@ -89,6 +92,8 @@ class PairLook:
     a: SideLook
     b: SideLook
     labels_reason: str = ""
+    seam: float | None = None
+    seam_sought: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -218,7 +223,9 @@ def _look_decoded(
     reason = ""
     if files.labels is not None and wish.palette is not None:
         reason = _labels_reason(decoded[files.labels], pictures[0], wish.palette)
-    return PairLook(split, files, a, b, labels_reason=reason)
+    sought = files.b is None and not files.whole
+    seam = seam_of(decoded[files.a].array) if sought else None
+    return PairLook(split, files, a, b, labels_reason=reason, seam=seam, seam_sought=sought)
 
 
 def _decoded_bytes(header: images.Header) -> int:

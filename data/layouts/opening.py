@@ -10,15 +10,23 @@ import contextlib
 import dataclasses
 import difflib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.errors import DataError, UserError
+from tfpix2pix.base.files import shown
 from tfpix2pix.data.config import ARRAYS, DataConfig
 from tfpix2pix.data.layouts.pair_files import Listing
-from tfpix2pix.data.layouts.splits import DEFAULT_VAL_FRACTION
-from tfpix2pix.data.sources.base import SPLITS, PairSource
+from tfpix2pix.data.layouts.split_folders import (
+    OTHER_WAYS,
+    has_images,
+    split_folders,
+    subfolders,
+    unused,
+)
+from tfpix2pix.data.layouts.splits import DEFAULT_VAL_FRACTION, split_named
+from tfpix2pix.data.sources.base import PairSource
 from tfpix2pix.data.spec import ImageWish, PairWish
 
 if TYPE_CHECKING:
@@ -31,12 +39,12 @@ class Layout:
 
     Attributes:
       name: as ``--layout`` has it.
-      recognises: ``recognises(folder) -> bool``, by looking at names only.
+      recognises: ``recognises(folder)``: each way in which the folder can be so read, in words.
       list: ``list(dataset, folder, options) -> Listing``; `dataset` is what the user typed.
     """
 
     name: str
-    recognises: Callable[[Path], bool]
+    recognises: Callable[[Path], list[str]]
     list: Callable[[str, Path, ListingOptions], Listing]
 
 
@@ -51,14 +59,16 @@ class ListingOptions:
 def _two_folders(dataset: str, folder: Path, options: ListingOptions) -> Listing:
     from tfpix2pix.data.layouts.two_folders import find_folders, list_two_folders
 
-    folders = find_folders(folder)
-    if folders is None:
+    found = find_folders(folder)
+    if len(found) > 1:
+        raise DataError(_several(dataset, [f"{one.describe()}" for one in found]))
+    if not found:
         raise DataError(
             f"--dataset={dataset}: --layout=two_folders, but there is neither A/ beside B/, "
-            "trainA/ beside trainB/, nor train/A/ beside train/B/; rename the folders so, or give "
-            "--input_dir and --target_dir."
+            "trainA/ beside trainB/, nor train/A/ beside train/B/, nor images/ and masks/ or the "
+            f"like for A and B; rename the folders so, {OTHER_WAYS}."
         )
-    return list_two_folders(f"--dataset={dataset}", folders, val_fraction=options.val_fraction)
+    return list_two_folders(f"--dataset={dataset}", found[0], val_fraction=options.val_fraction)
 
 
 def _side_by_side(dataset: str, folder: Path, options: ListingOptions) -> Listing:
@@ -75,25 +85,39 @@ def _single(dataset: str, folder: Path, options: ListingOptions) -> Listing:
     return list_side_by_side(dataset, folder, val_fraction=options.val_fraction, whole=True)
 
 
-def _is_two_folders(folder: Path) -> bool:
+def _one_folder(dataset: str, folder: Path, options: ListingOptions) -> Listing:
+    from tfpix2pix.data.layouts.one_folder import list_one_folder
+
+    return list_one_folder(f"--dataset={dataset}", folder, val_fraction=options.val_fraction)
+
+
+def _pairs_of_folders(folder: Path) -> list[str]:
     from tfpix2pix.data.layouts.two_folders import find_folders
 
-    return find_folders(folder) is not None
+    return [folders.describe() for folders in find_folders(folder)]
 
 
-def _holds_images(folder: Path) -> bool:
-    from tfpix2pix.data.images import is_image_name
+def _pairs_of_names(folder: Path) -> list[str]:
+    from tfpix2pix.data.layouts.one_folder import find_changes
 
-    return (folder / "train").is_dir() or any(
-        is_image_name(entry.name) for entry in folder.iterdir() if entry.is_file()
-    )
+    return ["images with partners in one folder"] if find_changes(folder) else []
+
+
+def _halves(folder: Path) -> list[str]:
+    from tfpix2pix.data.layouts.side_by_side import image_folders
+
+    places = [f"{path.name}/" if split else "" for split, path in image_folders(folder)]
+    if places == [""] and not has_images(folder):
+        return []
+    return [f"images side by side in {places[0] or 'the folder itself'}"]
 
 
 LAYOUTS: list[Layout] = [
-    Layout("two_folders", _is_two_folders, _two_folders),
-    Layout("side_by_side", _holds_images, _side_by_side),
-    # Never found by looking at names: a single picture looks like two that touch.
-    Layout("single", lambda folder: False, _single),
+    Layout("two_folders", _pairs_of_folders, _two_folders),
+    Layout("one_folder", _pairs_of_names, _one_folder),
+    Layout("side_by_side", _halves, _side_by_side),
+    # Never found by looking: a single picture looks like two that touch.
+    Layout("single", lambda folder: [], _single),
 ]
 
 
@@ -103,6 +127,7 @@ def open_dataset(
     arrays: Any = None,
     sample_size: int = 256,
     stages: StageProgress | None = None,
+    training: bool = True,
     **fields: Any,
 ) -> PairSource:
     """Opens a data set by name or path, or arrays. Lists names, decodes nothing; see
@@ -114,6 +139,7 @@ def open_dataset(
       arrays: of a `DataConfig` whose dataset is `ARRAYS`: them.
       sample_size: for ``sample``: height and width in pixels.
       stages: told how a download goes on; `sources.paper_sets.stage_lines` prints it.
+      training: refuse a data set without training pairs; to measure on, any split will do.
       **fields: of `DataConfig`, in the place of those of `data`.
 
     Raises:
@@ -180,6 +206,7 @@ def open_dataset(
         direction="AtoB" if named_sides else data.direction,
         wish=wish,
         allow_mixed_sizes=data.allow_mixed_sizes,
+        training=training,
     )
 
 
@@ -261,13 +288,61 @@ def _list_folder(
             f"--dataset={dataset}: single pictures are no pairs; give --color_space=lab to learn "
             "their colours, or make pairs of them with `tfpix2pix pairs`."
         )
-    for known in LAYOUTS:
-        if layout == known.name or (layout == "auto" and known.recognises(folder)):
-            listing = known.list(dataset, folder, options)
-            if layout == "auto" and in_lab and known.name == "side_by_side":
-                return _single_if_coloured(dataset, folder, options, listing)
-            return listing
+    known = {each.name: each for each in LAYOUTS}
+    chosen = layout if layout != "auto" else _recognised(dataset, folder)
+    listing = known[chosen].list(dataset, folder, options)
+    if layout == "auto" and in_lab and chosen == "side_by_side":
+        listing = _single_if_coloured(dataset, folder, options, listing)
+    beside = unused(folder, listing.files())
+    if beside:
+        more = f" and {len(beside) - 5} more" if len(beside) > 5 else ""
+        listing.notes.append(f"not used: {', '.join(beside[:5])}{more}")
+    return listing
+
+
+def _recognised(dataset: str, folder: Path) -> str:
+    """The name of the layout that a folder has.
+
+    Raises:
+      DataError: it has none, or two may be meant.
+    """
+    ways = {known.name: known.recognises(folder) for known in LAYOUTS}
+    folders = ways["two_folders"]
+    images_too = ways["one_folder"] or (ways["side_by_side"] if _hold_images(folder) else [])
+    if len(folders) == 1 and (not images_too or _is_plain(folder)):
+        return "two_folders"
+    if folders:
+        layouts = ["two_folders"] if len(folders) == 1 else []
+        if images_too:
+            layouts.append("one_folder" if ways["one_folder"] else "side_by_side")
+        raise DataError(_several(dataset, folders + images_too, layouts))
+    for name in ("one_folder", "side_by_side"):
+        if ways[name]:
+            return name
     raise DataError(f"--dataset={dataset}: {_not_recognised(folder)}")
+
+
+def _hold_images(folder: Path) -> bool:
+    from tfpix2pix.data.layouts.side_by_side import image_folders
+
+    return any(has_images(path) for _, path in image_folders(folder))
+
+
+def _is_plain(folder: Path) -> bool:
+    """A and B by these very names: what they are needs no guess."""
+    from tfpix2pix.data.layouts.two_folders import find_folders
+
+    return not find_folders(folder)[0].words[1]
+
+
+def _several(dataset: str, ways: list[str], layouts: Sequence[str] = ()) -> str:
+    """The refusal of a folder that may be read in several ways."""
+    flags = " or ".join(f"--layout={name}" for name in layouts)
+    return (
+        f"--dataset={dataset}: it may be read in {len(ways)} ways, {' or '.join(ways)}; "
+        + (f"give {flags}" if flags else "rename or move the folder that is not meant")
+        + f", {OTHER_WAYS}."
+    )
 
 
 def _single_if_coloured(
@@ -278,7 +353,7 @@ def _single_if_coloured(
     from tfpix2pix.data.layouts.pair_files import read_pair
     from tfpix2pix.data.sources.file_source import looks_grey
 
-    for files in listing.splits["train"][:8]:
+    for files in next(iter(listing.splits.values()))[:8]:
         try:
             halves = [looks_grey(picture) for picture in read_pair(files)]
         except UnreadableImage:
@@ -321,13 +396,18 @@ def _list_manifest(data: DataConfig, path: Path) -> Listing:
 
 def _not_recognised(folder: Path) -> str:
     """What the folder holds instead of a layout we know, and what to do."""
-    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    folders = {entry.name for entry in entries if entry.is_dir()}
+    folders = subfolders(folder)
     expected = (
-        "expected train/ (and optionally val/, test/) with side-by-side images, A/ beside B/, or "
-        "the images themselves"
+        "expected train/ (and optionally val/, test/) with side-by-side images, A/ beside B/ (or "
+        f"images/ beside masks/ and the like), or the images themselves, {OTHER_WAYS}"
     )
-    if folder.name in SPLITS:
+    inside = [path for path in folders if _pairs_of_folders(path) or split_folders(path)]
+    if len(inside) == 1:
+        return (
+            f"it holds no pairs itself, but {inside[0].name}/ does; give --dataset={inside[0]}, or "
+            f"{expected}."
+        )
+    if split_named(folder.name):
         return f"it holds no images and no train/; {expected}."
-    found = ", ".join(sorted(f"{name}/" for name in folders)[:5]) or "no folders"
+    found = ", ".join(f"{shown(path.name)}/" for path in folders[:5]) or "no folders"
     return f"it holds no images and no train/ (found: {found}); {expected}."

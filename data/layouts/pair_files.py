@@ -13,6 +13,7 @@ import numpy as np
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.base.files import shown
 from tfpix2pix.data import images
+from tfpix2pix.data.layouts.splits import split_of
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Listing:
       faults: found while listing, such as files without a partner.
       ignored: other files that were passed over.
       notes: remarks worth telling.
+      by_hash: names of the pairs whose split follows from their name.
     """
 
     layout: str
@@ -70,6 +72,18 @@ class Listing:
     faults: list[Fault] = dataclasses.field(default_factory=list)
     ignored: list[str] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
+    by_hash: list[str] = dataclasses.field(default_factory=list)
+
+    def add(self, split: str, pair: PairFiles, val_fraction: float) -> None:
+        """Adds a pair to a split; to the one that its name decides if that is empty."""
+        if not split:
+            self.by_hash.append(pair.name)
+            split = split_of(pair.name, val_fraction)
+        self.splits.setdefault(split, []).append(pair)
+
+    def files(self) -> list[Path]:
+        """All files of all pairs."""
+        return [path for pairs in self.splits.values() for pair in pairs for path in pair.paths()]
 
     def label(self, path: Path) -> str:
         """A file as messages call it: relative to the root where it lies below it."""

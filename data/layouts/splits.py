@@ -1,23 +1,42 @@
-"""Splits made by hash: an image's split follows from its name alone.
+"""Splits: by the names that people give them, or by hash from an image's name alone.
 
-Adding, removing or sorting images never moves another one, so that a val image of yesterday is no
-training image of today.
+Adding, removing or sorting images never moves another one of a split made by hash, so that a val
+image of yesterday is no training image of today.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Iterable
 
 from tfpix2pix.base.errors import DataError
 
 DEFAULT_VAL_FRACTION = 0.1
 
+# "eval" and "holdout" are left out: some mean val by them and some test.
+SPLIT_WORDS = {
+    **dict.fromkeys(("train", "training", "trn"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "dev", "development"), "val"),
+    **dict.fromkeys(("test", "testing", "tst"), "test"),
+}
+
+
+def split_named(word: str) -> str | None:
+    """The split that a word stands for in any case (``Validation``: val), or None."""
+    return SPLIT_WORDS.get(word.strip().casefold())
+
+
+def share_of(stem: str) -> float:
+    """Where a name stands in [0, 1): the first 8 bytes of the SHA-256 of the stem (UTF-8), read as
+    a big-endian fraction of 2**64, which are uniform over names."""
+    # surrogateescape: a name that is no UTF-8 is hashed by its bytes on the disk.
+    digest = hashlib.sha256(stem.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
 
 def split_of(stem: str, val_fraction: float) -> str:
-    """The split of an image of this name.
-
-    The first 8 bytes of the SHA-256 of the stem (UTF-8), read as a big-endian fraction of 2**64,
-    are uniform in [0, 1) over names; those below `val_fraction` are val.
+    """The split of an image of this name: val, if its `share_of` is below `val_fraction`.
 
     Args:
       stem: the file's name without folder and extension.
@@ -26,9 +45,23 @@ def split_of(stem: str, val_fraction: float) -> str:
     Returns:
       ``"train"`` or ``"val"``.
     """
-    # surrogateescape: a name that is no UTF-8 is hashed by its bytes on the disk.
-    digest = hashlib.sha256(stem.encode("utf-8", "surrogateescape")).digest()
-    return "val" if int.from_bytes(digest[:8], "big") / 2**64 < val_fraction else "train"
+    return "val" if share_of(stem) < val_fraction else "train"
+
+
+def fraction_for_both(stems: Iterable[str]) -> tuple[float, int] | None:
+    """The ``--val_fraction`` nearest to its default by which some of these names are val and some
+    train, with the number of those in val; None if no such fraction has two digits.
+    """
+    shares = [share_of(stem) for stem in stems]
+    if not shares:
+        return None
+    # Below 0.9, as the flag; just above the lowest share, and not above the highest.
+    lowest = math.floor(min(shares) * 100 + 1) / 100
+    highest = min(math.floor(max(shares) * 100) / 100, 0.9)
+    if lowest > highest:
+        return None
+    fraction = min(max(DEFAULT_VAL_FRACTION, lowest), highest)
+    return fraction, sum(share < fraction for share in shares)
 
 
 def check_val_fraction(val_fraction: float) -> float:

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tfpix2pix.base.errors import DataError
+from tfpix2pix.base.files import shown
 from tfpix2pix.data.layouts.pair_files import Fault, Listing, PairFiles, count_text, list_images
-from tfpix2pix.data.layouts.splits import split_of
+from tfpix2pix.data.layouts.partners import SIDE_WORDS, SIDES, TARGET_WORDS, partners_of
+from tfpix2pix.data.layouts.split_folders import (
+    has_images,
+    holds_images,
+    split_folders,
+    subfolders,
+)
+from tfpix2pix.data.layouts.splits import SPLIT_WORDS
 from tfpix2pix.data.sources.base import SPLITS
+
+# train_label and train_img are pix2pixHD's, which paints images from labels.
+_JOINED_SIDES = [pair for pair in SIDES if pair != ("img", "label")] + [("label", "img")]
+_JOINED_WORDS = SIDE_WORDS | set(TARGET_WORDS) | {"img", "label"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,28 +34,131 @@ class Folders:
     Attributes:
       root: messages name files from here.
       splits: (folder of A, folder of B) by split; "" where the names decide the split.
+      words: what A and B are called, such as ("images", "masks"); ("", "") for A and B themselves.
       may_be_unpaired: the folders' names are those of unpaired sets as well.
     """
 
     root: Path
     splits: dict[str, tuple[Path, Path]]
+    words: tuple[str, str] = ("", "")
     may_be_unpaired: bool = False
 
+    def describe(self) -> str:
+        """``images/ with masks/``: the first two folders there are."""
+        a, b = next(iter(self.splits.values()))
+        return " with ".join(f"{shown(p.relative_to(self.root).as_posix())}/" for p in (a, b))
 
-def find_folders(folder: Path) -> Folders | None:
-    """The folders of A and B in any of the forms that people use, or None.
+
+def find_folders(folder: Path) -> list[Folders]:
+    """The folders of A and B in any of the forms that people use; several where a folder holds
+    several, and none is more likely than another.
 
     ``A/train`` and ``B/train``; ``A`` and ``B`` with the images themselves; ``trainA`` and
-    ``trainB``; ``train/A`` and ``train/B``; the same with val and test.
+    ``trainB``; ``train/A`` and ``train/B``; the same with val and test. The same again with
+    `partners.SIDES` for A and B, with the splits' other names, with ``train_A`` for ``trainA``;
+    and ``train`` with ``train_masks``.
+
+    Raises:
+      DataError: two folders stand for one split.
     """
+    plain = _plain(folder)
+    if plain is not None:
+        return [plain]
+    found = [_below(folder, a, b, words) for words, a, b in _sides(subfolders(folder))]
+    splits = split_folders(folder)
+    found += _of_splits(folder, {s: _by_word(subfolders(path)) for s, path in splits.items()})
+    joined: dict[str, dict[str, list[Path]]] = {}
+    for path in subfolders(folder):
+        split, word = _parsed(path.name)
+        if split:
+            joined.setdefault(split, {}).setdefault(word, []).append(path)
+    found += _of_splits(folder, joined, _JOINED_SIDES)
+    for split, path in splits.items():
+        if has_images(path):
+            joined.setdefault(split, {})[""] = [path]
+    found += _of_splits(folder, joined, [("", word) for word in TARGET_WORDS])
+    return found
+
+
+def _plain(folder: Path) -> Folders | None:
+    """A and B by these very names, whatever else there is."""
     if (folder / "A").is_dir() and (folder / "B").is_dir():
         return _below(folder, folder / "A", folder / "B")
     if (folder / "trainA").is_dir() and (folder / "trainB").is_dir():
         pairs = {s: (folder / f"{s}A", folder / f"{s}B") for s in SPLITS}
         return Folders(folder, _existing(pairs), may_be_unpaired=True)
-    if (folder / "train" / "A").is_dir() and (folder / "train" / "B").is_dir():
-        return Folders(folder, _existing({s: (folder / s / "A", folder / s / "B") for s in SPLITS}))
+    splits = split_folders(folder)
+    train = splits.get("train")
+    if train and (train / "A").is_dir() and (train / "B").is_dir():
+        return Folders(folder, _existing({s: (p / "A", p / "B") for s, p in splits.items()}))
     return None
+
+
+def _by_word(folders: list[Path]) -> dict[str, list[Path]]:
+    """Folders of images by what they are called, in lower case."""
+    words: dict[str, list[Path]] = {}
+    for path in folders:
+        if path.name.casefold() in SIDE_WORDS and holds_images(path):
+            words.setdefault(path.name.casefold(), []).append(path)
+    return words
+
+
+def _sides(folders: list[Path]) -> Iterator[tuple[tuple[str, str], Path, Path]]:
+    words = _by_word(folders)
+    for pair in SIDES:
+        for a, b in itertools.product(*(words.get(word, ()) for word in pair)):
+            yield pair, a, b
+
+
+def _parsed(name: str) -> tuple[str, str]:
+    """``train_A``, ``A_train`` and ``trainA`` as (train, a); ("", "") for other names."""
+    name = name.casefold()
+    for word in sorted(SPLIT_WORDS, key=len, reverse=True):
+        for rest in (name.removeprefix(word), name.removesuffix(word)):
+            side = rest.strip(" _-.")
+            if rest != name and side in _JOINED_WORDS:
+                return SPLIT_WORDS[word], side
+    return "", ""
+
+
+def _of_splits(
+    root: Path,
+    words: dict[str, dict[str, list[Path]]],
+    sides: Sequence[tuple[str, str]] = SIDES,
+) -> list[Folders]:
+    """One `Folders` for each two words that some split has both of.
+
+    Args:
+      root: the data set's folder.
+      words: by split, folders by what they are called.
+      sides: the pairs of words to look for.
+    """
+    found = []
+    for a, b in sides:
+        both = {
+            split: [list(itertools.product(here.get(a, ()), here.get(b, ())))]
+            for split, here in words.items()
+        }
+        if not any(choices[0] for choices in both.values()):
+            continue
+        splits: dict[str, tuple[Path, Path]] = {}
+        for split in SPLITS:
+            here = words.get(split, {})
+            if len(here.get(a, ())) > 1 or len(here.get(b, ())) > 1:
+                twice = max(here.get(a, []), here.get(b, []), key=len)
+                raise DataError(
+                    f"{shown(root)}: {twice[0].name}/ and {twice[1].name}/ both stand for the same "
+                    f"images of {split}; rename the one that is not meant."
+                )
+            if here.get(a) and here.get(b):
+                splits[split] = (here[a][0], here[b][0])
+            elif (here.get(a) or here.get(b)) and a:
+                there = (here.get(a) or here.get(b))[0]
+                missing = re.sub(f"{b if here.get(b) else a}$", b if here.get(a) else a, there.name)
+                pair = (there, there.with_name(missing))
+                splits[split] = pair if here.get(a) else pair[::-1]
+        found.append(Folders(root, splits, (a, b), may_be_unpaired=(a, b) == ("a", "b")))
+    return found
 
 
 def named_folders(input_dir: str, target_dir: str) -> Folders:
@@ -60,10 +178,17 @@ def named_folders(input_dir: str, target_dir: str) -> Folders:
     return _below(Path(root), *found)
 
 
-def _below(root: Path, a: Path, b: Path) -> Folders:
-    if (a / "train").is_dir() or (b / "train").is_dir():
-        return Folders(root, _existing({s: (a / s, b / s) for s in SPLITS}))
-    return Folders(root, {"": (a, b)})
+def _below(root: Path, a: Path, b: Path, words: tuple[str, str] = ("", "")) -> Folders:
+    of_a, of_b = split_folders(a), split_folders(b)
+    both = {**of_b, **of_a}
+    if "train" in both or (both and not (has_images(a) and has_images(b))):
+        splits = {
+            s: (of_a.get(s, a / both[s].name), of_b.get(s, b / both[s].name))
+            for s in SPLITS
+            if s in both
+        }
+        return Folders(root, splits, words)
+    return Folders(root, {"": (a, b)}, words)
 
 
 def _existing(splits: dict[str, tuple[Path, Path]]) -> dict[str, tuple[Path, Path]]:
@@ -84,32 +209,51 @@ def list_two_folders(dataset: str, folders: Folders, *, val_fraction: float) -> 
       DataError: a folder is missing or empty, no two stems agree, or the images are unpaired.
     """
     listing = Listing("two folders", folders.root, {})
+    if folders.words[1] not in ("", "b"):
+        a, b = (f"{p.name}/" for p in next(iter(folders.splits.values())))
+        listing.notes.append(
+            f"A is {a} and B is {b}, by their names; A is the input, or B with --direction=BtoA"
+        )
     for split, (a, b) in folders.splits.items():
         stems = [_by_stem(dataset, listing, folder) for folder in (a, b)]
-        common = sorted(stems[0].keys() & stems[1].keys())
+        found = partners_of(list(stems[0]), stems[1])
         names = [listing.label(folder) for folder in (a, b)]
-        if folders.may_be_unpaired and len(common) < min(map(len, stems)) / 2:
+        if found.change and found.rival:
             raise DataError(
-                f"{dataset}: unpaired, {len(common)} of the {len(stems[0]):,} images in "
+                f"{dataset}: two ways to make pairs of {names[0]}/ and {names[1]}/: "
+                f"{found.change.describe()}, or {found.rival.describe()}; keep the files of one in "
+                "folders of their own, or name the pairs in a table, --dataset=pairs.csv with the "
+                "columns input and target."
+            )
+        if folders.may_be_unpaired and len(found.stems) < min(map(len, stems)) / 2:
+            raise DataError(
+                f"{dataset}: unpaired, {len(found.stems)} of the {len(stems[0]):,} images in "
                 f"{names[0]}/ have a partner of the same stem in {names[1]}/; unpaired training "
                 "(CycleGAN) is not there yet, and pix2pix needs pairs: give partners one stem."
             )
-        if not common:
+        if not found.stems:
             raise DataError(
                 f"{dataset}: no pairs, for no image in {names[0]}/ has a partner of the same stem "
-                f"in {names[1]}/ (found {_first(stems[0])} there and {_first(stems[1])} here); "
-                "give partners one stem."
+                f"in {names[1]}/ (found {_first(stems[0])} there and {_first(stems[1])} here), nor "
+                "of one that differs by a constant part; give partners one stem, or name the pairs "
+                "in a table, --dataset=pairs.csv with the columns input and target."
             )
-        for here, there, name in ((stems[0], stems[1], names[1]), (stems[1], stems[0], names[0])):
-            alone = sorted(here.keys() - there.keys())
+        same = "of the same stem"
+        if found.change:
+            same = f"({found.change.describe()})"
+            note = f"partners by their names, {found.change.describe()}"
+            if note not in listing.notes:
+                listing.notes.append(note)
+        for here, paired, name in (
+            (stems[0], set(found.stems), names[1]),
+            (stems[1], set(found.stems.values()), names[0]),
+        ):
+            alone = sorted(here.keys() - paired)
             if alone:
                 entries = tuple(listing.label(here[stem]) for stem in alone)
-                what = f"without a partner of the same stem in {name}/"
-                listing.faults.append(Fault(what, entries))
-        for stem in common:
-            pair = PairFiles(stem, stems[0][stem], stems[1][stem])
-            target = split or split_of(stem, val_fraction)
-            listing.splits.setdefault(target, []).append(pair)
+                listing.faults.append(Fault(f"without a partner {same} in {name}/", entries))
+        for stem, other in sorted(found.stems.items()):
+            listing.add(split, PairFiles(stem, stems[0][stem], stems[1][other]), val_fraction)
     return listing
 
 

@@ -98,6 +98,10 @@ class PairSource(abc.ABC):
         """Plain-word remarks worth telling the user, known after `check`; often none."""
         return []
 
+    def no_val_advice(self) -> str:
+        """What gives the data set a val split, if it has none."""
+        return "add pairs of a split val"
+
     def _counts(self) -> dict[str, int]:
         return {split: self.count(split) for split in SPLITS if self.count(split)}
 

@@ -17,6 +17,8 @@ from tfpix2pix.data.check.faults import fault_report
 from tfpix2pix.data.check.resolve import Resolved, resolve
 from tfpix2pix.data.check.scan import BadPair, PairLook, scan
 from tfpix2pix.data.layouts.pair_files import Fault, Listing, PairFiles, count_text, read_pair
+from tfpix2pix.data.layouts.side_by_side import SEAM, median_told
+from tfpix2pix.data.layouts.splits import fraction_for_both
 from tfpix2pix.data.sources.base import SPLITS, PairSource, Progress, check_direction
 from tfpix2pix.data.spec import LabSpec, PairSpec, PairWish
 from tfpix2pix.data.threads import threaded
@@ -31,9 +33,10 @@ class FileSource(PairSource):
       direction: ``AtoB`` (A, or the left half, is the input) or ``BtoA``.
       wish: what the user asked of the spec; the rest is as the files are.
       allow_mixed_sizes: let `check` accept pairs of differing size.
+      training: pairs are needed for it.
 
     Raises:
-      DataError: the listing has no training pairs.
+      DataError: the listing has no pairs, or, for training, none in train.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class FileSource(PairSource):
         direction: str = "AtoB",
         wish: PairWish = PairWish(),  # noqa: B008 (frozen)
         allow_mixed_sizes: bool = False,
+        training: bool = True,
     ):
         self.name = name
         self.listing = listing
@@ -55,7 +59,8 @@ class FileSource(PairSource):
         self._notes: list[str] = []
         # (height, width) of A, upright, by file; filled by a scan or when asked for.
         self._sizes: dict[Path, tuple[int, int]] = {}
-        if not self._splits["train"]:
+        self._seam: float | None = None
+        if not self._splits["train"] and (training or not self._counts()):
             raise DataError(self._no_training_pairs())
 
     # === What it holds ===
@@ -75,7 +80,8 @@ class FileSource(PairSource):
         return len(self._splits.get(split, ()))
 
     def pair_name(self, split: str, index: int) -> str:
-        return self._splits[split][index].name
+        pair = self._splits[split][index]
+        return pair.b.stem if pair.b is not None and self.direction == "BtoA" else pair.name
 
     def load(self, split: str, index: int) -> tuple[np.ndarray, np.ndarray]:
         spec = self.spec
@@ -146,7 +152,24 @@ class FileSource(PairSource):
                 f"{count_text(len(single), 'image')} no wider than high "
                 f"({self.listing.label(single[0][0].a)}): is each really two pictures side by side?"
             )
+        elif self._seam is not None and self._seam < SEAM:
+            notes.append(
+                "no seam in the middle of most images, so single photographs perhaps: is each "
+                "really two pictures side by side? If not, make pairs of them with `tfpix2pix "
+                "pairs`, or learn their colours with --color_space=lab"
+            )
         return notes
+
+    def no_val_advice(self) -> str:
+        if not self.listing.by_hash:
+            return super().no_val_advice()
+        found = fraction_for_both(self.listing.by_hash)
+        if found is None:
+            return "give more pairs, or a val split of their own"
+        return (
+            f"--val_fraction={found[0]:g} holds out {found[1]:,} of "
+            f"{count_text(len(self.listing.by_hash), 'pair')}"
+        )
 
     # === The scan before training ===
 
@@ -172,6 +195,9 @@ class FileSource(PairSource):
         for look in looks:
             if isinstance(look, PairLook):
                 self._sizes[look.files.a] = (look.a.height, look.a.width)
+        self._seam = median_told(
+            look.seam for look in looks if isinstance(look, PairLook) and look.seam_sought
+        )
         resolved = resolve(
             looks,
             self._wish,
@@ -198,9 +224,12 @@ class FileSource(PairSource):
         found = ", ".join(f"{n} {split}" for split, n in self._counts().items()) or "none"
         if self.listing.faults:
             return self.fault_report(self.listing.faults)
+        share = fraction_for_both(self.listing.by_hash)
+        smaller = f"--val_fraction={share[0] if share else 0:g}"
+        way = smaller if self.listing.by_hash else "a train split"
         return (
-            f"{self.name}: no pairs are left for training (found: {found}); give more pairs, a "
-            "train split, or a smaller --val_fraction."
+            f"{self.name}: no pairs are left for training (found: {found}); give more pairs, or "
+            f"{way}."
         )
 
     def _all_pairs(self) -> Iterator[PairFiles]:

@@ -21,7 +21,10 @@ PALETTE_FILE = "palette.json"
 
 
 def open_source(
-    config: Config, workdir: str | os.PathLike[str] | None = None, arrays: PairArrays | None = None
+    config: Config,
+    workdir: str | os.PathLike[str] | None = None,
+    arrays: PairArrays | None = None,
+    training: bool = True,
 ) -> PairSource:
     """Opens the data set that a config names, downloading it where need be, with its progress
     on the terminal; see `tfpix2pix.data.open_dataset`.
@@ -30,6 +33,7 @@ def open_source(
       config: the run's config.
       workdir: the run's folder; if it holds a palette of its own, that one is used.
       arrays: the pairs of a config whose data set is arrays.
+      training: refuse a data set without training pairs.
 
     Raises:
       DataError: as `open_dataset`.
@@ -43,7 +47,9 @@ def open_source(
     # Drawn no smaller than the networks need it.
     size = max(config.load_size, config.crop_size)
     with stage_lines() as stages:
-        return open_dataset(config, arrays=arrays, sample_size=size, stages=stages)
+        return open_dataset(
+            config, arrays=arrays, sample_size=size, stages=stages, training=training
+        )
 
 
 def arrays_of(run: object, dataset: object = None) -> PairArrays | None:

@@ -64,7 +64,9 @@ def open_pairs(config: Config, spec: PairSpec, arrays: PairArrays | None = None)
     """
     palette = spec.x.palette or spec.y.palette
     if palette is None:
-        return open_source(config.replace(label_palette="", label_side=""), arrays=arrays)
+        return open_source(
+            config.replace(label_palette="", label_side=""), arrays=arrays, training=False
+        )
     # The palette may be of an export made on another machine: data sets read it from a file.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "palette.json")
@@ -72,6 +74,7 @@ def open_pairs(config: Config, spec: PairSpec, arrays: PairArrays | None = None)
         return open_source(
             config.replace(label_palette=os.fspath(path), label_side=spec.label_side),
             arrays=arrays,
+            training=False,
         )
 
 
@@ -90,6 +93,7 @@ def open_labels(
             label_palette=given["label_palette"],
         ),
         arrays=arrays,
+        training=False,
     )
 
 

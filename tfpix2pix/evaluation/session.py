@@ -120,7 +120,7 @@ def check_split(source: PairSource, split: str) -> None:
         there = [name for name in ("train", "val", "test") if source.count(name)]
         raise UserError(
             f"{source.name}: its {split} split is empty; give --split={' or '.join(there)}, or "
-            f"add pairs to {split}/"
+            f"add pairs of {split}"
         )
 
 

@@ -182,7 +182,7 @@ class FolderSubject:
                 "--dataset is missing: --predictions are compared with the targets of a data set"
             )
         size = settings.size or size_of_first(folder)
-        self.source = open_source(predictions_config(given, size), arrays=arrays)
+        self.source = open_source(predictions_config(given, size), arrays=arrays, training=False)
         check_split(self.source, settings.split)
         _resolve(self.source)
         found = Predictions(

@@ -138,10 +138,7 @@ def _sources(plan: Plan, wish: Wish) -> dict[str, PairSource]:
         sources[variant.task] = source
     first = next(iter(sources.values()))
     if not first.count("val"):
-        raise UserError(
-            f"{first.name} has no val split to score on; make one (--val_fraction, or a folder "
-            "val/)"
-        )
+        raise UserError(f"{first.name} has no val split to score on; {first.no_val_advice()}")
     if not first.count(wish.split):
         raise UserError(
             f"--score_split={wish.split}: {first.name} has no {wish.split} split; add a folder "

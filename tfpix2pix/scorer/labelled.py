@@ -82,8 +82,8 @@ def check_labelled(source: PairSource) -> None:
         )
     if not source.count("val"):
         raise UserError(
-            f"{source.name}: it has no val split, by which a scorer is judged; add val/, or give a "
-            "larger --val_fraction"
+            f"{source.name}: it has no val split, by which a scorer is judged; "
+            f"{source.no_val_advice()}"
         )
 
 

@@ -88,7 +88,7 @@ class Observer:
         if val is None:
             pictures = ", and the pictures show training pairs" if self._shows else ""
             self.say(
-                "note: the data set has no val split, so nothing is measured, the newest "
+                "note: without a val split nothing is measured, the newest "
                 f"checkpoint is the best there is{pictures}"
             )
         self._history = History(self.workdir, start)

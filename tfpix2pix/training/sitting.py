@@ -94,6 +94,8 @@ class Sitting:
         check_source(source)
         for note in source.notes():
             say(f"note: {note}")
+        if not source.count("val"):
+            say(f"note: the data set has no val split; {source.no_val_advice()}")
         say(f"data: {source.describe()}")
         say(
             f"run: {workdir}, preset {config.preset}: {config.crop_size} px, "

@@ -48,7 +48,12 @@ def test_every_layout_is_recognised(fill, names, layout):
 
 
 def test_the_names_of_the_layouts():
-    assert [layout.name for layout in LAYOUTS] == ["two_folders", "side_by_side", "single"]
+    assert [layout.name for layout in LAYOUTS] == [
+        "two_folders",
+        "one_folder",
+        "side_by_side",
+        "single",
+    ]
 
 
 def test_a_folder_of_both_kinds_is_what_the_flag_says(fill):
@@ -142,9 +147,10 @@ def test_layouts_asked_for_that_are_not_there(fill, refusal):
     folder = fill("train/1.png")
     message = refusal(folder, layout="two_folders")
     assert "--layout=two_folders, but there is neither A/ beside B/" in message
-    assert "--input_dir and --target_dir" in message
-    assert "--layout=towers is not one of auto, side_by_side, two_folders, single" in refusal(
-        folder, layout="towers"
+    assert "--input_dir=FOLDER --target_dir=FOLDER" in message
+    assert (
+        "--layout=towers is not one of auto, side_by_side, two_folders, one_folder, single"
+        in refusal(folder, layout="towers")
     )
     empty = folder.parent / "empty"
     empty.mkdir()

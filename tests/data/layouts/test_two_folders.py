@@ -171,10 +171,10 @@ def test_stems_without_a_partner_are_counted_and_listed(write, refusal):
 
 
 def test_no_stem_agrees(write, refusal):
-    write("A", {"1_A": 1})
-    message = refusal(write("B", {"1_B": 1}))
+    write("A", {"cat": 1})
+    message = refusal(write("B", {"dog": 1}))
     assert "no pairs, for no image in A/ has a partner of the same stem in B/" in message
-    assert "(found 1_A.png there and 1_B.png here)" in message
+    assert "(found cat.png there and dog.png here)" in message
 
 
 def test_one_stem_twice(write, refusal):
