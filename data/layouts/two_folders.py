@@ -218,18 +218,26 @@ def list_two_folders(dataset: str, folders: Folders, *, val_fraction: float) -> 
         stems = [_by_stem(dataset, listing, folder) for folder in (a, b)]
         found = partners_of(list(stems[0]), stems[1])
         names = [listing.label(folder) for folder in (a, b)]
+        # Unpaired sets are called so too, and are often numbered from 1 on both sides.
+        equal = len(stems[0].keys() & stems[1].keys())
+        if folders.may_be_unpaired and equal < min(map(len, stems)) / 2:
+            way = "give partners one stem"
+            if found.change:
+                way += (
+                    f", or, if {found.change.describe()} are partners, give --input_dir={shown(a)} "
+                    f"--target_dir={shown(b)}"
+                )
+            raise DataError(
+                f"{dataset}: unpaired, {equal} of the {len(stems[0]):,} images in "
+                f"{names[0]}/ have a partner of the same stem in {names[1]}/; unpaired training "
+                f"(CycleGAN) is not there yet, and pix2pix needs pairs: {way}."
+            )
         if found.change and found.rival:
             raise DataError(
                 f"{dataset}: two ways to make pairs of {names[0]}/ and {names[1]}/: "
                 f"{found.change.describe()}, or {found.rival.describe()}; keep the files of one in "
                 "folders of their own, or name the pairs in a table, --dataset=pairs.csv with the "
                 "columns input and target."
-            )
-        if folders.may_be_unpaired and len(found.stems) < min(map(len, stems)) / 2:
-            raise DataError(
-                f"{dataset}: unpaired, {len(found.stems)} of the {len(stems[0]):,} images in "
-                f"{names[0]}/ have a partner of the same stem in {names[1]}/; unpaired training "
-                "(CycleGAN) is not there yet, and pix2pix needs pairs: give partners one stem."
             )
         if not found.stems:
             raise DataError(

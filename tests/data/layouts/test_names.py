@@ -52,7 +52,6 @@ def assert_pairs(source, draw, numbers=range(3), split="train") -> None:
         ("A/{}.png", "B/{}_mask.png"),
         ("A/img_{}_in.png", "B/img_{}_out.png"),
         ("A/cam0_{}.png", "B/cam1_{}.png"),
-        ("trainA/{}_A.png", "trainB/{}_B.png"),
         ("{}_A.png", "{}_B.png"),
         ("{}.png", "{}_mask.png"),
         ("img_{}_in.png", "img_{}_out.png"),
@@ -80,6 +79,18 @@ def test_named_folders_with_a_suffix(fill, draw):
     )
     assert_pairs(source, draw)
     assert "partners by their names, N and N_seg" in source.notes()
+
+
+def test_a_constant_part_proves_no_pairs_in_folders_that_unpaired_sets_have(fill, draw, refusal):
+    folder = fill("trainA/{}_A.png", "trainB/{}_B.png")
+    message = refusal(folder)
+    assert "unpaired, 0 of the 3 images" in message
+    flags = f"--input_dir={folder}/trainA --target_dir={folder}/trainB"
+    assert f"if NA and NB are partners, give {flags}" in message
+    source = open_dataset(
+        "", input_dir=f"{folder}/trainA", target_dir=f"{folder}/trainB", val_fraction=0
+    )
+    assert_pairs(source, draw)
 
 
 def test_what_was_decided_by_names_is_said(fill):
