@@ -111,9 +111,9 @@ def changes(a: Sequence[str], b: Collection[str]) -> list[tuple[Change, dict[str
     for change, _ in tried.most_common(200):
         partners = {}
         for stem in a:
-            other = change.apply(stem)
-            if other is not None and other != stem and other in known:
-                partners[stem] = other
+            partner = change.apply(stem)
+            if partner is not None and partner != stem and partner in known:
+                partners[stem] = partner
         if partners:
             found.setdefault(tuple(sorted(partners.items())), (change, partners))
     return sorted(found.values(), key=lambda item: -len(item[1]))

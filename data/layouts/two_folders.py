@@ -135,28 +135,25 @@ def _of_splits(
     """
     found = []
     for a, b in sides:
-        both = {
-            split: [list(itertools.product(here.get(a, ()), here.get(b, ())))]
-            for split, here in words.items()
-        }
-        if not any(choices[0] for choices in both.values()):
+        places = {s: (words.get(s, {}).get(a, []), words.get(s, {}).get(b, [])) for s in SPLITS}
+        if not any(of_a and of_b for of_a, of_b in places.values()):
             continue
         splits: dict[str, tuple[Path, Path]] = {}
-        for split in SPLITS:
-            here = words.get(split, {})
-            if len(here.get(a, ())) > 1 or len(here.get(b, ())) > 1:
-                twice = max(here.get(a, []), here.get(b, []), key=len)
+        for split, (of_a, of_b) in places.items():
+            twice = max(of_a, of_b, key=len)
+            if len(twice) > 1:
                 raise DataError(
                     f"{shown(root)}: {twice[0].name}/ and {twice[1].name}/ both stand for the same "
                     f"images of {split}; rename the one that is not meant."
                 )
-            if here.get(a) and here.get(b):
-                splits[split] = (here[a][0], here[b][0])
-            elif (here.get(a) or here.get(b)) and a:
-                there = (here.get(a) or here.get(b))[0]
-                missing = re.sub(f"{b if here.get(b) else a}$", b if here.get(a) else a, there.name)
-                pair = (there, there.with_name(missing))
-                splits[split] = pair if here.get(a) else pair[::-1]
+            if of_a and of_b:
+                splits[split] = (of_a[0], of_b[0])
+            elif twice and a:  # listing says which of the two is missing
+                there = twice[0]
+                beside = there.with_name(
+                    re.sub(f"{a if of_a else b}$", b if of_a else a, there.name)
+                )
+                splits[split] = (there, beside) if of_a else (beside, there)
         found.append(Folders(root, splits, (a, b), may_be_unpaired=(a, b) == ("a", "b")))
     return found
 
@@ -175,7 +172,7 @@ def named_folders(input_dir: str, target_dir: str) -> Folders:
             raise DataError(f"--{flag}={name}: {what}; expected a folder of images.")
         found.append(path.absolute())
     root = os.path.commonpath([folder.parent for folder in found])
-    return _below(Path(root), *found)
+    return _below(Path(root), found[0], found[1])
 
 
 def _below(root: Path, a: Path, b: Path, words: tuple[str, str] = ("", "")) -> Folders:
@@ -210,9 +207,10 @@ def list_two_folders(dataset: str, folders: Folders, *, val_fraction: float) -> 
     """
     listing = Listing("two folders", folders.root, {})
     if folders.words[1] not in ("", "b"):
-        a, b = (f"{p.name}/" for p in next(iter(folders.splits.values())))
+        first, second = next(iter(folders.splits.values()))
         listing.notes.append(
-            f"A is {a} and B is {b}, by their names; A is the input, or B with --direction=BtoA"
+            f"A is {first.name}/ and B is {second.name}/, by their names; "
+            "A is the input, or B with --direction=BtoA"
         )
     for split, (a, b) in folders.splits.items():
         stems = [_by_stem(dataset, listing, folder) for folder in (a, b)]
