@@ -167,6 +167,27 @@ class DataConfig(PairsConfig):
     target_range: str = option(
         "", "LOW:HIGH of the target, as --input_range; results have it again", "data", resolves=True
     )
+    input_planes: str = option(
+        "auto",
+        "which pages, frames or arrays of a file are the input, or which of its channels: auto, "
+        "what it plainly means as channels, else the first; first; channels, all of them as "
+        "channels; or numbers from 1, such as 2 or 4,3,2",
+        "data",
+    )
+    target_planes: str = option("auto", "those of the target, as --input_planes", "data")
+    input_alpha: bool = option(
+        False,
+        "of inputs of 2 or 4 channels the last is alpha, as --input_channels=2 or 4 makes it where "
+        "the files have alpha",
+        "data",
+        resolves=True,
+    )
+    target_alpha: bool = option(
+        False,
+        "the same of the target; without it, results of 2 or 4 channels are TIFFs of so many",
+        "data",
+        resolves=True,
+    )
     input_encoding: str = option(
         "color",
         "what the networks see of input labels: their colours, or one channel for each class",

@@ -16,6 +16,7 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -33,6 +34,7 @@ from tfpix2pix.data.formats import (
     name_of,
     read_header,
 )
+from tfpix2pix.data.metadata import Metadata
 
 __all__ = [
     "EXTENSIONS",
@@ -137,8 +139,8 @@ def read_image_with_notes(source: ImageLike, channels: int = 3) -> tuple[np.ndar
     return fit_depth(array, np.uint8), notes
 
 
-def image_size(path: str | os.PathLike) -> tuple[int, int]:
-    """Reads an image's upright size from its header, without decoding it.
+def image_size(path: str | os.PathLike, planes: str = "auto") -> tuple[int, int]:
+    """Reads the upright size of an image, or of some of its planes, without decoding it.
 
     Returns:
       ``(height, width)``.
@@ -146,7 +148,7 @@ def image_size(path: str | os.PathLike) -> tuple[int, int]:
     Raises:
       UnreadableImage: as `read_header`.
     """
-    header = read_header(path)
+    header = read_header(path, planes)
     return header.height, header.width
 
 
@@ -304,7 +306,13 @@ def _on_white(array: np.ndarray, notes: list[str]) -> np.ndarray:
 # === Writing ===
 
 
-def write_image(path: str | os.PathLike, array: np.ndarray) -> None:
+def write_image(
+    path: str | os.PathLike,
+    array: np.ndarray,
+    *,
+    alpha: bool = True,
+    metadata: Metadata = Metadata(),  # noqa: B008 (frozen)
+) -> None:
     """Writes an image at full depth, whole or not at all.
 
     The picture is written beside its destination and then moved there, so that a reader, a
@@ -316,6 +324,8 @@ def write_image(path: str | os.PathLike, array: np.ndarray) -> None:
         chroma subsampling. TIFFs are compressed by Deflate.
       array: uint8, uint16 or float32 ``[H, W]`` or ``[H, W, C]``. Outside .npy, 2 channels are
         grey with alpha and 4 are RGBA.
+      alpha: False: in a TIFF 2 and 4 channels are just so many.
+      metadata: goes into the file as far as its format has a place for it.
 
     Raises:
       DataError: another extension, a format that cannot hold `array` (the message names some
@@ -337,7 +347,7 @@ def write_image(path: str | os.PathLike, array: np.ndarray) -> None:
     if not _can_hold(extension, array):
         raise DataError(_cannot_hold(path, extension, array))
     try:
-        content = _encode(extension, array)
+        content = _encode(extension, array, alpha, metadata)
         # Not synced: ten thousand translations would wait for the disk ten thousand times.
         write_bytes(path, content, sync=False)
     except OSError as error:
@@ -380,7 +390,7 @@ def _listed(items: tuple | list) -> str:
     return f"{', '.join(most)} or {last}" if most else last
 
 
-def _encode(extension: str, array: np.ndarray) -> bytes:
+def _encode(extension: str, array: np.ndarray, alpha: bool, metadata: Metadata) -> bytes:
     content = io.BytesIO()
     if extension == ".npy":
         np.save(content, np.ascontiguousarray(array), allow_pickle=False)
@@ -388,39 +398,44 @@ def _encode(extension: str, array: np.ndarray) -> bytes:
     if array.ndim == 3 and array.shape[-1] == 1:
         array = array[..., 0]
     array = np.ascontiguousarray(array)
+    dpi: dict[str, Any] = {"dpi": metadata.dpi} if metadata.dpi else {}
     if extension in (".tif", ".tiff"):
-        _save_tiff(content, array)
+        _save_tiff(content, array, alpha, metadata)
     elif array.dtype == np.uint16:
         import imagecodecs
 
-        return bytes(imagecodecs.png_encode(array))
+        return metadata.into_png(bytes(imagecodecs.png_encode(array)))
     elif extension == ".png":
         Image.fromarray(array).save(content, "PNG")
+        return metadata.into_png(content.getvalue())
     elif extension == ".webp":
         # WebP knows RGB and RGBA only. `exact` keeps the colours behind full transparency.
         image = Image.fromarray(array)
         image = image.convert("RGBA" if _channels(array) in (2, 4) else "RGB")
         image.save(content, "WEBP", lossless=True, exact=True)
     elif extension == ".bmp":
-        Image.fromarray(array).save(content, "BMP")
+        Image.fromarray(array).save(content, "BMP", **dpi)
     else:
-        Image.fromarray(array).save(content, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+        Image.fromarray(array).save(content, "JPEG", quality=JPEG_QUALITY, subsampling=0, **dpi)
     return content.getvalue()
 
 
-def _save_tiff(content: io.BytesIO, array: np.ndarray) -> None:
+def _save_tiff(content: io.BytesIO, array: np.ndarray, alpha: bool, metadata: Metadata) -> None:
     import tifffile
 
     channels = _channels(array)
-    extra = channels - (3 if channels in (3, 4) else 1)
-    kind = "unassalpha" if channels in (2, 4) else "unspecified"
+    alpha = alpha and channels in (2, 4)
+    colour = channels == 3 or (alpha and channels == 4)
+    extra = channels - (3 if colour else 1)
+    kind = "unassalpha" if alpha else "unspecified"
     tifffile.imwrite(
         content,
         array,
-        photometric="rgb" if channels in (3, 4) else "minisblack",
+        photometric="rgb" if colour else "minisblack",
         planarconfig="contig" if array.ndim == 3 else None,
         extrasamples=[kind] * extra if extra else None,
         compression="zlib",
         predictor=True,
         metadata=None,  # Or it would note the day and its own name.
+        **metadata.tiff_options(array.dtype),
     )

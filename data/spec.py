@@ -14,6 +14,7 @@ import numpy as np
 
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import images
+from tfpix2pix.data.formats.planes import check_planes
 
 if TYPE_CHECKING:
     from tfpix2pix.data.palette import Palette
@@ -43,12 +44,16 @@ class ImageWish:
       channels: 0, or the number to convert to.
       dtype: empty, or one of `DTYPES` to convert to.
       value_range: empty, or ``LOW:HIGH``, the values that become -1 and 1.
+      planes: which of a file's planes are read, as `tfpix2pix.data.decode` has it.
+      alpha: whether the last of 2 or 4 channels is alpha, where that is known already.
     """
 
     flag: str
     channels: int = 0
     dtype: str = ""
     value_range: str = ""
+    planes: str = "auto"
+    alpha: bool = False
 
     def __post_init__(self) -> None:
         if self.channels < 0:
@@ -57,6 +62,7 @@ class ImageWish:
             raise DataError(
                 f"--{self.flag}_dtype={self.dtype}: expected one of {', '.join(DTYPES)}."
             )
+        check_planes(f"{self.flag}_planes", self.planes)
         self.limits()
 
     def limits(self) -> tuple[float, float] | None:
@@ -83,7 +89,7 @@ class ImageWish:
         """The image that a wish of channels, type and range describes."""
         limits = self.limits()
         assert limits is not None, "the wish has a range"
-        return ImageSpec(self.channels, self.dtype, *limits)
+        return ImageSpec(self.channels, self.dtype, *limits, planes=self.planes, alpha=self.alpha)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,7 +167,12 @@ class PairWish:
         encoding = self.encoding if wish.flag == "input" else "color"
         channels = len(palette) if encoding == "onehot" else 3
         side = ImageSpec(
-            channels, "uint8", *FULL_SCALE["uint8"], palette=palette, encoding=encoding
+            channels,
+            "uint8",
+            *FULL_SCALE["uint8"],
+            palette=palette,
+            encoding=encoding,
+            planes=wish.planes,
         )
         _refuse_other(wish, side, f"--label_palette={palette.name} ({encoding})")
         return side
@@ -197,6 +208,8 @@ class ImageSpec:
       palette: if given, stored arrays hold class numbers, uint8 ``[H, W, 1]``.
       encoding: how networks see classes: ``color``, the palette's colours, or ``onehot``, one
         channel for each class with 1 where it is and 0 elsewhere.
+      planes: which of a file's planes are read, as `tfpix2pix.data.decode` has it.
+      alpha: whether the last of 2 or 4 channels is alpha.
     """
 
     channels: int
@@ -205,6 +218,8 @@ class ImageSpec:
     high: float = 255.0
     palette: Palette | None = None
     encoding: str = "color"
+    planes: str = dataclasses.field(default="auto", compare=False)
+    alpha: bool = dataclasses.field(default=False, compare=False)
 
     @property
     def is_classes(self) -> bool:
@@ -233,7 +248,7 @@ class ImageSpec:
         """A few words: ``RGB, 8 bit``."""
         if self.palette is not None:
             return f"{len(self.palette)} classes of '{self.palette.name}' ({self.encoding})"
-        names = {1: "grey", 2: "2 channels", 3: "RGB", 4: "RGBA"}
+        names = {1: "grey", 3: "RGB", **({2: "grey with alpha", 4: "RGBA"} if self.alpha else {})}
         name = names.get(self.channels, f"{self.channels} channels")
         depth = DEPTHS[self.dtype]
         return f"{name}, {depth}" + ("" if self.whole_scale else f", {self.value_range}")
@@ -245,10 +260,10 @@ class ImageSpec:
             return [label.name for label in self.palette.classes]
         names = {
             1: ["grey"],
-            2: ["grey", "alpha"],
             3: ["red", "green", "blue"],
-            4: ["red", "green", "blue", "alpha"],
         }
+        if self.alpha:
+            names |= {2: [*names[1], "alpha"], 4: [*names[3], "alpha"]}
         return names.get(self.channels, [str(i) for i in range(self.channels)])
 
     # === Stored arrays ===
@@ -449,7 +464,9 @@ class PairSpec:
     def suffix(self) -> str:
         """Extension of result files: PNG where it holds them, else TIFF."""
         image = self.result_image
-        return ".png" if image.dtype != "float32" and image.channels <= 4 else ".tif"
+        # A PNG's second or fourth channel is alpha, whatever it was meant to be.
+        in_png = image.channels in ((1, 2, 3, 4) if image.alpha else (1, 3))
+        return ".png" if image.dtype != "float32" and in_png else ".tif"
 
     def read_input(self, picture: images.Decoded, notes: list[str] | None = None) -> np.ndarray:
         """A decoded image as x: float32 ``[H, W, C_in]`` in [-1, 1].

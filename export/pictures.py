@@ -79,7 +79,7 @@ def given_pictures(path: str, spec: PairSpec, crop_size: int, count: int) -> lis
     pictures = []
     for file in files[:count]:
         try:
-            x = spec.read_input(decode(file))
+            x = spec.read_input(decode(file, spec.x.planes))
         except ValueError as error:
             raise UserError(f"--check_images: {file}: {error}") from None
         x = resized(x, crop_size, crop_size, nearest=spec.x.is_classes)

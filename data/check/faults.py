@@ -11,6 +11,7 @@ from tfpix2pix.data.layouts.pair_files import Fault, count_text, size_text
 from tfpix2pix.data.spec import ImageSpec, PairSpec
 
 _LISTED_PER_FAULT = 10
+_LISTED_KINDS = 3
 
 
 def fault_report(name: str, faults: Sequence[Fault], total: int = 0) -> str:
@@ -118,6 +119,39 @@ def reading_notes(
             for note in _changes(look, side):
                 files[note].add(look.path)
     return [f"{count_text(len(paths), 'image')}: {note}" for note, paths in sorted(files.items())]
+
+
+def plane_notes(
+    x: Sequence[SideLook], y: Sequence[SideLook], same_files: bool, label: Callable[[Path], str]
+) -> list[str]:
+    """What files hold beside what was read of them, and the flags that choose otherwise."""
+    notes = []
+    for looks, flags in ((x, ("input", "target") if same_files else ("input",)), (y, ("target",))):
+        files: dict[str, list[Path]] = collections.defaultdict(list)
+        for look in looks:
+            if look.besides:
+                files[look.besides].append(look.path)
+        if not files or (same_files and looks is y):
+            continue
+        kinds = [
+            f"{label(paths[0])}"
+            + (f" and {count_text(len(paths) - 1, 'other file')}" if len(paths) > 1 else "")
+            + f": {besides}"
+            for besides, paths in list(files.items())[:_LISTED_KINDS]
+        ]
+        unlisted = len(files) - _LISTED_KINDS
+        more = f"; and {unlisted:,} other kinds" if unlisted > 0 else ""
+
+        first = all("first is read" in besides for besides in files)
+        ways = {"channels": "reads all as channels", "2": "the second alone"}
+        if not first:
+            ways = {"first": "reads the first alone", "2": "the second"}
+        advice = [
+            f"{' '.join(f'--{flag}_planes={value}' for flag in flags)} {does}"
+            for value, does in ways.items()
+        ]
+        notes.append(f"{'; '.join(kinds)}{more} ({', '.join(advice)})")
+    return notes
 
 
 def _changes(look: SideLook, side: ImageSpec | None) -> Iterator[str]:

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfpix2pix.data import images
-from tfpix2pix.data.check.faults import lab_faults, reading_faults, reading_notes, size_faults
+from tfpix2pix.data.check.faults import (
+    lab_faults,
+    plane_notes,
+    reading_faults,
+    reading_notes,
+    size_faults,
+)
 from tfpix2pix.data.check.scan import BadPair, PairLook, SideLook
 from tfpix2pix.data.layouts.pair_files import Fault, count_text
 from tfpix2pix.data.spec import (
@@ -93,6 +99,7 @@ def resolve(
     if sides["input"] and sides["target"]:
         resolved.spec = PairSpec(sides["input"], sides["target"])
     resolved.notes += reading_notes(x, y, resolved.spec, same_files)
+    resolved.notes += plane_notes(x, y, same_files, label)
     return resolved
 
 
@@ -184,7 +191,8 @@ def _resolve_image(
             )
         )
         return None
-    return ImageSpec(channels, dtype, *limits)
+    alpha = bool(wish.channels) and any(look.has_alpha for look in looks)
+    return ImageSpec(channels, dtype, *limits, planes=wish.planes, alpha=alpha)
 
 
 def _float_limits(looks: Sequence[SideLook]) -> tuple[float, float]:
@@ -228,11 +236,18 @@ def _resolve_channels(
         remedy = " ".join(f"--{flag}_channels=3" for flag in flags) + " makes them alike"
         other = f" (the others: {usual})"
         what = f"of another number of channels{other}; " + (
-            remedy if colour else "convert them to one"
+            remedy if colour else _convert(looks, flags)
         )
         wrong = {k.path: f"{label(k.path)}: {k.channels}" for k in looks if k.channels != usual}
         _add(resolved, what, wrong.values())
     return usual
+
+
+def _convert(looks: Sequence[SideLook], flags: tuple[str, ...]) -> str:
+    """What makes files of several channel counts alike."""
+    if not any(look.besides for look in looks):
+        return "convert them to one"
+    return " ".join(f"--{flag}_planes=first" for flag in flags) + " reads one plane of each"
 
 
 def _resolve_dtype(

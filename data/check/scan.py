@@ -57,6 +57,7 @@ class SideLook:
       covered: share of its pixels that the palette explains; None without palette or decoding.
       no_classes: why it cannot show labels, whatever the palette explains elsewhere, or empty.
       notes: what reading changed, in plain words.
+      besides: what its file holds besides, and which of it was read, or empty.
       digest: hash of its pixels, where asked for.
     """
 
@@ -71,6 +72,7 @@ class SideLook:
     covered: float | None = None
     no_classes: str = ""
     notes: tuple[str, ...] = ()
+    besides: str = ""
     digest: str = ""
 
 
@@ -183,22 +185,22 @@ def _look(
     split: str, files: PairFiles, wish: PairWish, budget: _Budget, room: _Room, digests: bool
 ) -> PairLook | BadPair:
     headers, unreadable = {}, []
-    for path in files.paths():
+    for part in files.parts():
         try:
-            headers[path] = images.read_header(path)
+            headers[part] = images.read_header(*part)
         except images.UnreadableImage as error:
-            unreadable.append((path, error.reason))
+            unreadable.append((part[0], error.reason))
     if unreadable:
         return BadPair(split, files, unreadable=tuple(unreadable))
 
-    header = headers[files.a]
+    header = headers[files.part_a]
     side_by_side = files.b is None and not files.whole
     if side_by_side and header.width % 2:
         return BadPair(split, files, odd=(header.height, header.width))
     if not (digests or _must_decode(headers, budget)):
         parts = 2 if side_by_side else 1
         a = _from_header(files.a, header, parts)
-        b = a if files.b is None else _from_header(files.b, headers[files.b], 1)
+        b = a if files.part_b is None else _from_header(files.part_b[0], headers[files.part_b], 1)
         return PairLook(split, files, a, b)
     with room.taken(sum(_decoded_bytes(header) for header in headers.values())):
         return _look_decoded(split, files, wish, digests)
@@ -208,23 +210,23 @@ def _look_decoded(
     split: str, files: PairFiles, wish: PairWish, digests: bool
 ) -> PairLook | BadPair:
     decoded, unreadable = {}, []
-    for path in files.paths():  # each alone, so that all damaged ones are known by name
+    for part in files.parts():  # each alone, so that all damaged ones are known by name
         try:
-            decoded[path] = images.decode(path)
+            decoded[part] = images.decode(*part)
         except images.UnreadableImage as error:
-            unreadable.append((path, error.reason))
+            unreadable.append((part[0], error.reason))
     if unreadable:
         return BadPair(split, files, unreadable=tuple(unreadable))
-    pictures = read_pair(files, decoded.__getitem__)
+    pictures = read_pair(files, lambda *part: decoded[part])
     a, b = (
         look_at(path, picture, wish, digests)
         for path, picture in zip((files.a, files.b or files.a), pictures, strict=True)
     )
     reason = ""
     if files.labels is not None and wish.palette is not None:
-        reason = _labels_reason(decoded[files.labels], pictures[0], wish.palette)
+        reason = _labels_reason(decoded[files.labels, "auto"], pictures[0], wish.palette)
     sought = files.b is None and not files.whole
-    seam = seam_of(decoded[files.a].array) if sought else None
+    seam = seam_of(decoded[files.part_a].array) if sought else None
     return PairLook(split, files, a, b, labels_reason=reason, seam=seam, seam_sought=sought)
 
 
@@ -233,13 +235,13 @@ def _decoded_bytes(header: images.Header) -> int:
     return header.height * header.width * channels * np.dtype(header.dtype).itemsize
 
 
-def _must_decode(headers: dict[Path, images.Header], budget: _Budget) -> bool:
+def _must_decode(headers: dict[tuple[Path, str], images.Header], budget: _Budget) -> bool:
     # Floats have no scale of their own, so that the values themselves have to be seen.
     if any(header.dtype == "float32" for header in headers.values()):
         return True
     size = sum(max(LEAST_CHARGE, h.height * h.width * 3) for h in headers.values())
     # Without its end marker a file is probably cut short: decoding tells for certain.
-    return budget.take(size) or not all(images.has_end_marker(path) for path in headers)
+    return budget.take(size) or not all(images.has_end_marker(path) for path, _ in headers)
 
 
 def _from_header(path: Path, header: images.Header, parts: int) -> SideLook:
@@ -282,6 +284,7 @@ def look_at(path: Path, picture: images.Decoded, wish: PairWish, digests: bool =
         covered,
         no_classes,
         tuple(notes),
+        picture.besides,
         digest,
     )
 

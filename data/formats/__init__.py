@@ -1,8 +1,8 @@
 """Every image format that is read, decoded in its natural form at full depth.
 
 A file's content decides its format, not its name. JPEG, WebP, BMP, GIF and 8-bit PNG are
-Pillow's (`by_pillow`), 16-bit PNG is imagecodecs' (`png`), TIFF tifffile's (`tiff`), .npy NumPy's
-(`npy`). `images` builds what training and translation read on top of this.
+Pillow's (`by_pillow`), 16-bit PNG is imagecodecs' (`png`), TIFF tifffile's (`tiff`), .npy and .npz
+NumPy's (`npy`). `images` builds what training and translation read on top of this.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
 from tfpix2pix.data.formats import by_pillow, npy, png, tiff
 from tfpix2pix.data.formats.common import Decoded, Header, Refused, UnreadableImage
+from tfpix2pix.data.formats.planes import AUTO
 
 __all__ = [
     "EXTENSIONS",
@@ -30,7 +30,7 @@ __all__ = [
     "read_header",
 ]
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".npy")
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".npy", ".npz")
 
 _LONGEST_REASON = 120  # Characters of a library's own message.
 
@@ -43,31 +43,37 @@ _SIGNATURES = (
     (b"GIF89a", "GIF"),
     (b"BM", "BMP"),
     (npy.SIGNATURE, "NPY"),
+    (npy.ARCHIVE, "NPZ"),
     (b"II*\0", "TIFF"),
     (b"MM\0*", "TIFF"),
     (b"II+\0", "TIFF"),  # BigTIFF, in both byte orders.
     (b"MM\0+", "TIFF"),
 )
 _PILLOW_FORMATS = ("JPEG", "WEBP", "BMP", "GIF")
-_HEADER_READERS: dict[str, Callable[[BinaryIO], Header]] = {
+_HEADER_READERS: dict[str, Callable[..., Header]] = {
     "PNG": png.read_header,
     "TIFF": tiff.read_header,
     "NPY": npy.read_header,
+    "NPZ": npy.read_archive_header,
     **{f: functools.partial(by_pillow.read_header, image_format=f) for f in _PILLOW_FORMATS},
 }
-_DECODERS: dict[str, Callable[[bytes], Decoded]] = {
+_DECODERS: dict[str, Callable[..., Decoded]] = {
     "PNG": png.decode,
     "TIFF": tiff.decode,
     "NPY": npy.decode,
+    "NPZ": npy.decode_archive,
     **{f: functools.partial(by_pillow.decode, image_format=f) for f in _PILLOW_FORMATS},
 }
 
 
-def decode(source: ImageLike) -> Decoded:
+def decode(source: ImageLike, planes: str = AUTO) -> Decoded:
     """Decodes an image file in its natural form. May be called from several threads at once.
 
     Args:
       source: a path, or the bytes of a file.
+      planes: which pages, frames or arrays of the file, or which of its channels, are read, where
+        it holds several: ``auto``, what it plainly means as channels, else the first; ``first``;
+        ``channels``, all of them as channels; or numbers from 1, such as ``1,3``.
 
     Returns:
       The upright picture as uint8, uint16 or float32, whichever the file holds:
@@ -78,7 +84,7 @@ def decode(source: ImageLike) -> Decoded:
         size, which it cannot all hold exactly, are refused. No type depends on the values.
       * CMYK and palette images become RGB (`Decoded.indices` holds what the palette image
         stores); a transparent colour or palette entry becomes an alpha channel.
-      * An EXIF or TIFF orientation is applied. Of several pages or frames the first counts.
+      * An EXIF or TIFF orientation is applied.
 
     Raises:
       UnreadableImage: the file is missing, empty, damaged, cut short, too large to be honest
@@ -87,12 +93,12 @@ def decode(source: ImageLike) -> Decoded:
     name = name_of(source)
     try:
         data = source if isinstance(source, bytes) else Path(source).read_bytes()
-        return _DECODERS[_known_format(data[:16])](data)
+        return _DECODERS[_known_format(data[:16])](data, planes=planes)
     except Exception as error:  # The decoders raise nearly anything on damaged data.
         raise UnreadableImage(name, _reason(error)) from None
 
 
-def read_header(path: str | os.PathLike) -> Header:
+def read_header(path: str | os.PathLike, planes: str = AUTO) -> Header:
     """Reads what a file's header says of its `decode`, without decoding pixels.
 
     Raises:
@@ -103,13 +109,13 @@ def read_header(path: str | os.PathLike) -> Header:
         with open(path, "rb") as file:
             image_format = _known_format(file.read(16))
             file.seek(0)
-            return _HEADER_READERS[image_format](file)
+            return _HEADER_READERS[image_format](file, planes=planes)
     except Exception as error:
         raise UnreadableImage(os.fspath(path), _reason(error)) from None
 
 
 def format_of(head: bytes) -> str | None:
-    """Names a file's format by its first 16 bytes: JPEG, PNG, WEBP, TIFF, BMP, GIF, NPY or None."""
+    """A file's format by its first 16 bytes: JPEG, PNG, WEBP, TIFF, BMP, GIF, NPY, NPZ or None."""
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
     return next((name for signature, name in _SIGNATURES if head.startswith(signature)), None)

@@ -2,7 +2,7 @@
 
 CMYK, YCCK and palette images become RGB, 1-bit images grey (0 and 255). Transparency, be it an
 alpha channel, or a palette entry or colour marked as transparent, becomes an alpha channel. Of an
-animation, or of a camera's multi-picture JPEG, the first picture counts.
+animation, or of a camera's multi-picture JPEG, the first picture counts, or what `planes` says.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ from tfpix2pix.data.formats.common import (
     upright,
     upright_size,
 )
+from tfpix2pix.data.formats.planes import AUTO, Stack, chosen, joined, joined_header
 
 _GREY_MODES = ("1", "L", "LA", "La")
 _COLOUR_MODES = ("P", "PA", "RGB", "RGBX", "RGBA", "RGBa", "CMYK", "YCbCr")
 _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 _ORIENTATION_TAG = 0x0112
+_ANIMATIONS = ("GIF", "WEBP", "PNG")
 # Each scan of a progressive JPEG goes through all of the picture, and takes a few bytes where it
 # changes nothing: a small file may keep the decoder busy for hours. Programs write about ten.
 _MOST_SCANS = 100
@@ -65,16 +67,40 @@ def channels_of(image: Image.Image) -> tuple[int, bool]:
     return (1 if image.mode in _GREY_MODES else 3), has_alpha
 
 
-def read_header(file: BinaryIO, image_format: str) -> Header:
+def read_header(file: BinaryIO, image_format: str, planes: str = AUTO) -> Header:
     with opened(file, image_format) as image:
-        size = upright_size(image.height, image.width, orientation_of(image))
-        return Header(*size, *channels_of(image), "uint8")
+        choice = chosen(_frames(image), planes)
+        headers = []
+        for place in choice.places:
+            _go_to(image, place)
+            size = upright_size(image.height, image.width, orientation_of(image))
+            headers.append(Header(*size, *channels_of(image), "uint8"))
+    return joined_header(headers, choice)
 
 
-def decode(data: bytes, image_format: str) -> Decoded:
+def decode(data: bytes, image_format: str, planes: str = AUTO) -> Decoded:
+    with opened(io.BytesIO(data), image_format) as image:
+        choice = chosen(_frames(image), planes)
+    return joined([decode_frame(data, image_format, place) for place in choice.places], choice)
+
+
+def _frames(image: Image.Image) -> Stack:
+    """The frames of an animation; other pictures of a camera's JPEG are the same at other sizes."""
+    animated = image.format in _ANIMATIONS
+    return Stack(getattr(image, "n_frames", 1) if animated else 1, "frame")
+
+
+def _go_to(image: Image.Image, place: int) -> None:
+    if place:
+        image.seek(place)
+
+
+def decode_frame(data: bytes, image_format: str, place: int = 0) -> Decoded:
+    """One frame of an animation, or page of a TIFF."""
     with opened(io.BytesIO(data), image_format) as image:
         if image.info.get("progressive") and data.count(b"\xff\xda") > _MOST_SCANS:
             raise Refused(f"a progressive JPEG of more than {_MOST_SCANS} scans")
+        _go_to(image, place)
         image.load()
         orientation = orientation_of(image)
         channels, has_alpha = channels_of(image)

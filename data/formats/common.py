@@ -10,7 +10,7 @@ from PIL import Image
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.base.files import shown
 
-FORMATS_TEXT = "JPEG, PNG, WebP, TIFF, BMP, GIF or .npy"
+FORMATS_TEXT = "JPEG, PNG, WebP, TIFF, BMP, GIF, .npy or .npz"
 TURNED = "turned upright as its EXIF orientation says"
 
 # float32 holds every whole number up to here, and not every one beyond.
@@ -64,12 +64,15 @@ class Decoded:
         the colours are not multiplied by it).
       indices: uint8 ``[H, W]``, what a palette image stores for each pixel; else None.
       notes: in plain words, what was changed on the way; often empty.
+      besides: what the file holds besides, and which of it was read, in plain words; empty where
+        the file is one image.
     """
 
     array: np.ndarray
     has_alpha: bool
     indices: np.ndarray | None
     notes: tuple[str, ...]
+    besides: str = ""
 
 
 def check_size(height: int, width: int) -> None:

@@ -22,6 +22,7 @@ from tfpix2pix.data.formats.common import (
     upright,
     upright_size,
 )
+from tfpix2pix.data.formats.planes import AUTO, Stack, chosen, joined, joined_header
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Colour type of the IHDR chunk -> (colour channels, has alpha); type 3, palette, has no 16 bits.
@@ -51,7 +52,7 @@ class _Facts:
     has_late_metadata: bool
 
 
-def read_header(file: BinaryIO) -> Header:
+def read_header(file: BinaryIO, planes: str = AUTO) -> Header:
     facts = _walk(file)
     with by_pillow.opened(file, "PNG") as image:
         if facts.has_late_metadata:
@@ -59,16 +60,19 @@ def read_header(file: BinaryIO) -> Header:
             with _LARGE_LOCK if large else contextlib.nullcontext():
                 image.load()
         size = upright_size(image.height, image.width, by_pillow.orientation_of(image))
-        if facts.bits < 16:
-            return Header(*size, *by_pillow.channels_of(image), "uint8")
+    if facts.bits < 16:
+        file.seek(0)
+        header = by_pillow.read_header(file, "PNG", planes)
+        return dataclasses.replace(header, height=size[0], width=size[1])
     channels, has_alpha = _COLOUR_TYPES[facts.colour_type]
-    return Header(*size, channels, has_alpha or facts.has_key, "uint16")
+    header = Header(*size, channels, has_alpha or facts.has_key, "uint16")
+    return joined_header([header], chosen(Stack(1, "frame"), planes))
 
 
-def decode(data: bytes) -> Decoded:
+def decode(data: bytes, planes: str = AUTO) -> Decoded:
     facts = _walk(io.BytesIO(data))
     if facts.bits < 16:
-        return by_pillow.decode(data, "PNG")
+        return by_pillow.decode(data, "PNG", planes)
     import imagecodecs
 
     with by_pillow.opened(io.BytesIO(data), "PNG") as image:
@@ -80,7 +84,8 @@ def decode(data: bytes) -> Decoded:
     has_alpha = has_alpha or facts.has_key
     array = array.reshape(*array.shape[:2], channels + has_alpha)
     notes = (TURNED,) if orientation != 1 else ()
-    return Decoded(upright(array, orientation), has_alpha, None, notes)
+    picture = Decoded(upright(array, orientation), has_alpha, None, notes)
+    return joined([picture], chosen(Stack(1, "frame"), planes))
 
 
 def _walk(file: BinaryIO) -> _Facts:

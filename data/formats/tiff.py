@@ -1,6 +1,6 @@
 """TIFF by tifffile, at full depth and with any number of samples; special 8-bit kinds by Pillow.
 
-The first page is read; its samples are the channels, stored together or as separate planes.
+Which pages are read, `planes` says; a page's samples are channels, stored together or apart.
 An extra sample behind grey or RGB is alpha if its tag says so; any others make N channels.
 Kinds of 8 bits and less that go with a colour conversion or a fax coding (palette, CMYK, YCbCr,
 JPEG, CCITT, 1-bit) are left to Pillow (libtiff), which knows their rules.
@@ -29,6 +29,15 @@ from tfpix2pix.data.formats.common import (
     upright,
     upright_size,
 )
+from tfpix2pix.data.formats.planes import (
+    AUTO,
+    Choice,
+    Stack,
+    chosen,
+    joined,
+    joined_header,
+    numbers_of,
+)
 
 # Numbers of the TIFF 6.0 specification and its supplements.
 _ORIENTATION_TAG = 274
@@ -40,6 +49,8 @@ _LZW = 5
 # Of these, none makes more than this of a byte (LZW, whose codes of 12 bits stand for up to 3838
 # bytes in a row of equal ones, comes near it): what claims more is damaged, or a bomb.
 _BOUNDED, _LARGEST_RATIO = (1, 5, 8, 32946, 32773), 2000
+_REDUCED_OR_MASK = 1 | 4  # Of NewSubfileType: overviews, and where pixels count.
+_AXES = {"T": "time", "Z": "depth", "C": "channel"}
 _NOWHERE = logging.NullHandler()
 _CONTIGUOUS_AXES, _SEPARATE_AXES = ("YX", "YXS"), ("SYX",)
 
@@ -66,47 +77,54 @@ class _Facts:
     dtype: str = "uint8"
 
 
-def read_header(file: BinaryIO) -> Header:
+def read_header(file: BinaryIO, planes: str = AUTO) -> Header:
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    with _opened(file) as tif:
-        facts = _facts(tif.pages.first, size)
-    height_width = upright_size(facts.height, facts.width, facts.orientation)
-    if facts.by_pillow:
+    with opened(file) as tif:
+        pages, choice = _chosen_pages(tif, planes)
+        facts = [_facts(page, size) for page in pages]
+        places = [page.index for page in pages]
+
+    def header(place: int, facts: _Facts) -> Header:
+        size = upright_size(facts.height, facts.width, facts.orientation)
+        if not facts.by_pillow:
+            return Header(*size, facts.channels, facts.alpha > 0, facts.dtype)
         file.seek(0)
         with by_pillow.opened(file, "TIFF") as image:
-            return Header(*height_width, *by_pillow.channels_of(image), "uint8")
-    return Header(*height_width, facts.channels, facts.alpha > 0, facts.dtype)
+            image.seek(place)
+            return Header(*size, *by_pillow.channels_of(image), "uint8")
+
+    return joined_header([header(*each) for each in zip(places, facts, strict=True)], choice)
 
 
-def decode(data: bytes) -> Decoded:
-    with _opened(io.BytesIO(data)) as tif:
-        page = tif.pages.first
-        facts = _facts(page, len(data))
-        notes = [TURNED] if facts.orientation != 1 else []
-        if len(tif.pages) > 1:
-            notes.append(f"the first of {len(tif.pages)} pages read")
-        if not facts.by_pillow:
-            if page.compression == _LZW:
-                # By libtiff: the decoder that tifffile would take crashes on some damaged data.
-                import imagecodecs
+def decode(data: bytes, planes: str = AUTO) -> Decoded:
+    with opened(io.BytesIO(data)) as tif:
+        pages, choice = _chosen_pages(tif, planes)
+        pictures = [_decode_page(page, data) for page in pages]
+    return joined(pictures, choice)
 
-                array = imagecodecs.tiff_decode(data, index=0)
-            else:
-                array = page.asarray(maxworkers=1)
-            axes, photometric = page.axes, int(page.photometric)
+
+def _decode_page(page: Any, data: bytes) -> Decoded:
+    facts = _facts(page, len(data))
+    notes = [TURNED] if facts.orientation != 1 else []
     if facts.by_pillow:
         # Pillow has turned the picture already, or its orientation would be in the notes twice.
-        image = by_pillow.decode(data, "TIFF")
+        image = by_pillow.decode_frame(data, "TIFF", page.index)
         notes += [note for note in image.notes if note not in notes]
         return dataclasses.replace(image, notes=tuple(notes))
+    if page.compression == _LZW:
+        # By libtiff: the decoder that tifffile would take crashes on some damaged data.
+        import imagecodecs
 
-    if axes in _SEPARATE_AXES:
+        array = imagecodecs.tiff_decode(data, index=page.index)
+    else:
+        array = page.asarray(maxworkers=1)
+    if page.axes in _SEPARATE_AXES:
         array = np.moveaxis(array, 0, -1)
     array = array.reshape(facts.height, facts.width, facts.channels + (facts.alpha > 0))
     array, changes = kept(array)
     notes += changes
-    if photometric == _MIN_IS_WHITE:
+    if int(page.photometric) == _MIN_IS_WHITE:
         array = np.concatenate([_full_scale(array) - array[..., :1], array[..., 1:]], axis=-1)
     if facts.alpha == _PREMULTIPLIED:
         array = _straight_alpha(array)
@@ -114,13 +132,69 @@ def decode(data: bytes) -> Decoded:
     return Decoded(upright(array, facts.orientation), facts.alpha > 0, None, tuple(notes))
 
 
-def _opened(file: BinaryIO) -> Any:
+# === Pages ===
+
+
+def _chosen_pages(tif: Any, planes: str) -> tuple[list[Any], Choice]:
+    count = len(tif.pages)
+    if count == 1 and not (tif.is_imagej or tif.is_stk):
+        return [tif.pages.first], chosen(Stack(1, "page"), planes)
+    pages = [tif.pages.get(k, aspage=True) for k in range(count)]
+    # The same picture smaller, and where its pixels count, are no planes of their own.
+    pages = [page for page in pages if not page.subfiletype & _REDUCED_OR_MASK] or pages[:1]
+    stack = Stack(len(pages), "page")
+    series = _series(tif)
+    if series is not None:
+        axes = list(zip(series.axes, series.shape, strict=True))[: series.ndim - len(pages[0].axes)]
+        if math.prod(size for _, size in axes) > len(series.pages):
+            # Written as one page and a number, as ImageJ does beyond 4 GB.
+            told = f"a stack of {_in_words(axes)} behind one page, of which the first image is read"
+            return pages[:1], Choice((0,), told, numbers_of(planes))
+        stack = _stack(pages, series, axes)
+    choice = chosen(stack, planes)
+    return [pages[place] for place in choice.places], choice
+
+
+def _series(tif: Any) -> Any:
+    """The images that the first page is one of; None where they cannot be told."""
+    try:
+        series = tif.series[0]
+        return series if series.keyframe.index == tif.pages.first.index else None
+    except Exception:  # Odd metadata say nothing against the pages themselves.
+        return None
+
+
+def _stack(pages: list[Any], series: Any, axes: list[tuple[str, int]]) -> Stack:
+    """What a series of pages is, by its axes but those of a page, outermost first."""
+    place_of = {page.index: place for place, page in enumerate(pages)}
+    # Where each lies in the file: OME-XML may order them otherwise, and miss some.
+    places = np.array([place_of.get(getattr(page, "index", None), -1) for page in series.pages])
+    wide = [axis for axis in axes if axis[1] > 1]
+    grey = series.keyframe.samplesperpixel == 1
+    channels = np.zeros(1, int)
+    if [name for name, _ in wide].count("C") == 1 and grey:
+        first = tuple(slice(None) if name == "C" else 0 for name, _ in axes)
+        found = places.reshape([size for _, size in axes])[first]
+        channels = found if found.min() >= 0 else channels
+    bare = grey and len(places) == len(pages) and [name for name, _ in wide] in (["I"], ["Q"])
+    return Stack(len(pages), "page", tuple(map(int, channels)), bare, _in_words(wide))
+
+
+def _in_words(axes: list[tuple[str, int]]) -> str:
+    named = [(_AXES[name], size) for name, size in axes if name in _AXES]
+    if len(named) == 1:
+        return f"{named[0][0]}s"
+    return " x ".join(f"{size} {name}{'s' * (size > 1)}" for name, size in named)
+
+
+def opened(file: BinaryIO) -> Any:
+    """A `tifffile.TiffFile`; files that OME-TIFFs name besides are left alone."""
     import tifffile
 
     # What it logs about odd files is either harmless or raised below.
     logging.getLogger("tifffile").propagate = False
     logging.getLogger("tifffile").addHandler(_NOWHERE)
-    return tifffile.TiffFile(file)
+    return tifffile.TiffFile(file, _multifile=False)
 
 
 def _facts(page: Any, file_size: int) -> _Facts:
@@ -158,6 +232,9 @@ def _facts(page: Any, file_size: int) -> _Facts:
     alpha = _STRAIGHT if (colours, samples, extra) == (3, 4, ()) else 0
     if len(extra) == 1 and samples == colours + 1 and extra[0] in (_PREMULTIPLIED, _STRAIGHT):
         alpha = extra[0]
+    # Of an array [4, H, W] tifffile says so by itself, whatever a program had in it.
+    if (colours, samples) == (3, 4) and page.axes in _SEPARATE_AXES and page.is_shaped:
+        alpha = 0
     channels = samples - (alpha > 0)
     dtype = kept_dtype(np.dtype(page.dtype))
     if photometric == _MIN_IS_WHITE and dtype == "float32":

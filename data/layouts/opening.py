@@ -162,8 +162,22 @@ def open_dataset(
 
         palette = load_palette(data.label_palette)
     wish = PairWish(
-        ImageWish("input", data.input_channels, data.input_dtype, data.input_range),
-        ImageWish("target", data.target_channels, data.target_dtype, data.target_range),
+        ImageWish(
+            "input",
+            data.input_channels,
+            data.input_dtype,
+            data.input_range,
+            data.input_planes,
+            data.input_alpha,
+        ),
+        ImageWish(
+            "target",
+            data.target_channels,
+            data.target_dtype,
+            data.target_range,
+            data.target_planes,
+            data.target_alpha,
+        ),
         palette,
         data.label_side,
         data.input_encoding,

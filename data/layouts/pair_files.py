@@ -26,6 +26,7 @@ class PairFiles:
       b: the file of B.
       whole: without `b`: the one image of `a` is A and B at once (for ``--color_space=lab``).
       labels: an index map that stands for the label image, whichever of the two that is.
+      planes: which planes of A's and of B's file are read, as `tfpix2pix.data.decode` has it.
     """
 
     name: str
@@ -33,10 +34,27 @@ class PairFiles:
     b: Path | None = None
     whole: bool = False
     labels: Path | None = None
+    planes: tuple[str, str] = ("auto", "auto")
 
     def paths(self) -> list[Path]:
         """All files of the pair."""
-        return [path for path in (self.a, self.b, self.labels) if path is not None]
+        return list(dict.fromkeys(path for path, _ in self.parts()))
+
+    def parts(self) -> list[tuple[Path, str]]:
+        """All that is read of them: files, with their planes."""
+        labels = None if self.labels is None else (self.labels, "auto")
+        parts = [part for part in (self.part_a, self.part_b, labels) if part is not None]
+        return list(dict.fromkeys(parts))
+
+    @property
+    def part_a(self) -> tuple[Path, str]:
+        """What is read for A, or for both."""
+        return self.a, self.planes[0]
+
+    @property
+    def part_b(self) -> tuple[Path, str] | None:
+        """What is read for B, where it has a file."""
+        return None if self.b is None else (self.b, self.planes[1])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,20 +162,20 @@ def split_decoded(
 
 
 def read_pair(
-    files: PairFiles, decode: Callable[[Path], images.Decoded] = images.decode
+    files: PairFiles, decode: Callable[..., images.Decoded] = images.decode
 ) -> tuple[images.Decoded, images.Decoded]:
     """Decodes A and B.
 
     Args:
       files: where they lie.
-      decode: gives the decoded file of a path.
+      decode: gives the decoded file of a path and its planes.
 
     Raises:
       DataError: a file cannot be read, or has no two halves; the message names it.
     """
-    picture = decode(files.a)
-    if files.b is not None:
-        return picture, decode(files.b)
+    picture = decode(*files.part_a)
+    if files.part_b is not None:
+        return picture, decode(*files.part_b)
     if files.whole:
         return picture, picture
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
@@ -54,7 +55,10 @@ class FileSource(PairSource):
         self.direction = check_direction(direction)
         self._wish = wish
         self._allow_mixed_sizes = allow_mixed_sizes
-        self._splits = {split: listing.splits.get(split, []) for split in SPLITS}
+        self._splits = {
+            split: [self._with_planes(pair) for pair in listing.splits.get(split, [])]
+            for split in SPLITS
+        }
         self._spec: PairSpec | None = wish.spec() if wish.resolved else None
         self._notes: list[str] = []
         # (height, width) of A, upright, by file; filled by a scan or when asked for.
@@ -220,6 +224,16 @@ class FileSource(PairSource):
 
     # === Helpers ===
 
+    def _with_planes(self, pair: PairFiles) -> PairFiles:
+        x, y = self._wish.x.planes, self._wish.y.planes
+        if pair.b is None and x != y:
+            raise DataError(
+                f"--input_planes={x} and --target_planes={y} differ, and {shown(pair.a)} holds "
+                "both images of its pair; give both flags the same value."
+            )
+        planes = (x, y) if self.direction == "AtoB" else (y, x)
+        return dataclasses.replace(pair, planes=planes) if planes != pair.planes else pair
+
     def _no_training_pairs(self) -> str:
         found = ", ".join(f"{n} {split}" for split, n in self._counts().items()) or "none"
         if self.listing.faults:
@@ -250,7 +264,7 @@ class FileSource(PairSource):
 
 
 def _size_of_a(pair: PairFiles) -> tuple[int, int]:
-    height, width = images.image_size(pair.a)
+    height, width = images.image_size(*pair.part_a)
     return (height, width // 2) if pair.b is None and not pair.whole else (height, width)
 
 

@@ -89,20 +89,22 @@ def exif(orientation: int) -> Image.Exif:
     return tags
 
 
-def check(tmp_path, data: bytes, expected: np.ndarray, has_alpha: bool, notes=()) -> Decoded:
+def check(
+    tmp_path, data: bytes, expected: np.ndarray, has_alpha: bool, notes=(), planes="auto"
+) -> Decoded:
     """Decodes from bytes and from a file, and compares with what its header says."""
     path = tmp_path / "image"
     path.write_bytes(data)
     for source in (data, path, str(path)):
-        image = decode(source)
+        image = decode(source, planes)
         assert image.array.dtype == expected.dtype
         np.testing.assert_array_equal(image.array, expected)
         assert image.has_alpha == has_alpha
         assert image.notes == tuple(notes)
     channels = expected.shape[2] - has_alpha
     name = expected.dtype.name
-    assert read_header(path) == Header(*expected.shape[:2], channels, has_alpha, name)
-    assert image_size(path) == expected.shape[:2]
+    assert read_header(path, planes) == Header(*expected.shape[:2], channels, has_alpha, name)
+    assert image_size(path, planes) == expected.shape[:2]
     assert has_end_marker(path)
     return image
 
@@ -194,8 +196,11 @@ def test_first_frame_of_an_animation(tmp_path, image_format):
     frames = [Image.new("RGB", (8, 6), colour) for colour in ("red", "lime", "blue")]
     options = {"lossless": True} if image_format == "WEBP" else {}
     data = pillow(frames[0], image_format, save_all=True, append_images=frames[1:], **options)
-    expected = np.broadcast_to(np.array([255, 0, 0], np.uint8), (6, 8, 3))
-    check(tmp_path, data, expected, False)
+    for planes, colours in (("auto", [[255, 0, 0]]), ("3,2", [[0, 0, 255], [0, 255, 0]])):
+        expected = np.broadcast_to(np.ravel(colours).astype(np.uint8), (6, 8, 3 * len(colours)))
+        image = check(tmp_path, data, expected, False, planes=planes)
+        said = "3 frames, of which the first is read" if planes == "auto" else ""
+        assert image.besides == said
 
 
 def test_cmyk_is_converted_and_said(tmp_path):
@@ -266,7 +271,8 @@ def test_tiff(tmp_path, dtype, planes, layout, compression):
         if extra:
             options["extrasamples"] = extra
         data = tiff(stored, compression=compression, **LAYOUTS[layout], **options)
-        check(tmp_path, data, array, channels in (2, 4))
+        # tifffile calls the last of four planes alpha whatever is in it.
+        check(tmp_path, data, array, channels == 2 or (channels == 4 and planes == "contig"))
 
 
 @pytest.mark.parametrize("byteorder", "<>")
@@ -340,11 +346,84 @@ def test_tiff_of_kinds_left_to_pillow(tmp_path, compression):
     check(tmp_path, data, expected, False)
 
 
-def test_first_page_of_a_tiff(tmp_path):
-    pages = noise(3, "uint16")
-    for options in ({"photometric": "minisblack"}, {"imagej": True}):
-        data = tiff(np.moveaxis(pages, -1, 0).copy(), **options)
-        check(tmp_path, data, pages[..., :1], False, ["the first of 3 pages read"])
+def pages(axes: str, shape: tuple[int, ...], **options) -> tuple[np.ndarray, bytes]:
+    """Grey pages of a stack, [..., H, W], and its file."""
+    array = np.random.default_rng(0).integers(0, 60000, (*shape, 6, 9)).astype("uint16")
+    metadata = {"axes": axes + "YX"} if axes else None
+    return array, tiff(array, photometric="minisblack", metadata=metadata, **options)
+
+
+@pytest.mark.parametrize("kind", [{}, {"imagej": True}, {"ome": True}, {"compression": "lzw"}])
+def test_pages_that_the_file_calls_channels(tmp_path, kind):
+    array, data = pages("C", (4,), **kind)
+    image = check(tmp_path, data, np.moveaxis(array, 0, -1), False)
+    assert not image.besides
+    array, data = pages("TC", (2, 3), **kind)
+    image = check(tmp_path, data, np.moveaxis(array[0], 0, -1), False)
+    assert image.besides == (
+        "6 pages (2 times x 3 channels), of which 3 are read, the channels of the first image"
+    )
+    for axis, name in (("T", "times"), ("Z", "depths")):
+        array, data = pages(axis, (4,), **kind)
+        image = check(tmp_path, data, array[0, ..., None], False)
+        assert image.besides == f"4 pages ({name}), of which the first is read"
+
+
+def test_ome_channels_lie_where_its_xml_says(tmp_path):
+    array, data = pages("CZ", (2, 3), ome=True)
+    check(tmp_path, data, np.moveaxis(array[:, 0], 0, -1), False)
+
+
+def test_pages_of_which_the_file_says_nothing(tmp_path):
+    array, data = pages("", (4,))
+    image = check(tmp_path, data, np.moveaxis(array, 0, -1), False)
+    assert image.besides == "4 pages read as channels, though the file does not say that they are"
+    array, data = pages("", (17,))
+    image = check(tmp_path, data, array[0, ..., None], False)
+    assert image.besides == "17 pages, of which the first is read"
+    colour = [Image.fromarray(noise(3)) for _ in range(3)]
+    data = pillow(colour[0], "TIFF", save_all=True, append_images=colour[1:])
+    image = check(tmp_path, data, np.asarray(colour[0]), False)
+    assert image.besides == "3 pages, of which the first is read"
+
+
+@pytest.mark.parametrize("compression", [None, "lzw", "jpeg"])
+def test_planes_by_number(tmp_path, compression):
+    grey = [Image.fromarray(noise(1)[..., 0] // 8 + 40 * k) for k in range(4)]
+    options = {"compression": compression} if compression else {}
+    data = pillow(grey[0], "TIFF", save_all=True, append_images=grey[1:], **options)
+    every = decode(data, "channels").array
+    assert every.shape[-1] == 4
+    for wish, places in (("first", [0]), ("3", [2]), ("4,2", [3, 1])):
+        image = check(tmp_path, data, every[..., places], False, planes=wish)
+        assert bool(image.besides) == (wish == "first")
+    with pytest.raises(UnreadableImage, match=r"holds 4 pages, and number 5 was asked for"):
+        decode(data, "5")
+    # Of a single image: its channels.
+    check(tmp_path, npy(noise(6)), noise(6)[..., [5, 0]], False, planes="6,1")
+    check(tmp_path, pillow(grey[0], "PNG"), np.asarray(grey[0])[..., None], False, planes="1")
+    with pytest.raises(UnreadableImage, match="one image of 6 channels, and number 7"):
+        decode(npy(noise(6)), "7")
+
+
+def test_images_of_several_sizes_in_a_tiff(tmp_path):
+    large, small = noise(1, height=32, width=32), noise(1, height=8, width=8)
+    for kind, besides in ((0, "2 pages, of which the first is read"), (1, "")):
+        file = io.BytesIO()
+        with tifffile.TiffWriter(file) as writer:
+            writer.write(large[..., 0])
+            writer.write(small[..., 0], subfiletype=kind)  # 1: the same picture, reduced
+        data = file.getvalue()
+        assert check(tmp_path, data, large, False).besides == besides
+        if not kind:
+            check(tmp_path, data, small, False, planes="2")
+            with pytest.raises(UnreadableImage, match=r"of several kinds.*_planes=first"):
+                decode(data, "channels")
+
+
+def test_an_array_of_four_planes_has_no_alpha(tmp_path):
+    array = noise(4, "float32")
+    check(tmp_path, tiff(np.moveaxis(array, -1, 0).copy()), array, False)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "uint32"])
@@ -409,7 +488,7 @@ def test_npy(tmp_path, dtype, channels):
         (np.array([[1.0, np.inf]], np.float16), "NaN or infinite"),
         (np.array([[1.0, 1e300]]), "NaN or infinite"),
         (np.zeros((4,), np.uint8), "shape"),
-        (np.zeros((1, 2, 3, 4), np.uint8), "shape"),
+        (np.zeros((5, 2, 3, 4), np.uint8), "shape .*each image in a file of its own"),
         (np.zeros((4, 0), np.uint8), "shape"),
         (np.zeros((4, 4), complex), "complex128"),
         (np.array([["a"]]), "values of type"),
@@ -419,6 +498,34 @@ def test_npy(tmp_path, dtype, channels):
 def test_npy_that_is_no_image(array, reason):
     with pytest.raises(UnreadableImage, match=reason):
         decode(npy(array))
+
+
+def test_npy_with_the_channels_first(tmp_path):
+    array = np.random.default_rng(0).random((4, 40, 50), np.float32)
+    for stored in (array, array[None]):
+        image = check(tmp_path, npy(stored), np.moveaxis(array, 0, -1), False)
+        assert image.besides == "[4, 40, 50] read as [C, H, W], 4 channels"
+    check(tmp_path, npy(array), array, False, planes="first")  # as earlier versions
+    check(tmp_path, npy(array[:, :, :20]), array[:, :, :20], False)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_npz(tmp_path, save):
+    def npz(**arrays):
+        file = io.BytesIO()
+        save(file, **arrays)
+        return file.getvalue()
+
+    x, y = noise(3), noise(1, "float32")[..., 0]
+    check(tmp_path, npz(any=x), x, False)
+    check(tmp_path, npz(any=x), x[..., [1]], False, planes="2")
+    check(tmp_path, npz(x=x, y=y), y[..., None], False, planes="2")
+    with pytest.raises(UnreadableImage, match=r"of 2 arrays \(x, y\), .*_planes=N reads the N-th"):
+        decode(npz(x=x, y=y))
+    with pytest.raises(UnreadableImage, match=r"of 2 arrays .* number 3 was asked for"):
+        decode(npz(x=x, y=y), "3")
+    with pytest.raises(UnreadableImage, match="damaged"):
+        decode(npz(x=x)[:-40])
 
 
 def test_float_tiff_with_nan():

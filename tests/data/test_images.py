@@ -150,9 +150,9 @@ def test_image_names():
     assert is_image_name("a.JPG")
     assert is_image_name("b/c.Jpeg")
     assert is_image_name("d.PnG")
-    for extension in ("webp", "tif", "TIFF", "bmp", "gif", "npy"):
+    for extension in ("webp", "tif", "TIFF", "bmp", "gif", "npy", "npz"):
         assert is_image_name(f"e.{extension}")
-    for name in (".hidden.png", "a.txt", "png", "a.svg", "a.npz"):
+    for name in (".hidden.png", "a.txt", "png", "a.svg", "a.h5"):
         assert not is_image_name(name)
 
 

@@ -238,7 +238,7 @@ def test_alpha_is_placed_on_white_unless_asked_for(opened, draw):
     np.testing.assert_array_equal(x, rgba)
     np.testing.assert_array_equal(y, la)
     assert source.notes() == []
-    assert source.spec.describe() == "RGBA, 8 bit to 2 channels, 8 bit"
+    assert source.spec.describe() == "RGBA, 8 bit to grey with alpha, 8 bit"
 
 
 def test_alpha_is_added_where_it_is_asked_for(opened, draw):

@@ -71,6 +71,10 @@ BAD = {
     "input_dtype": (8, ["uint32", "16"]),
     "target_dtype": (None, ["int16"]),
     "input_range": (255, []),
+    "input_planes": (2, []),
+    "target_planes": (2, []),
+    "input_alpha": ("yes", []),
+    "target_alpha": ("yes", []),
     "target_range": (None, []),
     "label_palette": (True, []),
     "label_side": (0, ["left", "A"]),
@@ -355,7 +359,14 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
 
 def test_fields_that_the_file_lacks_have_their_defaults(tmp_path):
     save(tmp_path, json.dumps({"ngf": 5}))
-    assert load_config(tmp_path) == Pix2PixConfig(ngf=5, updates="joint")
+    earlier = {
+        "updates": "joint",
+        "input_planes": "first",
+        "target_planes": "first",
+        "input_alpha": True,
+        "target_alpha": True,
+    }
+    assert load_config(tmp_path) == Pix2PixConfig(ngf=5, **earlier)
 
 
 def test_a_run_of_before_goes_on_with_the_order_of_updates_that_it_had(tmp_path):
@@ -482,6 +493,10 @@ MAY_NOT = {
     "input_dtype": "uint16",
     "target_dtype": "uint16",
     "input_range": "0:4095",
+    "input_planes": "2",
+    "target_planes": "channels",
+    "input_alpha": True,
+    "target_alpha": True,
     "target_range": "0:4095",
     "label_palette": "facades",
     "label_side": "input",

@@ -175,6 +175,8 @@ def resolved(config: Config, spec: PairSpec) -> Config:
         # As it was typed, where it was: the same command has to continue the run.
         input_range=config.input_range or spec.x.value_range,
         target_range=config.target_range or spec.y.value_range,
+        input_alpha=spec.x.alpha,
+        target_alpha=spec.y.alpha,
         label_side=spec.label_side,
     )
 
@@ -223,7 +225,9 @@ def _spec(config: Config, palette: Palette | None) -> PairSpec:
         limits = getattr(config, f"{flag}_range")
         if not limits:
             limits = "{:g}:{:g}".format(*FULL_SCALE.get(dtype, (0, 1)))
-        return ImageWish(flag, channels, dtype, limits)
+        planes = getattr(config, f"{flag}_planes")
+        alpha = getattr(config, f"{flag}_alpha")
+        return ImageWish(flag, channels, dtype, limits, planes, alpha)
 
     wish = PairWish(
         side("input", config.x_channels),

@@ -7,7 +7,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tfpix2pix.data import PairSpec
+    from tfpix2pix.data.metadata import Metadata
     from tfpix2pix.inference.translator import Translator
 
 LABELS = ("raw", "color", "index")
+TIFF = (".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,8 @@ def translate_file(translator: Translator, job: Job, manner: Manner) -> list[str
     from tfpix2pix.data import decode, split_decoded, write_image
 
     config = translator.config
-    image = decode(job.source)
-    notes = list(image.notes)
+    image = decode(job.source, translator.spec.x.planes)
+    notes = [*image.notes, image.besides] if image.besides else list(image.notes)
     if manner.side_by_side:
         try:
             image, _ = split_decoded(image, config.direction)
@@ -136,8 +138,30 @@ def translate_file(translator: Translator, job: Job, manner: Manner) -> list[str
             f"{shown(job.source)}: {width}x{height} pixels do not fit into memory; use --fit, or "
             "cut it"
         ) from None
-    write_image(job.target, _labelled(picture, translator, manner.labels))
+    metadata = _metadata(job, manner, picture, notes)
+    alpha = translator.spec.result_image.alpha
+    picture = _labelled(picture, translator, manner.labels)
+    write_image(job.target, picture, alpha=alpha, metadata=metadata)
     return notes
+
+
+def _metadata(job: Job, manner: Manner, picture: np.ndarray, notes: list[str]) -> Metadata:
+    """What the input says of its pixels' size and place, as far as it is true of the result."""
+    from tfpix2pix.data.metadata import read_metadata
+
+    metadata = read_metadata(job.source)
+    in_tiff = job.target.suffix.lower() in TIFF
+    if manner.side_by_side and metadata.geo:
+        notes.append("geographic tags left out: they are of both halves")
+        metadata = replace(metadata, geo={})
+    elif metadata.geo and not in_tiff:
+        notes.append("geographic tags left out: a result named .tif would have them")
+    if metadata.nodata and in_tiff and not metadata.nodata_fits(picture.dtype):
+        notes.append(
+            f"the input's nodata value ({metadata.nodata}) left out: a result of "
+            f"{picture.dtype} cannot hold it"
+        )
+    return metadata
 
 
 def _out_of_memory(error: Exception) -> bool:
@@ -163,7 +187,7 @@ def find_jobs(source: str, output: str, suffix: str) -> list[Job]:
     Args:
       source: an image, a folder of images, or a pattern such as ``photos/**/*.jpg``.
       output: a file for one image, else a folder, which need not exist.
-      suffix: of results in a folder, with the dot.
+      suffix: of results in a folder, with the dot; of images with geographic tags they are TIFFs.
 
     Raises:
       UserError: nothing there, no images, or an output that cannot be meant.
@@ -187,7 +211,9 @@ def find_jobs(source: str, output: str, suffix: str) -> list[Job]:
                 f"--output={output} is a file of no image format; give a folder or a name that "
                 "ends in .png, .jpg, .tif or the like"
             )
-        jobs = [Job(base / name, target / result) for name, result in _result_names(names, suffix)]
+        jobs = [
+            Job(base / name, target / result) for name, result in _result_names(base, names, suffix)
+        ]
     for job in jobs:
         if job.target.exists() and os.path.samefile(job.source, job.target):
             raise UserError(
@@ -248,12 +274,15 @@ def _files(folder: Path) -> Iterator[os.DirEntry[str]]:
         yield from (entry for entry in entries if entry.is_file())
 
 
-def _result_names(names: list[str], suffix: str) -> list[tuple[str, str]]:
+def _result_names(base: Path, names: list[str], suffix: str) -> list[tuple[str, str]]:
     """Each name with that of its result; where two would meet, the old extension stays in it."""
+    from tfpix2pix.data.metadata import read_metadata
+
     stems = Counter(os.path.splitext(name)[0].casefold() for name in names)
 
     def result(name: str) -> str:
-        stem = os.path.splitext(name)[0]
-        return (stem if stems[stem.casefold()] == 1 else name) + suffix
+        stem, extension = os.path.splitext(name)
+        placed = extension.lower() in TIFF and read_metadata(base / name).geo
+        return (stem if stems[stem.casefold()] == 1 else name) + (".tif" if placed else suffix)
 
     return [(name, result(name)) for name in names]

@@ -24,7 +24,9 @@ def count_decoded(monkeypatch):
     names = []
     real = images.decode
     monkeypatch.setattr(
-        images, "decode", lambda path: (names.append(getattr(path, "name", "")), real(path))[1]
+        images,
+        "decode",
+        lambda path, *planes: (names.append(getattr(path, "name", "")), real(path, *planes))[1],
     )
     return names
 

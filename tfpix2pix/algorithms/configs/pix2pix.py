@@ -234,7 +234,13 @@ class Pix2PixConfig(Config):
     DEFAULT_PRESET: ClassVar[str] = "quick"
     MEASURES: ClassVar[tuple[Measure, ...]] = MEASURES
     CHARTS: ClassVar[tuple[ChartSpec, ...]] = CHARTS
-    EARLIER: ClassVar[Mapping[str, Any]] = {"updates": "joint"}
+    EARLIER: ClassVar[Mapping[str, Any]] = {
+        "updates": "joint",
+        "input_planes": "first",
+        "target_planes": "first",
+        "input_alpha": True,
+        "target_alpha": True,
+    }
     EARLIER_PRESETS: ClassVar[Mapping[str, Collection[str]]] = {"quick": {*RECIPE, "last_channels"}}
 
     algorithm: str = option("pix2pix", "what is learned, and how", "first", choices=("pix2pix",))
