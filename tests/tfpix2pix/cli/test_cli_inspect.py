@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
@@ -446,3 +447,23 @@ def test_every_flag_of_the_data_is_there():
             assert f"--{field.name}" in text
     assert "--ngf" not in text
     assert "--epochs" not in text
+
+
+def test_planes_of_stacks_are_told_with_flags_that_work(run_cli, tmp_path):
+    for side, axes in (("A", "ZYX"), ("B", "CYX")):
+        for k in range(3):
+            path = tmp_path / "d" / side / "train" / f"{k}.tif"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack = np.random.default_rng(k).integers(0, 60000, (5, 64, 64)).astype("uint16")
+            tifffile.imwrite(path, stack, imagej=True, metadata={"axes": axes})
+    command = ["inspect", f"--dataset={tmp_path / 'd'}", f"--output={tmp_path / 'seen'}"]
+    seen = run_cli(*command).stdout
+    assert "trained as  grey, 16 bit to 5 channels, 16 bit" in seen
+    assert (
+        "note: A/train/0.tif and 2 other files: 5 pages (depths), of which the first is read "
+        "(--input_planes=channels reads all as channels, --input_planes=2 the second alone)" in seen
+    )
+    for flag, form in (("channels", "5 channels"), ("2", "grey")):
+        seen = run_cli(*command, f"--input_planes={flag}", "--target_planes=3").stdout
+        assert f"trained as  {form}, 16 bit" in seen
+        assert "pages" not in seen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tifffile
 
 from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 from tfpix2pix.base.errors import UserError
@@ -82,3 +83,63 @@ def test_labels_are_for_models_that_make_labels(translator):
     Manner().check(translator.spec)
     with pytest.raises(UserError, match=r"--labels=index is for runs whose target shows labels"):
         Manner(labels="index").check(translator.spec)
+
+
+UTM = [
+    (33550, "d", 3, (10.0, 10.0, 0.0), True),
+    (33922, "d", 6, (0.0, 0.0, 0.0, 4e5, 5e6, 0.0), True),
+    (34735, "H", 8, (1, 1, 0, 1, 3072, 0, 1, 32632), True),
+]
+
+
+@pytest.mark.parametrize(("dtype", "limits"), [("uint16", "0:65535"), ("float32", "0:1500")])
+def test_a_georeferenced_image_gives_a_georeferenced_tiff(tmp_path, dtype, limits):
+    sides = {f"{side}_{name}": value for side in ("input", "target")
+             for name, value in (("channels", 4), ("dtype", dtype), ("range", limits))}  # fmt: skip
+    config = Pix2PixConfig(crop_size=SIZE, load_size=SIZE, ngf=4, **sides)
+    translator = Translator(config, Negative(), 1, spec_with(config, None))
+    assert translator.spec.suffix == ".tif"  # four bands are no RGBA
+    bands = np.random.default_rng(0).integers(0, 1500, (33, 40, 4)).astype(dtype)
+    folder = tmp_path / "scenes"
+    folder.mkdir()
+    options = {"photometric": "minisblack", "planarconfig": "contig", "extratags": UTM}
+    tifffile.imwrite(folder / "s.tif", bands, resolution=(300, 300), **options)
+    jobs = find_jobs(str(folder), str(tmp_path / "out"), ".png")
+    assert [job.target.name for job in jobs] == ["s.tif"]
+    make_folders(jobs, str(tmp_path / "out"))
+    assert list(translate_files(translator, jobs, Manner())) == [[]]
+    with tifffile.TiffFile(jobs[0].target) as tif:
+        page = tif.pages.first
+        assert {tag: page.tags[tag].value for tag, *_ in UTM} == {t: v for t, _, _, v, _ in UTM}
+        assert page.tags[282].value == (300, 1)
+        assert (page.dtype, page.samplesperpixel) == (np.dtype(dtype), 4)
+        high = float(limits[2:])
+        np.testing.assert_allclose(page.asarray(), high - bands.astype(float), rtol=1e-4, atol=1e-2)
+    result = decode(jobs[0].target)
+    assert (result.array.shape, result.has_alpha) == ((33, 40, 4), False)
+
+
+def test_what_a_png_cannot_say_of_a_place_is_told(translator, tmp_path):
+    tifffile.imwrite(tmp_path / "s.tif", np.zeros((33, 40, 3), "uint8"), extratags=UTM)
+    job = Job(tmp_path / "s.tif", tmp_path / "s.png")
+    (notes,) = translate_files(translator, [job], Manner())
+    assert notes == ["geographic tags left out: a result named .tif would have them"]
+
+
+def test_planes_are_those_that_the_run_was_trained_on(tmp_path):
+    stack = np.random.default_rng(0).integers(0, 256, (5, 33, 40), np.uint8)
+    tifffile.imwrite(tmp_path / "s.tif", stack, imagej=True, metadata={"axes": "ZYX"})
+    job = Job(tmp_path / "s.tif", tmp_path / "out.tif")
+    for planes, places, said in (
+        ("auto", [0], ["5 pages (depths), of which the first is read"]),
+        ("channels", [0, 1, 2, 3, 4], []),
+        ("4,2", [3, 1], []),
+    ):
+        channels = {"input_channels": len(places), "target_channels": len(places)}
+        config = Pix2PixConfig(
+            crop_size=SIZE, load_size=SIZE, ngf=4, input_planes=planes, **channels
+        )
+        translator = Translator(config, Negative(), 1, spec_with(config, None))
+        assert list(translate_files(translator, [job], Manner())) == [said]
+        expected = 255 - np.moveaxis(stack[places], 0, -1)
+        np.testing.assert_array_equal(decode(job.target).array, expected)
