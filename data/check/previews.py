@@ -82,7 +82,7 @@ def _pair_preview(source: PairSource, spec: PairSpec | None, split: str, index: 
         except DataError:
             pass  # of the files one may still be shown
     try:
-        x, y = map(_file_picture, decoded_pair(source, split, index))
+        x, y = map(file_picture, decoded_pair(source, split, index))
     except DataError:
         return PairPreview(split, name)
     return PairPreview(split, name, _reduced(x), _reduced(y))
@@ -118,7 +118,7 @@ def _scaled(side: ImageSpec, stored: np.ndarray) -> np.ndarray:
     return np.clip(values, -1, 1).astype(np.float32)
 
 
-def _file_picture(picture: Decoded) -> np.ndarray:
+def file_picture(picture: Decoded) -> np.ndarray:
     """A decoded file as uint8 ``[H, W, 3]``: the first channels, floats from lowest to highest."""
     array = picture.array
     colours = array.shape[-1] - picture.has_alpha

@@ -17,7 +17,7 @@ import numpy as np
 
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.base.options import option
-from tfpix2pix.data.tasks.task import Task, as_rgb
+from tfpix2pix.data.tasks.task import Task, black_and_white, like
 
 # The automatic thresholds. A tenth of a picture's pixels may seed lines, but no contrast below the
 # floor (noise, JPEG blocks on white) does, and any above the ceiling (an object's outline) does.
@@ -89,18 +89,19 @@ class Edges(Task):
             )
 
     def make(self, image: np.ndarray, stem: str) -> np.ndarray:
-        """Black lines on white, uint8 ``[H, W, 3]``; see `find_edges`."""
-        return as_rgb(np.where(find_edges(image, self), 0, 255).astype(np.uint8))
+        """Black lines on white; see `find_edges`."""
+        black, white = black_and_white(image)
+        return like(np.where(find_edges(image, self), black, white).astype(image.dtype), image)
 
     def remark(self, a: np.ndarray, b: np.ndarray) -> str:
-        return "no edge found, A is white; a lower --high finds more" if a.all() else ""
+        return "no edge found, A is white; a lower --high finds more" if np.ptp(a) == 0 else ""
 
 
 def find_edges(image: np.ndarray, settings: Edges) -> np.ndarray:
     """Lines one pixel thin.
 
     Args:
-      image: uint8 ``[H, W, 3]``, RGB.
+      image: uint8, uint16 or float32 ``[H, W, C]``; of other channels than RGB the mean counts.
       settings: see `Edges`.
 
     Returns:
@@ -111,7 +112,11 @@ def find_edges(image: np.ndarray, settings: Edges) -> np.ndarray:
     from skimage.restoration import denoise_tv_chambolle
 
     # L is 0..100; on the same scale a and b reach about +-1. Single precision: photos are large.
-    lab = rgb2lab(image.astype(np.float32) / 255) / 100
+    black, white = black_and_white(image)
+    scaled = (image.astype(np.float32) - np.float32(black)) / np.float32(white - black)
+    if image.shape[-1] != 3:
+        scaled = np.repeat(scaled.mean(axis=-1, keepdims=True), 3, axis=-1)
+    lab = rgb2lab(scaled) / 100
     if settings.flatten:
         lab = denoise_tv_chambolle(
             lab, weight=settings.flatten, max_num_iter=_TV_STEPS, channel_axis=-1

@@ -18,13 +18,13 @@ from tfpix2pix.data.images import (
     UnreadableImage,
     image_size,
     is_image_name,
-    read_image_with_notes,
     write_image,
 )
-from tfpix2pix.data.layouts.pair_files import count_text
+from tfpix2pix.data.layouts.pair_files import PairFiles, count_text
 from tfpix2pix.data.layouts.splits import DEFAULT_VAL_FRACTION, check_val_fraction
 from tfpix2pix.data.sources.base import SPLITS
 from tfpix2pix.data.tasks import preview, record
+from tfpix2pix.data.tasks.forms import Kept, kept_as
 from tfpix2pix.data.tasks.plan import (
     Job,
     partner_jobs,
@@ -33,7 +33,7 @@ from tfpix2pix.data.tasks.plan import (
     single_jobs,
 )
 from tfpix2pix.data.tasks.simple import Combine
-from tfpix2pix.data.tasks.task import Task
+from tfpix2pix.data.tasks.task import Task, by_pillow
 from tfpix2pix.data.threads import threaded
 
 MIN_SIZE, MAX_SIZE = 8, 8192
@@ -74,9 +74,12 @@ def make_pairs(
 ) -> Made:
     """Makes a data set in the pix2pix layout from single images, or from two folders.
 
-    Side-by-side PNGs (A left, B right) go to ``output/train`` and ``output/val``; where the input
-    has train/, val/ or test/ itself, those are kept. ``pairs.json`` records the settings,
-    ``preview.png`` shows a few pairs. A second call with the same settings makes what is missing.
+    Side-by-side images (A left, B right) go to ``output/train`` and ``output/val``; where the input
+    has train/, val/ or test/ itself, those are kept. They have the channels and depth of the
+    images: PNGs of 8 or 16 bits, TIFFs of floats and other channels. Where A and B differ in these,
+    each goes to a folder of its own, ``output/A/train`` and ``output/B/train``. ``pairs.json``
+    records the settings, ``preview.png`` shows a few pairs. A second call with the same settings
+    makes what is missing.
 
     Args:
       task: what A is, with its settings: ``Edges(sigma=2)``.
@@ -114,28 +117,31 @@ def make_pairs(
         jobs = partner_jobs(read[0], read[1], fraction)
     else:
         jobs = single_jobs(read[0], fraction)
+    kept = kept_as(task, jobs)
     settings = {
         "task": task.name,
         **task.settings(),
         "size": size,
         "val_fraction": None if read[0].has_splits else fraction,
         "input": [record.place_from(target, path) for path in folders.values()],
+        **kept.settings(),
     }
     record.check_output(target, named, settings)
 
-    sizes = _sizes_there(target, jobs)
+    sizes = _sizes_there(target, jobs, kept)
     todo = [job for job in jobs if job.target not in sizes]
     if isinstance(task, Combine):
         _check_sizes(todo, size)
     _load_libraries(task)
     if todo:
-        _make_folders(target, {job.split for job in jobs}, named)
+        splits = {job.split for job in jobs}
+        _make_folders(target, {name for split in splits for name in kept.folders(split)}, named)
         record.write_record(target, settings, None, [])
 
     there = len(sizes)
     skipped: list[str] = []
     remarks: Counter[str] = Counter()
-    work = _Work(task, target, size)
+    work = _Work(task, target, size, kept)
     if todo and progress:
         progress(0, len(todo))
     outcomes = threaded(work, todo, _THREADS)
@@ -155,7 +161,8 @@ def make_pairs(
     counts = {split: sum(job.split == split for job in whole) for split in SPLITS}
     counts = {split: number for split, number in counts.items() if number}
     if whole and (new or not (target / preview.NAME).exists()):
-        preview.write_preview(target, [target / job.target for job in whole], task.titles)
+        pairs = [PairFiles(job.stem, *kept.paths(target, job)) for job in whole]
+        preview.write_preview(target, pairs, task.titles)
     # Names only, so that the file says the same wherever the folders are.
     failed = [f"{job.split}/{job.sources[0].name}" for job in jobs if job.target not in sizes]
     record.write_record(target, settings, counts, failed)
@@ -163,7 +170,7 @@ def make_pairs(
         counts,
         new,
         skipped,
-        _notes(remarks, new, target, jobs, counts),
+        _notes(remarks, new, target, jobs, counts, kept),
         set(sizes.values()),
         _train_command(task, output, counts, set(sizes.values())),
     )
@@ -219,20 +226,22 @@ def _check_apart(folders: dict[str, Path], output: Path, named: str) -> None:
             raise DataError(f"{flag} lies inside {named}; give an output folder of its own.")
 
 
-def _sizes_there(output: Path, jobs: list[Job]) -> dict[str, tuple[int, int]]:
+def _sizes_there(output: Path, jobs: list[Job], kept: Kept) -> dict[str, tuple[int, int]]:
     """Height and width of a half by target, for the pairs that an earlier call made.
 
     Files are written whole or not at all, so that a readable header is enough."""
 
     def look(job: Job) -> tuple[int, int] | None:
         try:
-            height, width = image_size(output / job.target)
+            found = [image_size(output / file) for file in kept.files(job)]
         except UnreadableImage:
             return None
-        return height, width // 2
+        height, width = found[-1]
+        return height, width if kept.apart else width // 2
 
-    names = {f"{split}/{name}" for split in SPLITS for name in _names(output / split)}
-    there = [job for job in jobs if job.target in names]
+    folders = [folder for split in SPLITS for folder in kept.folders(split)]
+    names = {f"{folder}/{name}" for folder in folders for name in _names(output / folder)}
+    there = [job for job in jobs if names.issuperset(kept.files(job))]
     found = zip(there, threaded(look, there, _THREADS), strict=True)
     return {job.target: size for job, size in found if size}
 
@@ -282,10 +291,10 @@ def _load_libraries(task: Task) -> None:
             ) from None
 
 
-def _make_folders(output: Path, splits: set[str], named: str) -> None:
+def _make_folders(output: Path, folders: set[str], named: str) -> None:
     try:
-        for split in splits:
-            (output / split).mkdir(parents=True, exist_ok=True)
+        for folder in folders:
+            (output / folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(
             f"{named}: {error.filename} cannot be made ({error.strerror}); give a folder that you "
@@ -308,8 +317,8 @@ class _Outcome:
 class _Work:
     """Makes one pair; called from several threads."""
 
-    def __init__(self, task: Task, output: Path, size: int):
-        self._task, self._output, self._size = task, output, size
+    def __init__(self, task: Task, output: Path, size: int, kept: Kept):
+        self._task, self._output, self._size, self._kept = task, output, size, kept
 
     def __call__(self, job: Job) -> _Outcome:
         try:
@@ -321,7 +330,9 @@ class _Work:
                 fault=f"{job.sources[0]}: too large for the memory there is; give --size=N"
             )
         # A folder that cannot be written ends everything, unlike an image that cannot be read.
-        write_image(self._output / job.target, np.concatenate([a, b], axis=1))
+        pictures = [a, b] if self._kept.apart else [np.concatenate([a, b], axis=1)]
+        for file, picture in zip(self._kept.files(job), pictures, strict=True):
+            write_image(self._output / file, picture, alpha=False)
         return _Outcome(b.shape[:2], tuple(remarks))
 
     def _pair(self, job: Job) -> tuple[np.ndarray, np.ndarray, set[str]]:
@@ -329,7 +340,7 @@ class _Work:
         pictures = [self._read(path, remarks, k) for k, path in enumerate(job.sources)]
         b = pictures[-1]
         a = pictures[0] if len(pictures) == 2 else self._task.make(b, job.stem)
-        if a.shape != b.shape:
+        if a.shape[:2] != b.shape[:2]:
             raise DataError(
                 f"{job.sources[0]}: {a.shape[1]}x{a.shape[0]} (width x height), its partner "
                 f"{job.sources[1]} {b.shape[1]}x{b.shape[0]}; give --size=N to resize both."
@@ -338,8 +349,7 @@ class _Work:
         return a, b, remarks | ({remark} if remark else set())
 
     def _read(self, path: Path, remarks: set[str], side: int) -> np.ndarray:
-        picture, notes = read_image_with_notes(path)
-        remarks.update(notes)
+        picture = self._kept.forms[side].read(path, remarks)
         if not self._size:
             return picture
         if min(picture.shape[:2]) < self._size:
@@ -352,30 +362,39 @@ def fit(picture: np.ndarray, size: int, mix: bool = True) -> np.ndarray:
     """The largest centred square of a picture, resized.
 
     Args:
-      picture: uint8 ``[H, W, 3]``.
+      picture: uint8, uint16 or float32 ``[H, W, C]``.
       size: side of the result, pixels.
       mix: Lanczos, widened against aliasing where it reduces; else nearest neighbour.
 
     Returns:
-      uint8 ``[size, size, 3]``.
+      ``[size, size, C]`` of the same type.
     """
     kernel = Image.Resampling.LANCZOS if mix else Image.Resampling.NEAREST
-    return np.asarray(ImageOps.fit(Image.fromarray(picture), (size, size), kernel))
+    return by_pillow(picture, lambda image: ImageOps.fit(image, (size, size), kernel))
 
 
 # === After ===
 
 
 def _notes(
-    remarks: Counter[str], new: int, output: Path, jobs: list[Job], counts: dict[str, int]
+    remarks: Counter[str],
+    new: int,
+    output: Path,
+    jobs: list[Job],
+    counts: dict[str, int],
+    kept: Kept,
 ) -> list[str]:
     notes = [f"{text} ({number:,} of {new:,})" for text, number in sorted(remarks.items())]
-    known = {job.target for job in jobs}
+    if kept.apart:
+        a, b = (form.describe() for form in kept.forms)
+        notes.append(f"A is {a}, B {b}: each in a folder of its own, A/ and B/")
+    known = {kept.files(job)[0] for job in jobs}
+    folders = [kept.folders(split)[0] for split in SPLITS]
     stale = [
-        f"{split}/{name}"
-        for split in SPLITS
-        for name in sorted(_names(output / split))
-        if is_image_name(name) and f"{split}/{name}" not in known
+        f"{folder}/{name}"
+        for folder in folders
+        for name in sorted(_names(output / folder))
+        if is_image_name(name) and f"{folder}/{name}" not in known
     ]
     if stale:
         notes.append(

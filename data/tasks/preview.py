@@ -9,22 +9,24 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from tfpix2pix.base.grid import picture_grid
-from tfpix2pix.data.images import read_image, write_image
+from tfpix2pix.data.check.previews import file_picture
+from tfpix2pix.data.images import write_image
+from tfpix2pix.data.layouts.pair_files import PairFiles, read_pair
 
 NAME = "preview.png"
 ROWS, MAX_SIDE = 4, 256
 
 
-def write_preview(output: Path, pairs: Sequence[Path], titles: tuple[str, str]) -> None:
+def write_preview(output: Path, pairs: Sequence[PairFiles], titles: tuple[str, str]) -> None:
     """Writes a grid of up to eight pairs, evenly spread over the list.
 
     Args:
       output: the folder that gets ``preview.png``.
-      pairs: side-by-side images, at least one.
+      pairs: at least one.
       titles: above A and above B.
     """
     chosen = [pairs[i * len(pairs) // (2 * ROWS)] for i in range(2 * ROWS)]
-    halves = [np.split(read_image(path), 2, axis=1) for path in dict.fromkeys(chosen)]
+    halves = [[*map(file_picture, read_pair(pair))] for pair in dict.fromkeys(chosen)]
     side = min(MAX_SIDE, max(max(a.shape[:2]) for a, _ in halves))
     tiles = [np.stack([_tile(half, side) for half in pair]) for pair in halves]
     blocks = -(-len(tiles) // ROWS)

@@ -16,7 +16,7 @@ from PIL import Image, ImageColor
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.base.options import option
 from tfpix2pix.data.images import convert_channels
-from tfpix2pix.data.tasks.task import Task, as_rgb
+from tfpix2pix.data.tasks.task import Task, black_and_white, by_pillow, like
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,10 +26,12 @@ class Grayscale(Task):
     name: ClassVar[str] = "grayscale"
     about: ClassVar[str] = "the picture in grey (ITU-R 601 luma), to colour grey photos"
     titles: ClassVar[tuple[str, str]] = ("A grey", "B original")
+    channels: ClassVar[tuple[int, ...]] = (1, 3)
+    wants: ClassVar[str] = "colour pictures"
 
     def make(self, image: np.ndarray, stem: str) -> np.ndarray:
-        """Luma in all three channels."""
-        return as_rgb(convert_channels(image, 1)[..., 0])
+        """Luma in all channels."""
+        return like(convert_channels(image, 1)[..., 0], image)
 
     def remark(self, a: np.ndarray, b: np.ndarray) -> str:
         return "grey already, A equals B" if np.array_equal(a, b) else ""
@@ -37,7 +39,7 @@ class Grayscale(Task):
 
 @dataclasses.dataclass(frozen=True)
 class Lab(Task):
-    """Has no settings: L of CIELAB (white point D65, 2 degree observer), 0..100 stretched to 255.
+    """Has no settings: L of CIELAB (D65, 2 degree observer), 0..100 stretched to 255 or 65535.
 
     For ``tfpix2pix train --color_space=lab``, which takes L in and predicts a and b (the paper,
     section 4, after Zhang et al. 2016).
@@ -48,13 +50,17 @@ class Lab(Task):
     titles: ClassVar[tuple[str, str]] = ("A lightness L", "B original")
     libraries: ClassVar[tuple[str, ...]] = ("skimage.color",)
     train_flags: ClassVar[tuple[str, ...]] = ("--color_space=lab",)
+    channels: ClassVar[tuple[int, ...]] = (1, 3)
+    dtypes: ClassVar[tuple[str, ...]] = ("uint8", "uint16")
+    wants: ClassVar[str] = "colour pictures of 8 or 16 bits"
 
     def make(self, image: np.ndarray, stem: str) -> np.ndarray:
-        """``round(L * 255 / 100)`` in all three channels."""
+        """``round(L * white / 100)`` in all channels."""
         from skimage.color import rgb2lab
 
-        lightness = rgb2lab(image)[..., 0] * 2.55
-        return as_rgb(np.clip(np.rint(lightness), 0, 255).astype(np.uint8))
+        _, white = black_and_white(image)
+        lightness = rgb2lab(convert_channels(image, 3))[..., 0] * (white / 100)
+        return like(np.clip(np.rint(lightness), 0, white).astype(image.dtype), image)
 
     def remark(self, a: np.ndarray, b: np.ndarray) -> str:
         return "grey already, there is no colour to learn" if (b == b[..., :1]).all() else ""
@@ -98,8 +104,12 @@ class Blank(Task):
     def make(self, image: np.ndarray, stem: str) -> np.ndarray:
         """The picture with the hole, of at least one pixel."""
         top, left, height, width = self.place(image.shape[0], image.shape[1], stem)
+        colour = np.array([[ImageColor.getrgb(self.hole_color)[:3]]], np.uint8)
+        if image.shape[-1] != 3:
+            colour = convert_channels(colour, 1)
+        black, white = black_and_white(image)
         holed = image.copy()
-        holed[top : top + height, left : left + width] = ImageColor.getrgb(self.hole_color)[:3]
+        holed[top : top + height, left : left + width] = black + colour / 255.0 * (white - black)
         return holed
 
     def place(self, height: int, width: int, stem: str) -> tuple[int, int, int, int]:
@@ -133,8 +143,12 @@ class LowRes(Task):
         reduces, so that nothing aliases."""
         height, width = image.shape[:2]
         small = (max(1, round(width / self.factor)), max(1, round(height / self.factor)))
-        reduced = Image.fromarray(image).resize(small, Image.Resampling.BICUBIC)
-        return np.asarray(reduced.resize((width, height), Image.Resampling.BICUBIC))
+
+        def there_and_back(picture: Image.Image) -> Image.Image:
+            reduced = picture.resize(small, Image.Resampling.BICUBIC)
+            return reduced.resize((width, height), Image.Resampling.BICUBIC)
+
+        return by_pillow(image, there_and_back)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,8 +13,10 @@ from tfpix2pix.data.tasks import TASKS, Task, make_pairs
 
 USAGE = "tfpix2pix pairs --task=TASK --input=FOLDER --output=FOLDER"
 DESCRIPTION = """\
-Makes pairs in the pix2pix layout: side-by-side PNGs, A (the made input) left and B (the original,
-the target) right, in OUTPUT/train and OUTPUT/val. OUTPUT/preview.png shows a few.
+Makes pairs in the pix2pix layout: side by side, A (the made input) left and B (the original, the
+target) right, in OUTPUT/train and OUTPUT/val, with the channels and depth of the images: PNGs of 8
+or 16 bits, TIFFs of floats. Where A and B of combine differ in these, they go to OUTPUT/A and
+OUTPUT/B. OUTPUT/preview.png shows a few.
 
 Called again it makes what is missing. An image that cannot be read is reported and skipped, the
 rest is done, and the exit code is 1."""

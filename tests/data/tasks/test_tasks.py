@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ from skimage.morphology import thin
 
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import open_dataset
+from tfpix2pix.data.images import convert_channels, decode
 from tfpix2pix.data.layouts.splits import check_val_fraction, split_of
 from tfpix2pix.data.tasks import (
     TASKS,
@@ -327,13 +329,118 @@ def test_size_takes_the_centre(tmp_path):
     assert any("smaller than --size=80" in note for note in made.notes)
 
 
-def test_deep_images_are_reduced_to_8_bits(tmp_path):
-    levels = np.arange(256, dtype=np.uint16).reshape(16, 16)
-    save(tmp_path / "in" / "train" / "deep.png", levels * 257)
+def noise(seed: int, dtype: str, channels: int, height: int = 24, width: int = 36) -> np.ndarray:
+    """Values of the whole scale of a type, [H, W, C]."""
+    high = {"uint8": 255, "uint16": 65535, "float32": 3000.0}[dtype]
+    return (np.random.default_rng(seed).random((height, width, channels)) * high).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "channels"),
+    [("uint8", 1), ("uint16", 1), ("uint16", 3), ("uint8", 4), ("float32", 1), ("float32", 5)],
+)
+@pytest.mark.parametrize("task", list(TASKS))
+def test_every_task_keeps_depth_and_channels_or_says_why_not(tmp_path, task, dtype, channels):
+    image, other = noise(0, dtype, channels), noise(1, dtype, channels)
+    for folder, array in (("A", other), ("B", image)):
+        np.save(_made(tmp_path / folder / "train") / "x.npy", array)
+    source = tmp_path if task == "combine" else tmp_path / "B"
+    refused = {"grayscale": channels > 3, "lab": channels > 3 or dtype == "float32"}
+    if refused.get(task):
+        with pytest.raises(DataError, match=f"--task={task} is for colour pictures"):
+            make_pairs(TASKS[task](), source, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+        return
+    made = make_pairs(TASKS[task](), source, tmp_path / "out")
+    (path,) = (tmp_path / "out" / "train").iterdir()
+    a, b = np.split(decode(path).array.copy(), 2, axis=1)
+    np.testing.assert_array_equal(b, image)
+    expected = {
+        "combine": other,
+        "grayscale": np.repeat(convert_channels(image, 1), channels, axis=-1)
+        if channels <= 3
+        else None,
+    }.get(task)
+    if expected is not None:
+        np.testing.assert_array_equal(a, expected)
+    if task == "blank":  # as white as white is: of floats, the picture's highest value
+        white = image.max() if dtype == "float32" else np.iinfo(dtype).max
+        assert (a[6:18, 9:27] == white).all()
+        a[6:18, 9:27] = image[6:18, 9:27]
+        np.testing.assert_array_equal(a, image)
+    if task == "lowres":
+        assert a.astype(float).std() < image.astype(float).std() / 2
+        assert abs(a.astype(float).mean() / image.astype(float).mean() - 1) < 0.05
+    if task == "edges" and a.min() == a.max():
+        return  # in noise there are none, and nothing to learn
+    source = open_dataset(str(tmp_path / "out"))
+    source.check()
+    assert (source.spec.y.channels, source.spec.y.dtype) == (channels, dtype)
+    assert made.counts == {"train": 1}
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def test_edges_of_deep_images_are_those_of_8_bits():
+    image = np.full((60, 60, 3), 40, np.uint8)
+    image[20:40, 20:40] = 200
+    lines = Edges().make(image, "") == 0
+    assert lines.any()
+    image[0, 0], image[0, 1] = 0, 255  # the ends of the floats' scale
+    deep = image.astype(np.uint16) * np.uint16(257)
+    assert (Edges().make(deep, "") == 65535 * (1 - lines.astype(np.uint16))).all()
+    floats = image.astype(np.float32) * 10 - 500
+    assert (Edges().make(floats, "") == np.where(lines, -500, 2050)).all()
+
+
+def test_a_and_b_of_two_kinds_go_into_two_folders(tmp_path):
+    views, depths = noise(0, "uint8", 3, 40, 60), noise(1, "float32", 1, 20, 30)
+    for index in range(4):
+        save(tmp_path / "A" / f"{index}.png", views)
+        np.save(_made(tmp_path / "B") / f"{index}.npy", depths[..., 0])
+    with pytest.raises(DataError, match="give --size=N"):
+        make_pairs(Combine(), tmp_path, tmp_path / "out", val_fraction=0)
+    make = functools.partial(
+        make_pairs, Combine(labels="b"), tmp_path, tmp_path / "out", size=20, val_fraction=0
+    )
+    made = make()
+    assert "A is RGB, 8 bit, B grey, 32-bit float: each in a folder of its own, A/ and B/" in (
+        made.notes
+    )
+    assert made.sizes == {(20, 20)}
+    source = open_dataset(str(tmp_path / "out"))
+    source.check()
+    assert source.spec.describe().startswith("RGB, 8 bit to grey, 32-bit float")
+    assert source.load("train", 0)[1].shape == (20, 20, 1)
+    # Nearest neighbour: no value that was not there.
+    np.testing.assert_array_equal(source.load("train", 0)[1][..., 0], depths[:, 5:25, 0])
+    (tmp_path / "out" / "B" / "train" / "2.tif").unlink()
+    assert make().new == 1
+    assert make().new == 0
+
+
+def test_kinds_that_cannot_be_one_set(tmp_path):
+    np.save(_made(tmp_path / "in") / "five.npy", noise(0, "uint8", 5))
+    np.save(tmp_path / "in" / "two.npy", noise(0, "uint8", 2))
+    with pytest.raises(DataError, match=r"images of 5 channels \(.*\) and 2 channels \(.*convert"):
+        make_pairs(Blank(), tmp_path / "in", tmp_path / "out")
+    np.save(tmp_path / "in" / "two.npy", noise(0, "float32", 5))
+    with pytest.raises(DataError, match=r"images of 8 bit \(.*\) and 32-bit float \("):
+        make_pairs(Blank(), tmp_path / "in", tmp_path / "out")
+
+
+def test_grey_and_8_bits_become_what_the_others_are(tmp_path):
+    grey, deep = noise(0, "uint8", 1), noise(1, "uint16", 3)
+    save(tmp_path / "in" / "train" / "grey.png", grey[..., 0])
+    np.save(tmp_path / "in" / "train" / "deep.npy", deep)
     made = make_pairs(Blank(), tmp_path / "in", tmp_path / "out")
-    _, b = halves(tmp_path / "out" / "train" / "deep.png")
-    assert (b == levels[..., None]).all()
-    assert any("16 bits" in note for note in made.notes)
+    for name, b in (("deep", deep), ("grey", np.repeat(grey.astype(np.uint16) * 257, 3, axis=-1))):
+        result = decode(tmp_path / "out" / "train" / f"{name}.png").array
+        np.testing.assert_array_equal(result[:, 36:], b)
+    assert "8 bits brought to 16 (1 of 2)" in made.notes
 
 
 def test_two_images_of_one_name_keep_their_extension(tmp_path):
@@ -420,7 +527,7 @@ def test_unreadable_files_are_skipped_and_tried_again(photos, tmp_path):
 def test_a_folder_that_cannot_be_written_ends_it(photos, tmp_path, monkeypatch):
     from tfpix2pix.data.tasks import maker
 
-    def full(path, array):
+    def full(path, array, alpha):
         raise DataError(f"{path}: it cannot be written (no space)")
 
     monkeypatch.setattr(maker, "write_image", full)
