@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tfpix2pix.base.options import check_options, option
+from tfpix2pix.base.size import Size
 
 SMALLEST, LARGEST = 32, 4096  # pixels, of the sides of images that are trained on
 ARRAYS = "python:arrays"  # the data set of a run on arrays that were handed over from Python
@@ -119,9 +120,10 @@ class DataConfig(PairsConfig):
         minimum=0,
         maximum=2**31 - 1,
     )
-    load_size: int = option(
+    load_size: Size = option(
         286,
-        "side to which both images are resized before the random crop, pixels",
+        "size to which both images are resized before the random crop: a side, or HEIGHTxWIDTH, "
+        "pixels",
         "data",
         minimum=SMALLEST,
         maximum=LARGEST,

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.base.errors import DataError
+from tfpix2pix.base.size import Size
 from tfpix2pix.data.resize import resize
 from tfpix2pix.data.sources.base import Progress
 from tfpix2pix.data.spec import ImageSpec
@@ -36,21 +37,21 @@ class Decoder:
       load: gives the stored arrays of a number, one for each of `specs`.
       specs: what they are.
       count: how many numbers there are.
-      size: height and width of the result.
+      size: of the result, pixels.
 
     Attributes:
       failure: the first `DataError` that `load` raised inside a tf.data pipeline.
     """
 
     def __init__(
-        self, load: Callable[[int], Arrays], specs: tuple[ImageSpec, ...], count: int, size: int
+        self, load: Callable[[int], Arrays], specs: tuple[ImageSpec, ...], count: int, size: Size
     ):
         self.specs, self.count, self.size = specs, count, size
         self.failure: DataError | None = None
         self._load = load
 
     def __call__(self, index: tf.Tensor) -> Tensors:
-        """The stored tensors ``[size, size, C]`` of a number."""
+        """The stored tensors ``[height, width, C]`` of a number."""
         # Declared stateless: a stateful op would make tf.data map serially under op determinism,
         # and reading a file that does not change is a function of its number.
         types = [tf.as_dtype(spec.dtype) for spec in self.specs]

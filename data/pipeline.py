@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from tfpix2pix.base.size import Size
 from tfpix2pix.data.decoding import as_written, parallel_calls
 from tfpix2pix.data.resize import resize
 from tfpix2pix.data.sampler import Sampler
@@ -16,7 +17,7 @@ from tfpix2pix.data.store import ImageStore, PairStore, UnpairedStore
 def training_batches(
     store: PairStore | UnpairedStore,
     *,
-    crop_size: int,
+    crop_size: Size | int,
     flip: bool,
     batch_size: int,
     seed: int,
@@ -38,8 +39,8 @@ def training_batches(
 
     Args:
       store: the images, resized to the load size.
-      crop_size: height and width of the random crop, at most ``store.size``; equal means no crop
-        jitter.
+      crop_size: of the random crop, at most ``store.size``; a number for a square; equal means no
+        crop jitter.
       flip: mirror left-right with probability one half.
       batch_size: pairs per step, or images of each side.
       seed: of order, crop and mirror.
@@ -51,7 +52,7 @@ def training_batches(
         process.
 
     Returns:
-      A dataset of ``(x, y)``: float32 ``[B, crop_size, crop_size, C]`` in [-1, 1], where B is
+      A dataset of ``(x, y)``: float32 ``[B, height, width, C]`` of the crop in [-1, 1], where B is
       ``batch_size``, or of a part ``batch_size / workers / devices``.
       Iterating raises a TensorFlow error if a streamed file cannot be read; see `store.explain`.
 
@@ -63,6 +64,7 @@ def training_batches(
     if not 0 <= worker < workers or batch_size % (workers * devices):
         raise ValueError(f"{batch_size=} has no part {worker=} of {workers=} with {devices=}")
     part = batch_size // workers
+    crop_size = Size.of(crop_size)
     # What is drawn together: a pair, or the image of one side.
     drawn: Sequence[PairStore | ImageStore]
     drawn = [store] if isinstance(store, PairStore) else [store.x, store.y]
@@ -91,7 +93,7 @@ def training_batches(
 def evaluation_batches(
     store: PairStore,
     *,
-    size: int,
+    size: Size | int,
     batch_size: int = 1,
     limit: int | None = None,
     indices: Sequence[int] | None = None,
@@ -100,13 +102,13 @@ def evaluation_batches(
 
     Args:
       store: the pairs.
-      size: height and width of the result; pairs of another size are resized.
+      size: of the result, a number for a square; pairs of another size are resized.
       batch_size: pairs per batch; the last batch holds what is left.
       limit: only the first `limit` pairs; None for all.
       indices: these pairs in this order instead of all; `limit` does not apply.
 
     Returns:
-      A dataset of ``(x, y)``: float32 ``[B, size, size, C]`` in [-1, 1].
+      A dataset of ``(x, y)``: float32 ``[B, height, width, C]`` in [-1, 1].
     """
     count = store.count if limit is None else min(limit, store.count)
     specs = (store.x.spec, store.y.spec)

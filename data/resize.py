@@ -4,44 +4,47 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfpix2pix.base.size import Size
 
-def resize(image: tf.Tensor, size: int, nearest: bool = False) -> tf.Tensor:
-    """Resizes to a square; an image of that size stays as it is, bit for bit.
+
+def resize(image: tf.Tensor, size: Size | int, nearest: bool = False) -> tf.Tensor:
+    """Resizes an image; one that has the size already stays as it is, bit for bit.
 
     Args:
       image: ``[H, W, C]`` of any number type.
-      size: height and width of the result.
+      size: of the result; a number for a square.
       nearest: take the pixel whose area holds the centre of the new one, as
         ``tf.image.resize(..., "nearest")`` does, so that every value is one that came in. Else
         bilinear, antialiased where it gets smaller (the op behind ``tf.image.resize(...,
         antialias=True)``).
 
     Returns:
-      ``[size, size, C]`` of the same type; whole numbers are rounded, as image libraries do.
+      ``[height, width, C]`` of the same type; whole numbers are rounded, as image libraries do.
     """
-    image = tf.convert_to_tensor(image)
-    if image.shape[:2] == [size, size]:
+    image, sides = tf.convert_to_tensor(image), list(Size.of(size))
+    if image.shape[:2] == sides:
         return image
     resized = tf.cond(
-        tf.reduce_all(tf.shape(image)[:2] == size),
+        tf.reduce_all(tf.shape(image)[:2] == sides),
         lambda: image,
-        lambda: (_nearest if nearest else _bilinear)(image, size),
+        lambda: (_nearest if nearest else _bilinear)(image, sides),
     )
-    return tf.ensure_shape(resized, [size, size, image.shape[-1]])
+    return tf.ensure_shape(resized, [*sides, image.shape[-1]])
 
 
-def _nearest(image: tf.Tensor, size: int) -> tf.Tensor:
+def _nearest(image: tf.Tensor, sides: list[int]) -> tf.Tensor:
     # In whole numbers, so that no rounding decides.
-    centres = 2 * tf.range(size) + 1  # in halves of a new pixel
-    rows, columns = (centres * tf.shape(image)[axis] // (2 * size) for axis in (0, 1))
-    return tf.gather(tf.gather(image, rows), columns, axis=1)
+    for axis, side in enumerate(sides):
+        centres = 2 * tf.range(side) + 1  # in halves of a new pixel
+        image = tf.gather(image, centres * tf.shape(image)[axis] // (2 * side), axis=axis)
+    return image
 
 
-def _bilinear(image: tf.Tensor, size: int) -> tf.Tensor:
+def _bilinear(image: tf.Tensor, sides: list[int]) -> tf.Tensor:
     resized = tf.raw_ops.ScaleAndTranslate(
         images=image[None],
-        size=[size, size],
-        scale=size / tf.cast(tf.shape(image)[:2], tf.float32),
+        size=sides,
+        scale=tf.constant(sides, tf.float32) / tf.cast(tf.shape(image)[:2], tf.float32),
         translation=tf.zeros([2]),
         kernel_type="triangle",
         antialias=True,

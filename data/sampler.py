@@ -19,6 +19,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpix2pix.base.size import Size
 from tfpix2pix.data.resize import resize
 
 # One stream of random numbers per purpose, so that no two purposes ever share a draw.
@@ -59,8 +60,8 @@ class Sampler:
 
     Attributes:
       count: number of images, or pairs, to choose from.
-      load_size: height and width of the images, from which `crop_size` is cut.
-      crop_size: at most `load_size`; equal means no crop jitter.
+      load_size: of the images, from which `crop_size` is cut.
+      crop_size: at most `load_size` on each side; equal means no crop jitter.
       flip: mirror with probability one half.
       seed: of order, crop and mirror.
       side: samplers of one seed and different sides (0, 1, ...) draw independently.
@@ -70,14 +71,14 @@ class Sampler:
     """
 
     count: int
-    load_size: int
-    crop_size: int
+    load_size: Size
+    crop_size: Size
     flip: bool
     seed: int
     side: int = 0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.crop_size <= self.load_size:
+        if self.crop_size.smaller < 1 or not self.crop_size.fits(self.load_size):
             raise ValueError(
                 f"crop_size={self.crop_size} must be between 1 and load_size={self.load_size}"
             )
@@ -85,18 +86,23 @@ class Sampler:
     def draw(self, position: tf.Tensor | int) -> Draw:
         """The draw of a position, an int64 scalar counted over the whole training."""
         position = tf.cast(position, tf.int64)
-        corner = tf.random.stateless_uniform(
-            [2],
-            self._seed_of(_CROP, position),
-            maxval=self.load_size - self.crop_size + 1,
-            dtype=tf.int32,
-            alg=_ALGORITHM,
-        )
+        corner = self._corner(self._seed_of(_CROP, position))
         mirrored = None
         if self.flip:
             seed = self._seed_of(_MIRROR, position)
             mirrored = tf.random.stateless_uniform([], seed, alg=_ALGORITHM) < 0.5
         return Draw(self._index(position), corner, mirrored)
+
+    def _corner(self, seed: tf.Tensor) -> tf.Tensor:
+        def draw(places: int) -> tf.Tensor:
+            return tf.random.stateless_uniform(
+                [2], seed, maxval=places, dtype=tf.int32, alg=_ALGORITHM
+            )
+
+        rows, columns = (a - b + 1 for a, b in zip(self.load_size, self.crop_size, strict=True))
+        if rows == columns:
+            return draw(rows)
+        return tf.stack([draw(rows)[0], draw(columns)[1]])  # each draw has but one bound
 
     def _index(self, position: tf.Tensor) -> tf.Tensor:
         """Each run of `count` positions that makes up an epoch meets every image once."""
@@ -124,7 +130,7 @@ def epoch_position(position: tf.Tensor | int, count: int, seed: int) -> tf.Tenso
       The pair's number, an int64 scalar in ``[0, count)``. Each run of `count` positions that
       makes up an epoch meets every pair once, in an order drawn from (seed, epoch).
     """
-    return Sampler(count, 1, 1, False, seed).draw(position).index
+    return Sampler(count, Size(1), Size(1), False, seed).draw(position).index
 
 
 def augment(
@@ -133,8 +139,8 @@ def augment(
     seed: int,
     position: tf.Tensor | int,
     *,
-    load_size: int,
-    crop_size: int,
+    load_size: Size | int,
+    crop_size: Size | int,
     flip: bool,
     nearest: tuple[bool, bool] = (False, False),
 ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -145,22 +151,23 @@ def augment(
       y: another, of the same height and width, ``[H, W, C_out]``.
       seed: of all draws.
       position: int64 scalar; the draw is a function of (seed, position) alone.
-      load_size: resize to this height and width, bilinear, antialiased.
-      crop_size: then crop to this height and width, at most `load_size`.
+      load_size: resize to this, bilinear, antialiased; a number for a square.
+      crop_size: then crop to this, at most `load_size` on each side.
       flip: then mirror left-right with probability one half.
       nearest: of x and y, whether to resize by nearest neighbour instead, as class numbers must
         be: every value of the result is one that came in.
 
     Returns:
-      ``(x, y)``: ``[crop_size, crop_size, C]`` of the types and value ranges that came in.
+      ``(x, y)``: ``[height, width, C]`` of the crop, of the types and value ranges that came in.
 
     Raises:
       ValueError: `crop_size` exceeds `load_size`.
     """
+    load_size, crop_size = Size.of(load_size), Size.of(crop_size)
     draw = Sampler(1, load_size, crop_size, flip, seed).draw(position)
     begin = tf.concat([draw.corner, [0]], 0)
     cut = []
     for image, by_nearest in ((x, nearest[0]), (y, nearest[1])):
         resized = resize(image, load_size, by_nearest)
-        cut.append(tf.slice(resized, begin, [crop_size, crop_size, resized.shape[-1]]))
+        cut.append(tf.slice(resized, begin, [*crop_size, resized.shape[-1]]))
     return draw.mirror((cut[0], cut[1]))

@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.base.errors import DataError
+from tfpix2pix.base.size import Size
 from tfpix2pix.data.cache_choice import choose_cache, memory_budget
 from tfpix2pix.data.decoding import CALLS, Arrays, Decoder, Tensors
 from tfpix2pix.data.sources.base import ImageSource, PairSource, Progress
@@ -40,29 +41,29 @@ class ImageStore(abc.ABC):
     Attributes:
       spec: what every image is.
       count: number of images, at least 1.
-      size: height and width of every image.
+      size: of every image, pixels.
       in_memory: whether they are held decoded in memory.
       failure: the first `DataError` that reading met inside a tf.data pipeline; see `explain`.
     """
 
     in_memory: bool
 
-    def __init__(self, spec: ImageSpec, count: int, size: int):
+    def __init__(self, spec: ImageSpec, count: int, size: Size):
         self.spec = spec
         self.count = count
         self.size = size
 
     @abc.abstractmethod
-    def cut(self, index: tf.Tensor, corner: tf.Tensor, crop_size: int) -> tf.Tensor:
+    def cut(self, index: tf.Tensor, corner: tf.Tensor, crop_size: Size | int) -> tf.Tensor:
         """A piece of an image.
 
         Args:
           index: the image's number, int64 scalar.
           corner: int32 ``[2]``: row and column where the piece begins.
-          crop_size: its height and width.
+          crop_size: its size, a number for a square.
 
         Returns:
-          Stored values ``[crop_size, crop_size, spec.stored_channels]`` of type ``spec.dtype``.
+          Stored values ``[height, width, spec.stored_channels]`` of type ``spec.dtype``.
         """
 
     @abc.abstractmethod
@@ -76,19 +77,19 @@ class ImageStore(abc.ABC):
     @property
     def bytes(self) -> int:
         """Of all images, decoded."""
-        return self.count * self.size**2 * self.spec.stored_bytes
+        return self.count * self.size.pixels * self.spec.stored_bytes
 
     def describe(self) -> str:
         """A few words on how many there are and how they are kept."""
         return f"{self.count:,} images {self.where(self.bytes)}"
 
     def image(self, index: int) -> np.ndarray:
-        """Image number `index`: a stored NumPy array ``[size, size, C]``."""
+        """Image number `index`: a stored NumPy array ``[height, width, C]``."""
         return self.cut(tf.constant(index, tf.int64), tf.zeros([2], tf.int32), self.size).numpy()
 
     @property
     def _shape(self) -> tuple[int, int, int]:
-        return (self.size, self.size, self.spec.stored_channels)
+        return (*self.size, self.spec.stored_channels)
 
 
 class _MemoryStore(ImageStore):
@@ -100,7 +101,7 @@ class _MemoryStore(ImageStore):
 
     in_memory = True
 
-    def __init__(self, spec: ImageSpec, count: int, size: int):
+    def __init__(self, spec: ImageSpec, count: int, size: Size):
         super().__init__(spec, count, size)
         self._per_buffer = min(count, max(1, _BUFFER_BYTES // (self.bytes // count)))
         self._buffers: list[tf.Tensor] = []
@@ -119,10 +120,10 @@ class _MemoryStore(ImageStore):
                 self._buffers.append(tf.identity(tf.convert_to_tensor(self._filling)))
             self._filling = None
 
-    def cut(self, index: tf.Tensor, corner: tf.Tensor, crop_size: int) -> tf.Tensor:
+    def cut(self, index: tf.Tensor, corner: tf.Tensor, crop_size: Size | int) -> tf.Tensor:
         place = tf.cast(index % self._per_buffer, tf.int32)
         begin = tf.concat([[place], corner, [0]], 0)
-        extent = [1, crop_size, crop_size, self.spec.stored_channels]
+        extent = [1, *Size.of(crop_size), self.spec.stored_channels]
 
         def piece(buffer: tf.Tensor) -> tf.Tensor:
             return tf.slice(buffer, begin, extent)[0]
@@ -145,23 +146,25 @@ class _FileStore(ImageStore):
 
     in_memory = False
 
-    def __init__(self, spec: ImageSpec, count: int, size: int, path: Path):
+    def __init__(self, spec: ImageSpec, count: int, size: Size, path: Path):
         super().__init__(spec, count, size)
         self._folder = path.parent
         self._images = np.load(path, mmap_mode="r")
         if self._images.dtype != spec.dtype or self._images.shape != (count, *self._shape):
             raise ValueError(f"{path} holds other images")
 
-    def cut(self, index: tf.Tensor, corner: tf.Tensor, crop_size: int) -> tf.Tensor:
+    def cut(self, index: tf.Tensor, corner: tf.Tensor, crop_size: Size | int) -> tf.Tensor:
+        height, width = Size.of(crop_size)
+
         def read(index: np.ndarray, corner: np.ndarray) -> np.ndarray:
             row, column = corner
-            rows, columns = slice(row, row + crop_size), slice(column, column + crop_size)
+            rows, columns = slice(row, row + height), slice(column, column + width)
             return np.array(self._images[int(index), rows, columns])
 
         # Stateless: see `Decoder`.
         dtype = tf.as_dtype(self.spec.dtype)
         piece = tf.numpy_function(CALLS.counted(read), [index, corner], dtype, stateful=False)
-        return tf.ensure_shape(piece, [crop_size, crop_size, self.spec.stored_channels])
+        return tf.ensure_shape(piece, [height, width, self.spec.stored_channels])
 
     def where(self, size: int) -> str:
         return f"decoded once into files in {self._folder} ({_mebibytes(size)})"
@@ -178,7 +181,7 @@ class _StreamingStore(ImageStore):
         self._place = place
         self._why = why
 
-    def cut(self, index: tf.Tensor, corner: tf.Tensor, crop_size: int) -> tf.Tensor:
+    def cut(self, index: tf.Tensor, corner: tf.Tensor, crop_size: Size | int) -> tf.Tensor:
         return _cut(self._decode(index)[self._place], corner, crop_size)
 
     def where(self, size: int) -> str:
@@ -200,7 +203,7 @@ class PairStore:
       split: which split of it.
       x, y: input and target images; image `i` of the one belongs to image `i` of the other.
       spec: what both images of a pair are.
-      size: height and width of every image.
+      size: of every image, pixels.
       count: number of pairs, at least 1.
       in_memory: whether they are held decoded in memory.
       failure: see `ImageStore`.
@@ -221,7 +224,7 @@ class PairStore:
         self.size, self.count, self.in_memory = x.size, x.count, x.in_memory
         self._decode = decode
 
-    def cut(self, index: tf.Tensor, corner: tf.Tensor, crop_size: int) -> Tensors:
+    def cut(self, index: tf.Tensor, corner: tf.Tensor, crop_size: Size | int) -> Tensors:
         """The same piece ``(x, y)`` of both images of a pair; see `ImageStore.cut`."""
         if self._decode is not None:  # once for both: they may well be in one file
             x, y = (_cut(image, corner, crop_size) for image in self._decode(index))
@@ -238,7 +241,7 @@ class PairStore:
         return f"{self.count:,} {self.split} pairs {where}"
 
     def pair(self, index: int) -> Arrays:
-        """Pair number `index`: stored NumPy arrays ``[size, size, C]``."""
+        """Pair number `index`: stored NumPy arrays ``[height, width, C]``."""
         x, y = self.cut(tf.constant(index, tf.int64), tf.zeros([2], tf.int32), self.size)
         return x.numpy(), y.numpy()
 
@@ -278,7 +281,7 @@ def open_store(
     source: PairSource,
     split: str,
     *,
-    size: int,
+    size: Size | int,
     cache: str = "auto",
     budget: int | None = None,
     cache_dir: str | os.PathLike | None = None,
@@ -289,7 +292,7 @@ def open_store(
     Args:
       source: the data set.
       split: train, val or test.
-      size: height and width to which every image is resized; see `tfpix2pix.data.resize`.
+      size: to which every image is resized, a number for a square; see `tfpix2pix.data.resize`.
       cache: ``memory``, ``file`` (in `cache_dir`), ``none`` (decode whenever a pair is needed), or
         ``auto``: the first of them that the pairs fit, by size. What is read is the same.
       budget: bytes that pairs may take in memory by ``auto``; None for a quarter of what is
@@ -303,7 +306,7 @@ def open_store(
     """
     if not source.count(split):
         raise DataError(f"{source.name}: it has no {split} pairs; add {split}/.")
-    specs = (source.spec.x, source.spec.y)
+    specs, size = (source.spec.x, source.spec.y), Size.of(size)
     decode = Decoder(lambda i: source.load(split, i), specs, source.count(split), size)
     x, y = _keep(
         decode,
@@ -321,7 +324,7 @@ def open_images(
     source: ImageSource,
     split: str,
     *,
-    size: int,
+    size: Size | int,
     cache: str = "auto",
     budget: int | None = None,
     cache_dir: str | os.PathLike | None = None,
@@ -330,6 +333,7 @@ def open_images(
     """As `open_store`, for the images of one side alone; see `UnpairedStore`."""
     if not source.count(split):
         raise DataError(f"{source.name}: it has no {split} images; add some.")
+    size = Size.of(size)
     decode = Decoder(lambda i: (source.load(split, i),), (source.spec,), source.count(split), size)
     (store,) = _keep(
         decode,
@@ -357,7 +361,7 @@ def _keep(
     why = "--cache=none"
     specs, count, size = decode.specs, decode.count, decode.size
     if cache == "auto":
-        needed = count * size * size * sum(spec.stored_bytes for spec in specs)
+        needed = count * size.pixels * sum(spec.stored_bytes for spec in specs)
         budget = memory_budget() if budget is None else budget
         cache = choose_cache(needed, cache_dir, budget)
         why = f"{_mebibytes(needed)} decoded; the memory spared for it is {_mebibytes(budget)}"
@@ -426,7 +430,7 @@ def _write(decode: Decoder, paths: list[Path], progress: Progress | None) -> Non
                 header = {
                     "descr": np.dtype(spec.dtype).str,
                     "fortran_order": False,
-                    "shape": (decode.count, decode.size, decode.size, spec.stored_channels),
+                    "shape": (decode.count, *decode.size, spec.stored_channels),
                 }
                 np.lib.format.write_array_header_1_0(file, header)
             for images in decode.all(progress):
@@ -457,8 +461,8 @@ def explain(error: BaseException, store: ImageStore | PairStore | UnpairedStore)
     return store.failure or error
 
 
-def _cut(image: tf.Tensor, corner: tf.Tensor, crop_size: int) -> tf.Tensor:
-    return tf.slice(image, tf.concat([corner, [0]], 0), [crop_size, crop_size, image.shape[-1]])
+def _cut(image: tf.Tensor, corner: tf.Tensor, crop_size: Size | int) -> tf.Tensor:
+    return tf.slice(image, tf.concat([corner, [0]], 0), [*Size.of(crop_size), image.shape[-1]])
 
 
 def _mebibytes(size: int) -> str:

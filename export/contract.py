@@ -7,7 +7,6 @@ package needs to use it like the run that it came from.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.options import plain_values
 from tfpix2pix.base.version import __version__
 from tfpix2pix.config import Config, config_of
 from tfpix2pix.inference.translator import WEIGHTS, weights_held
@@ -193,7 +193,7 @@ class Contract:
             "palette": json.loads(self.palette) if self.palette else None,
             "checkpoint": {"step": self.step, "sha256": self.checkpoint},
             "weights": self.weights,
-            "config": dataclasses.asdict(self.config),
+            "config": plain_values(self.config),
         }
 
     def to_json(self) -> str:
@@ -261,13 +261,13 @@ class Contract:
 
 
 def default_max_pixels(config: Config) -> int:
-    """`MAX_PIXELS`, or as many as twice the run's crop size a side where those are more."""
+    """`MAX_PIXELS`, or as many as twice the run's size a side where those are more."""
     return max(MAX_PIXELS, least_max_pixels(config))
 
 
 def least_max_pixels(config: Config) -> int:
-    """The smallest limit that an export can have: the proof runs at twice the crop size."""
-    return (2 * config.crop_size) ** 2
+    """The smallest limit that an export can have: the proof runs at twice the run's size."""
+    return 4 * config.whole_size.pixels
 
 
 def _canonical(palette: Any) -> str:

@@ -63,8 +63,8 @@ def sizes_to_check(contract: Contract) -> Iterator[tuple[dict[str, tuple[int, ..
     from tfpix2pix.inference.sizes import feature_numbers, kernel_numbers  # as above
 
     config = contract.config
-    step = config.crop_size
-    sizes = [contract.image_size] if contract.image_size else [(step, step), (2 * step, 2 * step)]
+    trained = config.whole_size
+    sizes = [contract.image_size] if contract.image_size else [trained, trained.times(2)]
     for height, width in sizes:
         shapes: dict[str, tuple[int, ...]] = {"x": (1, height, width, config.x_channels)}
         features = feature_numbers(config, height, width)

@@ -142,7 +142,7 @@ class Request:
         least = least_max_pixels(config)
         if self.max_pixels is not None and not least <= self.max_pixels < 2**31:
             raise UserError(
-                f"--max_pixels={self.max_pixels}: expected {least:,} (twice the crop size a side, "
+                f"--max_pixels={self.max_pixels}: expected {least:,} (twice the run's size a side, "
                 f"at which the export is proved) to {2**31 - 1:,} pixels, height x width; without "
                 f"it the limit is {default_max_pixels(config):,}"
             )
@@ -452,7 +452,7 @@ def check_pictures(
 
     if check_images:
         spec = spec_of(config, workdir)
-        found = given_pictures(check_images, spec, config.crop_size, count)
+        found = given_pictures(check_images, spec, config.whole_size, count)
         return found, f"{len(found)} images of {check_images}"
     try:
         found, split = val_pictures(config, workdir, dataset, count)

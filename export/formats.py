@@ -44,7 +44,7 @@ class Job:
       output: the folder that the export will stand in (only to see which versions are taken).
       name: what the model is called in server configurations: letters, digits, ``_`` and ``-``.
       training_inputs: gives up to so many inputs of the run's own training split, x float32
-        ``[crop_size, crop_size, C_in]`` in [-1, 1] each, for quantisers to look at.
+        ``[H, W, C_in]`` in [-1, 1] each, for quantisers to look at.
       say: told what is being done, in a sentence.
       opset: of ONNX files; None for the oldest that holds each.
     """

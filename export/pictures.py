@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfpix2pix.base.errors import DataError, UserError
+from tfpix2pix.base.size import Size
 from tfpix2pix.config.dataset import open_source
 from tfpix2pix.data.config import ARRAYS
 
@@ -25,8 +26,8 @@ class CheckPicture:
 
     Attributes:
       name: for captions.
-      x: float32 ``[crop_size, crop_size, C_in]`` in [-1, 1].
-      y: the target, float32 ``[crop_size, crop_size, C_out]`` in [-1, 1], or None.
+      x: float32 ``[H, W, C_in]`` in [-1, 1].
+      y: the target, float32 ``[H, W, C_out]`` in [-1, 1], or None.
     """
 
     name: str
@@ -53,12 +54,12 @@ def val_pictures(
     """
     source = _source(config, workdir, dataset)
     split = next((s for s in ("val", "test", "train") if source.count(s)), "val")
-    pairs = _pairs(source, split, config.crop_size, count)
+    pairs = _pairs(source, split, config.whole_size, count)
     return [CheckPicture(name, x, y) for name, x, y in pairs], split
 
 
-def given_pictures(path: str, spec: PairSpec, crop_size: int, count: int) -> list[CheckPicture]:
-    """Inputs from an image or a folder of images, resized to the crop size; without targets.
+def given_pictures(path: str, spec: PairSpec, size: Size, count: int) -> list[CheckPicture]:
+    """Inputs from an image or a folder of images, resized to the run's size; without targets.
 
     Raises:
       UserError: there are none, or one cannot be an input of the run.
@@ -82,7 +83,7 @@ def given_pictures(path: str, spec: PairSpec, crop_size: int, count: int) -> lis
             x = spec.read_input(decode(file, spec.x.planes))
         except ValueError as error:
             raise UserError(f"--check_images: {file}: {error}") from None
-        x = resized(x, crop_size, crop_size, nearest=spec.x.is_classes)
+        x = resized(x, size.height, size.width, nearest=spec.x.is_classes)
         pictures.append(CheckPicture(file.stem, np.clip(x, -1, 1).astype(np.float32)))
     return pictures
 
@@ -100,7 +101,7 @@ class TrainingInputs:
         self._where = (config, workdir, dataset)
 
     def __call__(self, count: int) -> Iterator[np.ndarray]:
-        """Yields float32 ``[crop_size, crop_size, C_in]`` in [-1, 1], spread over the split.
+        """Yields float32 ``[H, W, C_in]`` in [-1, 1], spread over the split.
 
         Raises:
           UserError: the data set cannot be read.
@@ -108,7 +109,7 @@ class TrainingInputs:
         config, workdir, dataset = self._where
         try:
             source = _source(config, workdir, dataset)
-            pairs = list(_pairs(source, "train", config.crop_size, count))
+            pairs = list(_pairs(source, "train", config.whole_size, count))
         except DataError as error:
             raise UserError(
                 f"--quantize=int8 looks at images of the run's training split: {error} "
@@ -137,7 +138,7 @@ def _source(
 
 
 def _pairs(
-    source: PairSource, split: str, size: int, count: int
+    source: PairSource, split: str, size: Size, count: int
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Name, x and y of up to `count` pairs spread over a split."""
     from tfpix2pix.data import evaluation_batches, open_store

@@ -132,8 +132,8 @@ class Prover:
     ) -> None:
         self.translator, self.contract, self.source = translator, contract, source
         self.pictures = list(pictures)
-        side = contract.config.crop_size
-        self.native = contract.image_size or (side, side)
+        height, width = contract.image_size or contract.config.whole_size
+        self.native = height, width
         self._cases = self._make_cases()
         self._expected: dict[str, np.ndarray] = {}
 

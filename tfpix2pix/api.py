@@ -100,7 +100,7 @@ def evaluate(
     scorer: str | os.PathLike[str] | None = None,
     rank_by: str | None = None,
     split: str = "val",
-    size: int = 0,
+    size: Any = 0,
     limit: int = 0,
     checkpoint: str | int = "latest",
     weights: str = "average",
@@ -122,7 +122,7 @@ def evaluate(
       scorer: for ``fcn``, ``scorer_kid`` and ``scorer_fid``: what `tfpix2pix train-scorer` made.
       rank_by: the number by which the page's best and worst pictures are chosen.
       split: ``train``, ``val`` or ``test``.
-      size: side to which all pictures are resized, pixels; 0 for the run's.
+      size: to which all pictures are resized: a side or (height, width), pixels; 0 for the run's.
       limit: only the first pairs; 0 for all.
       checkpoint: of a run: ``latest``, ``best`` or a step.
       weights: of a run with ``ema``: ``average``, or ``raw`` for the weights themselves.

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tfpix2pix.base.errors import DataError
+from tfpix2pix.base.size import Size
 from tfpix2pix.data.cache_choice import choose_cache
 from tfpix2pix.data.check.duplicates import (
     Duplicates,
@@ -202,7 +203,7 @@ def inspect_source(
     *,
     progress: Progress | None = None,
     duplicates: bool = True,
-    load_size: int = 286,
+    load_size: Size | int = 286,
     cache: str = "auto",
     cache_dir: str | os.PathLike | None = None,
 ) -> Inspection:
@@ -249,7 +250,7 @@ def inspect_source(
     if not seen.refusal:
         seen.summary = source.describe()
         for split in seen.counts:
-            needed = source.count(split) * load_size**2 * source.spec.stored_bytes
+            needed = source.count(split) * Size.of(load_size).pixels * source.spec.stored_bytes
             kept = choose_cache(needed, cache_dir) if cache == "auto" else cache
             seen.decoded[split] = (needed, kept)
     seen.warnings = _warnings(seen)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.errors import DataError, UserError
 from tfpix2pix.base.files import shown
+from tfpix2pix.base.size import Size
 from tfpix2pix.data.config import ARRAYS, DataConfig
 from tfpix2pix.data.layouts.pair_files import Listing
 from tfpix2pix.data.layouts.split_folders import (
@@ -125,7 +126,7 @@ def open_dataset(
     data: Any,
     *,
     arrays: Any = None,
-    sample_size: int = 256,
+    sample_size: Size | int = 256,
     stages: StageProgress | None = None,
     training: bool = True,
     **fields: Any,
@@ -137,7 +138,7 @@ def open_dataset(
       data: which data set, and how it is read: a `DataConfig`, or its `DataConfig.dataset` alone,
         or arrays as `sources.arrays.PairArrays` takes them.
       arrays: of a `DataConfig` whose dataset is `ARRAYS`: them.
-      sample_size: for ``sample``: height and width in pixels.
+      sample_size: for ``sample``: of its images, pixels.
       stages: told how a download goes on; `sources.paper_sets.stage_lines` prints it.
       training: refuse a data set without training pairs; to measure on, any split will do.
       **fields: of `DataConfig`, in the place of those of `data`.

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfpix2pix.base.errors import DataError
+from tfpix2pix.base.size import Size
 from tfpix2pix.data.images import Decoded
 from tfpix2pix.data.sources.base import PairSource, check_direction
 from tfpix2pix.data.spec import FULL_SCALE, ImageWish, PairSpec, PairWish
@@ -21,7 +22,8 @@ class SampleSource(PairSource):
     Args:
       seed: another seed, another town.
       pairs: training pairs; val and test hold a quarter as many each, at least one.
-      size: height and width in pixels.
+      size: of the images, pixels, a number for a square. What is not square is cut out of the
+        middle of a square scene as large as the larger side.
       direction: ``AtoB`` (label map in, photograph out) or ``BtoA``.
       wish: of channels, depth, labels; label maps are of the palette ``facades``.
 
@@ -33,14 +35,15 @@ class SampleSource(PairSource):
         self,
         seed: int = 0,
         pairs: int = 400,
-        size: int = 256,
+        size: Size | int = 256,
         *,
         direction: str = "AtoB",
         wish: PairWish = PairWish(),  # noqa: B008 (frozen)
     ):
         if pairs < 1:
             raise DataError(f"--sample_pairs={pairs}: expected at least 1 pair.")
-        if size < 16:
+        size = Size.of(size)
+        if size.smaller < 16:
             raise DataError(f"--sample_size={size}: expected at least 16 pixels.")
         self.name = "--dataset=sample"
         self.direction = check_direction(direction)
@@ -80,10 +83,19 @@ class SampleSource(PairSource):
 
         if not 0 <= index < self.count(split):
             raise IndexError(f"the sample set has no pair {index} in {split!r}")
-        x, y = facade_pair(self._seed, self._size, split, index)
+        pair = facade_pair(self._seed, self._size.larger, split, index)
+        x, y = (self._cut(picture) for picture in pair)
         if self.direction == "BtoA":
             x, y = y, x
         return self._spec.store(Decoded(x, False, None, ()), Decoded(y, False, None, ()))
+
+    def _cut(self, picture: np.ndarray) -> np.ndarray:
+        rows, columns = (
+            slice(start, start + side)
+            for side in self._size
+            for start in [(self._size.larger - side) // 2]
+        )
+        return picture[rows, columns]
 
     def pair_name(self, split: str, index: int) -> str:
         return f"{split}_{index:04d}"
@@ -91,13 +103,13 @@ class SampleSource(PairSource):
     def describe(self) -> str:
         counts = ", ".join(f"{n} {split}" for split, n in self._pairs.items())
         direction = "labels to photos" if self.direction == "AtoB" else "photos to labels"
-        return f"{counts} pairs of {self._size}x{self._size} (embedded sample: {direction})"
+        return f"{counts} pairs of {self._size.shown} (embedded sample: {direction})"
 
     def identity(self) -> dict[str, Any]:
         return {
             "layout": "sample",
             "seed": self._seed,
-            "size": self._size,
+            "size": self._size.value,
             "counts": self._counts(),
         }
 

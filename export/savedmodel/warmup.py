@@ -27,8 +27,7 @@ def warmup_inputs(contract: Contract) -> dict[str, dict[str, np.ndarray]]:
     from tfpix2pix.export.savedmodel.graph_spec import GraphSpec
 
     spec = GraphSpec(contract.spec)
-    size = contract.config.crop_size
-    height, width = contract.image_size or (size, size)
+    height, width = contract.image_size or contract.config.whole_size
     random = np.random.default_rng(0)
     shape = (1, height, width, spec.image_channels)
     if spec.image_dtype.is_floating:

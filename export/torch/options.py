@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.options import plain_values
 from tfpix2pix.config import Config
 
 
@@ -36,7 +37,7 @@ class Networks:
         Raises:
           UserError: the run's algorithm has other networks.
         """
-        values = dataclasses.asdict(config)
+        values = plain_values(config)
         names = [field.name for field in dataclasses.fields(cls)]
         if not values.keys() >= set(names):
             raise UserError(

@@ -118,7 +118,7 @@ def test_the_load_size_of_a_crop_size_holds_it(crop_size):
         assert crop_size not in (32, 64, 128, 256, 512, 1024)
         return
     assert config.crop_size == crop_size
-    assert crop_size < config.load_size <= crop_size * 286 / 256 + 0.5
+    assert crop_size < config.load_size.height <= crop_size * 286 / 256 + 0.5
 
 
 # === Positions ===

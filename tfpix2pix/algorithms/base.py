@@ -255,7 +255,7 @@ class Algorithm(abc.ABC, Generic[C]):
         kinds = dict.fromkeys(MEASURES[measure.name] for measure in self.config.MEASURES)
         return evaluate(
             [kind() for kind in kinds],
-            evaluation_batches(val, size=self.config.crop_size, limit=limit),
+            evaluation_batches(val, size=self.config.whole_size, limit=limit),
             generate,
             on_batch=on_images,
             spec=val.spec,
@@ -344,7 +344,7 @@ class Algorithm(abc.ABC, Generic[C]):
         """One step on a batch.
 
         Args:
-          *batch: float32 ``[B, crop_size, crop_size, C]`` in [-1, 1]; under a strategy of several
+          *batch: float32 ``[B, H, W, C]`` of the crop size in [-1, 1]; under a strategy of several
             replicas, the distributed values of its dataset.
 
         Returns:

@@ -67,7 +67,7 @@ class Pix2Pix(Algorithm[Pix2PixConfig]):
     @classmethod
     def generators(cls, config: Pix2PixConfig) -> dict[str, Generator]:
         generator = unet(
-            crop_size=config.crop_size,
+            crop_size=config.depth_size,
             input_channels=config.x_channels,
             output_channels=config.y_channels,
             ngf=config.ngf,

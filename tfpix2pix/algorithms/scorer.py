@@ -96,8 +96,8 @@ class ScorerTraining(Algorithm[ScorerConfig]):
         replica = tf.distribute.get_replica_context()
         if replica.num_replicas_in_sync > 1:
             total = replica.all_reduce(tf.distribute.ReduceOp.SUM, total)
-        cells = self.config.crop_size // STRIDE
-        shape = (self.config.batch_size, cells, cells, self._network.z_channels)
+        cells = (side // STRIDE for side in self.config.crop_size)
+        shape = (self.config.batch_size, *cells, self._network.z_channels)
         key = tf.constant([draws.seed, _DROPOUT_STREAM], tf.int64)
         key = tf.random.fold_in(key, draws.step, alg="philox")
         z = tf.random.stateless_uniform(shape, key, alg="philox")

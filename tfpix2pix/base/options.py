@@ -6,17 +6,27 @@ flag, its manual text, its default and what it may hold.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.size import EXPECTED, Size
 
 LARGEST = 2**31 - 1
 """Of whole numbers (steps, pairs) that have no limit of their own."""
-KIND_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+LONGEST = 4
+"""How many times its largest smaller side the larger side of a size may be."""
+KIND_NAMES = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    Size: EXPECTED,
+}
 _KINDS = {kind.__name__: kind for kind in KIND_NAMES}
 
 
@@ -39,7 +49,7 @@ def option(
       help: for the manual, one clause.
       group: of the manual in which it stands.
       choices: all values that it may have; empty for any.
-      minimum, maximum: of a number, both allowed.
+      minimum, maximum: of a number, or of the smaller side of a size; both allowed.
       may_change: a continued run may be given it anew, because no weight of the finished run
         depends, but for rounding, on when it changes.
       resolves: the default leaves the matter open; it is resolved when the data are looked at, and
@@ -62,8 +72,29 @@ def option(
 
 
 def kind_of(field: dataclasses.Field[Any]) -> type:
-    """int, float, str or bool: the type that an option is annotated with."""
+    """int, float, str, bool or Size: the type that an option is annotated with."""
     return _KINDS[str(field.type)]
+
+
+def parser_of(kind: type) -> Callable[[str], Any]:
+    """What makes a value of that kind of a text; raises ValueError."""
+    return Size.of if kind is Size else kind
+
+
+def as_kept(field: dataclasses.Field[Any], value: Any) -> Any:
+    """A value as `check_options` leaves it in the field, where it is of the field's kind."""
+    if kind_of(field) is float and type(value) is int and abs(value) < 2**53:
+        return float(value)
+    if kind_of(field) is Size:
+        with contextlib.suppress(ValueError):
+            return Size.of(value)
+    return value
+
+
+def plain_values(values: Any) -> dict[str, Any]:
+    """The fields of a dataclass as JSON has them: a `Size` is a number, or text such as 64x128."""
+    found = dataclasses.asdict(values)
+    return {k: v.value if isinstance(v, Size) else v for k, v in found.items()}
 
 
 def default_text(field: dataclasses.Field[Any]) -> str:
@@ -77,7 +108,8 @@ def default_text(field: dataclasses.Field[Any]) -> str:
 
 
 def check_options(values: Any, error: type[UserError] = UserError) -> None:
-    """Checks every option of a dataclass; whole numbers become floats where floats belong.
+    """Checks every option of a dataclass; whole numbers become floats where floats belong, and
+    numbers, texts and (height, width) become sizes where sizes do.
 
     Args:
       values: an instance of a (frozen) dataclass; fields that are no options are left alone.
@@ -89,9 +121,9 @@ def check_options(values: Any, error: type[UserError] = UserError) -> None:
     for field in dataclasses.fields(values):
         if not field.metadata:
             continue
-        value = getattr(values, field.name)
-        if kind_of(field) is float and type(value) is int and abs(value) < 2**53:
-            value = float(value)
+        given = getattr(values, field.name)
+        value = as_kept(field, given)
+        if value is not given:
             object.__setattr__(values, field.name, value)  # frozen for others, not for us
         fault = _fault(field, value)
         if fault:
@@ -113,6 +145,10 @@ def _fault(field: dataclasses.Field[Any], value: Any) -> str:
     low, high = rules["minimum"], rules["maximum"]
     if kind is int and high is None:
         high = LARGEST
+    if isinstance(value, Size):
+        if high is not None and value.smaller <= high and value.larger > LONGEST * high:
+            return f" is too large; the larger side may be at most {LONGEST * high}"
+        value = value.smaller
     if low is not None and value < low:
         return f" is too small; the smallest allowed is {low}"
     if high is not None and value > high:

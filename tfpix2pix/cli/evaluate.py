@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from tfpix2pix.algorithms.registry import config_fields
 from tfpix2pix.api import default_output, score
 from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.size import Size
 from tfpix2pix.cli.flags import (
+    METAVARS,
     Parser,
     add_boolean,
     add_field,
@@ -78,11 +80,11 @@ def add_flags(parser: Parser) -> None:
     )
     group.add_argument(
         "--size",
-        type=number(int),
+        type=number(Size),
         default=0,
-        metavar="INT",
-        help="side to which all pictures are resized, pixels [the run's crop_size; the size of the "
-        "predictions]",
+        metavar=METAVARS[Size],
+        help="to which all pictures are resized: a side, or HEIGHTxWIDTH, pixels [the run's size; "
+        "that of the predictions]",
     )
     group.add_argument(
         "--limit",
@@ -204,10 +206,10 @@ def _output(args: argparse.Namespace) -> Path:
 
 def _print(evaluation: Evaluation) -> None:
     from tfpix2pix.cli.tables import print_table
-    from tfpix2pix.report.evaluation_page import score_rows, scorer_text
+    from tfpix2pix.report.evaluation_page import score_rows, scorer_text, size_text
 
     print_table(("", "value", "± SE", ""), score_rows(evaluation))
     scorer = scorer_text(evaluation)
     if scorer:
         print(scorer)
-    print(f"{evaluation.images:,} images of {evaluation.facts['size']}x{evaluation.facts['size']}")
+    print(f"{evaluation.images:,} images of {size_text(evaluation)}")

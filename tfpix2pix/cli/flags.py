@@ -17,10 +17,12 @@ from typing import Any, NoReturn
 from absl.flags import argparse_flags
 
 from tfpix2pix.algorithms import registry
-from tfpix2pix.base.options import KIND_NAMES, default_text, kind_of, nearest
+from tfpix2pix.base.options import KIND_NAMES, default_text, kind_of, nearest, parser_of
+from tfpix2pix.base.size import Size
 from tfpix2pix.config import GROUPS
 from tfpix2pix.config.dataset import with_absolute_paths
 
+METAVARS: dict[type, str] = {Size: "PIXELS|HEIGHTxWIDTH"}
 _TRUE, _FALSE = ("true", "t", "1", "yes", "y"), ("false", "f", "0", "no", "n")
 
 
@@ -129,7 +131,7 @@ def number(kind: type) -> Callable[[str], Any]:
 
     def convert(text: str) -> Any:
         try:
-            return kind(text)
+            return parser_of(kind)(text)
         except ValueError:
             raise argparse.ArgumentTypeError(
                 f"expected {KIND_NAMES[kind]}, found {text!r}"
@@ -162,7 +164,7 @@ def add_field(group: Any, field: dataclasses.Field[Any], text: str | None = None
         known = {"preset": tuple(registry.presets()), "algorithm": registry.TRAINABLE}
         choices = known.get(field.name, choices)
     named = [str(choice) for choice in choices if choice != ""]
-    metavar = "|".join(named) if named else kind.__name__.upper()
+    metavar = "|".join(named) if named else METAVARS.get(kind, kind.__name__.upper())
     group.add_argument(
         f"--{field.name}",
         dest=field.name,

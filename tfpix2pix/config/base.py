@@ -17,11 +17,15 @@ from typing import Any, ClassVar, TypeVar
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_text
-from tfpix2pix.base.options import check_options, nearest, option
+from tfpix2pix.base.options import check_options, nearest, option, plain_values
+from tfpix2pix.base.size import Size
 from tfpix2pix.config.declared import ChartSpec, Measure
-from tfpix2pix.data.config import DataConfig
+from tfpix2pix.data.config import SMALLEST, DataConfig
 
 C = TypeVar("C", bound="Config")
+
+LARGEST_DEPTH = 1024  # pixels: the smaller side of what the networks see decides their depth
+SAME_SHAPE = 0.05  # relative difference of two aspects that counts as none
 
 GROUPS = {
     "first": "What to train on, and for how long",
@@ -59,12 +63,14 @@ class RunConfig:
 
     algorithm: str = option("", "what is learned, and how", "first")
     preset: str = option("paper", "named settings that the other flags override", "first")
-    crop_size: int = option(
+    crop_size: Size = option(
         256,
-        "side of the images that the networks see, pixels, a power of two from 32 to 1024",
+        "size of the images that the networks see: a side, or HEIGHTxWIDTH such as 256x512, "
+        "pixels; the smaller side from 32 to 1024, both in the multiples that the generator's "
+        "depth asks for",
         "first",
-        minimum=32,
-        maximum=1024,
+        minimum=SMALLEST,
+        maximum=LARGEST_DEPTH,
     )
     epochs: int = option(
         200,
@@ -199,7 +205,7 @@ class Config(RunConfig, DataConfig):
     def __post_init__(self) -> None:
         check_options(self)
         self.check_crop_size()
-        if self.crop_size > self.load_size:
+        if not self.crop_size.fits(self.load_size):
             raise UserError(
                 f"--crop_size={self.crop_size} is larger than --load_size={self.load_size}, from "
                 f"which it is cut; use --load_size={usual_load_size(self.crop_size)} (the paper's "
@@ -216,7 +222,20 @@ class Config(RunConfig, DataConfig):
     @property
     def size_multiple(self) -> int:
         """Height and width of what the networks see are multiples of this, pixels."""
-        return self.crop_size
+        return self.crop_size.smaller
+
+    @property
+    def whole_size(self) -> Size:
+        """Height and width at which whole images are measured, shown and exported with.
+
+        It is `crop_size` where that has the shape of `load_size`, as in the paper. Where crops are
+        cut from images of another shape, it has the images' shape and the crops' scale.
+        """
+        crop, load = self.crop_size, self.load_size
+        if abs(math.log(crop.aspect / load.aspect)) < SAME_SHAPE:
+            return crop
+        scale = max(crop.height / load.height, crop.width / load.width)
+        return load.times(scale).nearest(self.size_multiple)
 
     @property
     def takes_noise(self) -> bool:
@@ -259,7 +278,7 @@ class Config(RunConfig, DataConfig):
 
     def to_json(self) -> str:
         """What ``config.json`` holds: every field, flat."""
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+        return json.dumps(plain_values(self), indent=2) + "\n"
 
     @classmethod
     def from_values(cls: type[C], values: Mapping[str, Any]) -> C:
@@ -271,6 +290,6 @@ class Config(RunConfig, DataConfig):
         return cls(**values)
 
 
-def usual_load_size(crop_size: int) -> int:
+def usual_load_size(crop_size: Size | int) -> Size:
     """The paper's ratio of jitter: 286 for 256."""
-    return round(crop_size * 286 / 256)
+    return Size.of(crop_size).times(286 / 256)

@@ -44,11 +44,9 @@ def open_source(
     saved = _saved_palette(workdir)
     if config.label_palette and saved is not None:
         config = config.replace(label_palette=os.fspath(saved))
-    # Drawn no smaller than the networks need it.
-    size = max(config.load_size, config.crop_size)
     with stage_lines() as stages:
         return open_dataset(
-            config, arrays=arrays, sample_size=size, stages=stages, training=training
+            config, arrays=arrays, sample_size=config.load_size, stages=stages, training=training
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -11,7 +12,8 @@ from typing import Any
 
 from tfpix2pix.algorithms import registry
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.base.options import nearest
+from tfpix2pix.base.options import as_kept, nearest
+from tfpix2pix.base.size import Size
 from tfpix2pix.config.base import Config, usual_load_size
 from tfpix2pix.data.config import ARRAYS, LARGEST, SMALLEST, DataConfig
 
@@ -78,11 +80,11 @@ def resolve(flags: Mapping[str, Any]) -> Config:
         values["steps"] = 0  # an explicit --epochs beats the preset's step count
     if "crop_size" in flags and "load_size" not in flags:
         # Keep the paper's amount of jitter unless the user says otherwise.
-        crop_size = flags["crop_size"]
-        if isinstance(crop_size, int) and crop_size > 0:
+        with contextlib.suppress(ValueError):  # which is told by the check of --crop_size
+            crop_size = Size.of(flags["crop_size"])
+            usual = zip(crop_size, usual_load_size(crop_size), strict=True)
             # What is too small or too large by itself is told so, not by a size that nobody gave.
-            usual = max(crop_size, usual_load_size(crop_size), SMALLEST)
-            values["load_size"] = min(usual, LARGEST)
+            values["load_size"] = Size(*(min(max(*sides, SMALLEST), LARGEST) for sides in usual))
     if values.get("input_dir") or values.get("target_dir"):
         _settle_folders(values, flags)
     elif values.get("dataset") == ARRAYS:
@@ -149,6 +151,6 @@ def differences(
             continue  # what the same words asked for in an earlier version
         if field.metadata["resolves"] and new == field.default:
             continue  # nothing was asked for
-        if old != new:
+        if old != as_kept(field, new):
             lines.append(f"--{field.name}: the run has {old}, the command says {new}")
     return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import tempfile
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.size import Size
 from tfpix2pix.config import Config, resolve
 from tfpix2pix.config.dataset import open_source
 from tfpix2pix.data.config import DataConfig
@@ -97,7 +99,7 @@ def open_labels(
     )
 
 
-def predictions_config(given: Mapping[str, Any], size: int | None) -> Config:
+def predictions_config(given: Mapping[str, Any], size: Size | None) -> Config:
     """The config of pairs that somebody predicted, of which nothing is known but flags.
 
     Args:
@@ -105,8 +107,9 @@ def predictions_config(given: Mapping[str, Any], size: int | None) -> Config:
       size: of the pictures; the embedded set is drawn as for training at that size.
     """
     values = dict(given)
-    if values.get("dataset") == "sample" and size and size >= 32 and not size & (size - 1):
-        values["crop_size"] = size
+    if values.get("dataset") == "sample" and size:
+        with contextlib.suppress(UserError):  # a size at which nothing is trained
+            return resolve({"allow_mixed_sizes": True, **values, "crop_size": size})
     return resolve({"allow_mixed_sizes": True, **values})
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.size import Size
 from tfpix2pix.evaluation.base import Batch, Evaluator, Number, Statistics
 from tfpix2pix.evaluation.confusion import confusion, segmentation_scores
 
@@ -21,8 +22,8 @@ class Scorer(Protocol):
     """A network that reads classes from photos, as a `tfpix2pix.scorer.Scorer` does."""
 
     palette: Palette
-    size: int
-    """Height and width of the photos."""
+    size: Size
+    """Of the photos."""
 
     identity: str
     """SHA-256 of its weights."""
@@ -37,10 +38,10 @@ class Scorer(Protocol):
     def features(self, photos: np.ndarray) -> np.ndarray:
         """What it sees in RGB photos, uint8 ``[B, H, W, 3]``: float32 ``[B, D]``."""
 
-    def check(self, palette: Palette | None, size: int) -> None:
+    def check(self, palette: Palette | None, size: Size) -> None:
         """Raises UserError where it cannot judge photos of this size and labels of this palette."""
 
-    def check_size(self, size: int) -> None:
+    def check_size(self, size: Size) -> None:
         """Raises UserError where it cannot look at photos of this size."""
 
 
@@ -92,12 +93,11 @@ class FCNScore(Evaluator):
 
 def readable(scorer: Scorer, pictures: np.ndarray) -> np.ndarray:
     """Pictures as a scorer takes them, uint8. Raises UserError where they have another size."""
-    height, width = pictures.shape[1:3]
-    size = scorer.size
-    if (height, width) != (size, size):
+    size = Size(*pictures.shape[1:3])
+    if size != scorer.size:
         raise UserError(
-            f"--scorer: it reads photos of {size}x{size}, and these are {width}x{height}; "
-            "train one at their size with `tfpix2pix train-scorer`"
+            f"--scorer: it reads photos of {scorer.size.shown}, and these are {size.shown}; "
+            f"train one at their size with `tfpix2pix train-scorer --size={size}`"
         )
     return as_uint8(pictures)
 

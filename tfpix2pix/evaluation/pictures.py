@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.size import Size
 
 if TYPE_CHECKING:
     from tfpix2pix.config import Config
@@ -72,7 +73,7 @@ class Generated:
 
     Args:
       translator: of a run, an export or a server.
-      size: height and width of the inputs, for the check of exports of a fixed size.
+      size: of the inputs, for the check of exports of a fixed size.
       seed: of the noise z of every input's first sample; sample k has seed + k.
       samples: for each input.
       deterministic: no noise.
@@ -84,7 +85,7 @@ class Generated:
     def __init__(
         self,
         translator: Maker,
-        size: int,
+        size: Size,
         *,
         seed: int = 0,
         samples: int = 1,
@@ -92,15 +93,15 @@ class Generated:
     ) -> None:
         self.translator, self.spec = translator, translator.spec
         self.seed, self.samples, self.deterministic = seed, samples, deterministic
-        padded = size + -size % translator.stride
+        padded = Size(*(side + -side % translator.stride for side in size))
         fixed = translator.network.image_size
-        if fixed is not None and fixed != (padded, padded):
+        if fixed is not None and Size(*fixed) != padded:
             raise UserError(
                 f"--size={size}: this export takes {fixed[1]}x{fixed[0]} only; give "
-                f"--size={fixed[0]}, or export with --image_size=any"
+                f"--size={Size(*fixed)}, or export with --image_size=any"
             )
         limit = translator.network.max_pixels
-        if limit is not None and padded**2 > limit:
+        if limit is not None and padded.pixels > limit:
             raise UserError(
                 f"--size={size}: this export takes at most {limit:,} pixels; give a smaller size, "
                 "or export with a larger --max_pixels"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.size import Size
 
 if TYPE_CHECKING:
     from tfpix2pix.data import Decoded, PairSource
@@ -27,8 +28,7 @@ class Predictions:
       folder: the folder; pairs whose names hold a slash are looked for in its subfolders.
       source: the data set.
       split: of it.
-      size: height and width that the pictures are resized to; None for their own, which must be
-        one for all, and square.
+      size: that the pictures are resized to; None for their own, which must be one for all.
       limit: only the first `limit` pairs need pictures; 0 for all.
 
     Raises:
@@ -42,13 +42,13 @@ class Predictions:
         folder: str | os.PathLike[str],
         source: PairSource,
         split: str,
-        size: int | None = None,
+        size: Size | int | None = None,
         limit: int = 0,
     ) -> None:
         self.folder, self.spec = Path(folder).expanduser(), source.spec
         names = [source.pair_name(split, i) for i in range(source.count(split))]
         self.files = _matched(self.folder, names, split, limit or len(names))
-        self.size = size or _one_size(self.folder, list(self.files.values()))
+        self.size = Size.of(size or _one_size(self.folder, list(self.files.values())))
 
     def of(self, name: str, x: np.ndarray) -> list[np.ndarray]:
         from tfpix2pix.data import decode
@@ -60,7 +60,7 @@ class Predictions:
             raise UserError(
                 f"{path}: {error}; expected a prediction like the targets ({self.spec.describe()})"
             ) from None
-        if picture.shape[:2] != (self.size, self.size):
+        if Size(*picture.shape[:2]) != self.size:
             from tfpix2pix.data.resize import resize
 
             picture = resize(picture, self.size, nearest=self.spec.y.is_classes).numpy()
@@ -135,8 +135,8 @@ def _images(folder: Path, deep: bool) -> list[tuple[str, Path]]:
     ]
 
 
-def size_of_first(folder: str | os.PathLike[str]) -> int | None:
-    """The side of the first picture in a folder; None where there is no square one."""
+def size_of_first(folder: str | os.PathLike[str]) -> Size | None:
+    """The size of the first picture in a folder; None where there is none."""
     from tfpix2pix.data import UnreadableImage
     from tfpix2pix.data.images import image_size
 
@@ -145,30 +145,23 @@ def size_of_first(folder: str | os.PathLike[str]) -> int | None:
         return None
     for _, path in _images(folder, deep=True)[:1]:
         try:
-            height, width = image_size(path)
+            return Size(*image_size(path))
         except UnreadableImage:
             return None
-        return height if height == width else None
     return None
 
 
-def _one_size(folder: Path, paths: list[Path]) -> int:
+def _one_size(folder: Path, paths: list[Path]) -> Size:
     from tfpix2pix.data.images import image_size
 
     sizes = Counter(image_size(path) for path in paths)
-    shown = ", ".join(f"{width}x{height}" for (height, width), _ in sizes.most_common(_NAMED))
     if len(sizes) > 1:
+        shown = ", ".join(Size(*size).shown for size, _ in sizes.most_common(_NAMED))
         raise UserError(
             f"--predictions={folder}: pictures of {len(sizes):,} sizes ({shown}, ...); make them "
             "of one size, or give --size, to which they and the targets are resized"
         )
-    height, width = next(iter(sizes))
-    if height != width:
-        raise UserError(
-            f"--predictions={folder}: pictures of {shown}, and pairs are evaluated as squares; "
-            "give --size, to which they and the targets are resized"
-        )
-    return height
+    return Size(*next(iter(sizes)))
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.quiet import import_tensorflow
+from tfpix2pix.base.size import Size
 from tfpix2pix.config import nearest
 from tfpix2pix.evaluation.base import Evaluator, Number, no_classes, no_rgb, no_samples
 from tfpix2pix.evaluation.color import Color
@@ -134,7 +135,7 @@ def why_not(name: str, kind: Kind) -> str:
 
 
 def choose_evaluators(
-    kind: Kind, size: int, metrics: str = "", scorer_folder: str = "", rank_by: str | None = None
+    kind: Kind, size: Size, metrics: str = "", scorer_folder: str = "", rank_by: str | None = None
 ) -> list[Evaluator]:
     """What a call measures, checked against the data before anything is computed.
 

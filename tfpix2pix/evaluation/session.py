@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.size import Size
 from tfpix2pix.evaluation.base import Batch, Evaluator
 from tfpix2pix.evaluation.fcn import as_uint8
 from tfpix2pix.evaluation.pictures import Generated, Maker, Pictures, file_levels
@@ -40,7 +41,7 @@ def evaluate_model(
     evaluators: Sequence[Evaluator],
     *,
     split: str = "val",
-    size: int | None = None,
+    size: Size | int | None = None,
     samples: int = 1,
     limit: int = 0,
     seed: int = 0,
@@ -57,7 +58,7 @@ def evaluate_model(
       source: the data set, of the spec that the translator was trained on.
       evaluators: the measures, fresh.
       split: train, val or test.
-      size: height and width that pairs are resized to; None for the run's crop size.
+      size: that pairs are resized to, a number for a square; None for the run's.
       samples: pictures for each input, of the seeds `seed`, `seed` + 1, ...; measures are taken on
         the first, diversity on all.
       limit: only the first `limit` pairs; 0 for all.
@@ -77,7 +78,7 @@ def evaluate_model(
       UserError: an empty split, data of another spec, a metric that does not fit them.
     """
     check_spec(translator.spec, source)
-    size = size or translator.config.crop_size
+    size = Size.of(size or translator.config.whole_size)
     pictures = Generated(translator, size, seed=seed, samples=samples, deterministic=deterministic)
     return _Session(pictures, source, evaluators, split, size, limit, labels, rank_by).run(
         model, progress
@@ -90,7 +91,7 @@ def evaluate_predictions(
     evaluators: Sequence[Evaluator],
     *,
     split: str = "val",
-    size: int | None = None,
+    size: Size | int | None = None,
     limit: int = 0,
     labels: PairSource | None = None,
     rank_by: str | None = None,
@@ -101,7 +102,7 @@ def evaluate_predictions(
 
     Args:
       folder: a picture for each pair, of its name.
-      size: height and width that pictures and pairs are resized to; None for the pictures' own.
+      size: that pictures and pairs are resized to; None for the pictures' own.
 
     Raises:
       UserError: as `evaluate_model`; names that do not match, pictures that cannot be read.
@@ -144,7 +145,7 @@ class _Session:
         source: PairSource,
         evaluators: Sequence[Evaluator],
         split: str,
-        size: int,
+        size: Size,
         limit: int,
         labels: PairSource | None,
         rank_by: str | None,
@@ -190,7 +191,7 @@ class _Session:
             },
             "split": self.split,
             "images": done,
-            "size": self.size,
+            "size": self.size.value,
             **made,
             "targets_sha256": digests["targets"].hexdigest(),
             "pictures_sha256": digests["pictures"].hexdigest(),

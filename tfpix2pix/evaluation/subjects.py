@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.size import Size
 from tfpix2pix.config.dataset import open_source
 from tfpix2pix.evaluation.data import data_config, open_labels, open_pairs, predictions_config
 from tfpix2pix.evaluation.predictions import Predictions, size_of_first
@@ -43,7 +44,8 @@ class Settings:
 
     Attributes:
       split: which pairs.
-      size: height and width that all pictures are resized to; 0 for the model's or their own.
+      size: that all pictures are resized to: a side, text such as 256x512 (height x width), or
+        (height, width); 0 for the model's or their own.
       limit: only the first pairs; 0 for all.
       samples, seed, deterministic: how a model's pictures are made; nothing for predictions.
       rank_by: the number by which best and worst are chosen; None for l1 or the first there is.
@@ -53,7 +55,7 @@ class Settings:
     """
 
     split: str = "val"
-    size: int = 0
+    size: Size | int = 0
     limit: int = 0
     samples: int = 1
     seed: int = 0
@@ -63,7 +65,11 @@ class Settings:
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
             raise UserError(f"--split={self.split}: expected {', '.join(SPLITS)}")
-        if self.size and not SMALLEST <= self.size <= LARGEST:
+        try:
+            object.__setattr__(self, "size", Size.of(self.size))
+        except ValueError as error:
+            raise UserError(f"--size={self.size}: {error}") from None
+        if self.wanted and not SMALLEST <= self.wanted.smaller <= self.wanted.larger <= LARGEST:
             raise UserError(f"--size={self.size}: expected {SMALLEST} to {LARGEST} pixels")
         if self.limit < 0:
             raise UserError(f"--limit={self.limit}: expected a number of pairs, or 0 for all")
@@ -72,6 +78,11 @@ class Settings:
         last = self.seed + self.samples - 1
         if not -(2**63) <= self.seed <= last < 2**63:
             raise UserError(f"--seed={self.seed} does not fit in 64 bits; give a smaller number")
+
+    @property
+    def wanted(self) -> Size | None:
+        """The size, where one was given."""
+        return None if self.size == 0 else Size.of(self.size)
 
 
 class Model(Protocol):
@@ -115,7 +126,7 @@ class ModelSubject:
         self.source = open_pairs(config, model.spec, arrays)
         check_split(self.source, settings.split)
         check_spec(model.spec, self.source)
-        self.size = settings.size or model.config.crop_size
+        self.size = settings.wanted or model.config.whole_size
         self.labels: PairSource | None = None
         if given.get("label_palette"):
             self.labels = open_labels(config, given, arrays)
@@ -181,16 +192,14 @@ class FolderSubject:
             raise UserError(
                 "--dataset is missing: --predictions are compared with the targets of a data set"
             )
-        size = settings.size or size_of_first(folder)
+        size = settings.wanted or size_of_first(folder)
         self.source = open_source(predictions_config(given, size), arrays=arrays, training=False)
         check_split(self.source, settings.split)
         _resolve(self.source)
-        found = Predictions(
-            folder, self.source, settings.split, settings.size or None, settings.limit
-        )
-        if found.size < SMALLEST:
+        found = Predictions(folder, self.source, settings.split, settings.wanted, settings.limit)
+        if found.size.smaller < SMALLEST:
             raise UserError(
-                f"--predictions={folder}: pictures of {found.size}x{found.size} pixels; "
+                f"--predictions={folder}: pictures of {found.size.shown} pixels; "
                 f"expected at least {SMALLEST}, or a --size to resize them to"
             )
         self.spec, self.size = self.source.spec, found.size
@@ -207,7 +216,7 @@ class FolderSubject:
             self.source,
             evaluators,
             split=settings.split,
-            size=settings.size or None,
+            size=settings.wanted,
             limit=settings.limit,
             rank_by=settings.rank_by,
             progress=progress,

@@ -113,10 +113,12 @@ def translate_file(translator: Translator, job: Job, manner: Manner) -> list[str
         except ValueError as error:
             raise UserError(f"{shown(job.source)}: {error}; --side_by_side expects pairs") from None
     height, width = image.array.shape[:2]
-    size = config.crop_size
-    if not manner.fit and (min(height, width) >= 2 * size or max(height, width) <= size // 2):
+    size = config.whole_size
+    far = min(height, width) >= 2 * size.smaller or max(height, width) <= size.larger // 2
+    if not manner.fit and far:
+        trained = str(size) if size.is_square else size.shown
         notes.append(
-            f"far from the {size} pixels that the run was trained at; --fit resizes them to that"
+            f"far from the {trained} pixels that the run was trained at; --fit resizes them to that"
         )
     try:
         picture = translator.translate(

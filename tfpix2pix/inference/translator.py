@@ -155,9 +155,8 @@ class Translator:
         x = self.spec.read_input(self._decoded(image), notes)
         if not fit:
             return self.translate_x(x, seed=seed, deterministic=deterministic)
-        side = self.config.crop_size
-        size = self.network.image_size or (side, side)
-        seen = resized(x, *size, nearest=self.spec.x.is_classes)
+        height, width = self.network.image_size or self.config.whole_size
+        seen = resized(x, height, width, nearest=self.spec.x.is_classes)
         y = resized(self._generate(seen, seed, deterministic), *x.shape[:2])
         return self.spec.result(x, y)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfpix2pix.base.files import write_bytes
+from tfpix2pix.base.size import Size
 from tfpix2pix.evaluation.results import PAGE, Evaluation, check_output
 from tfpix2pix.report.html import templates
 from tfpix2pix.report.page import data_uri, image_uri
@@ -86,9 +87,8 @@ def subject(evaluation: Evaluation) -> str:
 def summary(evaluation: Evaluation, with_model: bool = True) -> str:
     """One line: on what, and how the pictures were made."""
     facts = evaluation.facts
-    size = facts.get("size")
     parts = [
-        f"{evaluation.images:,} {facts.get('split', '')} images of {size}x{size}",
+        f"{evaluation.images:,} {facts.get('split', '')} images of {size_text(evaluation)}",
         str(facts.get("dataset", {}).get("name", "")),
     ]
     if not with_model:
@@ -101,6 +101,14 @@ def summary(evaluation: Evaluation, with_model: bool = True) -> str:
     elif facts.get("seed") is not None:
         parts.append(f"noise of seed {facts['seed']}")
     return " · ".join(part for part in parts if part)
+
+
+def size_text(evaluation: Evaluation) -> str:
+    """What the pictures were resized to, width x height; ``?`` where the facts do not tell."""
+    try:
+        return Size.of(evaluation.facts.get("size")).shown
+    except ValueError:
+        return "?"
 
 
 def scorer_text(evaluation: Evaluation) -> str:

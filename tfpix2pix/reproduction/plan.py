@@ -22,6 +22,7 @@ from typing import Any
 from tfpix2pix.base import lock
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_json
+from tfpix2pix.base.options import plain_values
 from tfpix2pix.base.progress import say
 from tfpix2pix.base.version import __version__
 from tfpix2pix.config import Config, allowed_changes, config_of, differences, resolve, with_preset
@@ -199,7 +200,7 @@ class Plan:
 
     def save(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        content = {"config": dataclasses.asdict(self.base), "version": __version__}
+        content = {"config": plain_values(self.base), "version": __version__}
         if self.paces:
             content["same"] = self.same
             content["paces"] = {k: dataclasses.asdict(pace) for k, pace in self.paces.items()}

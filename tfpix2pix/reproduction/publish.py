@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tfpix2pix.base.files import write_bytes, write_json, write_text
+from tfpix2pix.base.options import plain_values
 from tfpix2pix.report.html import templates
 from tfpix2pix.reproduction.against import BETTER, CLOSE, WORSE, Draws
 from tfpix2pix.reproduction.draws import draws_of
@@ -139,7 +140,7 @@ def _facts(plan: Plan, key: str, runs: Sequence[Run]) -> dict[str, Any]:
 
 def _public(config: Any) -> dict[str, Any]:
     """A config without the paths of a machine."""
-    values = dataclasses.asdict(config)
+    values = plain_values(config)
     for field in ("dataset", "label_palette"):
         values[field] = Path(values[field]).name
     values["data_dir"] = ""

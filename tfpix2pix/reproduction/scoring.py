@@ -114,7 +114,7 @@ def score_run(run: Run, source: PairSource, scorer: Scorer | None) -> None:
             source,
             evaluators,
             split=run.split,
-            size=run.config.crop_size,
+            size=run.config.whole_size,
             progress=lambda done, _: line.show(done),
         )
     write_evaluation_page(run.evaluation, evaluation)

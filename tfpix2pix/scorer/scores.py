@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.base.size import Size
 from tfpix2pix.data import PairStore, evaluation_batches, explain
 from tfpix2pix.evaluation.confusion import confusion, counted_names, segmentation_scores
 from tfpix2pix.scorer.labelled import palette_of, photos_and_classes
@@ -16,7 +17,7 @@ from tfpix2pix.scorer.labelled import palette_of, photos_and_classes
 def scores_of(
     read: Callable[[np.ndarray], np.ndarray],
     store: PairStore,
-    size: int,
+    size: Size,
     on_image: Callable[[int], None] = lambda done: None,
 ) -> dict[str, Any]:
     """What a reader of classes scores on the real photos of a split.

@@ -12,11 +12,18 @@ from typing import Any
 from tfpix2pix.base import lock
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_json
-from tfpix2pix.base.options import check_options, option
+from tfpix2pix.base.options import check_options, option, plain_values
+from tfpix2pix.base.size import Size
+from tfpix2pix.config.base import usual_load_size
 
 FILE = "training.json"
 INITS = ("auto", "imagenet", "scratch")
 SCRATCH_WIDTH, FULL_WIDTH = 16, 64
+
+
+def is_size(size: Size) -> bool:
+    """Whether FCN-8s, which halves an image five times, can read photos of this size."""
+    return all(side % 32 == 0 and 32 <= side <= 1024 for side in size)
 
 
 @dataclass(frozen=True)
@@ -30,10 +37,13 @@ class Settings:
     """
 
     data: dict[str, Any]
-    size: int = option(256, "side of the photos that it reads, pixels, a multiple of 32")
-    load_size: int = option(
+    size: Size = option(
+        256,
+        "size of the photos that it reads: a side, or HEIGHTxWIDTH, pixels, in multiples of 32",
+    )
+    load_size: Size = option(
         0,
-        "side to which photos are resized in training before the random crop, pixels",
+        "size to which photos are resized in training before the random crop, pixels",
         shown="--size * 286 / 256",
     )
     width: int = option(
@@ -83,15 +93,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_options(self)
-        if self.size % 32 or not 32 <= self.size <= 1024:
-            lower = min(1024, max(32, self.size // 32 * 32))
+        if not is_size(self.size):
+            lower = Size(*(min(1024, max(32, side // 32 * 32)) for side in self.size))
             raise UserError(
                 f"--size={self.size}: FCN-8s halves an image five times, so expected a multiple of "
                 f"32 from 32 to 1024; use --size={lower}"
             )
-        if not self.load_size:
-            object.__setattr__(self, "load_size", round(self.size * 286 / 256))
-        if self.load_size < self.size:
+        if self.load_size == 0:
+            object.__setattr__(self, "load_size", usual_load_size(self.size))
+        if not self.size.fits(self.load_size):
             raise UserError(
                 f"--load_size={self.load_size} is smaller than --size={self.size}, which is cut "
                 "from it; give the same or more"
@@ -103,7 +113,8 @@ class Settings:
             )
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        write_json(Path(folder) / FILE, dataclasses.asdict(self))
+        """Writes the settings into a folder."""
+        write_json(Path(folder) / FILE, plain_values(self))
 
 
 _MAY_CHANGE = ("checkpoint_every",)
@@ -151,5 +162,5 @@ def continued(folder: Path, wanted: Settings) -> Settings | None:
 
 
 def _flat(settings: Settings) -> dict[str, Any]:
-    values = dataclasses.asdict(settings)
+    values = plain_values(settings)
     return {**values.pop("data"), **values}

@@ -17,7 +17,9 @@ import numpy as np
 from tfpix2pix.base.archives import load_arrays
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_bytes, write_json
+from tfpix2pix.base.size import Size
 from tfpix2pix.data.palette import Palette, parse_palette
+from tfpix2pix.scorer.settings import is_size
 
 FACTS, WEIGHTS, KIND = "scorer.json", "weights.npz", "tfpix2pix scorer"
 
@@ -36,7 +38,7 @@ class Scorer:
     def __init__(self, facts: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> None:
         try:
             self.palette: Palette = parse_palette(json.dumps(facts["palette"]))
-            self.size, self.width = int(facts["size"]), int(facts["width"])
+            self.size, self.width = Size.of(facts["size"]), int(facts["width"])
             self.init = str(facts["init"])
             self.val: dict[str, Any] = dict(facts["val"])
             self.val["per_pixel"], self.val["per_class"], self.val["iou"], self.val["images"]
@@ -58,10 +60,10 @@ class Scorer:
         else stands in the batch.
 
         Args:
-          photos: uint8 ``[B, size, size, 3]``, RGB.
+          photos: uint8 ``[B, H, W, 3]`` of `size`, RGB.
 
         Returns:
-          uint8 ``[B, size, size]``, class numbers of `palette`, never one that is void.
+          uint8 ``[B, H, W]``, class numbers of `palette`, never one that is void.
 
         Raises:
           ValueError: photos of another shape or type.
@@ -81,7 +83,7 @@ class Scorer:
         Every photo by itself, as in `classes`.
 
         Args:
-          photos: uint8 ``[B, size, size, 3]``, RGB.
+          photos: uint8 ``[B, H, W, 3]`` of `size`, RGB.
 
         Returns:
           float32 ``[B, 22 * width]``, 0 or more: 352 of the width 16, 1,408 of VGG-16's 64.
@@ -97,14 +99,14 @@ class Scorer:
 
     def _checked(self, photos: np.ndarray) -> np.ndarray:
         photos = np.asarray(photos)
-        if photos.dtype != np.uint8 or photos.shape[1:] != (self.size, self.size, 3):
+        if photos.dtype != np.uint8 or photos.shape[1:] != (*self.size, 3):
+            height, width = self.size
             raise ValueError(
-                f"expected uint8 [B, {self.size}, {self.size}, 3], got {photos.dtype} "
-                f"{list(photos.shape)}"
+                f"expected uint8 [B, {height}, {width}, 3], got {photos.dtype} {list(photos.shape)}"
             )
         return photos
 
-    def check(self, palette: Palette | None, size: int) -> None:
+    def check(self, palette: Palette | None, size: Size | int) -> None:
         """Whether it can judge photos of this size whose labels are of this palette.
 
         Raises:
@@ -119,16 +121,16 @@ class Scorer:
             )
         self.check_size(size)
 
-    def check_size(self, size: int) -> None:
+    def check_size(self, size: Size | int) -> None:
         """Whether it can look at photos of this size.
 
         Raises:
           UserError: it was trained for another one.
         """
-        if size != self.size:
+        if Size.of(size) != self.size:
             raise UserError(
-                f"the scorer was trained for images of {self.size} pixels and would be shown "
-                f"{size}; give a scorer from `tfpix2pix train-scorer --size={size}`"
+                f"the scorer was trained for images of {self.size} pixels and "
+                f"would be shown {size}; give a scorer from `tfpix2pix train-scorer --size={size}`"
             )
 
     def _reader(self) -> Callable[[np.ndarray], np.ndarray]:
@@ -243,7 +245,7 @@ def load_scorer(path: str | os.PathLike[str]) -> Scorer:
             f"{folder / FACTS} describes a network of width {scorer.width} and {WEIGHTS} holds "
             f"another; {_MEND}"
         )
-    if scorer.size % 32 or not 32 <= scorer.size <= 1024:
+    if not is_size(scorer.size):
         raise UserError(
             f"{folder / FACTS} says images of {scorer.size} pixels, where multiples of 32 from 32 "
             f"to 1024 are possible; {_MEND}"

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from tfpix2pix.algorithms.configs.scorer import ScorerConfig
 from tfpix2pix.base.files import check_writable
+from tfpix2pix.base.options import plain_values
 from tfpix2pix.base.progress import ProgressLine, say
 from tfpix2pix.data import PairSource
 from tfpix2pix.evaluation.confusion import counted_classes
@@ -136,13 +137,13 @@ def _finish(
         {
             "network": "FCN-8s",
             "palette": json.loads(palette.to_json()),
-            "size": settings.size,
+            "size": settings.size.value,
             "width": settings.width,
             "init": settings.init,
             "steps": checkpoints.steps()[-1],
             "best_step": int(facts["step"]),
             "val": scores,
-            "settings": dataclasses.asdict(settings),
+            "settings": plain_values(settings),
             "dataset": source.identity(),
             "tensorflow": tf.__version__,
         },

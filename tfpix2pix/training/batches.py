@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfpix2pix.base.progress import ProgressLine
+from tfpix2pix.base.size import Size
 from tfpix2pix.config import Config
 from tfpix2pix.data import (
     PairSource,
@@ -21,14 +22,14 @@ from tfpix2pix.training.workers import Workers
 
 
 def open_split(
-    source: PairSource, split: str, size: int, config: Config, say: Callable[[str], None]
+    source: PairSource, split: str, size: Size, config: Config, say: Callable[[str], None]
 ) -> PairStore:
     """Opens a split, with its progress on the terminal.
 
     Args:
       source: the data set.
       split: of it.
-      size: to which images are resized, pixels.
+      size: to which images are resized.
       config: where decoded pairs are kept.
       say: told how they are, where that is worth a line.
     """

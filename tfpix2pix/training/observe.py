@@ -324,7 +324,7 @@ class Observer:
         self._fixed_indices = [index * store.count // count for index in range(count)]
         # Through the same pipeline as validation, so that the grids show what is measured.
         pairs = list(
-            evaluation_batches(store, size=self.config.crop_size, indices=self._fixed_indices)
+            evaluation_batches(store, size=self.config.whole_size, indices=self._fixed_indices)
         )
         self._fixed_x = [x[0] for x, _ in pairs]
         x, y = (np.stack([pair[side][0].numpy() for pair in pairs]) for side in (0, 1))

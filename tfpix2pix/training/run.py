@@ -19,6 +19,7 @@ import tensorflow as tf
 from tfpix2pix.algorithms.registry import algorithm_class
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.progress import ProgressLine, say
+from tfpix2pix.base.size import Size
 from tfpix2pix.config import Config
 from tfpix2pix.config.dataset import resolved
 from tfpix2pix.data import PairSource, PairStore
@@ -223,7 +224,7 @@ class _Run:
             page = self.observer.draw_report()
         return self.outcome(start, 0, page)
 
-    def open_split(self, split: str, size: int) -> PairStore:
+    def open_split(self, split: str, size: Size) -> PairStore:
         return open_split(self.source, split, size, self.config, self.say)
 
     def batches(self, store: PairStore, start: int) -> Iterator[Any]:
@@ -235,7 +236,7 @@ class _Run:
     def lead(self, store: PairStore, start: int) -> Outcome:
         """The loop of the process that writes: the only one, or the first of several workers."""
         config, observer, step = self.config, self.observer, start
-        val = self.open_split("val", config.crop_size) if self.source.count("val") else None
+        val = self.open_split("val", config.whole_size) if self.source.count("val") else None
         with observer.observing(store, val, start):
             # Saving comes last, so that where a checkpoint exists everything else of its step does.
             actions = [

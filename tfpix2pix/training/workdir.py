@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tfpix2pix.base import lock
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import clear_temporary
+from tfpix2pix.base.options import plain_values
 from tfpix2pix.config import Config, allowed_changes, differences, load_config, resolve, with_preset
 from tfpix2pix.config.dataset import save_palette, short_name
 
@@ -51,7 +51,7 @@ def workdir_and_config(
     path = _default_workdir(config, name or short_name(config))
     if not (path / "config.json").exists():
         return path, config
-    return path, _continued(path, dataclasses.asdict(config), given)
+    return path, _continued(path, plain_values(config), given)
 
 
 def _continued(path: Path, wanted: Mapping[str, Any], given: Mapping[str, Any]) -> Config:

@@ -123,8 +123,9 @@ def check(url):
     print(f"contract: inference {contract['inference']}, step {step:,}")
     names = ask(url + "/metadata")["metadata"]["signature_def"]["signature_def"]
     size = contract["image_size"]
-    crop = contract["config"]["crop_size"]
-    height, width = (crop, crop) if size == "any" else size
+    if size == "any":
+        size = str(contract["config"]["crop_size"]).split("x")  # 256, or 256x512: height x width
+    height, width = int(size[0]), int(size[-1])
     files = contract["x"]["files"]
     colours = contract["color_space"] == "lab" or contract["label_side"] == "input"
     channels = 3 if colours else contract["config"]["input_channels"] or 3
@@ -142,7 +143,7 @@ def check(url):
         print(f"float: y of {height} x {width} pixels")
         return
     bits = 16 if files["dtype"] == "uint16" and not colours else 8
-    if size == "any":
+    if contract["image_size"] == "any":
         width -= 5  # padded in the graph
     image = {"b64": base64.b64encode(png(width, height, channels, bits)).decode()}
 

@@ -98,7 +98,7 @@ def test_a_preset_that_needs_a_data_set(train_refused):
 @pytest.mark.parametrize(
     ("flag", "expected"),
     [
-        ("--crop_size=48", "not a power of two"),
+        ("--crop_size=50", "use --crop_size=48 or --crop_size=52"),
         ("--crop_size=16", "the smallest allowed is 32"),
         ("--crop_size=0", "the smallest allowed is 32"),
         ("--crop_size=2048", "the largest allowed is 1024"),

@@ -9,10 +9,12 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.base.options import option
-from tfpix2pix.config.base import Config, Preset
+from tfpix2pix.base.options import LONGEST, option
+from tfpix2pix.base.size import Size
+from tfpix2pix.config.base import LARGEST_DEPTH, Config, Preset
 from tfpix2pix.config.declared import ChartSpec, Measure
 
+_LARGEST_BOTTLENECK = 8
 # What makes better pictures in the same time than the paper's own settings (docs/recipe.md).
 RECIPE: Mapping[str, Any] = MappingProxyType(
     {
@@ -226,6 +228,10 @@ CHARTS = (
 )
 
 
+def _depth_size(size: Size) -> int:
+    return 1 << (size.smaller.bit_length() - 1)
+
+
 @dataclass(frozen=True)
 class Pix2PixConfig(Config):
     """A pix2pix run. Defaults: the paper's (arXiv 1611.07004)."""
@@ -299,9 +305,10 @@ class Pix2PixConfig(Config):
     bottleneck: int = option(
         1,
         "pixels that the generator's innermost features are wide: 1 (the paper's), 2, 4 or 8; "
-        "sizes are multiples of crop_size / bottleneck",
+        "sizes are multiples of crop_size / bottleneck (of its smaller side, if that is a power "
+        "of two, else of the power below)",
         "model",
-        choices=(1, 2, 4, 8),
+        choices=(1, 2, 4, _LARGEST_BOTTLENECK),
     )
     upsampling: str = option(
         "transposed",
@@ -390,12 +397,31 @@ class Pix2PixConfig(Config):
     )
 
     def check_crop_size(self) -> None:
-        if self.crop_size & (self.crop_size - 1):
-            lower = 2 ** int(math.log2(self.crop_size))
-            raise UserError(
-                f"--crop_size={self.crop_size} is not a power of two, and the generator halves the "
-                f"image down to one pixel; use --crop_size={lower} or --crop_size={lower * 2}"
-            )
+        if all(side % self.size_multiple == 0 for side in self.crop_size):
+            return
+        near = [self._rounded(up) for up in (False, True)]
+        allowed = [
+            size
+            for size in near
+            if size.smaller <= LARGEST_DEPTH and size.larger <= LONGEST * LARGEST_DEPTH
+        ]
+        use = [f"--crop_size={size}" for size in dict.fromkeys(allowed)]
+        if all(side % (self.depth_size // _LARGEST_BOTTLENECK) == 0 for side in self.crop_size):
+            use.append(f"--bottleneck={_LARGEST_BOTTLENECK}")
+        raise UserError(
+            f"--crop_size={self.crop_size}: with --bottleneck={self.bottleneck} the generator "
+            f"takes multiples of {self.size_multiple} pixels at this size; use {' or '.join(use)}"
+        )
+
+    def _rounded(self, up: bool) -> Size:
+        """The crop size with both sides rounded down, or up, to what its depth takes."""
+        size = self.crop_size
+        while True:  # a side that was rounded up may ask for another depth
+            multiple = _depth_size(size) // self.bottleneck
+            rounded = Size(*((side + up * (multiple - 1)) // multiple * multiple for side in size))
+            if rounded == size:
+                return size
+            size = rounded
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -410,7 +436,7 @@ class Pix2PixConfig(Config):
                 "--padding=replicate does not go with --upsampling=transposed, whose convolutions "
                 "have no border to fill; use --upsampling=nearest, or --padding=zeros"
             )
-        if self.dropout_layers == "pytorch" and self.crop_size // self.bottleneck < 64:
+        if self.dropout_layers == "pytorch" and self.size_multiple < 64:
             size = f"--crop_size={self.crop_size}"
             if self.bottleneck > 1:
                 size += f" with --bottleneck={self.bottleneck}"
@@ -418,7 +444,7 @@ class Pix2PixConfig(Config):
                 f"--dropout_layers=pytorch leaves no dropout layer at {size}; use "
                 f"--crop_size={64 * self.bottleneck} or more, or --dropout_layers=paper"
             )
-        if self.receptive_field == 286 and self.crop_size < 128 and self.loss != "l1":
+        if self.receptive_field == 286 and self.crop_size.smaller < 128 and self.loss != "l1":
             raise UserError(
                 f"--receptive_field=286 leaves no patch of a {self.crop_size} pixel image; use "
                 "--crop_size=128 or more, or --receptive_field=70"
@@ -434,7 +460,13 @@ class Pix2PixConfig(Config):
 
     @property
     def size_multiple(self) -> int:
-        return self.crop_size // self.bottleneck
+        return self.depth_size // self.bottleneck
+
+    @property
+    def depth_size(self) -> int:
+        """The square size, pixels, whose networks these are: the largest power of two in the
+        smaller side of `crop_size`."""
+        return _depth_size(self.crop_size)
 
     @property
     def average_decay(self) -> float:

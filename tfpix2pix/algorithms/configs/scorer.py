@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tfpix2pix.base.options import option
+from tfpix2pix.base.size import Size
 from tfpix2pix.config.base import Config, Preset
 from tfpix2pix.config.declared import ChartSpec, Measure
 
@@ -56,6 +57,10 @@ class ScorerConfig(Config):
     init: str = option("scratch", "of VGG-16", "model", choices=("imagenet", "scratch"))
     balance: float = option(0.5, "how much rare classes weigh", "loss", minimum=0.0, maximum=1.0)
     learning_rate: float = option(1e-3, "Adam's step size at first", "loss", minimum=0.0)
+
+    @property
+    def whole_size(self) -> Size:
+        return self.crop_size
 
     def save(self, workdir: str | os.PathLike[str]) -> None:
         """Nothing: a scorer's settings stand in ``training.json``."""
