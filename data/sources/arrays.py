@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,10 @@ class ArraySource(PairSource):
             "arrays": self.arrays.digest,
         }
 
+    def image_sizes(self) -> dict[tuple[int, int], int]:
+        images = (image for x, _ in self.arrays.splits.values() for image in x)
+        return dict(Counter(image.shape[:2] for image in images))
+
     def notes(self) -> list[str]:
         return list(self._notes)
 
@@ -210,7 +215,7 @@ class ArraySource(PairSource):
 
     def _sizes(self) -> list[tuple[int, int]]:
         """(height, width), each once."""
-        return sorted({image.shape[:2] for x, _ in self.arrays.splits.values() for image in x})
+        return sorted(self.image_sizes())
 
 
 def _images(given: Any, label: str) -> Images:

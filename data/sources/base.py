@@ -86,6 +86,14 @@ class PairSource(abc.ABC):
         facts = [self.identity(), split, self.direction, repr(self.spec), __version__]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
 
+    def image_sizes(self) -> dict[tuple[int, int], int]:
+        """Number of images by (height, width), as `load` would find them before they are resized.
+
+        Sets that have no files tell that of their first pair.
+        """
+        split = next((split for split in SPLITS if self.count(split)), None)
+        return {} if split is None else {self.load(split, 0)[0].shape[:2]: self.count(split)}
+
     def check(self, progress: Progress | None = None) -> None:  # noqa: B027
         """Looks at everything once, quickly, before training.
 

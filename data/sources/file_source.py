@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,9 @@ class FileSource(PairSource):
             "sizes": [list(size) for size in sizes[:16]],
             "files": digest.hexdigest(),
         }
+
+    def image_sizes(self) -> dict[tuple[int, int], int]:
+        return dict(Counter(self._pair_sizes(self._all_pairs())))
 
     def cache_key(self, split: str) -> str:
         digest = hashlib.sha256(super().cache_key(split).encode())

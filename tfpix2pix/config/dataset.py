@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_text
 from tfpix2pix.config import Config
+from tfpix2pix.config.shapes import squeeze_note
 from tfpix2pix.data.config import ARRAYS
 
 if TYPE_CHECKING:
@@ -132,6 +133,8 @@ def inspect_data(config: Config, source: PairSource, duplicates: bool = True) ->
             cache_dir=cache_dir(config.data_dir),
         )
     if not seen.refusal:
+        note = squeeze_note(config, source.image_sizes())
+        seen.notes += [note] if note else []
         try:
             resolved(config, source.spec)
         except UserError as error:  # a spec that no run can have

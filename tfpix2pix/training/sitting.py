@@ -15,12 +15,13 @@ from tfpix2pix.base.errors import DataError
 from tfpix2pix.base.files import check_writable
 from tfpix2pix.config import Config
 from tfpix2pix.config.dataset import check_source, open_source
+from tfpix2pix.config.shapes import squeeze_note
 from tfpix2pix.training.cluster import read_cluster
 from tfpix2pix.training.strategies import build_strategy, check_strategy, slower_here
 from tfpix2pix.training.workdir import workdir_and_config
 
 if TYPE_CHECKING:
-    from tfpix2pix.data import PairArrays
+    from tfpix2pix.data import PairArrays, PairSource
     from tfpix2pix.training.run import Outcome
 
 
@@ -92,7 +93,7 @@ class Sitting:
                 "or a smaller --val_fraction."
             )
         check_source(source)
-        for note in source.notes():
+        for note in self._notes(source):
             say(f"note: {note}")
         if not source.count("val"):
             say(f"note: the data set has no val split; {source.no_val_advice()}")
@@ -123,6 +124,13 @@ class Sitting:
             )
         self._tell(outcome)
         return outcome
+
+    def _notes(self, source: PairSource) -> list[str]:
+        """What to say of the data; of their shape only while that can be changed."""
+        notes = source.notes()
+        if not (self.workdir / "config.json").exists():
+            notes.append(squeeze_note(self.config, source.image_sizes()))
+        return [note for note in notes if note]
 
     def _tell(self, outcome: Outcome) -> None:
         """Says how it ended and how to go on."""
