@@ -71,13 +71,14 @@ def make(workdir: str, output: Path) -> None:
 
     keras = tfpix2pix.load(workdir)
     (picture, *_), _ = check_pictures(keras.config, workdir, "", "", 1)
-    side, arrays = keras.config.crop_size, {}
+    height, width = keras.config.whole_size
+    arrays = {}
     for case in CASES:
         inference, size = case.split("_")
-        fixed = (side, side) if size == "fixed" else None
+        fixed = (height, width) if size == "fixed" else None
         request = Request(("onnx", "tflite", "network"), inference=inference, image_size=fixed)
         export_run(workdir, output / case, request, check_count=1)
-        x = tiled(picture.x, side if fixed else 2 * side, side)[None].astype(np.float32)
+        x = tiled(picture.x, height if fixed else 2 * height, width)[None].astype(np.float32)
         z = keras.noise(x, [1], inference == "deterministic")
         arrays |= {f"{case}_x": x, f"{case}_y": keras.network(x, z)}
         if inference == "paper":

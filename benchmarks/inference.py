@@ -32,7 +32,7 @@ from machine import cores, describe
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.progress import ProgressLine
 
-_SIZE = flags.DEFINE_integer("size", 0, "Height and width, pixels; 0: the crop size, or 256.")
+_SIZE = flags.DEFINE_integer("size", 0, "Height and width; 0: the crop's smaller side, or 256.")
 _NGF = flags.DEFINE_integer("ngf", 64, "Channels of the first layer, for random weights.")
 _WORKDIR = flags.DEFINE_string("workdir", "", "A run to measure; empty for random weights.")
 _DATASET = flags.DEFINE_string("dataset", "", "Where the run's data set is now, if it was moved.")
@@ -85,8 +85,8 @@ def _run(scratch: Path) -> None:
 
     workdir = _WORKDIR.value or _random_run(scratch / "run")
     translator = load(workdir)
-    step = translator.config.crop_size
-    size = _SIZE.value or step
+    step = translator.config.size_multiple
+    size = _SIZE.value or translator.config.crop_size.smaller
     if size % step:
         raise UserError(f"--size={size}: the run's generator takes multiples of {step} pixels")
     threads = _THREADS.value or cores()
@@ -138,7 +138,7 @@ def _contestants(translator: Any, workdir: str, size: int, scratch: Path) -> lis
     weights = core.weights_of(translator.generator)
 
     def random_inputs(count: int) -> Iterator[np.ndarray]:
-        return _smooth(count, config.crop_size, config.x_channels)
+        return _smooth(count, config.crop_size.smaller, config.x_channels)
 
     job = formats.Job(
         contract,

@@ -34,8 +34,8 @@ def main() -> None:
     pictures = []
     for run in args.runs:
         model = tfpix2pix.load(run)
-        size = model.config.crop_size
-        x = np.broadcast_to(colour / 127.5 - 1.0, (1, size, size, 3)).astype(np.float32)
+        shape = (1, *model.config.whole_size, 3)
+        x = np.broadcast_to(colour / 127.5 - 1.0, shape).astype(np.float32)
         print(f"\n{run}, step {model.step:,}")
         print(f"{'layer':14} {'size':>9} {'std':>8} {'middle':>8} {'rows + columns':>15}")
         for name, features in layers(model.generator, x, model.noise(x, [0], True)):

@@ -75,7 +75,7 @@ def main(argv: list[str]) -> None:
         dataset=_DATASET.value,
         label_palette=_PALETTE.value,
         crop_size=32,
-        load_size=max(32, scorer.size),
+        load_size=scorer.size,
     )
     source = open_labelled(config, said)
     palette = palette_of(source.spec)

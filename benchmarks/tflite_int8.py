@@ -76,7 +76,7 @@ def _job(training_inputs: type):
 
     translator = load(_WORKDIR.value)
     config = translator.config
-    contract = Contract.of(translator, "paper", (config.crop_size, config.crop_size))
+    contract = Contract.of(translator, "paper", tuple(config.whole_size))
     generator = core.export_generator(config, core.weights_of(translator.generator), noise=True)
     inputs = training_inputs(config, _WORKDIR.value, _DATASET.value)
     quantize = formats.QUANTIZATIONS

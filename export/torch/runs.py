@@ -14,8 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from tfpix2pix.algorithms.registry import config_fields
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_json, write_text
+from tfpix2pix.base.options import as_kept
+from tfpix2pix.base.size import Size
 from tfpix2pix.config import Config, load_config, resolve
 from tfpix2pix.export.torch.files import check_readable, read_state
 from tfpix2pix.export.torch.layers import LEVELS
@@ -169,7 +172,10 @@ def config_for(
     """
     notes: list[str] = []
     values = {"preset": "paper", **settings}
-    _agree(values, "crop_size", net_g.crop_size, source_g)
+    # The depth is all that weights tell of a size: that of its smaller side.
+    given = as_kept(config_fields()["crop_size"], values.get("crop_size"))
+    if not isinstance(given, Size) or 1 << given.smaller.bit_length() - 1 != net_g.crop_size:
+        _agree(values, "crop_size", net_g.crop_size, source_g)
     _agree(values, "ngf", net_g.ngf, source_g)
     _agree(values, "input_channels", net_g.input_channels, source_g)
     _agree(values, "target_channels", net_g.output_channels, source_g)

@@ -73,7 +73,7 @@ class Toy(Algorithm[ToyConfig]):
     @staticmethod
     def _back(config: ToyConfig) -> Generator:
         made = unet(
-            crop_size=config.crop_size,
+            crop_size=config.crop_size.smaller,
             input_channels=config.y_channels,
             output_channels=config.x_channels,
             ngf=config.ngf,

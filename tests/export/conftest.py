@@ -110,7 +110,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
             quantize,
             output or tmp_path_factory.mktemp("output"),
             name,
-            lambda count: _smooth(count, config.crop_size, config.x_channels),
+            lambda count: _smooth(count, int(config.crop_size), config.x_channels),
             opset=opset,
         )
 

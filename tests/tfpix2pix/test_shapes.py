@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tfpix2pix
 from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.size import Size
@@ -18,6 +19,7 @@ from tfpix2pix.data import (
     evaluation_batches,
     open_store,
     training_batches,
+    write_image,
 )
 from tfpix2pix.data.resize import resize
 from tfpix2pix.data.sources.arrays import ArraySource
@@ -194,3 +196,48 @@ def test_the_sample_set_is_cut_from_a_square_scene():
     for one, other in zip(square.load("train", 1), wide.load("train", 1), strict=True):
         np.testing.assert_array_equal(one[8:40], other)
     assert "48x32" in wide.describe()
+
+
+# === A run ===
+
+
+def test_a_wide_run_resumes_to_the_bit_and_is_evaluated_in_its_shape(tmp_path):
+    given = {"dataset": "sample", "crop_size": "32x64", "ngf": 4, "ndf": 4, "sample_pairs": 4}
+    given |= {"preset": "paper", "loss": "l1", "val_every": 0, "sample_images": 1}
+    for name, steps in (("one", (2,)), ("two", (1, 2))):
+        for until in steps:
+            tfpix2pix.train(workdir=tmp_path / name, steps=until, **given)
+    one, two = (tfpix2pix.load(tmp_path / name) for name in ("one", "two"))
+    for a, b in zip(one.generator.weights, two.generator.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    image = np.zeros((50, 70, 3), np.uint8)
+    assert one.translate(image).shape == one.translate(image, fit=True).shape == (50, 70, 3)
+    with np.load(tmp_path / "one" / "samples" / "fixed.npz") as fixed:
+        assert fixed["x"].shape == (1, 32, 64, 3)
+    found = tfpix2pix.evaluate(tmp_path / "one", metrics="l1,ssim,grid,swd")
+    assert found.facts["size"] == "32x64"
+    other = tfpix2pix.evaluate(tmp_path / "one", metrics="l1", size=(48, 96))
+    assert (other.facts["size"], 0 < other.numbers["l1"] < 2) == ("48x96", True)
+
+
+def test_predictions_are_scored_at_their_own_size(tmp_path):
+    random = np.random.default_rng(0)
+    for name in ("a", "b"):
+        pair = random.integers(0, 256, (64, 2 * 190, 3), np.uint8)
+        for split in ("train", "val"):
+            write_image(make(tmp_path / "d" / split) / f"{name}.png", pair)
+        write_image(make(tmp_path / "p") / f"{name}.png", pair[:, 190:])
+    found = tfpix2pix.evaluate(
+        predictions=tmp_path / "p",
+        dataset=str(tmp_path / "d"),
+        metrics="l1,ssim,ms_ssim,psnr",
+        output=tmp_path / "e",
+    )
+    assert found.facts["size"] == "64x190"
+    assert found.numbers["l1"] == 0
+    assert found.numbers["ssim"] == pytest.approx(1)
+
+
+def make(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -286,7 +286,7 @@ def _scorer_facts(evaluators: Sequence[Evaluator]) -> dict[str, Any] | None:
             return {
                 "identity": scorer.identity,
                 "palette": scorer.palette.name,
-                "size": scorer.size,
+                "size": scorer.size.value,
                 "val": dict(scorer.val),
             }
     return None

@@ -112,7 +112,7 @@ def reproduce(plan: Plan, is_new: bool, wish: Wish) -> Outcome:
         if wish.score and stop.signal is None:
             facts: dict[str, Any] | None = None
             if scorer is not None:
-                facts = {"size": scorer.size, "val": scorer.val, "identity": scorer.identity}
+                facts = {"size": scorer.size.value, "val": scorer.val, "identity": scorer.identity}
             results = publish(plan, wish.tables, runs, facts, wish.command)
         if stop.signal is not None:
             return Outcome(results, diverged, stop.signal.name, stop.exit_code)

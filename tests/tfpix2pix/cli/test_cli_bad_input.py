@@ -102,7 +102,7 @@ def test_a_preset_that_needs_a_data_set(train_refused):
         ("--crop_size=16", "the smallest allowed is 32"),
         ("--crop_size=0", "the smallest allowed is 32"),
         ("--crop_size=2048", "the largest allowed is 1024"),
-        ("--crop_size=many", "a whole number"),
+        ("--crop_size=many", "a number of pixels, or HEIGHTxWIDTH such as 256x512"),
         ("--steps=1.5", "a whole number"),
         ("--steps=-1", "too small"),
         ("--learning_rate=fast", "a number"),
