@@ -57,11 +57,17 @@ class PairsConfig:
     )
     input_key: str = option(
         "",
-        "the input's column of a manifest (default 'input') or feature of a TFDS set (default "
-        "'input_image')",
+        "the input's column of a manifest (default 'input'; red,nir: two columns, whose images are "
+        "the channels of one) or feature of a TFDS set (default 'input_image')",
         "data",
     )
     target_key: str = option("", "the target's column ('target') or feature ('real_image')", "data")
+    split_key: str = option(
+        "",
+        "the column of a manifest that names the split; empty: found by its name or values; none: "
+        "no column does",
+        "data",
+    )
     label_palette: str = option(
         "",
         "one of the two images shows labels in these colours (facades, camvid, cityscapes or a "

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import images
 from tfpix2pix.data.layouts.pair_files import (
     PairFiles,
@@ -197,7 +198,9 @@ def _look(
     side_by_side = files.b is None and not files.whole
     if side_by_side and header.width % 2:
         return BadPair(split, files, odd=(header.height, header.width))
-    if not (digests or _must_decode(headers, budget)):
+    # What several files come to, only reading them tells.
+    stacked = bool(files.more_a or files.more_b)
+    if not (digests or stacked or _must_decode(headers, budget)):
         parts = 2 if side_by_side else 1
         a = _from_header(files.a, header, parts)
         b = a if files.part_b is None else _from_header(files.part_b[0], headers[files.part_b], 1)
@@ -217,7 +220,10 @@ def _look_decoded(
             unreadable.append((part[0], error.reason))
     if unreadable:
         return BadPair(split, files, unreadable=tuple(unreadable))
-    pictures = read_pair(files, lambda *part: decoded[part])
+    try:
+        pictures = read_pair(files, lambda *part: decoded[part])
+    except DataError as error:  # channels in several files that are not alike
+        return BadPair(split, files, unreadable=((files.a, str(error)),))
     a, b = (
         look_at(path, picture, wish, digests)
         for path, picture in zip((files.a, files.b or files.a), pictures, strict=True)

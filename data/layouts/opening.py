@@ -398,13 +398,15 @@ def _list_manifest(data: DataConfig, path: Path) -> Listing:
     if path.suffix.lower() not in EXTENSIONS:
         raise DataError(
             f"--dataset={data.dataset}: a file, where a folder with train/ in it or a manifest "
-            f"({', '.join(EXTENSIONS)}) was expected; name the folder."
+            f"({', '.join(EXTENSIONS)}) was expected; name the folder, and save a "
+            "spreadsheet as CSV."
         )
     return list_manifest(
         data.dataset,
         path,
-        input_key=data.input_key or "input",
-        target_key=data.target_key or "target",
+        input_key=data.input_key,
+        target_key=data.target_key,
+        split_key=data.split_key,
         val_fraction=data.val_fraction,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ class PairFiles:
       whole: without `b`: the one image of `a` is A and B at once (for ``--color_space=lab``).
       labels: an index map that stands for the label image, whichever of the two that is.
       planes: which planes of A's and of B's file are read, as `tfpix2pix.data.decode` has it.
+      more_a, more_b: files whose channels follow those of `a` and `b`.
     """
 
     name: str
@@ -35,6 +36,8 @@ class PairFiles:
     whole: bool = False
     labels: Path | None = None
     planes: tuple[str, str] = ("auto", "auto")
+    more_a: tuple[Path, ...] = ()
+    more_b: tuple[Path, ...] = ()
 
     def paths(self) -> list[Path]:
         """All files of the pair."""
@@ -42,19 +45,28 @@ class PairFiles:
 
     def parts(self) -> list[tuple[Path, str]]:
         """All that is read of them: files, with their planes."""
-        labels = None if self.labels is None else (self.labels, "auto")
-        parts = [part for part in (self.part_a, self.part_b, labels) if part is not None]
-        return list(dict.fromkeys(parts))
+        labels = [] if self.labels is None else [(self.labels, "auto")]
+        return list(dict.fromkeys([*self.parts_a, *self.parts_b, *labels]))
 
     @property
     def part_a(self) -> tuple[Path, str]:
-        """What is read for A, or for both."""
+        """What is read for A, or for both; the first of `parts_a`."""
         return self.a, self.planes[0]
 
     @property
     def part_b(self) -> tuple[Path, str] | None:
-        """What is read for B, where it has a file."""
+        """What is read for B, where it has a file; the first of `parts_b`."""
         return None if self.b is None else (self.b, self.planes[1])
+
+    @property
+    def parts_a(self) -> list[tuple[Path, str]]:
+        """What is read for A, or for both."""
+        return [(path, self.planes[0]) for path in (self.a, *self.more_a)]
+
+    @property
+    def parts_b(self) -> list[tuple[Path, str]]:
+        """What is read for B; empty where it has no file."""
+        return [] if self.b is None else [(p, self.planes[1]) for p in (self.b, *self.more_b)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,6 +173,40 @@ def split_decoded(
     return first, second
 
 
+def read_stacked(
+    parts: Sequence[tuple[Path, str]], decode: Callable[..., images.Decoded] = images.decode
+) -> images.Decoded:
+    """Decodes files whose channels, one after the other, are one image; one file as it is.
+
+    Args:
+      parts: files with their planes, at least one.
+      decode: gives the decoded file of a path and planes.
+
+    Raises:
+      DataError: a file cannot be read, or they are not alike; the message names it.
+    """
+    pictures = [decode(*part) for part in parts]
+    if len(pictures) == 1:
+        return pictures[0]
+    arrays = [images.fit_channels(p.array, p.has_alpha, 0) for p in pictures]
+    deepest = max((array.dtype for array in arrays), key=lambda dtype: dtype.itemsize)
+    first = parts[0][0]
+    for (path, _), array in zip(parts, arrays, strict=True):
+        if array.shape[:2] != arrays[0].shape[:2]:
+            raise DataError(
+                f"{shown(path)}: {size_text(array.shape)}, where {shown(first)}, whose channels "
+                f"it belongs to, is {size_text(arrays[0].shape)}; make them alike."
+            )
+        if array.dtype != deepest and deepest.kind == "f":
+            raise DataError(
+                f"{shown(path)}: {array.dtype}, where others of the same image hold floats; "
+                "convert them to one type."
+            )
+    stacked = np.concatenate([images.fit_depth(array, deepest) for array in arrays], axis=-1)
+    notes = dict.fromkeys(note for picture in pictures for note in picture.notes)
+    return images.Decoded(stacked, False, None, tuple(notes))
+
+
 def read_pair(
     files: PairFiles, decode: Callable[..., images.Decoded] = images.decode
 ) -> tuple[images.Decoded, images.Decoded]:
@@ -173,9 +219,9 @@ def read_pair(
     Raises:
       DataError: a file cannot be read, or has no two halves; the message names it.
     """
-    picture = decode(*files.part_a)
-    if files.part_b is not None:
-        return picture, decode(*files.part_b)
+    picture = read_stacked(files.parts_a, decode)
+    if files.b is not None:
+        return picture, read_stacked(files.parts_b, decode)
     if files.whole:
         return picture, picture
     try:

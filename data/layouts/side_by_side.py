@@ -43,9 +43,10 @@ def seam_of(image: np.ndarray) -> float | None:
       of two objects on white.
     """
     height, width = image.shape[:2]
-    if width < 4:
+    # In 64 bits, for floats may be of any size.
+    rows = image[:: max(1, height // 256)].astype(np.float64)
+    if width < 4 or not np.isfinite(rows).all():
         return None
-    rows = image[:: max(1, height // 256)].astype(np.float32)
     steps = np.abs(np.diff(rows, axis=1)).mean(axis=(0, 2))
     middle = rows[:, width // 2 - 1 : width // 2 + 1]
     scale = float(rows.max() - rows.min())
@@ -56,8 +57,7 @@ def seam_of(image: np.ndarray) -> float | None:
 
 def median_seam(pictures: Iterable[np.ndarray]) -> float | None:
     """The median of `seam_of` over the images that tell; None if fewer than half do."""
-    seams = [seam_of(picture) for picture in pictures]
-    return median_told(seams)
+    return median_told(map(seam_of, pictures))
 
 
 def median_told(seams: Iterable[float | None]) -> float | None:

@@ -24,7 +24,15 @@ _OF_THE_RUN = ("input_encoding", "seed", "load_size", "flip", "cache")
 # The config's fields that say which pairs there are; each is a flag of `tfpix2pix evaluate`.
 FIELDS = tuple(f.name for f in dataclasses.fields(DataConfig) if f.name not in _OF_THE_RUN)
 # What says how the files of one data set are found, and nothing about those of another.
-_OF_ONE_SET = ("dataset", "input_dir", "target_dir", "layout", "input_key", "target_key")
+_OF_ONE_SET = (
+    "dataset",
+    "input_dir",
+    "target_dir",
+    "layout",
+    "input_key",
+    "target_key",
+    "split_key",
+)
 # What is resolved when the labels are plain colours, and is not known of them as classes.
 _SETTLED = (
     *(field.name for field in dataclasses.fields(DataConfig) if field.metadata["resolves"]),
@@ -45,7 +53,11 @@ def data_config(own: Config, given: Mapping[str, Any]) -> Config:
     """
     changes = {key: value for key, value in given.items() if key != "label_palette"}
     if given.get("input_dir") or given.get("target_dir"):
-        changes = {**_defaults("layout", "input_key", "target_key"), "dataset": "", **changes}
+        changes = {
+            **_defaults("layout", "input_key", "target_key", "split_key"),
+            "dataset": "",
+            **changes,
+        }
         changes.setdefault("direction", "AtoB")
     elif "dataset" in given:
         changes = {**_defaults(*_OF_ONE_SET), **changes}

@@ -185,7 +185,7 @@ def test_manifests_that_cannot_be_used(images, refusal, name, text, said):
 
 def test_a_manifest_that_is_no_text(images, refusal):
     (images / "m.csv").write_bytes(b"input,target\n\xff\xfe\x00,b\n")
-    assert "it cannot be read as UTF-8 text" in refusal(images / "m.csv")
+    assert "it cannot be read as text (it holds zero bytes)" in refusal(images / "m.csv")
 
 
 def test_missing_files_are_listed_with_their_lines(images, refusal):
@@ -207,5 +207,154 @@ def test_no_file_is_there(images, refusal):
 
 
 def test_other_files_are_no_manifest(images, refusal):
-    (images / "m.txt").write_text("input,target\n")
-    assert "a manifest (.csv, .tsv, .jsonl, .ndjson) was expected" in refusal(images / "m.txt")
+    (images / "m.xlsx").write_bytes(b"PK")
+    message = refusal(images / "m.xlsx")
+    assert "a manifest (.csv, .tsv, .jsonl, .ndjson, .json, .txt) was expected" in message
+    assert "save a spreadsheet as CSV" in message
+
+
+# === As people's programs write them ===
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("semicolons.csv", table(ROWS, ";")),
+        ("tabs.csv", table(ROWS, "\t")),
+        ("bars.txt", table(ROWS, "|")),
+        ("spaces.txt", table(ROWS, " ")),
+        ("excel.csv", "sep=;\r\n" + table(ROWS, ";").replace("\n", "\r\n")),
+        ("mac.csv", table(ROWS, ",").replace("\n", "\r")),
+        ("backslashes.csv", table(ROWS, ",").replace("/", "\\")),
+        ("names.csv", table([(" Input", "TARGET ", "Split"), *ROWS[1:]], ",")),
+        ("common.csv", table([("Image Path", "mask_path", "SUBSET"), *ROWS[1:]], ",")),
+        ("no_names.csv", table(ROWS[1:], ",")),
+        ("remarks.csv", "# mine\n\n" + table(ROWS, ",").replace("\n", "\n# more\n,,\n")),
+        ("list.json", json.dumps([dict(zip(ROWS[0], row, strict=True)) for row in ROWS[1:]])),
+        (
+            "by_split.json",
+            json.dumps({"train": [dict(zip(ROWS[0][:2], r, strict=False)) for r in ROWS[1:]]}),
+        ),
+        (
+            "columns.json",
+            json.dumps({k: [row[i] for row in ROWS[1:]] for i, k in enumerate(ROWS[0])}),
+        ),
+        (
+            "elsewhere.csv",
+            table(ROWS, ",").replace("in/", "/mnt/x/in/").replace("out/", "D:\\out\\"),
+        ),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+def test_as_programs_write_them(images, draw, loaded, name, text, encoding):
+    (images / name).write_bytes(text.encode(encoding))
+    source = open_dataset(str(images / name))
+    source.check()
+    assert_pairs(loaded(source), draw, [2, 0])
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "mac_roman", "cp1251"])
+def test_the_encoding_is_the_one_whose_files_are_there(images, draw, save, loaded, encoding):
+    name = "дом" if encoding == "cp1251" else "größe"
+    save(images / f"{name}.png", draw(7))
+    text = f"input,target,split\n{name}.png,out/b0.tif,train\n"
+    (images / "m.csv").write_bytes(text.encode(encoding))
+    source = open_dataset(str(images / "m.csv"))
+    np.testing.assert_array_equal(loaded(source)[name][0], draw(7))
+    assert f"read as {encoding}" in " ".join(source.notes())
+
+
+def test_accents_in_the_other_form(images, draw, save, loaded):
+    save(images / "gro\u0308ße.png", draw(7))
+    (images / "m.csv").write_text("input,target,split\ngr\u00f6ße.png,out/b0.tif,train\n")
+    ((x, _),) = loaded(open_dataset(str(images / "m.csv"))).values()
+    np.testing.assert_array_equal(x, draw(7))
+
+
+def test_two_moved_names_never_come_to_one_file(tmp_path, draw, save, refusal):
+    save(tmp_path / "0.png", draw(0))
+    (tmp_path / "m.csv").write_text("input,target,split\n/a/0.png,/b/0.png,train\n")
+    assert "line 2: /b/0.png" in refusal(tmp_path / "m.csv")
+
+
+def test_names_with_the_separator_need_quotes(images, refusal):
+    (images / "m.csv").write_text("input,target\na, b.png,out/b0.tif\n")
+    message = refusal(images / "m.csv")
+    assert "line 2 has 3 cells where the first line has 2" in message
+
+
+# === Splits, which are never ignored ===
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "counts"),
+    [
+        ("Set", ["Training", "Validation", "testing", "TRAIN"], [2, 1, 1]),
+        ("my part", ["train", "val", "test", "train"], [2, 1, 1]),
+        ("is_val", ["0", "1", "False", "true"], [2, 2, 0]),
+        ("is_train", ["1", "0", "yes", "no"], [2, 2, 0]),
+        ("test", ["0", "1", "0", "1"], [2, 0, 2]),
+        ("Holdout", ["0", "1", "0", "1"], [2, 0, 2]),
+    ],
+)
+def test_columns_that_look_like_a_split(images, column, values, counts):
+    rows = [("input", "target", column)]
+    rows += [(f"in/a{i}.png", f"out/b{i}.tif", value) for i, value in enumerate(values)]
+    (images / "m.csv").write_text(table(rows, ","))
+    source = open_dataset(str(images / "m.csv"), val_fraction=0)
+    assert [source.count(split) for split in ("train", "val", "test")] == counts
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [("fold", "0123"), ("set", "abcd"), ("usage", ["train", "PrivateTest", "x", "y"])],
+)
+def test_splits_that_are_not_understood_are_refused(images, refusal, column, values):
+    rows = [("input", "target", column)]
+    rows += [(f"in/a{i}.png", f"out/b{i}.tif", value) for i, value in enumerate(values)]
+    (images / "m.csv").write_text(table(rows, ","))
+    message = refusal(images / "m.csv", val_fraction=0)
+    assert f"in '{column}', which looks like a split" in message
+    assert "--split_key=none" in message
+    source = open_dataset(str(images / "m.csv"), val_fraction=0, split_key="none")
+    assert source.count("train") == 4
+
+
+def test_splits_that_disagree_are_refused(images, refusal):
+    (images / "m.csv").write_text(
+        "input,target,split,is_val\nin/a0.png,out/b0.tif,train,1\nin/a1.png,out/b1.tif,train,0\n"
+    )
+    assert "line 2 is train in 'split' and val in 'is_val'" in refusal(images / "m.csv")
+    source = open_dataset(str(images / "m.csv"), split_key="is_val")
+    assert source.count("val") == 1
+
+
+def test_folds_beside_a_split(images):
+    (images / "m.csv").write_text(
+        "input,target,split,fold\nin/a0.png,out/b0.tif,train,1\nin/a1.png,out/b1.tif,val,2\n"
+    )
+    source = open_dataset(str(images / "m.csv"))
+    assert (source.count("train"), source.count("val")) == (1, 1)
+    assert "the column 'split' is the split; not used: fold" in source.notes()
+
+
+# === Channels in several files ===
+
+
+def test_columns_are_stacked_as_channels(tmp_path, draw, save, refusal):
+    for name, seed, channels in (("red", 1, 1), ("nir", 2, 1), ("rgb", 3, 3), ("y", 4, 1)):
+        save(tmp_path / f"{name}.tif", draw(seed, channels, "uint16" if name == "nir" else "uint8"))
+    (tmp_path / "m.csv").write_text("RED;nir;rgb;mask;split\nred.tif;nir.tif;rgb.tif;y.tif;train\n")
+    options = {"input_key": "red,NIR,rgb", "target_key": "mask"}
+    source = open_dataset(str(tmp_path / "m.csv"), **options)
+    source.check()
+    x, y = source.load("train", 0)
+    assert (x.shape, x.dtype, y.shape) == ((12, 16, 5), np.uint16, (12, 16, 1))
+    np.testing.assert_array_equal(x[..., :1], draw(1, 1) * np.uint16(257))
+    np.testing.assert_array_equal(x[..., 1:2], draw(2, 1, "uint16"))
+    np.testing.assert_array_equal(x[..., 2:], draw(3, 3) * np.uint16(257))
+    save(tmp_path / "nir.tif", draw(2, 1, "uint16", height=14))
+    assert "nir.tif: 16x14 (width x height), where" in refusal(tmp_path / "m.csv", **options)
+    assert "no column 'swir' (found: RED, nir, rgb" in refusal(
+        tmp_path / "m.csv", input_key="red,swir", target_key="mask"
+    )
