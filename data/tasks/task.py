@@ -80,7 +80,8 @@ def black_and_white(image: np.ndarray) -> tuple[float, float]:
 def by_pillow(image: np.ndarray, change: Callable[[Image.Image], Image.Image]) -> np.ndarray:
     """What a resizing of Pillow's makes of an image ``[H, W, C]`` of any depth.
 
-    8 bits go through Pillow as they are; each channel of others as floats, and is rounded.
+    8 bits go through Pillow as they are; each channel of others as floats, and is rounded. Floats
+    stay within what the image had: no depth below 0 where a filter swings over.
     """
     if image.dtype == np.uint8 and image.shape[-1] in (1, 3):
         picture = image[..., 0] if image.shape[-1] == 1 else image
@@ -89,5 +90,5 @@ def by_pillow(image: np.ndarray, change: Callable[[Image.Image], Image.Image]) -
     planes = np.moveaxis(image, -1, 0).astype(np.float32)
     changed = np.stack([np.asarray(change(Image.fromarray(plane))) for plane in planes], axis=-1)
     if image.dtype.kind == "f":
-        return changed
+        return np.clip(changed, image.min(), image.max())
     return np.clip(np.rint(changed), 0, np.iinfo(image.dtype).max).astype(image.dtype)
