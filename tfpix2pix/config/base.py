@@ -190,7 +190,7 @@ class Config(RunConfig, DataConfig):
       CHARTS: of the report, besides the speed.
       EARLIER: fields that files of earlier versions lack, with what those versions did, where that
         is not the default.
-      EARLIER_PRESETS: by preset, fields that it left at their defaults in earlier versions.
+      EARLIER_PRESETS: by preset, the values that fields had with it in earlier versions.
       FLAG: by which the command line names the folder that a run stands in.
     """
 
@@ -199,7 +199,7 @@ class Config(RunConfig, DataConfig):
     MEASURES: ClassVar[tuple[Measure, ...]] = ()
     CHARTS: ClassVar[tuple[ChartSpec, ...]] = ()
     EARLIER: ClassVar[Mapping[str, Any]] = {}
-    EARLIER_PRESETS: ClassVar[Mapping[str, Collection[str]]] = {}
+    EARLIER_PRESETS: ClassVar[Mapping[str, Mapping[str, Collection[Any]]]] = {}
     FLAG: ClassVar[str] = "--workdir"
 
     def __post_init__(self) -> None:

@@ -138,16 +138,15 @@ def differences(
 ) -> list[str]:
     """Lines that say in which fields ``wanted`` disagrees with a saved run, other than those
     which a continued run may change."""
-    unset = saved.EARLIER_PRESETS.get(saved.preset, ())
-    defaults = {field.name: field.default for field in dataclasses.fields(saved)}
-    earlier = {**saved.EARLIER, **{name: defaults[name] for name in unset}}
+    earlier = {name: (value,) for name, value in saved.EARLIER.items()}
+    earlier |= saved.EARLIER_PRESETS.get(saved.preset, {})
     lines = []
     for field in dataclasses.fields(saved):
         # The preset's name is only a label: what it set is compared field by field.
         if field.name not in wanted or field.metadata["may_change"] or field.name == "preset":
             continue
         old, new = getattr(saved, field.name), wanted[field.name]
-        if given is not None and field.name not in given and old == earlier.get(field.name, new):
+        if given is not None and field.name not in given and old in earlier.get(field.name, (new,)):
             continue  # what the same words asked for in an earlier version
         if field.metadata["resolves"] and new == field.default:
             continue  # nothing was asked for
