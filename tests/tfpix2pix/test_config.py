@@ -404,6 +404,21 @@ BEFORE_RECIPE = {
 }
 
 
+# And what it was then.
+FIRST_RECIPE = {
+    "norm": "group",
+    "bottleneck": 8,
+    "upsampling": "nearest",
+    "padding": "replicate",
+    "noise_channels": 4,
+    "gan_loss": "hinge",
+    "lambda_feature_matching": 10.0,
+    "lambda_l1": 80.0,
+    "ema": 0.995,
+    "best_metric": "l1",
+}
+
+
 @pytest.mark.parametrize("given", [{}, {"preset": "quick"}])
 def test_a_run_of_before_goes_on_with_what_its_preset_was(tmp_path, given):
     """The same command, in the version in which quick became another recipe."""
@@ -414,6 +429,26 @@ def test_a_run_of_before_goes_on_with_what_its_preset_was(tmp_path, given):
     assert (config.norm, config.ema, config.updates) == ("instance", 0.0, "joint")
     lines = differences(load_config(tmp_path), dataclasses.asdict(resolve(given)), given)
     assert lines == []
+
+
+@pytest.mark.parametrize(("preset", "last"), [("quick", 16), ("best", 32)])
+def test_a_run_of_the_first_recipe_goes_on_with_it(tmp_path, preset, last):
+    fields = {**FIRST_RECIPE, "last_channels": last, "preset": preset}
+    save(tmp_path, json.dumps(dataclasses.asdict(resolve(fields))))
+    given = {"preset": preset}
+    _, config = workdir_and_config(tmp_path, given)
+    assert (config.norm, config.lambda_l1, config.last_channels) == ("group", 80.0, last)
+    assert config.best_metric == "l1"
+    lines = differences(load_config(tmp_path), dataclasses.asdict(resolve(given)), given)
+    assert lines == []
+
+
+def test_a_run_of_facades_cpu_goes_on_with_the_papers_recipe(tmp_path):
+    given = {"preset": "facades_cpu", "dataset": str(tmp_path / "pairs")}
+    old = dataclasses.asdict(resolve({**given, **BEFORE_RECIPE}))
+    save(tmp_path, json.dumps(old))
+    _, config = workdir_and_config(tmp_path, given)
+    assert (config.bottleneck, config.gan_loss, config.lambda_l1) == (1, "vanilla", 100.0)
 
 
 def test_what_is_asked_for_by_hand_must_agree_all_the_same(tmp_path):
