@@ -138,7 +138,7 @@ def differences(
 ) -> list[str]:
     """Lines that say in which fields ``wanted`` disagrees with a saved run, other than those
     which a continued run may change."""
-    earlier = {name: (value,) for name, value in saved.EARLIER.items()}
+    earlier: dict[str, Collection[Any]] = {k: (value,) for k, value in saved.EARLIER.items()}
     earlier |= saved.EARLIER_PRESETS.get(saved.preset, {})
     lines = []
     for field in dataclasses.fields(saved):
