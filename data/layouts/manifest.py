@@ -17,7 +17,7 @@ from tfpix2pix.data.layouts.partners import SIDES
 from tfpix2pix.data.layouts.splits import split_named
 from tfpix2pix.data.layouts.table import EXTENSIONS, SEPARATORS, Row, Table, decodings, parse
 
-__all__ = ["EXTENSIONS", "NO_SPLIT", "list_manifest"]
+__all__ = ["EXTENSIONS", "NO_SPLIT", "list_inputs", "list_manifest"]
 
 NO_SPLIT = "none"  # of --split_key: no column is one
 _SPLIT_COLUMN = re.compile(
@@ -64,18 +64,55 @@ def list_manifest(
     wanted = {word for pair in SIDES for word in pair}
     wanted |= {key.strip().casefold() for key in (*input_key.split(","), *target_key.split(","))}
     listings: list[tuple[int, int, Listing]] = []
+    for table, encoding in _tables(name, path, tuple(wanted)):
+        listing, missing = _list(name, path, table, input_key, target_key, split_key, val_fraction)
+        if encoding not in ("utf-8", "utf-8-sig"):
+            listing.notes.append(f"the manifest is no UTF-8; it was read as {encoding}")
+        listings.append((missing, len(listings), listing))
+        if not missing:
+            break
+    return min(listings)[2]
+
+
+def list_inputs(name: str, path: Path, input_key: str = "") -> list[list[Path]]:
+    """The input files of each row of a manifest, several where their channels are one image.
+
+    Args:
+      name: the manifest with its flag, for messages.
+      path, input_key: as `list_manifest` takes them; no target and no split is looked for.
+
+    Raises:
+      DataError: it cannot be read, lacks the column, or names a file that is not there.
+    """
+    missing = ""
+    for table, _ in _tables(name, path, tuple(_plain(key) for key in input_key.split(","))):
+        if not table.rows:
+            raise DataError(f"{name}: it has no rows; expected one line for each image.")
+        columns = ["1"] if not (table.named or input_key) else []
+        columns = columns or _named(name, table, "input_key", input_key or "input")
+        named = [[file for key in columns for file in _names(name, row, key)] for row in table.rows]
+        finder = _Finder(path.parent)
+        finder.learn(named)
+        files = [[finder.find(text) for text in side] for side in named]
+        gone = [file for row in files for file in row if not isfile(file)]
+        if not gone:
+            return files
+        missing = missing or (
+            f"{name}: {count_text(len(gone), 'file')} named in it not there, such as "
+            f"{shown(gone[0])}; mend or remove the lines."
+        )
+    raise DataError(missing)
+
+
+def _tables(name: str, path: Path, wanted: tuple[str, ...]) -> Iterator[tuple[Table, str]]:
+    """The table in each encoding that it may have, with the encoding.
+
+    Raises:
+      DataError: it cannot be read.
+    """
     try:
-        content = path.read_bytes()
-        for encoding, text in decodings(content):
-            table = parse(name, path, text, tuple(wanted))
-            listing, missing = _list(
-                name, path, table, input_key, target_key, split_key, val_fraction
-            )
-            if encoding not in ("utf-8", "utf-8-sig"):
-                listing.notes.append(f"the manifest is no UTF-8; it was read as {encoding}")
-            listings.append((missing, len(listings), listing))
-            if not missing:
-                break
+        for encoding, text in decodings(path.read_bytes()):
+            yield parse(name, path, text, wanted), encoding
     except OSError as error:
         raise DataError(f"{name}: it cannot be read ({error.strerror}); mend the file.") from None
     except ValueError as error:
@@ -83,7 +120,6 @@ def list_manifest(
             f"{name}: it cannot be read as text ({error}); expected a table: of a spreadsheet, "
             "save it as CSV."
         ) from None
-    return min(listings)[2]
 
 
 def _list(

@@ -44,8 +44,15 @@ def add_flags(parser: Parser) -> None:
     group.add_argument(
         "--input",
         metavar="PATH",
-        help="an image, a folder of images, or a quoted pattern such as 'photos/**/*.jpg' "
-        "(required)",
+        help="an image, a folder of images, a manifest (.csv, .tsv, .jsonl), or a quoted pattern "
+        "such as 'photos/**/*.jpg' (required)",
+    )
+    group.add_argument(
+        "--input_key",
+        default="",
+        metavar="COLUMN",
+        help="of a manifest as --input: the column of the inputs; red,nir: two columns, whose "
+        "images are the channels of one [as the run was trained, else input]",
     )
     group.add_argument(
         "--output",
@@ -115,7 +122,13 @@ def main(args: argparse.Namespace) -> int:
     manner = Manner(args.labels, args.side_by_side, args.seed, args.deterministic, args.fit)
     model = model_of(args)
     manner.check(model.spec)
-    jobs = find_jobs(args.input, args.output, model.spec.suffix)
+    input_key = args.input_key or model.config.input_key
+    jobs = find_jobs(args.input, args.output, model.spec.suffix, input_key)
+    if args.beam and any(job.more for job in jobs):
+        raise UserError(
+            f"--beam translates files one by one, and --input={args.input} has several for an "
+            "image; leave --beam out"
+        )
     translator = model.open(say)
     noisy = translator.takes_noise and not args.deterministic
     say(

@@ -27,10 +27,17 @@ TIFF = (".tif", ".tiff")
 
 @dataclass(frozen=True)
 class Job:
-    """One image to read, and the file its translation goes to."""
+    """One image to read, and the file its translation goes to.
+
+    Attributes:
+      source: the image's file.
+      target: of its translation.
+      more: files whose channels follow those of `source`.
+    """
 
     source: Path
     target: Path
+    more: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,10 +109,18 @@ def translate_file(translator: Translator, job: Job, manner: Manner) -> list[str
     Raises:
       UserError: it cannot be read, does not fit the run, or is too large for the memory.
     """
-    from tfpix2pix.data import decode, split_decoded, write_image
+    from tfpix2pix.data import split_decoded, write_image
+    from tfpix2pix.data.layouts.pair_files import read_stacked
 
     config = translator.config
-    image = decode(job.source, translator.spec.x.planes)
+    image = read_stacked([(p, translator.spec.x.planes) for p in (job.source, *job.more)])
+    channels = image.array.shape[-1]
+    if "," in config.input_key and not job.more and channels != translator.spec.x.channels:
+        raise UserError(
+            f"{shown(job.source)}: {channels} of the {translator.spec.x.channels} channels that "
+            f"the run was trained on, from the columns {config.input_key}; give a manifest with "
+            "these columns as --input"
+        )
     notes = [*image.notes, image.besides] if image.besides else list(image.notes)
     if manner.side_by_side:
         try:
@@ -183,20 +198,21 @@ def _labelled(picture: np.ndarray, translator: Translator, labels: str) -> np.nd
 # === What goes where ===
 
 
-def find_jobs(source: str, output: str, suffix: str) -> list[Job]:
+def find_jobs(source: str, output: str, suffix: str, input_key: str = "") -> list[Job]:
     """The images that a path names, each with the file that its translation becomes.
 
     Args:
-      source: an image, a folder of images, or a pattern such as ``photos/**/*.jpg``.
+      source: an image, a folder of images, a manifest, or a pattern such as ``photos/**/*.jpg``.
       output: a file for one image, else a folder, which need not exist.
       suffix: of results in a folder, with the dot; of images with geographic tags they are TIFFs.
+      input_key: the column of a manifest, or several whose images are the channels of one.
 
     Raises:
       UserError: nothing there, no images, or an output that cannot be meant.
     """
     from tfpix2pix.data.images import WRITABLE
 
-    base, names = _inputs(source)
+    base, names, more = _table_inputs(source, input_key) or (*_inputs(source), {})
     target = Path(os.path.expanduser(output))
     is_file_name = target.suffix.lower() in WRITABLE and not target.is_dir()
     single = base / names[0] if len(names) == 1 else None
@@ -206,7 +222,7 @@ def find_jobs(source: str, output: str, suffix: str) -> list[Job]:
                 f"--output={output} is one file, --input={source} are {len(names):,} images; give "
                 "a folder"
             )
-        jobs = [Job(single, target)]
+        jobs = [Job(single, target, more.get(names[0], ()))]
     else:
         if target.exists() and not target.is_dir():
             raise UserError(
@@ -214,7 +230,8 @@ def find_jobs(source: str, output: str, suffix: str) -> list[Job]:
                 "ends in .png, .jpg, .tif or the like"
             )
         jobs = [
-            Job(base / name, target / result) for name, result in _result_names(base, names, suffix)
+            Job(base / name, target / result, more.get(name, ()))
+            for name, result in _result_names(base, names, suffix)
         ]
     for job in jobs:
         if job.target.exists() and os.path.samefile(job.source, job.target):
@@ -239,6 +256,21 @@ def make_folders(jobs: Sequence[Job], output: str) -> None:
             f"--output={output}: {error.filename} cannot be made ({error.strerror}); give a "
             "folder that you may write to"
         ) from None
+
+
+def _table_inputs(
+    source: str, input_key: str
+) -> tuple[Path, list[str], dict[str, tuple[Path, ...]]] | None:
+    """The inputs that a manifest names: base, names, and by name the files of more channels."""
+    from tfpix2pix.data.layouts.manifest import EXTENSIONS, list_inputs
+
+    path = Path(os.path.expanduser(source))
+    if path.suffix.lower() not in EXTENSIONS or not path.is_file():
+        return None
+    rows = list_inputs(f"--input={source}", path, input_key)
+    base = os.path.commonpath([os.path.abspath(first.parent) for first, *_ in rows])
+    more = {os.path.relpath(first, base): tuple(others) for first, *others in rows}
+    return Path(base), list(more), more
 
 
 def _inputs(source: str) -> tuple[Path, list[str]]:

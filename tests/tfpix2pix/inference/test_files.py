@@ -143,3 +143,27 @@ def test_planes_are_those_that_the_run_was_trained_on(tmp_path):
         assert list(translate_files(translator, [job], Manner())) == [said]
         expected = 255 - np.moveaxis(stack[places], 0, -1)
         np.testing.assert_array_equal(decode(job.target).array, expected)
+
+
+def test_a_manifest_names_files_whose_channels_are_one_image(tmp_path):
+    config = Pix2PixConfig(
+        crop_size=SIZE, load_size=SIZE, ngf=4, input_channels=3, input_key="green,rest"
+    )
+    translator = Translator(config, Negative(), 1, spec_with(config, None))
+    image = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
+    # Three images of one channel, named by two columns; "rest" is a list, as JSON can have it.
+    for channel, name in enumerate(("r", "g", "b")):
+        (tmp_path / name).mkdir()
+        write_image(tmp_path / name / "1.png", image[..., channel])
+    (tmp_path / "m.jsonl").write_text('{"GREEN": "r/1.png", "rest": ["g/1.png", "b\\\\1.png"]}\n')
+    out = str(tmp_path / "out")
+    jobs = find_jobs(str(tmp_path / "m.jsonl"), out, ".png", config.input_key)
+    make_folders(jobs, out)
+    assert list(translate_files(translator, jobs, Manner())) == [[]]
+    np.testing.assert_array_equal(decode(tmp_path / "out" / "1.png").array, 255 - image)
+    alone = find_jobs(str(tmp_path / "r"), out, ".png")
+    (failed,) = translate_files(translator, alone, Manner())
+    assert "1 of the 3 channels" in str(failed)
+    assert "give a manifest with these columns as --input" in str(failed)
+    with pytest.raises(UserError, match=r"no column 'swir' \(found: GREEN, rest\)"):
+        find_jobs(str(tmp_path / "m.jsonl"), out, ".png", "swir")
