@@ -196,6 +196,22 @@ class DataConfig(PairsConfig):
         "data",
         resolves=True,
     )
+    input_ignore: str = option(
+        "",
+        "values of the input that mean 'nothing measured', such as -9999 or nan, with commas "
+        "between: the networks see grey there, and the target does not count; 'none'; empty: NaN, "
+        "what the files mark themselves, and extreme outliers",
+        "data",
+        resolves=True,
+    )
+    target_ignore: str = option(
+        "",
+        "values of the target that count in no loss and no measure, as --input_ignore, such as "
+        "255; 'void' for the palette's void classes; empty: also these, and 255 beside classes 0 "
+        "to N",
+        "data",
+        resolves=True,
+    )
     input_encoding: str = option(
         "color",
         "what the networks see of input labels: their colours, or one channel for each class",

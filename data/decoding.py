@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.base.size import Size
-from tfpix2pix.data.resize import resize
+from tfpix2pix.data.resize import resize_stored
 from tfpix2pix.data.sources.base import Progress
 from tfpix2pix.data.spec import ImageSpec
 
@@ -58,10 +58,8 @@ class Decoder:
         load = CALLS.counted(self._load_or_note)
         images = tf.nest.flatten(tf.numpy_function(load, [index], types, stateful=False))
         return tuple(
-            resize(
-                tf.ensure_shape(image, [None, None, spec.stored_channels]),
-                self.size,
-                nearest=spec.is_classes,
+            resize_stored(
+                tf.ensure_shape(image, [None, None, spec.stored_channels]), self.size, spec
             )
             for image, spec in zip(images, self.specs, strict=True)
         )

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfpix2pix.base.size import Size
 from tfpix2pix.data.decoding import as_written, parallel_calls
-from tfpix2pix.data.resize import resize
+from tfpix2pix.data.resize import resize_stored
 from tfpix2pix.data.sampler import Sampler
 from tfpix2pix.data.spec import ImageSpec
 from tfpix2pix.data.store import ImageStore, PairStore, UnpairedStore
@@ -53,7 +53,9 @@ def training_batches(
 
     Returns:
       A dataset of ``(x, y)``: float32 ``[B, height, width, C]`` of the crop in [-1, 1], where B is
-      ``batch_size``, or of a part ``batch_size / workers / devices``.
+      ``batch_size``, or of a part ``batch_size / workers / devices``. Where the spec has values
+      that mean nothing measured, ``(x, y, measured)`` with float32 ``[B, height, width, 1]``: 1
+      where both images are measured, else 0.
       Iterating raises a TensorFlow error if a streamed file cannot be read; see `store.explain`.
 
     Raises:
@@ -108,14 +110,15 @@ def evaluation_batches(
       indices: these pairs in this order instead of all; `limit` does not apply.
 
     Returns:
-      A dataset of ``(x, y)``: float32 ``[B, height, width, C]`` in [-1, 1].
+      A dataset of ``(x, y)``: float32 ``[B, height, width, C]`` in [-1, 1], or ``(x, y,
+      measured)`` as `training_batches` has it.
     """
     count = store.count if limit is None else min(limit, store.count)
     specs = (store.x.spec, store.y.spec)
 
     def example(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         pair = store.cut(index, tf.zeros([2], tf.int32), store.size)
-        x, y = (resize(i, size, spec.is_classes) for i, spec in zip(pair, specs, strict=True))
+        x, y = (resize_stored(i, size, spec) for i, spec in zip(pair, specs, strict=True))
         return x, y
 
     if indices is None:
@@ -138,12 +141,12 @@ def _finish(
     # Nor has autotuning; its thread sleeps for up to a minute, and the iterator's end waits for it.
     options.autotune.enabled = False
 
-    def networks_see(x: tf.Tensor, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        x_spec, y_spec = specs
-        return (
-            x_spec.to_network(tf.cast(x, tf.float32)),
-            y_spec.to_network(tf.cast(y, tf.float32)),
-        )
+    def networks_see(*pair: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        values = [tf.cast(image, tf.float32) for image in pair]
+        seen = [spec.to_network(of) for spec, of in zip(specs, values, strict=True)]
+        measured = [spec.measured(of) for spec, of in zip(specs, values, strict=True)]
+        parts = [part for part in measured if part is not None]
+        return (*seen, tf.reduce_prod(tf.stack(parts), axis=0)) if parts else tuple(seen)
 
     # Converted as a batch: bytes are batched with a quarter of the copying that floats take.
     batches = examples.batch(batch_size, drop_remainder=not partial)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import tensorflow as tf
 
 from tfpix2pix.base.size import Size
+
+if TYPE_CHECKING:
+    from tfpix2pix.data.spec import ImageSpec
 
 
 def resize(image: tf.Tensor, size: Size | int, nearest: bool = False) -> tf.Tensor:
@@ -30,6 +35,14 @@ def resize(image: tf.Tensor, size: Size | int, nearest: bool = False) -> tf.Tens
         lambda: (_nearest if nearest else _bilinear)(image, sides),
     )
     return tf.ensure_shape(resized, [*sides, image.shape[-1]])
+
+
+def resize_stored(image: tf.Tensor, size: Size | int, spec: ImageSpec) -> tf.Tensor:
+    """`resize` of a stored image: classes by nearest neighbour, and so where it is measured."""
+    if spec.is_classes or not spec.has_mask:
+        return resize(image, size, nearest=spec.is_classes)
+    values = resize(image[..., :-1], size)
+    return tf.concat([values, resize(image[..., -1:], size, nearest=True)], axis=-1)
 
 
 def _nearest(image: tf.Tensor, sides: list[int]) -> tf.Tensor:

@@ -15,6 +15,16 @@ import numpy as np
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import images
 from tfpix2pix.data.formats.planes import check_planes
+from tfpix2pix.data.unmeasured import (
+    NAN,
+    NONE,
+    VOID,
+    filled,
+    missing_in,
+    numbers_of,
+    parse_ignore,
+    word_of,
+)
 
 if TYPE_CHECKING:
     from tfpix2pix.data.palette import Palette
@@ -46,6 +56,7 @@ class ImageWish:
       value_range: empty, or ``LOW:HIGH``, the values that become -1 and 1.
       planes: which of a file's planes are read, as `tfpix2pix.data.decode` has it.
       alpha: whether the last of 2 or 4 channels is alpha, where that is known already.
+      ignore: empty to find out, or the values that mean nothing measured; see `parse_ignore`.
     """
 
     flag: str
@@ -54,6 +65,7 @@ class ImageWish:
     value_range: str = ""
     planes: str = "auto"
     alpha: bool = False
+    ignore: str = ""
 
     def __post_init__(self) -> None:
         if self.channels < 0:
@@ -64,6 +76,7 @@ class ImageWish:
             )
         check_planes(f"{self.flag}_planes", self.planes)
         self.limits()
+        _ = self.ignored
 
     def limits(self) -> tuple[float, float] | None:
         """``(low, high)`` of `value_range`; None where it is empty.
@@ -85,11 +98,23 @@ class ImageWish:
             )
         return limits
 
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """The words of `ignore`."""
+        return parse_ignore(self.ignore, self.flag)
+
     def image(self) -> ImageSpec:
         """The image that a wish of channels, type and range describes."""
         limits = self.limits()
         assert limits is not None, "the wish has a range"
-        return ImageSpec(self.channels, self.dtype, *limits, planes=self.planes, alpha=self.alpha)
+        return ImageSpec(
+            self.channels,
+            self.dtype,
+            *limits,
+            planes=self.planes,
+            alpha=self.alpha,
+            ignore=self.ignored,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,6 +155,18 @@ class PairWish:
                 )
             for wish, side in ((self.x, LAB_X), (self.y, LAB_Y)):
                 _refuse_other(wish, side, "--color_space=lab")
+                if wish.ignored:
+                    raise DataError(
+                        f"--{wish.flag}_ignore={wish.ignore}: --color_space=lab is for "
+                        "photographs, which are measured everywhere; drop one of the two."
+                    )
+        for wish in (self.x, self.y):
+            is_labels = self.palette is not None and self.label_side in ("", wish.flag)
+            if VOID in wish.ignored and not is_labels:
+                raise DataError(
+                    f"--{wish.flag}_ignore={wish.ignore}: void is a class of a label palette; give "
+                    f"--label_palette, or the values, such as --{wish.flag}_ignore=255."
+                )
 
     @property
     def in_lab(self) -> bool:
@@ -146,7 +183,8 @@ class PairWish:
             if not self.label_side:
                 return False
             del labels[self.label_side]
-        return all(w.channels and w.dtype and w.value_range for w in labels.values())
+        settled = all(w.channels and w.dtype and w.value_range for w in labels.values())
+        return settled and bool(self.x.ignore and self.y.ignore)
 
     def spec(self) -> PairSpec:
         """The spec that a resolved wish describes."""
@@ -166,6 +204,9 @@ class PairWish:
             return None
         encoding = self.encoding if wish.flag == "input" else "color"
         channels = len(palette) if encoding == "onehot" else 3
+        ignore = wish.ignored
+        if not wish.ignore and wish.flag == "target" and palette.void.any():
+            ignore = (VOID,)
         side = ImageSpec(
             channels,
             "uint8",
@@ -173,6 +214,7 @@ class PairWish:
             palette=palette,
             encoding=encoding,
             planes=wish.planes,
+            ignore=ignore,
         )
         _refuse_other(wish, side, f"--label_palette={palette.name} ({encoding})")
         return side
@@ -210,6 +252,8 @@ class ImageSpec:
         channel for each class with 1 where it is and 0 elsewhere.
       planes: which of a file's planes are read, as `tfpix2pix.data.decode` has it.
       alpha: whether the last of 2 or 4 channels is alpha.
+      ignore: values that mean nothing measured, as words; see `tfpix2pix.data.unmeasured`. With
+        any but ``void``, stored arrays have one more channel: 1 where there is a measurement.
     """
 
     channels: int
@@ -220,14 +264,30 @@ class ImageSpec:
     encoding: str = "color"
     planes: str = dataclasses.field(default="auto", compare=False)
     alpha: bool = dataclasses.field(default=False, compare=False)
+    ignore: tuple[str, ...] = ()
 
     @property
     def is_classes(self) -> bool:
         return self.palette is not None
 
     @property
-    def stored_channels(self) -> int:
+    def value_channels(self) -> int:
+        """Channels of stored arrays that hold values."""
         return 1 if self.is_classes else self.channels
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether stored arrays say, in a last channel, where there is a measurement."""
+        return any(word != VOID for word in self.ignore)
+
+    @property
+    def stored_channels(self) -> int:
+        return self.value_channels + self.has_mask
+
+    @property
+    def ignored(self) -> str:
+        """`ignore` as the config records it."""
+        return ",".join(self.ignore) or NONE
 
     @property
     def stored_bytes(self) -> int:
@@ -278,6 +338,16 @@ class ImageSpec:
         Raises:
           ValueError: it cannot be made one; a sentence without the file's name.
         """
+        if not self.has_mask:
+            return self._values(picture, notes)
+        missing = missing_in(picture, self.ignore)
+        values = self._values(filled(picture, missing), notes)
+        return np.concatenate([values, ~missing[..., None]], axis=-1, dtype=values.dtype)
+
+    def _values(self, picture: images.Decoded, notes: list[str] | None) -> np.ndarray:
+        """A decoded file that is measured everywhere, as the values of a stored array."""
+        if picture.array.dtype == np.float32 and not np.isfinite(picture.array).all():
+            raise ValueError("it holds NaN or infinite values")
         if self.palette is not None:
             return classes_of(picture, self.palette)[..., None]
         array = images.fit_channels(picture.array, picture.has_alpha, self.channels, notes)
@@ -285,17 +355,44 @@ class ImageSpec:
             notes.append(f"{array.dtype} values brought to {self.dtype}")
         return images.fit_depth(array, self.dtype)
 
+    def missing(self, picture: images.Decoded) -> np.ndarray:
+        """bool ``[H, W]``: where a decoded image that is to be translated has nothing measured.
+
+        That is where one of the values of `ignore` is, NaN and infinity, whatever the run was
+        trained on, and what the file itself marks, if that lies outside of low..high.
+        """
+        ignore = (*self.ignore, NAN)
+        if picture.nodata is not None and not self.low <= picture.nodata <= self.high:
+            ignore = (*ignore, word_of(picture.nodata))
+        return missing_in(picture, ignore)
+
+    def read(
+        self, picture: images.Decoded, notes: list[str] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A decoded image that is to be translated: its values ``[H, W, value_channels]`` of type
+        `dtype`, and bool ``[H, W]``, where none is measured: there the values mean nothing.
+
+        Raises:
+          ValueError: as `store`.
+        """
+        missing = self.missing(picture)
+        return self._values(filled(picture, missing), notes), missing
+
     def to_network(self, values):
         """Stored values, as float32, to what networks see.
 
         Args:
-          values: float32 tensor ``[..., stored_channels]``; class numbers are whole.
+          values: float32 tensor ``[..., stored_channels]``, or ``[..., value_channels]`` of an
+            image that is measured everywhere; class numbers are whole.
 
         Returns:
-          float32 tensor ``[..., channels]`` in [-1, 1].
+          float32 tensor ``[..., channels]`` in [-1, 1]; 0 where nothing is measured.
         """
         import tensorflow as tf
 
+        if values.shape[-1] > self.value_channels:
+            seen = self.to_network(values[..., :-1])
+            return tf.where(values[..., -1:] > 0, seen, tf.zeros_like(seen))
         if self.palette is not None:
             classes = tf.cast(values[..., 0], tf.int32)
             if self.encoding == "onehot":
@@ -306,6 +403,29 @@ class ImageSpec:
             values = values - self.low
         scaled = values / ((self.high - self.low) / 2) - 1.0
         return scaled if self.whole_scale else tf.clip_by_value(scaled, -1.0, 1.0)
+
+    def measured(self, values):
+        """Where stored values count in losses and measures: float32 tensor ``[..., 1]``, 1 or 0;
+        None if they do everywhere."""
+        import tensorflow as tf
+
+        found = values[..., -1:] if self.has_mask else None
+        if VOID in self.ignore and self.palette is not None:
+            counts = tf.constant(~self.palette.void, tf.float32)
+            named = tf.gather(counts, tf.cast(values[..., :1], tf.int32))
+            found = named if found is None else found * named
+        return found
+
+    def nodata(self, of_input: float | None = None) -> float:
+        """What results hold where nothing is measured, if they are no labels: a value of `ignore`
+        that fits, else the one that the input's file names, else NaN in floats and 0 in whole
+        numbers."""
+        floats = self.dtype == "float32"
+        values = [float(number) for number in numbers_of(self.ignore)]
+        values += [] if of_input is None else [of_input]
+        highest = np.inf if floats else np.iinfo(self.dtype).max
+        fitting = (v for v in values if floats or (v.is_integer() and 0 <= v <= highest))
+        return next(fitting, float("nan") if floats else 0.0)
 
     def from_network(self, image: np.ndarray) -> np.ndarray:
         """What `to_network` undoes: ``[..., channels]`` in [-1, 1] to values of type `dtype`.
@@ -357,23 +477,49 @@ def classes_of(picture: images.Decoded, palette: Palette) -> np.ndarray:
     """The class of every pixel of a label image: uint8 ``[H, W]``.
 
     Colour images are snapped to the palette's nearest colours. Grey ones are index maps, read as
-    they are. An image with a colour table of its own (an indexed PNG) goes by its colours if
-    they are the palette's, else by its index values.
+    they are; so are colour images without colour, if their values are indices and not the
+    palette's colours. An image with a colour table of its own (an indexed PNG) goes by its
+    colours if they are the palette's, else by its index values.
 
     Raises:
-      ValueError: a grey image with values that stand for no class; a float or 16-bit image.
+      ValueError: a grey image with values that stand for no class, or are not whole; an image of
+        other channels than these.
     """
+    indices = index_values(picture)
+    if picture.array.shape[-1] - picture.has_alpha == 1:
+        if indices is None:
+            raise ValueError("values that are not whole, where class numbers were expected")
+        return palette.from_indices(indices)
+    rgb = images.fit_depth(images.fit_channels(picture.array, picture.has_alpha, 3), "uint8")
+    classes = palette.to_classes(rgb)
+    if indices is None or not palette.knows_indices(indices):
+        return classes
+    if without_colour(rgb):
+        by_index = not np.array_equal(palette.to_colors(classes), rgb)
+    else:
+        by_index = palette.covered(rgb) < LEAST_COVERED
+    return palette.from_indices(indices) if by_index else classes
+
+
+def index_values(picture: images.Decoded) -> np.ndarray | None:
+    """The whole numbers that an image shows if it is an index map, ``[H, W]``: the indices of a
+    palette image, the values of a grey one or of one whose channels are all alike; else None."""
     if picture.indices is not None:
-        rgb = images.fit_channels(picture.array, picture.has_alpha, 3)
-        known = palette.knows_indices(picture.indices)
-        if known and palette.covered(rgb) < LEAST_COVERED:
-            return palette.from_indices(picture.indices)
-        return palette.to_classes(rgb)
+        return picture.indices
     colour = picture.array[..., :-1] if picture.has_alpha else picture.array
-    if colour.shape[-1] == 1:
-        return palette.from_indices(colour[..., 0])
-    rgb = images.fit_channels(picture.array, picture.has_alpha, 3)
-    return palette.to_classes(images.fit_depth(rgb, "uint8"))
+    if colour.shape[-1] != 1 and not (colour.shape[-1] == 3 and without_colour(colour)):
+        return None
+    values = colour[..., 0]
+    if values.dtype != np.float32:
+        return values
+    with np.errstate(invalid="ignore"):
+        whole = values.astype(np.int64)
+    return whole if np.array_equal(whole, values) else None
+
+
+def without_colour(rgb: np.ndarray) -> bool:
+    """Whether the channels of an image ``[H, W, 3]`` are all alike."""
+    return bool((rgb == rgb[..., :1]).all())
 
 
 # === Pairs ===
@@ -414,11 +560,13 @@ class PairSpec:
         """Whether what was trained on pairs of the one can be used on pairs of the other.
 
         Ranges may differ in the tenth digit: a run's config keeps nine of those found in floats.
+        Other pixels may have nothing measured.
         """
 
         def alike(one: ImageSpec, two: ImageSpec) -> bool:
             ranges = np.allclose((one.low, one.high), (two.low, two.high), rtol=1e-6)
-            return ranges and one == dataclasses.replace(two, low=one.low, high=one.high)
+            same = dataclasses.replace(two, low=one.low, high=one.high, ignore=one.ignore)
+            return ranges and one == same
 
         return type(self) is type(other) and alike(self.x, other.x) and alike(self.y, other.y)
 
@@ -478,12 +626,41 @@ class PairSpec:
         Raises:
           ValueError: it cannot be an input; a sentence without the file's name.
         """
-        return np.asarray(self.x.to_network(self.x.store(picture, notes).astype(np.float32)))
+        values, missing = self.x.read(picture, notes)
+        x = np.asarray(self.x.to_network(values.astype(np.float32)))
+        return np.where(missing[..., None], np.float32(0), x) if missing.any() else x
+
+    def missing(self, picture: images.Decoded) -> np.ndarray:
+        """bool ``[H, W]``: where an input has nothing measured: its result means nothing."""
+        return self.x.missing(picture)
+
+    def marked(
+        self, result: np.ndarray, missing: np.ndarray, of_input: float | None = None
+    ) -> np.ndarray:
+        """A `result` that says so where the input has nothing measured: `ImageSpec.nodata` stands
+        there, in labels the colour of a void class, where there is one.
+
+        Args:
+          result: ``[H, W, C]``.
+          missing: bool ``[H, W]``.
+          of_input: `Decoded.nodata` of the input.
+        """
+        value: float | np.ndarray = self.result_image.nodata(of_input)
+        palette = self.y.palette
+        if palette is not None:
+            if not palette.void.any():
+                return result
+            value = palette.colors[palette.void][0]
+        return np.where(missing[..., None], np.asarray(value, result.dtype), result)
 
     def input_pixels(self, picture: images.Decoded, notes: list[str] | None = None) -> np.ndarray:
         """A decoded image as an array of `input_image`; arguments and errors of `read_input`."""
-        stored = self.x.store(picture, notes)
-        return self.x.palette.to_colors(stored[..., 0]) if self.x.palette is not None else stored
+        values, missing = self.x.read(picture, notes)
+        if self.x.palette is not None:
+            return self.x.palette.to_colors(values[..., 0])
+        # Grey is what the network is to see there.
+        middle = np.asarray((self.x.low + self.x.high) / 2).astype(values.dtype)
+        return np.where(missing[..., None], middle, values) if missing.any() else values
 
     def input_file(self, x: np.ndarray) -> np.ndarray:
         """x as an image that `read_input` reads back: uint8, uint16 or float32 ``[H, W, C]``."""
@@ -539,6 +716,9 @@ class LabSpec(PairSpec):
 
     def read_input(self, picture: images.Decoded, notes: list[str] | None = None) -> np.ndarray:
         return np.asarray(self.x.to_network(lab_of(picture)[..., :1].astype(np.float32)))
+
+    def missing(self, picture: images.Decoded) -> np.ndarray:
+        return np.zeros(picture.array.shape[:2], bool)
 
     def input_pixels(self, picture: images.Decoded, notes: list[str] | None = None) -> np.ndarray:
         return images.fit_channels(picture.array, picture.has_alpha, 3)

@@ -149,5 +149,5 @@ def _pairs(
     count = min(count, total)
     indices = [i * total // count for i in range(count)]
     batches = evaluation_batches(store, size=size, indices=indices)
-    for index, (x, y) in zip(indices, batches, strict=True):
+    for index, (x, y, *_) in zip(indices, batches, strict=True):
         yield store.pair_name(index), x[0].numpy(), y[0].numpy()

@@ -93,7 +93,9 @@ def _groups(
 
 def is_blank(look: SideLook) -> bool:
     """True if all of its pixels are known to have one single value."""
-    return look.low is not None and look.low == look.high
+    if look.low is None:
+        return len(look.marks) == 1
+    return look.low == look.high and not look.marks
 
 
 # === Words ===

@@ -31,6 +31,7 @@ from tfpix2pix.data.check.duplicates import (
 from tfpix2pix.data.check.palette_search import FoundPalette, find_palette
 from tfpix2pix.data.check.previews import decoded_pair, spread
 from tfpix2pix.data.check.scan import BadPair, PairLook, SideLook
+from tfpix2pix.data.check.values import limits
 from tfpix2pix.data.images import Decoded
 from tfpix2pix.data.layouts.pair_files import (
     Fault,
@@ -44,6 +45,7 @@ from tfpix2pix.data.sources.base import SPLITS, PairSource, Progress
 from tfpix2pix.data.sources.file_source import FileSource
 from tfpix2pix.data.spec import DEPTHS, LabSpec, PairSpec
 from tfpix2pix.data.threads import threaded
+from tfpix2pix.data.unmeasured import missing_in
 
 CHANNELS = {1: "grey", 3: "RGB"}
 SIDES = ("input", "target")
@@ -66,7 +68,7 @@ class SideFacts:
       channels: number of images by channels, without alpha.
       depths: number of images by dtype.
       alpha: images with an alpha channel.
-      low, high: lowest and highest value; None where nothing was decoded.
+      low, high: lowest and highest value that is measured; None where nothing was decoded.
       mean, std: of the values of at most `SAMPLED_PAIRS` images, without alpha; None if none was
         read.
       blank: names of images of one single value.
@@ -324,11 +326,14 @@ def _sides(
         sampled = [pair[number] for pair in pictures]
         looks = [look.a if letter == "A" else look.b for look in good]
         found = None
+        ignore: tuple[str, ...] = ()
+        if seen.spec is not None:
+            ignore = (seen.spec.x, seen.spec.y)[number].ignore
         if search:
             lossless = not any(look.path.suffix.lower() in _LOSSY for look in looks)
             more = (pair[number] for pair in _sample(source, COUNTED_PAIRS))
-            found = find_palette(sampled, more, lossless=lossless)
-        facts.append(_side_facts(letter, looks, sampled, found, label))
+            found = find_palette(sampled, more, lossless=lossless, ignore=ignore)
+        facts.append(_side_facts(letter, looks, sampled, found, label, ignore))
     return facts
 
 
@@ -338,11 +343,13 @@ def _side_facts(
     sampled: Sequence[Decoded],
     found: FoundPalette | None,
     label: Callable[[Path], str],
+    ignore: Sequence[str],
 ) -> SideFacts:
     def count(values: Iterable) -> dict:
         return dict(collections.Counter(values).most_common())
 
-    mean, std = _mean_and_std(sampled)
+    mean, std = _mean_and_std(sampled, ignore)
+    low, high = limits(looks, ignore) or (None, None)
     covered = [look.covered for look in looks if look.covered is not None]
     return SideFacts(
         letter,
@@ -350,8 +357,8 @@ def _side_facts(
         count(look.channels for look in looks),
         count(look.dtype for look in looks),
         sum(look.has_alpha for look in looks),
-        min((look.low for look in looks if look.low is not None), default=None),
-        max((look.high for look in looks if look.high is not None), default=None),
+        low,
+        high,
         mean,
         std,
         tuple(label(look.path) for look in looks if is_blank(look)),
@@ -365,11 +372,15 @@ def _bytes(look: SideLook) -> int:
     return look.height * look.width * channels * np.dtype(look.dtype).itemsize
 
 
-def _mean_and_std(pictures: Sequence[Decoded]) -> tuple[float | None, float | None]:
-    """Of all values of all pictures together, alpha left out."""
+def _mean_and_std(
+    pictures: Sequence[Decoded], ignore: Sequence[str]
+) -> tuple[float | None, float | None]:
+    """Of all values of all pictures together, alpha and what is not measured left out."""
     count, total, squares = 0, 0.0, 0.0
     for picture in pictures:
         values = picture.array[..., :-1] if picture.has_alpha else picture.array
+        if values.dtype == np.float32 or ignore:
+            values = values[~missing_in(picture, ("nan", *ignore))]
         values = values.astype(np.float64)
         count += values.size
         total += float(values.sum())

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from tfpix2pix.data import images
-from tfpix2pix.data.label_classes import COVER_DISTANCE
+from tfpix2pix.data.check.values import MOST_VALUES as MOST_COLORS
+from tfpix2pix.data.check.values import is_ignored
+from tfpix2pix.data.label_classes import COVER_DISTANCE, MAX_INDEX
 from tfpix2pix.data.palette import BUILTIN, LabelClass, Palette, load_palette
-from tfpix2pix.data.spec import LEAST_COVERED
+from tfpix2pix.data.spec import LEAST_COVERED, index_values, without_colour
+from tfpix2pix.data.unmeasured import filled, missing_in
 
-# More colours than this are no labels that a person painted.
-MOST_COLORS = 64
+_FAR_GREYS = 64  # levels between greys that networks tell apart
 # In label images most pixels equal their neighbours, even after JPEG; in photographs few do.
 LEAST_FLAT = 0.5
 LEAST_KNOWN = 0.95  # share of the flat pixels that the colours found have to explain
@@ -30,10 +32,15 @@ LEAST_SHARE = 0.0005  # of the flat pixels; what is rarer is a stain, not a clas
 
 @dataclasses.dataclass(frozen=True)
 class FoundColor:
-    """A colour (RGB 0-255), or in index maps the value three times, and its share of the pixels."""
+    """A colour (RGB 0-255), or in index maps the value three times, and its share of the pixels.
+
+    Attributes:
+      index: by which palette images hold the colour, where it is the same one in all; else -1.
+    """
 
     rgb: tuple[int, int, int]
     share: float
+    index: int = -1
 
     @property
     def hex(self) -> str:
@@ -50,6 +57,7 @@ class FoundPalette:
       colors: the colours found where no built-in palette fits; for index maps always.
       indices: the images are grey and hold class numbers.
       exact: `colors` are those that were painted, not what JPEG made of them.
+      ignored: of the values of index maps those that stand for no class.
     """
 
     builtin: tuple[str, ...] = ()
@@ -57,17 +65,23 @@ class FoundPalette:
     colors: tuple[FoundColor, ...] = ()
     indices: bool = False
     exact: bool = False
+    ignored: tuple[int, ...] = ()
 
     def palette(self, name: str = "found") -> Palette | None:
         """A palette of the colours found, their classes numbered; None if they make none.
 
-        Only exact colours make one: what JPEG smeared is near its colour, not the colour.
+        Only exact colours make one: what JPEG smeared is near its colour, not the colour. The
+        classes of index maps get colours that networks can tell apart.
         """
         if not self.exact or not 2 <= len(self.colors) <= MOST_COLORS:
             return None
-        rgb = sorted(color.rgb for color in self.colors)
+        found = sorted(self.colors, key=lambda color: color.rgb)
+        if self.indices:
+            return _of_indices(name, [color.rgb[0] for color in found], self.ignored)
+        own = len({color.index for color in found} - {-1}) == len(found)
         classes = (
-            LabelClass(f"class_{k}", c, (c[0] if self.indices else k,)) for k, c in enumerate(rgb)
+            LabelClass(f"class_{k}", color.rgb, (color.index if own else k,))
+            for k, color in enumerate(found)
         )
         return Palette(name, tuple(classes))
 
@@ -78,12 +92,49 @@ class FoundPalette:
             "covered": round(self.covered, 4),
             "indices": self.indices,
             "exact": self.exact,
+            "ignored": list(self.ignored),
             "colors": [{"color": c.hex, "share": round(c.share, 6)} for c in self.colors],
         }
 
 
+def _of_indices(name: str, values: Sequence[int], ignored: Sequence[int]) -> Palette | None:
+    """A palette for index maps of these ascending values; None with fewer than two classes."""
+    values = [value for value in values if value not in ignored] + list(ignored)
+    kinds = len(values) - len(ignored)
+    if kinds < 2:
+        return None
+    greys = all(value <= 255 for value in values) and not ignored
+    if greys and all(b - a >= _FAR_GREYS for a, b in itertools.pairwise(values)):
+        colors = [(value, value, value) for value in values]
+    else:
+        colors = distinct_colors(len(values))
+    classes = []
+    for k, (value, color) in enumerate(zip(values, colors, strict=True)):
+        called = f"class_{k}" if k < kinds else "ignore" if k == kinds else f"ignore_{value}"
+        classes.append(LabelClass(called, color, (value,), void=k >= kinds))
+    return Palette(name, tuple(classes))
+
+
+def distinct_colors(count: int) -> list[tuple[int, int, int]]:
+    """Colours far from each other in RGB, where networks and losses measure: black, white, the
+    other corners, and then always the one of a grid of 125 whose nearest neighbour is farthest."""
+    levels = (0, 64, 128, 191, 255)
+    grid = np.array(list(itertools.product(levels, repeat=3)), np.int64)
+    corners = grid[((grid == 0) | (grid == 255)).all(axis=1)]
+    chosen = [corners[0], corners[-1], *corners[-2:0:-1]]
+    near = np.min([((grid - color) ** 2).sum(axis=1) for color in chosen], axis=0)
+    while len(chosen) < count:
+        chosen.append(grid[int(near.argmax())])
+        near = np.minimum(near, ((grid - chosen[-1]) ** 2).sum(axis=1))
+    return [(int(r), int(g), int(b)) for r, g, b in chosen[:count]]
+
+
 def find_palette(
-    pictures: Sequence[images.Decoded], more: Iterable[images.Decoded] = (), *, lossless: bool
+    pictures: Sequence[images.Decoded],
+    more: Iterable[images.Decoded] = (),
+    *,
+    lossless: bool,
+    ignore: Sequence[str] = (),
 ) -> FoundPalette | None:
     """What the pictures are painted in, if they look like labels.
 
@@ -91,11 +142,12 @@ def find_palette(
       pictures: some images of one side, as decoded.
       more: others, over which colours are counted once some were found; read only then.
       lossless: the files hold the pixels that were painted.
+      ignore: values that mean nothing measured; see `tfpix2pix.data.unmeasured`.
     """
     if not pictures:
         return None
     if all(_is_grey(picture) for picture in pictures):
-        return _in_grey(pictures, more) if lossless else None
+        return _in_grey(pictures, more, tuple(ignore)) if lossless else None
     if not all(_is_rgb(picture) for picture in pictures):
         return None
     rgb = [_colours(picture, 3) for picture in pictures]
@@ -107,7 +159,7 @@ def find_palette(
     if lossless and _exact_colors(rgb) is not None:
         exact = _exact_colors(itertools.chain(rgb, further))
         if exact is not None:
-            return exact
+            return _with_indices(exact, pictures)
     return _near_colors(rgb, further, lossless)
 
 
@@ -126,8 +178,9 @@ def _colours(picture: images.Decoded, channels: int) -> np.ndarray:
 
 
 def _is_grey(picture: images.Decoded) -> bool:
-    grey = picture.array.shape[-1] - picture.has_alpha == 1
-    return grey and picture.array.dtype == np.uint8
+    """Grey, or colours without any: a mask that some program wrote as RGB, or with a grey table."""
+    colours = picture.array.shape[-1] - picture.has_alpha
+    return colours == 1 or (colours == 3 and without_colour(picture.array[..., :3]))
 
 
 def _is_rgb(picture: images.Decoded) -> bool:
@@ -135,22 +188,59 @@ def _is_rgb(picture: images.Decoded) -> bool:
 
 
 def _in_grey(
-    pictures: Sequence[images.Decoded], more: Iterable[images.Decoded]
+    pictures: Sequence[images.Decoded], more: Iterable[images.Decoded], ignore: tuple[str, ...]
 ) -> FoundPalette | None:
     """Index maps: grey images of few values."""
-    grey = [_colours(picture, 1) for picture in pictures]
-    if _exact_colors(grey) is None:
+    counts: Counter[int] = Counter()
+    # The first image tells of most photographs that they are none.
+    for picture in itertools.chain(pictures, more):
+        if not _is_grey(picture):
+            continue
+        values = index_values(filled(picture, missing_in(picture, ("nan",))))
+        if values is None or (len(counts) == 0 and len(np.unique(values[::7])) > MOST_COLORS):
+            return None
+        found, number = np.unique(values, return_counts=True)
+        counts.update(dict(zip(found.tolist(), number.tolist(), strict=True)))
+        if len(counts) > MOST_COLORS:
+            return None
+    ignored = tuple(sorted(value for value in counts if is_ignored(value, ignore)))
+    kinds = [value for value in counts if value not in ignored]
+    if len(kinds) < 2 or not all(0 <= value <= MAX_INDEX for value in kinds):
         return None
-    further = (_colours(picture, 1) for picture in more if _is_grey(picture))
-    found = _exact_colors(itertools.chain(grey, further))
-    if found is None:
-        return None
-    values = np.array([color.rgb[0] for color in found.colors], np.uint8)
     known: tuple[str, ...] = ()
-    if len(values) > 2:  # 0 and 1 are a mask of any kind
+    if len(kinds) > 2:  # 0 and 1 are a mask of any kind
         palettes = [load_palette(name) for name in BUILTIN]
-        known = tuple(p.name for p in sorted(palettes, key=len) if p.knows_indices(values))
-    return dataclasses.replace(found, builtin=known, covered=float(bool(known)), indices=True)
+        known = tuple(p.name for p in sorted(palettes, key=len) if _fits(p, kinds))
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    colors = tuple(FoundColor((v, v, v), n / counts.total()) for v, n in ordered)
+    return FoundPalette(known, float(bool(known)), colors, True, True, ignored)
+
+
+def _fits(palette: Palette, values: Sequence[int]) -> bool:
+    """Whether index values may be those of a palette: it knows them, and most are classes."""
+    if not palette.knows_indices(np.array(values)):
+        return False
+    classes = palette.from_indices(np.array(values))
+    return bool(palette.void[classes].mean() < 0.5)
+
+
+def _with_indices(found: FoundPalette, pictures: Sequence[images.Decoded]) -> FoundPalette:
+    """The same, with the index of each colour where palette images agree on it."""
+    tables: dict[tuple[int, ...], set[int]] = {}
+    for picture in pictures:
+        if picture.indices is None:
+            return found
+        values, first = np.unique(picture.indices, return_index=True)
+        for value, place in zip(values.tolist(), first.tolist(), strict=True):
+            rgb = tuple(picture.array.reshape(-1, picture.array.shape[-1])[place, :3].tolist())
+            tables.setdefault(rgb, set()).add(value)
+    colors = tuple(
+        dataclasses.replace(color, index=min(of))
+        if len(of := tables.get(color.rgb, set())) == 1
+        else color
+        for color in found.colors
+    )
+    return dataclasses.replace(found, colors=colors)
 
 
 def _exact_colors(arrays: Iterable[np.ndarray]) -> FoundPalette | None:

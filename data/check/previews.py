@@ -31,7 +31,12 @@ def decoded_pair(source: PairSource, split: str, index: int) -> tuple[Decoded, D
     spec, pair = source.spec, source.load(split, index)
     sides = zip((spec.x, spec.y), pair, strict=True)
     x, y = (
-        Decoded(s.palette.to_colors(v[..., 0]) if s.palette is not None else v, False, None, ())
+        Decoded(
+            s.palette.to_colors(v[..., 0]) if s.palette is not None else v[..., : s.value_channels],
+            False,
+            None,
+            (),
+        )
         for s, v in sides
     )
     return x, y
@@ -115,7 +120,10 @@ def stored_pictures(spec: PairSpec, x: np.ndarray, y: np.ndarray) -> tuple[np.nd
 
 def _scaled(side: ImageSpec, stored: np.ndarray) -> np.ndarray:
     values = (stored.astype(np.float32) - side.low) / ((side.high - side.low) / 2) - 1
-    return np.clip(values, -1, 1).astype(np.float32)
+    values = np.clip(values, -1, 1).astype(np.float32)
+    return (
+        np.where(stored[..., -1:] > 0, values[..., :-1], np.float32(0)) if side.has_mask else values
+    )
 
 
 def file_picture(picture: Decoded) -> np.ndarray:
@@ -127,6 +135,7 @@ def file_picture(picture: Decoded) -> np.ndarray:
     else:
         array = array[..., :3] if colours > 3 else np.repeat(array[..., :1], 3, axis=-1)
     if array.dtype == np.float32:
+        array = np.where(np.isfinite(array), array, np.float32(0))
         low, high = float(array.min()), float(array.max())
         return np.rint((array - low) * (255 / ((high - low) or 1.0))).astype(np.uint8)
     return images.fit_depth(array, "uint8")

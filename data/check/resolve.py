@@ -22,6 +22,8 @@ from tfpix2pix.data.check.faults import (
     size_faults,
 )
 from tfpix2pix.data.check.scan import BadPair, PairLook, SideLook
+from tfpix2pix.data.check.values import few_values, limits, marks_of, pixels_with
+from tfpix2pix.data.label_classes import MAX_INDEX
 from tfpix2pix.data.layouts.pair_files import Fault, count_text
 from tfpix2pix.data.spec import (
     DEPTHS,
@@ -32,6 +34,7 @@ from tfpix2pix.data.spec import (
     PairSpec,
     PairWish,
 )
+from tfpix2pix.data.unmeasured import NAN, VOID, numbers_of
 
 if TYPE_CHECKING:
     from tfpix2pix.data.palette import Palette
@@ -90,12 +93,16 @@ def resolve(
         own_labels = [look.files.labels is None for look in good]
         wish = _resolve_labels(wish, wish.palette, x, y, own_labels, label, resolved)
         resolved.label_side = wish.label_side
-    sides = {}
+    sides: dict[str, ImageSpec | None] = {}
     for side_wish, side in ((wish.x, x), (wish.y, y)):
         flags = ("input", "target") if same_files and not wish.palette else (side_wish.flag,)
-        sides[side_wish.flag] = wish.labels(side_wish) or _resolve_image(
-            side_wish, side, in_train, flags, label, resolved
-        )
+        labels = wish.labels(side_wish)
+        if labels is not None:
+            sides[side_wish.flag] = _with_ignored(labels, side_wish, side, resolved)
+        else:
+            sides[side_wish.flag] = _resolve_image(
+                side_wish, side, in_train, flags, label, resolved
+            )
     if sides["input"] and sides["target"]:
         resolved.spec = PairSpec(sides["input"], sides["target"])
     resolved.notes += reading_notes(x, y, resolved.spec, same_files)
@@ -138,7 +145,9 @@ def _resolve_labels(
             if own and look.no_classes
         ]
         if wrong:
-            resolved.faults.append(Fault("label images that show no classes", tuple(wrong)))
+            advice = f"; --{side}_ignore=VALUE leaves out the pixels of a value that is none"
+            what = f"label images that show no classes{advice}"
+            resolved.faults.append(Fault(what, tuple(wrong)))
         known_shares = [(k.covered, k.path) for k in looks if k.covered is not None]
         poor = [(share, path) for share, path in known_shares if share < LEAST_COVERED]
         if poor:
@@ -168,37 +177,120 @@ def _resolve_image(
     dtype = _resolve_dtype(wish, looks, flags, label, resolved)
     if not channels or not dtype:
         return None
-    limits = wish.limits()
-    if limits is None and dtype != "float32":
-        limits = FULL_SCALE[dtype]
-        highest = max((look.high for look in looks if look.high is not None), default=None)
-        # 10- and 12-bit cameras leave the upper bits of 16 empty.
-        if dtype == "uint16" and highest is not None and 255 < highest < 32768:
-            bits = int(highest).bit_length()
-            resolved.notes.append(
-                f"the {wish.flag}'s values end at {highest:,.0f} of 65,535; "
-                f"--{wish.flag}_range=0:{2**bits - 1} would use the whole scale"
-            )
-    elif limits is None:
-        limits = _float_limits(
-            [look for look, train in zip(looks, in_train, strict=True) if train] or looks
-        )
-    if not limits[0] < limits[1]:
+    ignore = _ignored(wish, looks, resolved)
+    span = wish.limits()
+    if span is None and dtype != "float32":
+        span = FULL_SCALE[dtype]
+        _note_short_scale(wish, looks, dtype, ignore, resolved)
+    elif span is None:
+        trained = [look for look, train in zip(looks, in_train, strict=True) if train] or looks
+        span = _float_limits(trained, ignore)
+    if span is None or not span[0] < span[1]:
+        found = f"every value of the {wish.flag} is {span[0]:g}" if span else "nothing is measured"
         resolved.faults.append(
             Fault(
-                f"--{wish.flag}_range: every value of the {wish.flag} is {limits[0]:g}, so there "
-                f"is nothing to learn; expected images, or give --{wish.flag}_range=LOW:HIGH."
+                f"--{wish.flag}_range: {found}, so there is nothing to learn; expected "
+                f"images, or give --{wish.flag}_range=LOW:HIGH."
             )
         )
         return None
     alpha = bool(wish.channels) and any(look.has_alpha for look in looks)
-    return ImageSpec(channels, dtype, *limits, planes=wish.planes, alpha=alpha)
+    return ImageSpec(channels, dtype, *span, planes=wish.planes, alpha=alpha, ignore=ignore)
 
 
-def _float_limits(looks: Sequence[SideLook]) -> tuple[float, float]:
+def _note_short_scale(
+    wish: ImageWish,
+    looks: Sequence[SideLook],
+    dtype: str,
+    ignore: Sequence[str],
+    resolved: Resolved,
+) -> None:
+    """Says so where values use less than half of their scale, as masks of 0 and 1 do, or 10- and
+    12-bit cameras, which leave the upper bits of 16 empty."""
+    found, full = limits(looks, ignore), FULL_SCALE[dtype][1]
+    if (
+        found is None
+        or {look.dtype for look in looks} != {dtype}
+        or not 0 < found[1] < (full + 1) / 2
+    ):
+        return
+    few = few_values(looks, ignore)
+    highest = int(found[1])
+    end = highest if few else 2 ** highest.bit_length() - 1
+    text = (
+        f"the {wish.flag}'s values end at {highest:,} of {full:,.0f}; "
+        f"--{wish.flag}_range=0:{end} would use the whole scale"
+    )
+    if len(few) > 2:
+        text += (
+            f", or, if its {len(few)} values are numbers of classes, the palette that `tfpix2pix "
+            "inspect` with the same data flags writes for --label_palette"
+        )
+    resolved.notes.append(text)
+
+
+def _ignored(wish: ImageWish, looks: Sequence[SideLook], resolved: Resolved) -> tuple[str, ...]:
+    """The values of one image that mean nothing measured, as wished or as was found, with a note
+    for each that is there."""
+    given = bool(wish.ignore)
+    ignore = list(wish.ignored) if given else marks_of(looks, index_maps=wish.flag == "target")
+    if NAN not in ignore:
+        broken = [look for look in looks if any(mark.word == NAN for mark in look.marks)]
+        if broken:
+            what = (
+                f"with NaN or infinite values, where --{wish.flag}_ignore={wish.ignore} says that "
+                f"there are none; add nan to it: --{wish.flag}_ignore="
+                f"{','.join([*ignore, NAN])}"
+            )
+            _add(resolved, what, [str(look.path) for look in broken])
+    total = sum(look.height * look.width for look in looks if look.low is not None or look.marks)
+    for word in ignore:
+        there = [count for look in looks if (count := pixels_with(look, word))]
+        if not there or word == VOID:
+            continue
+        why = "is" if given else "is taken for"
+        if any(mark.declared for look in looks for mark in look.marks if mark.word == word):
+            why = "is, as the files say,"
+        named = "NaN or infinity" if word == NAN else f"value {word}"
+        remedy = "" if given or word == NAN else f"; --{wish.flag}_ignore=none counts it"
+        resolved.notes.append(
+            f"the {wish.flag}'s {named} (in {len(there):,} of {count_text(len(looks), 'image')}, "
+            f"{sum(there) / total:.2%} of the pixels) {why} nothing measured: kept out of value "
+            f"range, losses and measures{remedy}"
+        )
+    return tuple(ignore)
+
+
+def _with_ignored(
+    side: ImageSpec, wish: ImageWish, looks: Sequence[SideLook], resolved: Resolved
+) -> ImageSpec:
+    """A label image with the values that stand for no class of its palette."""
+    palette = side.palette
+    assert palette is not None
+    if not wish.ignore:
+        declared = {m.word for look in looks for m in look.marks if m.declared and m.word != NAN}
+        values = {word: int(value[0]) for word in declared if (value := numbers_of((word,)))}
+        words = [
+            word
+            for word, value in sorted(values.items())
+            if not (0 <= value <= MAX_INDEX and palette.knows_indices(np.array([value])))
+        ]
+        wish = dataclasses.replace(wish, ignore=",".join([*side.ignore, *words]) or "none")
+        if VOID in side.ignore:
+            void = ", ".join(label.name for label in palette.classes if label.void)
+            resolved.notes.append(
+                f"pixels of the palette's void classes ({void}) count in no loss and no measure; "
+                f"--{wish.flag}_ignore=none counts them"
+            )
+    return dataclasses.replace(side, ignore=_ignored(wish, looks, resolved))
+
+
+def _float_limits(looks: Sequence[SideLook], ignore: Sequence[str]) -> tuple[float, float] | None:
     """What floats lie between: 0..1 and -1..1 where they keep to these, else their own limits."""
-    low = min(look.low for look in looks if look.low is not None)
-    high = max(look.high for look in looks if look.high is not None)
+    found = limits(looks, ignore)
+    if found is None:
+        return None
+    low, high = found
     if low == high:
         return (low, high)
     if low >= 0 and high <= 1:

@@ -18,6 +18,8 @@ import numpy as np
 
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import images
+from tfpix2pix.data.check.values import Mark, values_of
+from tfpix2pix.data.label_classes import MAX_INDEX
 from tfpix2pix.data.layouts.pair_files import (
     PairFiles,
     read_pair,
@@ -28,8 +30,10 @@ from tfpix2pix.data.sources.base import Progress
 from tfpix2pix.data.spec import (
     PairWish,
     classes_of,
+    index_values,
 )
 from tfpix2pix.data.threads import threaded
+from tfpix2pix.data.unmeasured import VOID, filled, missing_in, word_of
 
 if TYPE_CHECKING:
     from tfpix2pix.data.palette import Palette
@@ -54,12 +58,15 @@ class SideLook:
       channels: without alpha.
       has_alpha: whether the file has alpha besides.
       dtype: of its values.
-      low, high: its lowest and highest value; None where it was not decoded.
+      low, high: its lowest and highest value but for `marks`; None where it was not decoded, or
+        nothing else is there.
       covered: share of its pixels that the palette explains; None without palette or decoding.
       no_classes: why it cannot show labels, whatever the palette explains elsewhere, or empty.
       notes: what reading changed, in plain words.
       besides: what its file holds besides, and which of it was read, or empty.
       digest: hash of its pixels, where asked for.
+      marks: values that may mean nothing measured; see `tfpix2pix.data.check.values`.
+      few: the values of an index map or mask, each with its pixels.
     """
 
     path: Path
@@ -75,6 +82,8 @@ class SideLook:
     notes: tuple[str, ...] = ()
     besides: str = ""
     digest: str = ""
+    marks: tuple[Mark, ...] = ()
+    few: tuple[tuple[float, int], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -269,14 +278,16 @@ def look_at(path: Path, picture: images.Decoded, wish: PairWish, digests: bool =
     opaque = 1.0 if array.dtype == np.float32 else np.iinfo(array.dtype).max
     if picture.has_alpha and array[..., -1].min() < opaque:
         notes.append("transparency")
+    asked = tuple(dict.fromkeys((*wish.x.ignored, *wish.y.ignored)))
+    seen = values_of(picture, [word for word in asked if word != VOID])
     covered, no_classes = None, ""
     if wish.palette is not None:
-        covered = _covered(picture, wish.palette)
+        shown = _classes_only(picture, wish.palette, asked)
+        covered = _covered(shown, wish.palette)
         # Colours always snap to some class; numbers have to be those of classes.
         if not covered and (channels != 3 or array.dtype == np.float32):
-            no_classes = _no_classes(picture, wish.palette)
+            no_classes = _no_classes(shown, wish.palette)
     digest = hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() if digests else ""
-    colours = array[..., :channels]
     height, width = array.shape[:2]
     return SideLook(
         path,
@@ -285,24 +296,36 @@ def look_at(path: Path, picture: images.Decoded, wish: PairWish, digests: bool =
         channels,
         picture.has_alpha,
         array.dtype.name,
-        float(colours.min()),
-        float(colours.max()),
+        seen.low,
+        seen.high,
         covered,
         no_classes,
         tuple(notes),
         picture.besides,
         digest,
+        seen.marks,
+        seen.few,
     )
+
+
+def _classes_only(
+    picture: images.Decoded, palette: Palette, asked: tuple[str, ...]
+) -> images.Decoded:
+    """A label image without the pixels that are not measured: those of the values `asked`, and of
+    the one that the file marks, unless it is a class."""
+    marked = picture.nodata
+    if marked is not None:
+        is_class = 0 <= marked <= MAX_INDEX and palette.knows_indices(np.array([int(marked)]))
+        asked = asked if is_class else (*asked, word_of(marked))
+    return filled(picture, missing_in(picture, asked)) if asked else picture
 
 
 def _covered(picture: images.Decoded, palette: Palette) -> float:
     """The share of a picture's pixels that show a class, by colour or as an index."""
     colour = picture.array[..., :-1] if picture.has_alpha else picture.array
-    if picture.indices is not None and palette.knows_indices(picture.indices):
+    indices = index_values(picture)
+    if indices is not None and palette.knows_indices(indices):
         return 1.0
-    if colour.shape[-1] == 1:
-        known = colour.dtype != np.float32 and palette.knows_indices(colour)
-        return 1.0 if known else 0.0
     if colour.shape[-1] != 3 or colour.dtype != np.uint8:
         return 0.0
     return palette.covered(images.fit_channels(picture.array, picture.has_alpha, 3))

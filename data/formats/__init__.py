@@ -88,7 +88,7 @@ def decode(source: ImageLike, planes: str = AUTO) -> Decoded:
 
     Raises:
       UnreadableImage: the file is missing, empty, damaged, cut short, too large to be honest
-        (Pillow's ``MAX_IMAGE_PIXELS``), holds NaN or infinite values, or is no such image.
+        (Pillow's ``MAX_IMAGE_PIXELS``), or is no such image.
     """
     name = name_of(source)
     try:

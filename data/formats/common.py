@@ -66,6 +66,8 @@ class Decoded:
       notes: in plain words, what was changed on the way; often empty.
       besides: what the file holds besides, and which of it was read, in plain words; empty where
         the file is one image.
+      nodata: the value by which the file marks pixels without a measurement, or None. Floats may
+        hold NaN and infinite values besides.
     """
 
     array: np.ndarray
@@ -73,6 +75,7 @@ class Decoded:
     indices: np.ndarray | None
     notes: tuple[str, ...]
     besides: str = ""
+    nodata: float | None = None
 
 
 def check_size(height: int, width: int) -> None:
@@ -127,7 +130,9 @@ def kept(array: np.ndarray) -> tuple[np.ndarray, list[str]]:
     notes = []
     if dtype == "float32":
         if array.dtype.kind in "ui":
-            if array.min() < -_LARGEST_WHOLE or array.max() > _LARGEST_WHOLE:
+            limits = np.iinfo(array.dtype)  # which stand for nothing measured, if they are there
+            beyond = (array < -_LARGEST_WHOLE) | (array > _LARGEST_WHOLE)
+            if (beyond & (array != limits.min) & (array != limits.max)).any():
                 raise Refused(
                     f"{array.dtype.name} values beyond ±{_LARGEST_WHOLE:,}, which float32 cannot "
                     "hold exactly"
@@ -135,8 +140,5 @@ def kept(array: np.ndarray) -> tuple[np.ndarray, list[str]]:
             notes.append(f"{array.dtype.name} values held as float32")
         elif array.dtype.itemsize == 8:
             notes.append("float64 values rounded to float32")
-    with np.errstate(over="ignore"):  # What overflows is infinite, and refused as such.
-        array = array.astype(dtype, copy=False)
-    if dtype == "float32" and not np.isfinite(array).all():
-        raise Refused("it holds NaN or infinite values")
-    return array, notes
+    with np.errstate(over="ignore"):  # what overflows is infinite
+        return array.astype(dtype, copy=False), notes

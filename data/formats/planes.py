@@ -146,10 +146,10 @@ def joined(pictures: Sequence[Decoded], choice: Choice) -> Decoded:
         if not picks:
             return dataclasses.replace(first, besides=choice.besides)
         array = np.ascontiguousarray(first.array[..., picks])
-        return Decoded(array, False, None, first.notes, choice.besides)
+        return Decoded(array, False, None, first.notes, choice.besides, first.nodata)
     array = np.concatenate([picture.array for picture in pictures], axis=-1)
     notes = tuple(dict.fromkeys(note for picture in pictures for note in picture.notes))
-    return Decoded(array, False, None, notes, choice.besides)
+    return Decoded(array, False, None, notes, choice.besides, first.nodata)
 
 
 def _picks(header: Header, choice: Choice) -> tuple[int, ...]:

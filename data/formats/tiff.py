@@ -41,6 +41,7 @@ from tfpix2pix.data.formats.planes import (
 
 # Numbers of the TIFF 6.0 specification and its supplements.
 _ORIENTATION_TAG = 274
+_NODATA_TAG = 42113  # the value, as text
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
 _PREMULTIPLIED, _STRAIGHT = 1, 2
 # None, LZW, Deflate (two numbers), PackBits, Zstandard, LZMA: bytes in, the same bytes out.
@@ -106,12 +107,12 @@ def decode(data: bytes, planes: str = AUTO) -> Decoded:
 
 def _decode_page(page: Any, data: bytes) -> Decoded:
     facts = _facts(page, len(data))
-    notes = [TURNED] if facts.orientation != 1 else []
+    notes, nodata = [TURNED] if facts.orientation != 1 else [], _nodata(page)
     if facts.by_pillow:
         # Pillow has turned the picture already, or its orientation would be in the notes twice.
         image = by_pillow.decode_frame(data, "TIFF", page.index)
         notes += [note for note in image.notes if note not in notes]
-        return dataclasses.replace(image, notes=tuple(notes))
+        return dataclasses.replace(image, notes=tuple(notes), nodata=nodata)
     if page.compression == _LZW:
         # By libtiff: the decoder that tifffile would take crashes on some damaged data.
         import imagecodecs
@@ -129,7 +130,8 @@ def _decode_page(page: Any, data: bytes) -> Decoded:
     if facts.alpha == _PREMULTIPLIED:
         array = _straight_alpha(array)
         notes.append("colours divided by the alpha that they were multiplied with")
-    return Decoded(upright(array, facts.orientation), facts.alpha > 0, None, tuple(notes))
+    array = upright(array, facts.orientation)
+    return Decoded(array, facts.alpha > 0, None, tuple(notes), nodata=nodata)
 
 
 # === Pages ===
@@ -240,6 +242,15 @@ def _facts(page: Any, file_size: int) -> _Facts:
     if photometric == _MIN_IS_WHITE and dtype == "float32":
         raise Refused(f"a TIFF whose white is 0 and whose black, in {page.dtype}, is not known")
     return _Facts(height, width, orientation, False, channels, alpha, dtype)
+
+
+def _nodata(page: Any) -> float | None:
+    """What GDAL's tag says stands for no measurement; None where it says nothing."""
+    text = page.tags.valueof(_NODATA_TAG)
+    try:
+        return None if text is None else float(str(text).strip("\0 "))
+    except ValueError:
+        return None
 
 
 def _check_segments(page: Any, file_size: int) -> None:

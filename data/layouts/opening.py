@@ -122,6 +122,10 @@ LAYOUTS: list[Layout] = [
 ]
 
 
+# The fields of an `ImageWish`, as config and flags call them behind input_ or target_.
+_OF_A_SIDE = ("channels", "dtype", "range", "planes", "alpha", "ignore")
+
+
 def open_dataset(
     data: Any,
     *,
@@ -162,23 +166,16 @@ def open_dataset(
         from tfpix2pix.data.palette import load_palette
 
         palette = load_palette(data.label_palette)
+    x, y = (
+        ImageWish(
+            flag,
+            *(getattr(data, f"{flag}_{of}") for of in _OF_A_SIDE),
+        )
+        for flag in ("input", "target")
+    )
     wish = PairWish(
-        ImageWish(
-            "input",
-            data.input_channels,
-            data.input_dtype,
-            data.input_range,
-            data.input_planes,
-            data.input_alpha,
-        ),
-        ImageWish(
-            "target",
-            data.target_channels,
-            data.target_dtype,
-            data.target_range,
-            data.target_planes,
-            data.target_alpha,
-        ),
+        x,
+        y,
         palette,
         data.label_side,
         data.input_encoding,

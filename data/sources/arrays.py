@@ -196,13 +196,6 @@ class ArraySource(PairSource):
         a, b = (Path(_label(f"{side}[{place[1]}]", place[0])) for side in "xy")
         files = PairFiles(_name(place[1]), a, b)
         pair = self._pair(place)
-        unreadable = tuple(
-            (path, "it holds NaN or infinite values")
-            for path, image in zip((a, b), pair, strict=True)
-            if image.dtype == np.float32 and not np.isfinite(image).all()
-        )
-        if unreadable:
-            return BadPair(split, files, unreadable=unreadable)
         x, y = (
             look_at(path, _decoded(image), self._wish)
             for path, image in zip((a, b), pair, strict=True)

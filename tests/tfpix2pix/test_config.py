@@ -77,6 +77,8 @@ BAD = {
     "input_alpha": ("yes", []),
     "target_alpha": ("yes", []),
     "target_range": (None, []),
+    "input_ignore": (255, []),
+    "target_ignore": (None, []),
     "label_palette": (True, []),
     "label_side": (0, ["left", "A"]),
     "input_encoding": (1, ["one_hot", "colour"]),
@@ -366,6 +368,8 @@ def test_fields_that_the_file_lacks_have_their_defaults(tmp_path):
         "target_planes": "first",
         "input_alpha": True,
         "target_alpha": True,
+        "input_ignore": "none",
+        "target_ignore": "none",
     }
     assert load_config(tmp_path) == Pix2PixConfig(ngf=5, **earlier)
 
@@ -535,6 +539,8 @@ MAY_NOT = {
     "input_alpha": True,
     "target_alpha": True,
     "target_range": "0:4095",
+    "input_ignore": "-9999",
+    "target_ignore": "255,nan",
     "label_palette": "facades",
     "label_side": "input",
     "input_encoding": "onehot",

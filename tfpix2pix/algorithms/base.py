@@ -186,7 +186,8 @@ class Algorithm(abc.ABC, Generic[C]):
         what was computed before is still there.
 
         Args:
-          batch: this replica's images, float32 ``[b, H, W, C]`` in [-1, 1].
+          batch: this replica's images, float32 ``[b, H, W, C]`` in [-1, 1]; behind x and y, of data
+            that have values for "nothing measured", 1 and 0 ``[b, H, W, 1]``: what counts.
           drawn: what `draw` gave.
         """
 

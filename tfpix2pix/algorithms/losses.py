@@ -11,9 +11,15 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 
-def l1(y: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
-    """Mean absolute difference of two images ``[B, H, W, C]`` in [-1, 1]; from 0 to 2."""
-    return _mean(tf.abs(y - fake))
+def l1(y: tf.Tensor, fake: tf.Tensor, measured: tf.Tensor | None = None) -> tf.Tensor:
+    """Mean absolute difference of two images ``[B, H, W, C]`` in [-1, 1]; from 0 to 2.
+
+    With `measured`, 1 or 0 ``[B, H, W, 1]``, of the pixels where that is 1; 0 where none is.
+    """
+    difference = tf.abs(y - fake)
+    if measured is None:
+        return _mean(difference)
+    return tf.math.divide_no_nan(_mean(difference * measured), _mean(measured))
 
 
 def _cross_entropy(logits: tf.Tensor, real: bool) -> tf.Tensor:

@@ -121,9 +121,11 @@ class Pix2Pix(Algorithm[Pix2PixConfig]):
     def updates(
         self, batch: Sequence[tf.Tensor], drawn: tuple[tf.Tensor, tf.Tensor]
     ) -> Iterator[Update]:
-        (x, y), (z, changes), config = batch, drawn, self.config
+        (x, y, *masks), (z, changes), config = batch, drawn, self.config
         fake = self.generator([x, z], training=True)
-        l1 = losses.l1(y, fake)
+        l1 = losses.l1(y, fake, *masks)
+        for measured in masks:  # elsewhere D sees the same in both, and G learns nothing from it
+            fake = tf.where(measured > 0, fake, y)
         if self.discriminator is None:
             yield Update([Objective("generator", {"l1": l1}, {"l1": config.lambda_l1})])
             return

@@ -91,8 +91,8 @@ class ScorerTraining(Algorithm[ScorerConfig]):
 
     def draw(self, batch: Sequence[tf.Tensor], draws: Draws) -> tuple[tf.Tensor, ...]:
         """Photos, their classes, the weight of all pixels of the batch, and the dropout's z."""
-        photos, classes = photos_and_classes(self.spec, *batch)
-        total = self._loss.total(classes)
+        photos, classes = photos_and_classes(self.spec, *batch[:2])
+        total = self._loss.total(classes, *batch[2:])
         replica = tf.distribute.get_replica_context()
         if replica.num_replicas_in_sync > 1:
             total = replica.all_reduce(tf.distribute.ReduceOp.SUM, total)
@@ -106,7 +106,8 @@ class ScorerTraining(Algorithm[ScorerConfig]):
     def updates(self, batch: Sequence[tf.Tensor], drawn: tuple[tf.Tensor, ...]) -> Iterator[Update]:
         photos, classes, total, z = drawn
         scores = tf.cast(self._network.trained([photos, z], training=True), tf.float32)
-        yield Update([Objective("scorer", {"cross_entropy": self._loss(classes, scores, total)})])
+        loss = self._loss(classes, scores, total, *batch[2:])
+        yield Update([Objective("scorer", {"cross_entropy": loss})])
 
     def validate(
         self,
@@ -146,12 +147,20 @@ class PixelLoss:
         place[counted], weight[counted] = np.arange(len(counted)), weights
         self._place, self._weight = tf.constant(place), tf.constant(weight)
 
-    def total(self, classes: tf.Tensor) -> tf.Tensor:
-        """The weight of all pixels together, a scalar, of class numbers ``[B, H, W]``."""
-        return tf.reduce_sum(tf.gather(self._weight, classes))
+    def total(self, classes: tf.Tensor, measured: tf.Tensor | None = None) -> tf.Tensor:
+        """The weight of all pixels together, a scalar; arguments as of a call."""
+        return tf.reduce_sum(self._weights(classes, measured))
+
+    def _weights(self, classes: tf.Tensor, measured: tf.Tensor | None) -> tf.Tensor:
+        weight = tf.gather(self._weight, classes)
+        return weight if measured is None else weight * measured[..., 0]
 
     def __call__(
-        self, classes: tf.Tensor, scores: tf.Tensor, total: tf.Tensor | None = None
+        self,
+        classes: tf.Tensor,
+        scores: tf.Tensor,
+        total: tf.Tensor | None = None,
+        measured: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """The loss, a scalar; 0 if all is void.
 
@@ -159,12 +168,13 @@ class PixelLoss:
           classes: class numbers ``[B, H, W]``.
           scores: ``[B, H, W, K]``.
           total: of the whole batch, of which this is a part; None where it is all of it.
+          measured: 1 or 0 ``[B, H, W, 1]``: the pixels that count; None for all.
         """
         entropy = tf.nn.softmax_cross_entropy_with_logits(
             tf.one_hot(tf.gather(self._place, classes), scores.shape[-1]), scores
         )
-        weight = tf.gather(self._weight, classes)
-        total = self.total(classes) if total is None else total
+        weight = self._weights(classes, measured)
+        total = self.total(classes, measured) if total is None else total
         return tf.math.divide_no_nan(tf.reduce_sum(entropy * weight), total)
 
 

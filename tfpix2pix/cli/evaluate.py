@@ -212,4 +212,6 @@ def _print(evaluation: Evaluation) -> None:
     scorer = scorer_text(evaluation)
     if scorer:
         print(scorer)
-    print(f"{evaluation.images:,} images of {size_text(evaluation)}")
+    out = evaluation.facts.get("left_out")
+    said = "" if out is None else f"; {out:.2%} of the pixels left out, where nothing is measured"
+    print(f"{evaluation.images:,} images of {size_text(evaluation)}{said}")

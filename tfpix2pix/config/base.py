@@ -198,7 +198,7 @@ class Config(RunConfig, DataConfig):
     DEFAULT_PRESET: ClassVar[str] = ""
     MEASURES: ClassVar[tuple[Measure, ...]] = ()
     CHARTS: ClassVar[tuple[ChartSpec, ...]] = ()
-    EARLIER: ClassVar[Mapping[str, Any]] = {}
+    EARLIER: ClassVar[Mapping[str, Any]] = {"input_ignore": "none", "target_ignore": "none"}
     EARLIER_PRESETS: ClassVar[Mapping[str, Mapping[str, Collection[Any]]]] = {}
     FLAG: ClassVar[str] = "--workdir"
 

@@ -178,6 +178,8 @@ def resolved(config: Config, spec: PairSpec) -> Config:
         target_range=config.target_range or spec.y.value_range,
         input_alpha=spec.x.alpha,
         target_alpha=spec.y.alpha,
+        input_ignore=config.input_ignore or spec.x.ignored,
+        target_ignore=config.target_ignore or spec.y.ignored,
         label_side=spec.label_side,
     )
 
@@ -219,6 +221,7 @@ def spec_with(config: Config, palette: str | None) -> PairSpec:
 
 def _spec(config: Config, palette: Palette | None) -> PairSpec:
     from tfpix2pix.data.spec import FULL_SCALE, ImageWish, PairWish
+    from tfpix2pix.data.unmeasured import NONE
 
     def side(flag: str, channels: int) -> ImageWish:
         # Runs of earlier versions do not say; they are of 8 bits.
@@ -228,7 +231,8 @@ def _spec(config: Config, palette: Palette | None) -> PairSpec:
             limits = "{:g}:{:g}".format(*FULL_SCALE.get(dtype, (0, 1)))
         planes = getattr(config, f"{flag}_planes")
         alpha = getattr(config, f"{flag}_alpha")
-        return ImageWish(flag, channels, dtype, limits, planes, alpha)
+        ignore = getattr(config, f"{flag}_ignore") or NONE
+        return ImageWish(flag, channels, dtype, limits, planes, alpha, ignore)
 
     wish = PairWish(
         side("input", config.x_channels),

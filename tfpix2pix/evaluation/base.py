@@ -40,6 +40,8 @@ class Batch:
       samples: further draws of z for the same inputs, ``[n, B, H, W, C]``, the scale of y, the
         first of them `fake`; None where nobody asked for them.
       x: inputs, float32 ``[B, H, W, C_in]`` in [-1, 1]; None where they are not known.
+      measured: bool ``[B, H, W]``, the pixels that count; None for all. `fake` and `samples` are y
+        elsewhere (`Batch.of`), so that no measure sees a difference there.
     """
 
     names: Sequence[str]
@@ -48,6 +50,36 @@ class Batch:
     classes: np.ndarray | None = None
     samples: np.ndarray | None = None
     x: np.ndarray | None = None
+    measured: np.ndarray | None = None
+
+    @classmethod
+    def of(
+        cls,
+        names: Sequence[str],
+        y: np.ndarray,
+        samples: np.ndarray,
+        x: np.ndarray,
+        *,
+        classes: np.ndarray | None = None,
+        measured: np.ndarray | None = None,
+    ) -> Batch:
+        """The batch of n pictures for each input, `samples` ``[n, B, H, W, C]``; images of which
+        nothing is measured are left out."""
+        if measured is not None:
+            kept = np.flatnonzero(measured.any(axis=(1, 2))).tolist()
+            names = [names[place] for place in kept]
+            y, x, measured, samples = y[kept], x[kept], measured[kept], samples[:, kept]
+            classes = None if classes is None else classes[kept]
+            samples = np.where(measured[..., None], samples, y)
+        several = samples if len(samples) > 1 else None
+        return cls(names, y, samples[0], classes, several, x, measured)
+
+    def means(self, values: np.ndarray) -> np.ndarray:
+        """Of values ``[B, H, W, C]`` the mean over the pixels that count, ``[B]``."""
+        if self.measured is None:
+            return values.mean(axis=(1, 2, 3))
+        where = np.broadcast_to(self.measured[..., None], values.shape)
+        return values.mean(axis=(1, 2, 3), where=where)
 
     def __len__(self) -> int:
         return len(self.fake)
@@ -213,7 +245,7 @@ class MeanOverImages(Evaluator):
 
 def evaluate(
     evaluators: Sequence[Evaluator],
-    batches: Iterable[tuple[tf.Tensor, tf.Tensor]],
+    batches: Iterable[tuple[tf.Tensor, ...]],
     generate: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
     on_batch: Callable[[int], None] = lambda images: None,
     spec: PairSpec = RGB,
@@ -222,32 +254,39 @@ def evaluate(
 
     Args:
       evaluators: the measures.
-      batches: pairs ``(x, y)``, float32 ``[B, H, W, C]`` in [-1, 1].
+      batches: pairs ``(x, y)``, float32 ``[B, H, W, C]`` in [-1, 1], or ``(x, y, measured)`` as
+        `tfpix2pix.data.evaluation_batches` has them.
       generate: makes float32 images in [-1, 1] of ``(x, positions)``, where positions, int64
         ``[B]``, are the images' places in the split.
       on_batch: told the number of images done.
       spec: of the pairs; it says what the pictures are that the measures see.
 
     Returns:
-      All numbers by name, and ``images``, how many there were. Measures are taken on the pictures
+      All numbers by name, ``images``, how many there were, and where batches say what is measured
+      ``left_out``, the share of pixels that is not. Measures are taken on the pictures
       as their files would hold them, which is what a person gets: with the target's depth, on the
       scale 0 to 255.
     """
     import tensorflow as tf
 
-    done = 0
-    for x, y in batches:
+    done = pixels = left_out = 0
+    for x, y, *masks in batches:
         positions = tf.range(done, done + x.shape[0], dtype=tf.int64)
         generated = generate(x, positions)
         x = x.numpy()
         names = [str(done + i) for i in range(len(x))]
         true, fake = (spec.levels(x, picture.numpy()) for picture in (y, generated))
-        batch = Batch(names, true, fake, x=x)
-        for evaluator in evaluators:
+        measured = masks[0].numpy()[..., 0] > 0 if masks else None
+        batch = Batch.of(names, true, fake[None], x, measured=measured)
+        for evaluator in evaluators if len(batch) else ():
             evaluator.update(batch)
-        done += len(batch)
+        done += len(x)
+        if measured is not None:
+            pixels, left_out = pixels + measured.size, left_out + int(np.count_nonzero(~measured))
         on_batch(done)
     results: dict[str, float] = {}
     for evaluator in evaluators:
         results.update(evaluator.result())
+    if pixels:
+        results["left_out"] = left_out / pixels
     return {**results, "images": done}

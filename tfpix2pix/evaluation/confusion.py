@@ -33,13 +33,16 @@ def counted_names(palette: Palette) -> list[str]:
     return [palette.classes[number].name for number in counted_classes(palette)]
 
 
-def confusion(true: np.ndarray, found: np.ndarray, palette: Palette) -> np.ndarray:
+def confusion(
+    true: np.ndarray, found: np.ndarray, palette: Palette, measured: np.ndarray | None = None
+) -> np.ndarray:
     """How many pixels of each class were taken for each class, image by image.
 
     Args:
       true: class numbers of the palette, integers ``[B, H, W]``.
       found: the same for the images to judge.
       palette: of K classes that are not void, and any number that are.
+      measured: bool ``[B, H, W]``, the pixels that count; None for all.
 
     Returns:
       int64 ``[B, K, K + 1]``: row i is the true class `counted_classes` [i], column j the found
@@ -63,6 +66,8 @@ def confusion(true: np.ndarray, found: np.ndarray, palette: Palette) -> np.ndarr
     place[counted] = np.arange(k)
     # One count over all images: the code of a pixel is (image, true, found).
     codes = place[true] * (k + 1) + place[found]
+    if measured is not None:
+        codes = np.where(measured, codes, k * (k + 1))
     codes += (np.arange(images) * ((k + 1) * (k + 1)))[:, None, None]
     counts = np.bincount(codes.ravel(), minlength=images * (k + 1) * (k + 1))
     return counts.reshape(images, k + 1, k + 1)[:, :k].astype(np.int64)

@@ -75,13 +75,15 @@ class FCNScore(Evaluator):
     def per_image(self, batch: Batch) -> Statistics:
         assert batch.classes is not None, "update refuses such a batch"
         return {
-            "fake": self._confusion(batch.classes, batch.fake),
-            "truth": self._confusion(batch.classes, batch.y),
+            "fake": self._confusion(batch, batch.fake),
+            "truth": self._confusion(batch, batch.y),
         }
 
-    def _confusion(self, true: np.ndarray, photos: np.ndarray) -> np.ndarray:
+    def _confusion(self, batch: Batch, photos: np.ndarray) -> np.ndarray:
+        assert batch.classes is not None
         found = self.scorer.classes(readable(self.scorer, photos))
-        return confusion(true, found, self.scorer.palette).astype(np.int32)
+        matrix = confusion(batch.classes, found, self.scorer.palette, batch.measured)
+        return matrix.astype(np.int32)
 
     @classmethod
     def score(cls, sums: Statistics, count: float | np.ndarray) -> dict[str, np.ndarray]:

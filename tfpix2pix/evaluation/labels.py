@@ -41,7 +41,8 @@ class LabelsOut(Evaluator):
     def per_image(self, batch: Batch) -> Statistics:
         assert batch.classes is not None, "update refuses such a batch"
         found = self.palette.to_classes(as_uint8(batch.fake))
-        return {"fake": confusion(batch.classes, found, self.palette).astype(np.int32)}
+        matrix = confusion(batch.classes, found, self.palette, batch.measured)
+        return {"fake": matrix.astype(np.int32)}
 
     @classmethod
     def score(cls, sums: Statistics, count: float | np.ndarray) -> dict[str, np.ndarray]:

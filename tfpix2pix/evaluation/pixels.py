@@ -16,7 +16,7 @@ class L1(MeanOverImages):
 
     def values(self, batch: Batch) -> np.ndarray:
         difference = np.abs(batch.y.astype(np.float64) - batch.fake.astype(np.float64))
-        return difference.mean(axis=(1, 2, 3)) / 127.5
+        return batch.means(difference) / 127.5
 
 
 class L2(MeanOverImages):
@@ -28,7 +28,7 @@ class L2(MeanOverImages):
 
     def values(self, batch: Batch) -> np.ndarray:
         difference = (batch.y.astype(np.float64) - batch.fake.astype(np.float64)) / 127.5
-        return np.square(difference).mean(axis=(1, 2, 3))
+        return batch.means(np.square(difference))
 
 
 class PSNR(MeanOverImages):
@@ -40,10 +40,16 @@ class PSNR(MeanOverImages):
     highest = 100.0
 
     def values(self, batch: Batch) -> np.ndarray:
-        return self.per_pair(batch.y, batch.fake)
+        return self._of(batch.means(_squares(batch.y, batch.fake)))
 
     def per_pair(self, y: np.ndarray, fake: np.ndarray) -> np.ndarray:
         """dB ``[B]`` of targets and images ``[B, H, W, C]``, values 0 to 255."""
-        error = np.square(y.astype(np.float64) - fake.astype(np.float64)).mean(axis=(1, 2, 3))
+        return self._of(_squares(y, fake).mean(axis=(1, 2, 3)))
+
+    def _of(self, error: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore"):
             return np.minimum(10 * np.log10(255.0**2 / error), self.highest)
+
+
+def _squares(y: np.ndarray, fake: np.ndarray) -> np.ndarray:
+    return np.square(y.astype(np.float64) - fake.astype(np.float64))

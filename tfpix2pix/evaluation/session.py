@@ -165,19 +165,22 @@ class _Session:
             self.label_store = open_store(labels, split, size=size, cache="none")
             _check_same_pairs(self.store, self.label_store)
         self.total = min(limit or self.store.count, self.store.count)
+        self.pixels = self.left_out = 0  # of all images, where some do not count
         self.names = [self.store.pair_name(i) for i in range(self.total)]
 
     def run(self, model: Mapping[str, Any] | None, progress: Progress | None) -> Evaluation:
         digests = {"targets": hashlib.sha256(), "pictures": hashlib.sha256()}
+        names: list[str] = []
         done = 0
         for x, batch in self._batches():
-            for evaluator in self.evaluators:
+            for evaluator in self.evaluators if len(batch) else ():
                 evaluator.update(batch)
             digests["targets"].update(np.ascontiguousarray(batch.y).data)
             digests["pictures"].update(np.ascontiguousarray(batch.fake).data)
-            if self.ranking is not None:
-                self._rank(self.ranking, x, batch)
-            done += len(batch)
+            if self.ranking is not None and len(batch):
+                self._rank(self.ranking, batch)
+            done += len(x)
+            names += batch.names
             if progress is not None:
                 progress(done, self.total)
         made = self.pictures.facts()
@@ -190,7 +193,8 @@ class _Session:
                 **self.source.identity(),
             },
             "split": self.split,
-            "images": done,
+            "images": len(names),
+            **({"left_out": self.left_out / self.pixels} if self.pixels else {}),
             "size": self.size.value,
             **made,
             "targets_sha256": digests["targets"].hexdigest(),
@@ -199,7 +203,7 @@ class _Session:
             "classes": self._class_names(),
             "versions": versions(),
         }
-        return Evaluation.of(self.evaluators, self.names, facts, self.ranking)
+        return Evaluation.of(self.evaluators, names, facts, self.ranking)
 
     def _batches(self) -> Iterator[tuple[np.ndarray, Batch]]:
         """x and what evaluators see, batch by batch."""
@@ -207,34 +211,31 @@ class _Session:
 
         from tfpix2pix.data import evaluation_batches, explain
 
-        def walk(store: PairStore) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        def walk(store: PairStore) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
             batches = evaluation_batches(store, size=self.size, batch_size=BATCH, limit=self.total)
             try:
-                for x, y in batches:
-                    yield x.numpy(), y.numpy()
+                for x, y, *masks in batches:
+                    measured = masks[0].numpy()[..., 0] > 0 if masks else None
+                    yield x.numpy(), y.numpy(), measured
             except tf.errors.OpError as error:
                 raise explain(error, store) from None
 
         label_pairs = walk(self.label_store) if self.label_store else None
         done = 0
-        for x, y in walk(self.store):
+        for x, y, measured in walk(self.store):
             names = self.names[done : done + len(x)]
             drawn = [self.pictures.of(name, one) for name, one in zip(names, x, strict=True)]
             samples = np.stack(  # [n, B, H, W, C]
                 [[file_levels(self.spec, p) for p in some] for some in drawn], axis=1
             )
-            classes = self._classes(*(next(label_pairs) if label_pairs else (x, y)))
-            yield (
-                x,
-                Batch(
-                    names,
-                    self.spec.levels(x, y),
-                    samples[0],
-                    classes,
-                    samples if len(samples) > 1 else None,
-                    x,
-                ),
-            )
+            label_x, label_y, own = next(label_pairs) if label_pairs else (x, y, None)
+            if own is not None:
+                measured = own if measured is None else own & measured
+            if measured is not None:
+                self.pixels += measured.size
+                self.left_out += int(np.count_nonzero(~measured))
+            true, classes = self.spec.levels(x, y), self._classes(label_x, label_y)
+            yield x, Batch.of(names, true, samples, x, classes=classes, measured=measured)
             done += len(x)
 
     def _classes(self, x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
@@ -251,7 +252,10 @@ class _Session:
         palette = self.label_spec.x.palette or self.label_spec.y.palette
         return counted_names(palette) if palette is not None else None
 
-    def _rank(self, ranking: Ranking, x: np.ndarray, batch: Batch) -> None:
+    def _rank(self, ranking: Ranking, batch: Batch) -> None:
+        x = batch.x
+        assert x is not None
+
         def strip(i: int, value: float) -> Strip:
             return Strip(
                 batch.names[i],

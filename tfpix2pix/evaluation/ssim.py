@@ -10,7 +10,8 @@ from tfpix2pix.evaluation.base import Batch, MeanOverImages, Number
 
 class SSIM(MeanOverImages):
     """Structural similarity (Wang et al. 2004) by ``tf.image.ssim``: Gaussian window of 11 pixels,
-    sigma 1.5, K1 0.01, K2 0.03, range 255, the mean over channels; 1 is equal."""
+    sigma 1.5, K1 0.01, K2 0.03, range 255, the mean over channels; 1 is equal. Of pictures that are
+    not measured everywhere the windows around pixels that are."""
 
     name = "ssim"
     numbers_of = (Number("ssim", "SSIM", "higher"),)
@@ -18,9 +19,15 @@ class SSIM(MeanOverImages):
     def values(self, batch: Batch) -> np.ndarray:
         import tensorflow as tf
 
-        return tf.image.ssim(
-            tf.cast(batch.y, tf.float32), tf.cast(batch.fake, tf.float32), max_val=255.0
-        ).numpy()
+        y, fake = tf.cast(batch.y, tf.float32), tf.cast(batch.fake, tf.float32)
+        if batch.measured is None:
+            return tf.image.ssim(y, fake, max_val=255.0).numpy()
+        places = tf.image.ssim(y, fake, max_val=255.0, return_index_map=True).numpy()
+        edge = WINDOW // 2
+        counted = batch.measured[:, edge:-edge, edge:-edge]
+        # Where nothing but the border is measured, all of the picture counts.
+        counted = counted | ~counted.any(axis=(1, 2), keepdims=True)
+        return places.mean(axis=(1, 2), where=counted)
 
 
 POWERS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)

@@ -158,6 +158,11 @@ def translate_file(translator: Translator, job: Job, manner: Manner) -> list[str
     metadata = _metadata(job, manner, picture, notes)
     alpha = translator.spec.result_image.alpha
     picture = _labelled(picture, translator, manner.labels)
+    missing = translator.spec.missing(image)
+    if missing.any():
+        spec = translator.spec
+        picture, nodata = _marked(picture, missing, image.nodata, spec, manner.labels, notes)
+        metadata = replace(metadata, nodata=nodata)
     write_image(job.target, picture, alpha=alpha, metadata=metadata)
     return notes
 
@@ -193,6 +198,34 @@ def _labelled(picture: np.ndarray, translator: Translator, labels: str) -> np.nd
     palette = translator.spec.y.palette
     classes = palette.to_classes(picture)
     return palette.to_colors(classes) if labels == "color" else palette.to_indices(classes)
+
+
+def _marked(
+    picture: np.ndarray,
+    missing: np.ndarray,
+    of_input: float | None,
+    spec: PairSpec,
+    labels: str,
+    notes: list[str],
+) -> tuple[np.ndarray, str]:
+    """The picture, marked where the input has nothing measured, and the value that stands there as
+    GDAL's tag says it; empty where no single one does."""
+    nodata: float | None = spec.result_image.nodata(of_input)
+    palette = spec.y.palette
+    if palette is not None:
+        nodata = None
+        if labels == "index":
+            void = [label.indices[0] for label in palette.classes if label.void]
+            nodata = void[0] if void else spec.y.nodata() if spec.y.has_mask else None
+    what = "the input has nothing measured"
+    if nodata is not None:
+        if labels == "index":
+            picture = np.where(missing, np.asarray(nodata, picture.dtype), picture)
+        notes.append(f"{nodata:.9g} stands where {what}")
+        return picture, f"{nodata:.9g}"
+    if palette is not None and not palette.void.any():
+        notes.append(f"where {what}, the result is a guess: no class of the palette is void")
+    return picture, ""
 
 
 # === What goes where ===

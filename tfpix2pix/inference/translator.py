@@ -144,7 +144,8 @@ class Translator:
 
         Returns:
           ``[H, W, C_out]`` in the depth and value range of the run's targets: uint8, uint16 or
-          float32; RGB for a run of ``color_space="lab"``.
+          float32; RGB for a run of ``color_space="lab"``. Where the picture has nothing measured
+          (NaN, or what the run knows as such) it has `ImageSpec.nodata`.
 
         Raises:
           ValueError: a picture that cannot become an input, one of another size than an export
@@ -152,7 +153,14 @@ class Translator:
         """
         if not -(2**63) <= seed < 2**63:
             raise ValueError(f"seed {seed} does not fit in 64 bits")
-        x = self.spec.read_input(self._decoded(image), notes)
+        decoded = self._decoded(image)
+        x = self.spec.read_input(decoded, notes)
+        result = self._result(x, seed, deterministic, fit)
+        missing = self.spec.missing(decoded)
+        return self.spec.marked(result, missing, decoded.nodata) if missing.any() else result
+
+    def _result(self, x: np.ndarray, seed: int, deterministic: bool, fit: bool) -> np.ndarray:
+        """What `translate` makes of an input, before it is marked."""
         if not fit:
             return self.translate_x(x, seed=seed, deterministic=deterministic)
         height, width = self.network.image_size or self.config.whole_size

@@ -67,7 +67,8 @@ def write_inspection(output: Path, seen: Inspection, pairs: Sequence[PairPreview
 def _palette_to_write(seen: Inspection) -> str:
     """The JSON of a palette that was found and has no name yet; empty if there is none."""
     found = [side.found for side in seen.sides.values() if side.found]
-    if any(palette.builtin for palette in found):
+    # Index values of a built-in palette may be those of another as well.
+    if any(palette.builtin and not palette.indices for palette in found):
         return ""
     palettes = [made for palette in found if (made := palette.palette())]
     return max(palettes, key=len).to_json() if palettes else ""
@@ -213,16 +214,26 @@ def _found_text(name: str, found: FoundPalette) -> str:
     what = "values" if found.indices else "colours"
     if found.builtin and found.indices:
         options = " or ".join(f"--label_palette={known}" for known in found.builtin)
-        return f"the {name} looks like an index map of {len(found.colors)} values; try {options}"
+        return (
+            f"the {name} looks like an index map of {len(found.colors)} values ({_shares(found)}); "
+            f"if they are those of a palette that is known, {options}"
+        )
     if found.builtin:
         return (
             f"the {name} is painted in '{found.builtin[0]}' ({found.covered:.1%} of its flat "
             f"pixels); try --label_palette={found.builtin[0]}"
         )
-    shown = ", ".join(f"{color.hex} {color.share:.1%}" for color in found.colors[:5])
-    more = ", ..." if len(found.colors) > 5 else ""
     advice = "" if found.exact else "; a palette JSON with these could name its classes"
-    return f"the {name} has only {len(found.colors)} {what} ({shown}{more}){advice}"
+    return f"the {name} has only {len(found.colors)} {what} ({_shares(found)}){advice}"
+
+
+def _shares(found: FoundPalette) -> str:
+    """The first colours, or values of index maps, and how much of the pixels has each."""
+    shown = ", ".join(
+        f"{color.rgb[0] if found.indices else color.hex} {color.share:.1%}"
+        for color in found.colors[:5]
+    )
+    return shown + (", ..." if len(found.colors) > 5 else "")
 
 
 def _bytes(count: int) -> str:

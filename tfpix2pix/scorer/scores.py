@@ -30,10 +30,12 @@ def scores_of(
     palette = palette_of(spec)
     matrix, images = np.zeros((), np.int64), 0
     try:
-        for x, y in evaluation_batches(store, size=size):
+        for x, y, *masks in evaluation_batches(store, size=size):
             photos, classes = photos_and_classes(spec, x, y)
             photos = np.rint((photos.numpy() + 1.0) * 127.5).astype(np.uint8)
-            matrix = matrix + confusion(classes.numpy(), read(photos), palette).sum(axis=0)
+            measured = [mask.numpy()[..., 0] > 0 for mask in masks]
+            found = confusion(classes.numpy(), read(photos), palette, *measured)
+            matrix = matrix + found.sum(axis=0)
             images += len(photos)
             on_image(images)
     except tf.errors.OpError as error:

@@ -194,7 +194,10 @@ class Observer:
             for measure in self.config.MEASURES
             if measure.name in results
         )
-        self.say(f"step {step:,}: val {said} on {results['images']:,} images")
+        out = (
+            f" ({results['left_out']:.2%} of the pixels left out)" if "left_out" in results else ""
+        )
+        self.say(f"step {step:,}: val {said} on {results['images']:,} images{out}")
         measure = self.config.best_measure
         if measure.name in results and (
             self.best is None
@@ -326,7 +329,7 @@ class Observer:
         pairs = list(
             evaluation_batches(store, size=self.config.whole_size, indices=self._fixed_indices)
         )
-        self._fixed_x = [x[0] for x, _ in pairs]
+        self._fixed_x = [pair[0][0] for pair in pairs]
         x, y = (np.stack([pair[side][0].numpy() for pair in pairs]) for side in (0, 1))
         self._fixed = {"x": self.spec.picture_of_x(x), "y": self.spec.picture_of_y(x, y)}
         names = np.array([store.pair_name(index) for index in self._fixed_indices])

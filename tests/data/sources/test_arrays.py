@@ -8,6 +8,7 @@ import pytest
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import ArraySource, PairArrays, load_palette, open_dataset, open_store
 from tfpix2pix.data.layouts.splits import split_of
+from tfpix2pix.data.spec import ImageWish, PairWish
 
 
 @pytest.fixture(scope="module")
@@ -181,13 +182,16 @@ def test_what_is_no_pair_of_arrays(stack, given, words):
     assert words in refused(given(stack))
 
 
-def test_values_that_are_no_numbers_are_named(stack):
+def test_values_that_are_no_numbers_are_kept_out(stack):
     x = stack(4, dtype="float32")
     x[1, 0, 0, 0], x[2, 3, 3, 1] = np.nan, np.inf
-    text = refused({"train": (x, x)})
-    assert text.startswith("--dataset=python:arrays: 4 of 8 images cannot be used")
-    assert "x[1] of train: it holds NaN or infinite values" in text
-    assert "y[2] of train: it holds NaN or infinite values" in text
+    source = ArraySource({"train": (x, x)})
+    assert source.spec.x.ignore == source.spec.y.ignore == ("nan",)
+    stored, _ = source.load("train", 2)
+    assert np.argwhere(stored[..., -1] == 0).tolist() == [[3, 3]]
+    assert np.isfinite(stored).all()
+    with pytest.raises(DataError, match="--input_ignore=nan"):
+        ArraySource({"train": (x, x)}, wish=PairWish(ImageWish("input", ignore="none"))).check()
 
 
 def test_images_of_another_depth_or_number_of_channels(draw):

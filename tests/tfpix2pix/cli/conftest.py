@@ -37,6 +37,8 @@ AS_DRAWN = {
     "target_dtype": "uint8",
     "input_range": "0:255",
     "target_range": "0:255",
+    "input_ignore": "none",
+    "target_ignore": "none",
 }
 _RUN = "import sys; sys.argv[0] = 'tfpix2pix'; from tfpix2pix.cli.main import run; run()"
 

@@ -255,6 +255,7 @@ class Pix2PixConfig(Config):
     MEASURES: ClassVar[tuple[Measure, ...]] = MEASURES
     CHARTS: ClassVar[tuple[ChartSpec, ...]] = CHARTS
     EARLIER: ClassVar[Mapping[str, Any]] = {
+        **Config.EARLIER,
         "updates": "joint",
         "input_planes": "first",
         "target_planes": "first",
