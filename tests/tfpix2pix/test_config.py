@@ -408,7 +408,7 @@ BEFORE_RECIPE = {
 }
 
 
-# And what it was then.
+# What the preset `best` was at first.
 FIRST_RECIPE = {
     "norm": "group",
     "bottleneck": 8,
@@ -435,13 +435,12 @@ def test_a_run_of_before_goes_on_with_what_its_preset_was(tmp_path, given):
     assert lines == []
 
 
-@pytest.mark.parametrize(("preset", "last"), [("quick", 16), ("best", 32)])
-def test_a_run_of_the_first_recipe_goes_on_with_it(tmp_path, preset, last):
-    fields = {**FIRST_RECIPE, "last_channels": last, "preset": preset}
-    save(tmp_path, json.dumps(dataclasses.asdict(resolve(fields))))
-    given = {"preset": preset}
+def test_a_run_of_best_goes_on_with_the_first_recipe(tmp_path):
+    fields = {**FIRST_RECIPE, "last_channels": 32, "preset": "best"}
+    save(tmp_path, resolve(fields).to_json())
+    given = {"preset": "best"}
     _, config = workdir_and_config(tmp_path, given)
-    assert (config.norm, config.lambda_l1, config.last_channels) == ("group", 80.0, last)
+    assert (config.norm, config.lambda_l1, config.last_channels) == ("group", 80.0, 32)
     assert config.best_metric == "l1"
     lines = differences(load_config(tmp_path), dataclasses.asdict(resolve(given)), given)
     assert lines == []
@@ -450,7 +449,7 @@ def test_a_run_of_the_first_recipe_goes_on_with_it(tmp_path, preset, last):
 def test_a_run_of_facades_cpu_goes_on_with_the_papers_recipe(tmp_path):
     given = {"preset": "facades_cpu", "dataset": str(tmp_path / "pairs")}
     old = dataclasses.asdict(resolve({**given, **BEFORE_RECIPE}))
-    save(tmp_path, json.dumps(old))
+    save(tmp_path, json.dumps(old, default=lambda size: size.value))
     _, config = workdir_and_config(tmp_path, given)
     assert (config.bottleneck, config.gan_loss, config.lambda_l1) == (1, "vanilla", 100.0)
 

@@ -71,9 +71,16 @@ _NEAREST = {"upsampling": "nearest"}
 _PLACELESS = _NEAREST | {"padding": "replicate"}
 _LAST = {"last_channels": 16}
 _G = _EMA | _SHALLOW | _PLACELESS
-_CHOSEN = registry.config_class(registry.DEFAULT).PRESETS["best"].values
-_BEST = {name: value for name, value in _CHOSEN.items() if name in PAPER}
-_SOFT = _BEST | _GROUP | _NOISE | _LAST | {"lambda_l1": 80.0}
+
+
+def _preset(name: str) -> dict[str, Any]:
+    """What a preset sets of the fields of a row."""
+    values = registry.config_class(registry.DEFAULT).PRESETS[name].values
+    return {field: value for field, value in values.items() if field in PAPER}
+
+
+_BEST = _preset("best")
+_SOFT = _preset("quick")
 
 ROWS: tuple[Recipe, ...] = (
     Recipe("paper", "Paper", {}),
@@ -102,13 +109,13 @@ ROWS: tuple[Recipe, ...] = (
     Recipe("decay", "Rate decays", {"lr_schedule": "linear"}),
     # Together.
     Recipe("generator", "EMA and the new G", _G),
-    Recipe("soft", "Soft: group norm, noise, last layer, L1 80", _SOFT),
-    Recipe("soft_50", "The same, L1 weight 50", _SOFT | {"lambda_l1": 50.0}),
+    Recipe("soft", "Soft (preset quick)", _SOFT),
+    Recipe("soft_50", "Soft, L1 weight 50", _SOFT | {"lambda_l1": 50.0}),
     Recipe("best_noise", "Best, noise beside x", _BEST | _NOISE),
     Recipe("best_group", "Best, group norm", _BEST | _GROUP),
     Recipe("best_scales", "Best, 2 scales of D", _BEST | {"discriminator_scales": 2}),
     Recipe("best_vanilla", "Best, vanilla loss", _BEST | {"gan_loss": "vanilla"}),
     Recipe("best_lsgan", "Best, least squares", _BEST | {"gan_loss": "lsgan"}),
     Recipe("best_50", "Best, L1 weight 50", _BEST | {"lambda_l1": 50.0}),
-    Recipe("best", "Best", _BEST),
+    Recipe("best", "Best (preset best)", _BEST),
 )
