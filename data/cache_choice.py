@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 from pathlib import Path
 
 from tfpix2pix.base.files import existing_place
+from tfpix2pix.base.memory import available_memory
 
 LEAST_BUDGET = 256 << 20
 
@@ -42,24 +42,6 @@ def choose_cache(needed: int, folder: str | os.PathLike | None, budget: int | No
 def memory_budget() -> int:
     """Bytes that decoded pairs may take: a quarter of what is available now, at least 256 MiB."""
     return max(LEAST_BUDGET, available_memory() // 4)
-
-
-def available_memory() -> int:
-    """Bytes of memory this process may still take: of the machine, or of its container."""
-    available = LEAST_BUDGET * 4
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        fields = dict(line.split(":", 1) for line in lines if ":" in line)
-        available = int(fields["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        with contextlib.suppress(AttributeError, OSError, ValueError):
-            available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    with contextlib.suppress(OSError, ValueError):
-        # A container's limit is often far below what the machine has.
-        group = Path("/sys/fs/cgroup")
-        limit = int((group / "memory.max").read_text())
-        available = min(available, limit - int((group / "memory.current").read_text()))
-    return max(0, available)
 
 
 def free_space(folder: Path) -> int:

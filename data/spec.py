@@ -626,7 +626,17 @@ class PairSpec:
         Raises:
           ValueError: it cannot be an input; a sentence without the file's name.
         """
-        values, missing = self.x.read(picture, notes)
+        return self.input_of(*self.stored_input(picture, notes))
+
+    def stored_input(
+        self, picture: images.Decoded, notes: list[str] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The first half of `read_input`: its values, which take less room than x, ``[H, W, C]``,
+        and where nothing is measured, bool ``[H, W]``."""
+        return self.x.read(picture, notes)
+
+    def input_of(self, values: np.ndarray, missing: np.ndarray) -> np.ndarray:
+        """The second half: x of `stored_input`, or of a part, since it is of each pixel."""
         x = np.asarray(self.x.to_network(values.astype(np.float32)))
         return np.where(missing[..., None], np.float32(0), x) if missing.any() else x
 
@@ -714,8 +724,10 @@ class LabSpec(PairSpec):
     def result_image(self) -> ImageSpec:
         return ImageSpec(3)
 
-    def read_input(self, picture: images.Decoded, notes: list[str] | None = None) -> np.ndarray:
-        return np.asarray(self.x.to_network(lab_of(picture)[..., :1].astype(np.float32)))
+    def stored_input(
+        self, picture: images.Decoded, notes: list[str] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return lab_of(picture)[..., :1], self.missing(picture)
 
     def missing(self, picture: images.Decoded) -> np.ndarray:
         return np.zeros(picture.array.shape[:2], bool)

@@ -9,6 +9,7 @@ picture = model.translate(image, seed=3)
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
@@ -26,7 +27,7 @@ from tfpix2pix.export.client.retry import (
 )
 from tfpix2pix.export.contract import Contract
 from tfpix2pix.export.wire import Expected
-from tfpix2pix.inference import Translator, pad
+from tfpix2pix.inference import Tile, Translator, pad
 
 if TYPE_CHECKING:
     from tfpix2pix.data import Decoded
@@ -147,6 +148,7 @@ class RemoteTranslator(Translator):
     """
 
     parallel = 8
+    is_local = False
 
     def __init__(self, server: Server, contract: Contract) -> None:
         super().__init__(
@@ -170,8 +172,10 @@ class RemoteTranslator(Translator):
         deterministic: bool = False,
         fit: bool = False,
         notes: list[str] | None = None,
+        tile: Tile = "auto",
+        progress: Callable[[float], None] | None = None,
     ) -> np.ndarray:
-        """See `Translator.translate`.
+        """See `Translator.translate`. A server makes no tiles.
 
         Raises:
           UserError: the server cannot be reached, or does not do it; one sentence with its address.

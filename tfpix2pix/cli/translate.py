@@ -6,9 +6,10 @@ import argparse
 import functools
 import importlib.util
 import sys
+import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import shown
@@ -16,7 +17,8 @@ from tfpix2pix.cli.flags import Parser, add_boolean, add_weights, fail, number
 from tfpix2pix.cli.models import model_of
 
 if TYPE_CHECKING:
-    from tfpix2pix.inference import Translator
+    from tfpix2pix.base.progress import ProgressLine
+    from tfpix2pix.inference import Tile, Translator
     from tfpix2pix.inference.files import Job, Manner
 
 PROGRAM = "tfpix2pix translate"
@@ -95,6 +97,14 @@ def add_flags(parser: Parser) -> None:
         "resize each image to the size that the run was trained at, and the result back; for "
         "images at another scale than the training's [false]",
     )
+    group.add_argument(
+        "--tile",
+        type=_tile,
+        default="auto",
+        metavar="auto|off|PIXELS",
+        help="make a large image in tiles, where the memory asks for it, never, or by tiles of so "
+        "many pixels a side; the picture is the same, without seams; for --workdir [auto]",
+    )
     group = parser.add_argument_group("Very many images (the extra `beam`)")
     add_boolean(
         group,
@@ -119,7 +129,9 @@ def main(args: argparse.Namespace) -> int:
     from tfpix2pix.base.progress import ProgressLine, say
     from tfpix2pix.inference.files import Manner, find_jobs, make_folders, translate_files
 
-    manner = Manner(args.labels, args.side_by_side, args.seed, args.deterministic, args.fit)
+    manner = Manner(
+        args.labels, args.side_by_side, args.seed, args.deterministic, args.fit, args.tile
+    )
     model = model_of(args)
     manner.check(model.spec)
     input_key = args.input_key or model.config.input_key
@@ -142,16 +154,49 @@ def main(args: argparse.Namespace) -> int:
     notes: Counter[str] = Counter()
     failed = 0
     with ProgressLine("translating", len(jobs), "image") as line:
-        for done, result in enumerate(translate_files(translator, jobs, manner), start=1):
+        tiles = _TileLine(line)
+        results = translate_files(translator, jobs, manner, tiles.show)
+        for done, result in enumerate(results, start=1):
             if isinstance(result, UserError):
                 failed += 1
                 sys.stdout.flush()
                 print(f"{PROGRAM}: skipped: {result}", file=sys.stderr, flush=True)
             else:
                 notes.update(result)
+            tiles.images, tiles.image = done, None
             line.show(done, f"{failed:,} failed" if failed else "")
     where = jobs[0].target if len(jobs) == 1 else jobs[0].target.parent
     return _end(len(jobs), failed, notes, where)
+
+
+def _tile(text: str) -> Tile:
+    from tfpix2pix.inference import LEAST_TILE, check_tile
+
+    try:
+        tile: Any = text if text in ("auto", "off") else int(text)
+        check_tile(tile)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected auto, off or pixels, {LEAST_TILE} or more, found {text!r}"
+        ) from None
+    return tile
+
+
+class _TileLine:
+    """Shows beside the count of images how far one is that is made in tiles."""
+
+    def __init__(self, line: ProgressLine) -> None:
+        self._line, self.images = line, 0
+        self.image: Path | None = None
+
+    def show(self, image: Path, share: float) -> None:
+        from tfpix2pix.base.progress import duration
+
+        if image != self.image:
+            self.image, self._start = image, time.monotonic()
+        elif self._line.due:
+            left = duration((time.monotonic() - self._start) * (1 - share) / share)
+            self._line.show(self.images, f"{shown(image)} in tiles: {share:.0%}, {left} left")
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -170,6 +215,11 @@ def _check(args: argparse.Namespace) -> None:
         raise UserError("--workdir and --model were given; give the one that is meant")
     if not -(2**63) <= args.seed < 2**63:
         raise UserError(f"--seed={args.seed} does not fit in 64 bits; give a smaller number")
+    if isinstance(args.tile, int) and args.model:
+        raise UserError(
+            f"--tile={args.tile} is for --workdir; an export makes an image as a whole, so leave "
+            "it out"
+        )
     if args.labels not in ("raw", "color", "index"):
         raise UserError(f"--labels={args.labels}: expected raw, color or index")
     if args.model and args.checkpoint != "latest":

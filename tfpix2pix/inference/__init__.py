@@ -1,11 +1,15 @@
 """Using what a run learned: `load` opens a run, a `Translator` makes pictures with it."""
 
+from tfpix2pix.inference.sizes import TooLarge
 from tfpix2pix.inference.translator import (
+    LEAST_TILE,
     WEIGHTS,
     KerasNetwork,
     Model,
     Network,
+    Tile,
     Translator,
+    check_tile,
     check_weights,
     load,
     load_quietly,
@@ -14,11 +18,15 @@ from tfpix2pix.inference.translator import (
 )
 
 __all__ = [
+    "LEAST_TILE",
     "WEIGHTS",
     "KerasNetwork",
     "Model",
     "Network",
+    "Tile",
+    "TooLarge",
     "Translator",
+    "check_tile",
     "check_weights",
     "load",
     "load_quietly",

@@ -93,6 +93,7 @@ def translate_with_beam(
         "weights": translator.weights,
         **dataclasses.asdict(manner),
     }
+    del record["tile"]  # they give the same pictures
     again = _is_continued(folder, record)
     waiting = [
         (number, os.fspath(job.source), os.fspath(job.target))

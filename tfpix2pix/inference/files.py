@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import glob
 import os
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import shown
+from tfpix2pix.base.memory import available_memory
+from tfpix2pix.inference.sizes import TooLarge, gigabytes
+from tfpix2pix.inference.translator import Tile, out_of_memory
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from tfpix2pix.data import PairSpec
     from tfpix2pix.data.metadata import Metadata
     from tfpix2pix.inference.translator import Translator
+
+    Progress = Callable[[Path, float], None]
 
 LABELS = ("raw", "color", "index")
 TIFF = (".tif", ".tiff")
@@ -49,7 +55,7 @@ class Manner:
         snapped to the palette's colours, ``index`` as index maps.
       side_by_side: the images are pairs in the pix2pix layout; the half that the run takes as
         input is translated.
-      seed, deterministic, fit: as `Translator.translate` takes them.
+      seed, deterministic, fit, tile: as `Translator.translate` takes them.
     """
 
     labels: str = "raw"
@@ -57,6 +63,7 @@ class Manner:
     seed: int = 0
     deterministic: bool = False
     fit: bool = False
+    tile: Tile = "auto"
 
     def check(self, spec: PairSpec) -> None:
         """Raises UserError where a model of such pairs makes no labels, and labels are wanted."""
@@ -71,9 +78,17 @@ class Manner:
 
 
 def translate_files(
-    translator: Translator, jobs: Sequence[Job], manner: Manner
+    translator: Translator,
+    jobs: Sequence[Job],
+    manner: Manner,
+    progress: Progress | None = None,
 ) -> Iterator[list[str] | UserError]:
     """Translates files, several at a time where that is of use.
+
+    Args:
+      translator, manner: what translates, and how.
+      jobs: the files.
+      progress: told how far a picture is that is made in tiles.
 
     Yields:
       In the order of the jobs: the notes of an image (see `translate_file`), or why it failed.
@@ -81,7 +96,7 @@ def translate_files(
 
     def one(job: Job) -> list[str] | UserError:
         try:
-            return translate_file(translator, job, manner)
+            return translate_file(translator, job, manner, progress)
         except UserError as error:
             return error
 
@@ -100,8 +115,10 @@ def translate_files(
             yield pending.popleft().result()
 
 
-def translate_file(translator: Translator, job: Job, manner: Manner) -> list[str]:
-    """Translates one file.
+def translate_file(
+    translator: Translator, job: Job, manner: Manner, progress: Progress | None = None
+) -> list[str]:
+    """Translates one file; arguments as `translate_files`.
 
     Returns:
       What had to be done to the image, in plain words.
@@ -113,6 +130,8 @@ def translate_file(translator: Translator, job: Job, manner: Manner) -> list[str
     from tfpix2pix.data.layouts.pair_files import read_stacked
 
     config = translator.config
+    for source in (job.source, *job.more):
+        _check_room(translator, source)
     image = read_stacked([(p, translator.spec.x.planes) for p in (job.source, *job.more)])
     channels = image.array.shape[-1]
     if "," in config.input_key and not job.more and channels != translator.spec.x.channels:
@@ -142,14 +161,18 @@ def translate_file(translator: Translator, job: Job, manner: Manner) -> list[str
             deterministic=manner.deterministic,
             fit=manner.fit,
             notes=notes,
+            tile=manner.tile,
+            progress=None if progress is None else functools.partial(progress, job.source),
         )
     except ValueError as error:
         raise UserError(
             f"{shown(job.source)}: {error}; expected an input as the run was trained on "
             f"({translator.spec.x.describe()})"
         ) from None
+    except TooLarge as error:
+        raise UserError(f"{shown(job.source)}: {error}") from None
     except Exception as error:
-        if not _out_of_memory(error):
+        if not out_of_memory(error):
             raise
         raise UserError(
             f"{shown(job.source)}: {width}x{height} pixels do not fit into memory; use --fit, or "
@@ -186,9 +209,24 @@ def _metadata(job: Job, manner: Manner, picture: np.ndarray, notes: list[str]) -
     return metadata
 
 
-def _out_of_memory(error: Exception) -> bool:
-    # By name: a server's client needs no TensorFlow.
-    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+def _check_room(translator: Translator, source: Path) -> None:
+    """Refuses an image whose pixels alone do not fit into memory: it would end the process."""
+    from tfpix2pix.data.formats import UnreadableImage, read_header
+
+    try:
+        header = read_header(source)
+    except UnreadableImage:
+        return  # `decode` says more, and reads some whose header tells nothing
+    channels = header.channels + header.has_alpha
+    # As it is decoded and as x has it, and the result twice: as it is and in its file.
+    each = 2 * channels * np.dtype(header.dtype).itemsize
+    each += 2 * max(3, translator.spec.result_image.stored_bytes)
+    needed, there = each * header.height * header.width, available_memory()
+    if needed > there:
+        raise UserError(
+            f"{shown(source)}: {header.width}x{header.height} pixels need {gigabytes(needed)} of "
+            f"memory to be read and written, and {gigabytes(there)} are free; cut it"
+        )
 
 
 def _labelled(picture: np.ndarray, translator: Translator, labels: str) -> np.ndarray:

@@ -9,7 +9,13 @@ from __future__ import annotations
 import math
 
 from tfpix2pix.algorithms.registry import default_generator
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Config
+
+
+class TooLarge(UserError):
+    """A picture for which there is not memory enough; a sentence without the file's name."""
+
 
 # Numbers per pixel that are granted to a generator of which no layer is known.
 _UNKNOWN = 4096
@@ -41,3 +47,25 @@ def feature_numbers(config: Config, height: int, width: int) -> int:
         for kernel in kernels.values()
         for channels, pixels in kernel.features
     )
+
+
+def whole_bytes(config: Config, height: int, width: int) -> int | None:
+    """Memory that a generator needs for one image at once, about.
+
+    What was measured is half to all of it (`benchmarks/tiles.py`): of the features, TensorFlow
+    keeps what is read again.
+
+    Args:
+      config, height, width: as `feature_numbers` takes them.
+
+    Returns:
+      bytes; None for a generator of which no layer is known.
+    """
+    if not default_generator(config).kernels:
+        return None
+    return 4 * feature_numbers(config, height, width)
+
+
+def gigabytes(count: float) -> str:
+    """A number of bytes for people: ``12.3 GB``, or ``0.5 MB``."""
+    return f"{count / 1e9:,.1f} GB" if count >= 5e8 else f"{count / 1e6:,.1f} MB"

@@ -8,6 +8,7 @@ picture = model.translate(image)  # [H, W, C] to [H, W, C_out], uint8 for a run 
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,15 +17,23 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.memory import available_memory
 from tfpix2pix.config import Config, load_config
 from tfpix2pix.config.dataset import spec_of
+from tfpix2pix.inference.sizes import TooLarge, gigabytes, whole_bytes
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
     from tfpix2pix.data import Decoded, PairSpec
+    from tfpix2pix.inference.tiles import Node, Region
     from tfpix2pix.training.checkpoints import Checkpoints
 
+
+Tile = int | Literal["auto", "off"]
+LEAST_TILE = 64
+IN_TILES = "too large for the memory as a whole, so made in tiles, which gives the same picture"
+ROOM = 0.8  # share of the free memory that a network may take
 
 WEIGHTS = ("average", "raw")
 """Of a run with moving averages, the averages or what is trained; else both mean the latter."""
@@ -86,9 +95,11 @@ class Translator:
 
     Attributes:
       parallel: calls at a time that use it well; an engine here uses all cores for one.
+      is_local: whether the network runs in this machine's memory.
     """
 
     parallel = 1
+    is_local = True
 
     def __init__(
         self,
@@ -126,11 +137,16 @@ class Translator:
         deterministic: bool = False,
         fit: bool = False,
         notes: list[str] | None = None,
+        tile: Tile = "auto",
+        progress: Callable[[float], None] | None = None,
     ) -> np.ndarray:
         """Translates one picture.
 
         The picture is padded at the right and bottom by reflection to a multiple of ``stride``
         and the result is cropped back, so it has the picture's own size.
+
+        One that is too large for the memory is made in tiles, see `tfpix2pix.inference.tiles`: the
+        same picture but for the last bits of float32, which may round to the next level.
 
         Args:
           image: uint8, uint16 or float32 ``[H, W, C]`` or ``[H, W]`` of any size, or an image as
@@ -140,7 +156,11 @@ class Translator:
           seed: of the noise z, any int of 64 bits; the same seed gives the same picture.
           deterministic: no dropout instead of z's (an export made without noise has none anyway).
           fit: resize the picture to the size that the run was trained at, and the result back.
-          notes: told in plain words what was changed in the picture to make it an input.
+          notes: told in plain words what was changed in the picture to make it an input, and if it
+            was made in tiles.
+          tile: ``"auto"``: in tiles where the memory asks for it; ``"off"``: never; or their side
+            in pixels, for every picture that is larger. Exports have none.
+          progress: told the share that is done, 0 to 1, after each tile.
 
         Returns:
           ``[H, W, C_out]`` in the depth and value range of the run's targets: uint8, uint16 or
@@ -149,24 +169,27 @@ class Translator:
 
         Raises:
           ValueError: a picture that cannot become an input, one of another size than an export
-            of fixed size takes, a larger one than an export takes, or a seed that does not fit.
+            of fixed size takes, a larger one than an export takes, or a seed or side of tiles that
+            cannot be.
+          UserError: there is not memory enough, see `TooLarge`.
         """
         if not -(2**63) <= seed < 2**63:
             raise ValueError(f"seed {seed} does not fit in 64 bits")
+        check_tile(tile)
         decoded = self._decoded(image)
-        x = self.spec.read_input(decoded, notes)
-        result = self._result(x, seed, deterministic, fit)
-        missing = self.spec.missing(decoded)
+        stored = self.spec.stored_input(decoded, notes)
+        if fit:
+            x = self.spec.input_of(*stored)
+            height, width = self.network.image_size or self.config.whole_size
+            seen = resized(x, height, width, nearest=self.spec.x.is_classes)
+            y = resized(self._generate(seen, seed, deterministic), *x.shape[:2])
+            result = self.spec.result(x, y)
+        else:
+            result = self._made(
+                stored, self.spec.input_of, seed, deterministic, tile, notes, progress
+            )
+        missing = stored[1]
         return self.spec.marked(result, missing, decoded.nodata) if missing.any() else result
-
-    def _result(self, x: np.ndarray, seed: int, deterministic: bool, fit: bool) -> np.ndarray:
-        """What `translate` makes of an input, before it is marked."""
-        if not fit:
-            return self.translate_x(x, seed=seed, deterministic=deterministic)
-        height, width = self.network.image_size or self.config.whole_size
-        seen = resized(x, height, width, nearest=self.spec.x.is_classes)
-        y = resized(self._generate(seen, seed, deterministic), *x.shape[:2])
-        return self.spec.result(x, y)
 
     def translate_x(
         self, x: np.ndarray, *, seed: int = 0, deterministic: bool = False
@@ -179,11 +202,136 @@ class Translator:
 
         Raises:
           ValueError: another size than an export of fixed size takes.
+          UserError: there is not memory enough, see `TooLarge`.
         """
-        height, width = x.shape[:2]
-        padded = pad(x, self.stride)
-        self._check_size(*padded.shape[:2])
-        return self.spec.result(x, self._generate(padded, seed, deterministic)[:height, :width])
+        return self._made((x,), lambda part: part, seed, deterministic)
+
+    def _made(
+        self,
+        stored: tuple[np.ndarray, ...],
+        input_of: Callable[..., np.ndarray],
+        seed: int,
+        deterministic: bool,
+        tile: Tile = "auto",
+        notes: list[str] | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> np.ndarray:
+        """The result of an input of any size.
+
+        Args:
+          stored: ``[H, W, ...]`` each.
+          input_of: makes x of them or of the same part of each.
+          seed, deterministic, tile, notes, progress: as `translate` takes them.
+        """
+        height, width = stored[0].shape[:2]
+        size = height + -height % self.stride, width + -width % self.stride
+        self._check_size(*size)
+        if not self._asks_for_tiles(*size, tile):
+            x = input_of(*stored)
+            try:
+                y = self._generate(pad(x, self.stride), seed, deterministic)
+                return self.spec.result(x, y[:height, :width])
+            except Exception as error:
+                if tile != "auto" or self._nodes is None or not out_of_memory(error):
+                    raise
+            del x
+        assert self._nodes is not None
+        from tfpix2pix.inference import tiles
+
+        plan = tiles.plan(
+            self._nodes, *size, self._room(height * width), tile if isinstance(tile, int) else None
+        )
+        if plan is None:
+            raise TooLarge(
+                f"{width}x{height} pixels do not fit into memory, not in tiles either "
+                f"({gigabytes(available_memory())} are free); use --fit, or cut it"
+            )
+        if notes is not None and tile == "auto":
+            notes.append(IN_TILES)
+        rows, columns = padded_indices(height, width, self.stride)
+
+        def x_of(region: tiles.Region) -> np.ndarray:
+            (top, bottom), (left, right) = region
+            part = np.ix_(rows[top:bottom], columns[left:right])
+            return input_of(*(each[part] for each in stored))
+
+        z_of = self._noise_of(size, seed, deterministic) if self.takes_noise else None
+        made = tiles.Tiles(plan, x_of, z_of, progress)
+
+        def result(region: Region, y: np.ndarray) -> np.ndarray:
+            return self.spec.result(x_of(region), y)
+
+        return tiles.joined(made, height, width, result)
+
+    def _room(self, pixels: int) -> int:
+        """Bytes that the network may take for a picture of that size in tiles."""
+        # The result, and once more while its file is made.
+        result = pixels * max(3, self.spec.result_image.stored_bytes)
+        return int(ROOM * available_memory() - 2 * result)
+
+    def _noise_of(
+        self, size: tuple[int, int], seed: int, deterministic: bool
+    ) -> Callable[[Region], np.ndarray]:
+        """Gives regions of the z of a padded x of that size: those of `noise`."""
+        from tfpix2pix.algorithms.registry import default_generator
+        from tfpix2pix.models import noise
+
+        shape = default_generator(self.config).z.shape(*size)
+
+        @functools.lru_cache(maxsize=1)  # tiles beside each other have the same
+        def rows(first: int, last: int) -> np.ndarray:
+            z = noise.draw_rows(self.config.seed, noise.INFERENCE, seed, shape, first, last)
+            return z.numpy()
+
+        def region(at: Region) -> np.ndarray:
+            (top, bottom), (left, right) = at
+            if deterministic:
+                return noise.no_noise(bottom - top, [right - left, shape[-1]]).numpy()
+            return rows(top, bottom)[:, left:right]
+
+        return region
+
+    def _asks_for_tiles(self, height: int, width: int, tile: Tile) -> bool:
+        """Whether a padded x of that size is to be made in tiles.
+
+        Raises:
+          TooLarge: it has to be, and cannot.
+        """
+        if isinstance(tile, int):
+            return self._nodes is not None and max(height, width) > tile
+        if not self.is_local:
+            return False
+        needed, there = whole_bytes(self.config, height, width), available_memory()
+        if needed is None or needed <= ROOM * there:
+            return False
+        if tile == "auto" and self._nodes is not None:
+            return True
+        # Some take half of what is reckoned.
+        if needed > 2 * there:
+            ways = "--fit, or the run itself (--workdir), which makes it in tiles"
+            if self._nodes is not None:
+                ways = "--tile=auto"
+            elif isinstance(self.network, KerasNetwork):
+                ways = "--fit, or cut it"
+            raise TooLarge(
+                f"{width}x{height} pixels (padded) need about {gigabytes(needed)} of memory at "
+                f"once, and {gigabytes(there)} are free; use {ways}"
+            )
+        return False
+
+    @functools.cached_property
+    def _nodes(self) -> dict[str, Node] | None:
+        """The network's layers, of which tiles are made; None where they are not known."""
+        if not isinstance(self.network, KerasNetwork):
+            return None
+        from tfpix2pix.algorithms.registry import default_generator
+        from tfpix2pix.inference.tiles import Unknown, nodes_of
+
+        noise = default_generator(self.config).noise
+        try:
+            return nodes_of(self.network.generator, noise.factor if noise else 1)
+        except Unknown:
+            return None
 
     def _decoded(self, image: np.ndarray | Decoded) -> Decoded:
         from tfpix2pix.data import Decoded
@@ -242,6 +390,22 @@ class Translator:
                 f"{width}x{height} pixels (width x height, padded), and this export takes at most "
                 f"{limit:,}; use --fit, or export with a larger --max_pixels"
             )
+
+
+def check_tile(tile: Tile) -> None:
+    """Refuses what cannot be said of tiles.
+
+    Raises:
+      ValueError: it is neither ``auto`` nor ``off`` nor a side of at least `LEAST_TILE` pixels.
+    """
+    if tile not in ("auto", "off") and not (isinstance(tile, int) and tile >= LEAST_TILE):
+        raise ValueError(f"tile={tile}: expected auto, off or pixels, {LEAST_TILE} or more")
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether that is why something failed."""
+    # By name: a server's client needs no TensorFlow.
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
 def load(
@@ -400,12 +564,16 @@ def _step_of(
 def pad(image: np.ndarray, multiple: int) -> np.ndarray:
     """``[H, W, C]`` padded by reflection, at the bottom and right, to multiples of a number."""
     height, width = image.shape[:2]
-    bottom, right = -height % multiple, -width % multiple
-    if not bottom and not right:
+    if height % multiple == 0 and width % multiple == 0:
         return image
+    return image[np.ix_(*padded_indices(height, width, multiple))]
+
+
+def padded_indices(height: int, width: int, multiple: int) -> list[np.ndarray]:
+    """The rows and the columns of an image that are those of `pad` of it."""
     # A single row or column has nothing to reflect, so it is repeated.
     mode: Literal["reflect", "edge"] = "reflect" if min(height, width) > 1 else "edge"
-    return np.pad(image, [(0, bottom), (0, right), (0, 0)], mode=mode)
+    return [np.pad(np.arange(n), (0, -n % multiple), mode=mode) for n in (height, width)]
 
 
 def resized(image: np.ndarray, height: int, width: int, nearest: bool = False) -> np.ndarray:

@@ -47,6 +47,12 @@ class InstanceNormalization(tf.keras.layers.Layer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         features = tf.cast(inputs, tf.float32)
         mean, variance = tf.nn.moments(features, axes=[1, 2], keepdims=True)
+        return self.normalized(inputs, mean, variance)
+
+    def normalized(self, inputs: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor) -> tf.Tensor:
+        """`call` with given moments of each channel, ``[B, 1, 1, C]``: of an image of which the
+        inputs are a part."""
+        features = tf.cast(inputs, tf.float32)
         scale = tf.math.rsqrt(variance + self.epsilon)
         if not self.affine:
             return tf.cast((features - mean) * scale, inputs.dtype)
@@ -95,13 +101,17 @@ class GroupNormalization(tf.keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         features = tf.cast(inputs, tf.float32)
+        return self.normalized(inputs, *tf.nn.moments(features, axes=[1, 2]))
+
+    def normalized(self, inputs: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor) -> tf.Tensor:
+        """`call` with given moments of each channel, ``[B, C]`` or ``[B, 1, 1, C]``: of an image of
+        which the inputs are a part."""
+        features = tf.cast(inputs, tf.float32)
         # Of each channel first, then of a group's: the features themselves are not reshaped, so
         # nothing of their size is asked for, and every format has the operators.
         channels = inputs.shape[-1]
         grouped = [self.groups, channels // self.groups]
-        mean, variance = (
-            tf.reshape(moment, [-1, *grouped]) for moment in tf.nn.moments(features, axes=[1, 2])
-        )
+        mean, variance = (tf.reshape(moment, [-1, *grouped]) for moment in (mean, variance))
         common = tf.reduce_mean(mean, axis=2, keepdims=True)
         variance = tf.reduce_mean(
             variance + tf.math.squared_difference(mean, common), axis=2, keepdims=True

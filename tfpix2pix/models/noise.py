@@ -47,6 +47,32 @@ def draw(seed: Any, stream: int, positions: tf.Tensor, shape: Any) -> tf.Tensor:
     return tf.map_fn(one, positions, fn_output_signature=tf.float32)
 
 
+def draw_rows(
+    seed: Any, stream: int, position: Any, shape: tuple[int, int, int], first: int, last: int
+) -> tf.Tensor:
+    """Some rows of one image's z, the numbers that `draw` gives them, without the others.
+
+    Args:
+      seed, stream, position: as `draw` takes them.
+      shape: ``(h, w, Z)`` of the whole.
+      first, last: of the rows, the last excluded.
+
+    Returns:
+      float32 ``[last - first, w, Z]``.
+    """
+    row = shape[1] * shape[2]
+    # Philox is a function of a counter, which makes four numbers at a time.
+    block, surplus = divmod(first * row, 4)
+    key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed_of(seed, stream, position))
+    numbers = tf.raw_ops.StatelessRandomUniformV2(
+        shape=[surplus + (last - first) * row],
+        key=key,
+        counter=counter + tf.constant([block, 0], tf.uint64),
+        alg=1,  # Philox
+    )
+    return tf.reshape(numbers[surplus:], [last - first, *shape[1:]])
+
+
 def no_noise(batch: Any, shape: Any) -> tf.Tensor:
     """The z that switches dropout off: ``[batch, *shape]`` filled with -1."""
     return tf.fill(tf.concat([[batch], shape], axis=0), -1.0)

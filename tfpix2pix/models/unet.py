@@ -176,7 +176,9 @@ def _kernels(
     for level in range(depth, 0, -1):
         read = channels(level) * (2 if skips and level < depth else 1)
         out = channels(level - 1) if level > 1 else last_channels or output_channels
-        features = ((read, 2**level), (out, 2 ** (level - 1)))
+        # Only the bilinear one reads features that are enlarged already.
+        finer = upsampling == "bilinear"
+        features = ((read, 2 ** (level - finer)), (out, 2 ** (level - 1)))
         shape = {
             "transposed": (4, 4, out, read),
             "nearest": (3, 3, out, read),
