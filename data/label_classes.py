@@ -105,6 +105,12 @@ class Palette:
         return np.array([label.void for label in self.classes])
 
     @property
+    def without_void(self) -> Palette:
+        """The classes that an evaluation counts; all, where these are fewer than two."""
+        counted = tuple(label for label in self.classes if not label.void)
+        return Palette(self.name, counted) if len(counted) > 1 else self
+
+    @property
     def _color_tuples(self) -> tuple[tuple[int, int, int], ...]:
         return tuple(label.color for label in self.classes)
 

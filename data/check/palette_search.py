@@ -153,7 +153,8 @@ def find_palette(
     rgb = [_colours(picture, 3) for picture in pictures]
     shares = {name: _mean_covered(load_palette(name), rgb) for name in BUILTIN}
     best = max(shares, key=lambda name: shares[name])
-    if shares[best] >= LEAST_COVERED:
+    # Files that hold what was painted name every colour, the rarest class too.
+    if shares[best] >= LEAST_COVERED and not (lossless and _has_others(load_palette(best), rgb)):
         return FoundPalette((best,), shares[best])
     further = (_colours(picture, 3) for picture in more if _is_rgb(picture))
     if lossless and _exact_colors(rgb) is not None:
@@ -171,6 +172,13 @@ def _mean_covered(palette: Palette, arrays: Sequence[np.ndarray]) -> float:
         if missed > (1 - LEAST_COVERED) * len(arrays):
             return 0.0
     return 1 - missed / len(arrays)
+
+
+def _has_others(palette: Palette, arrays: Sequence[np.ndarray]) -> bool:
+    """Whether arrays of few colours have some that a palette does not know."""
+    exact = _exact_colors(arrays)
+    known = set(map(tuple, palette.colors.tolist()))
+    return exact is not None and any(color.rgb not in known for color in exact.colors)
 
 
 def _colours(picture: images.Decoded, channels: int) -> np.ndarray:

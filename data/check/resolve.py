@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -135,7 +135,8 @@ def _resolve_labels(
             Fault(
                 f"--label_palette={palette.name}: its colours cover {known} pixels, and at "
                 f"least {LEAST_COVERED:.0%} of a label image's are expected; choose the data's own "
-                "palette, or check --direction and --label_side."
+                "palette, or check --direction and --label_side"
+                f"{_strays(palette, {'input': x, 'target': y})}."
             )
         )
     else:
@@ -157,6 +158,20 @@ def _resolve_labels(
                 f"(least: {least:.0%} of {label(worst)})"
             )
     return dataclasses.replace(wish, label_side=side)
+
+
+def _strays(palette: Palette, sides: Mapping[str, Sequence[SideLook]]) -> str:
+    """Advice where a side would show classes, were it not for a value or two."""
+    for flag, looks in sides.items():
+        few = few_values(looks)
+        unknown = [value for value in few if not palette.knows_indices(np.array([int(value)]))]
+        if 0 < len(unknown) <= 2 and len(few) - len(unknown) >= 2:
+            values = ",".join(f"{value:g}" for value in unknown)
+            return (
+                f"; of the {flag}'s values {values} {'is' if len(unknown) == 1 else 'are'} no "
+                f"class: --{flag}_ignore={values} leaves such pixels out"
+            )
+    return ""
 
 
 def _mean_covered(side: Sequence[SideLook]) -> float:

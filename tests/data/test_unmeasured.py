@@ -8,6 +8,7 @@ import tifffile
 
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import (
+    ArraySource,
     Decoded,
     ImageSpec,
     Palette,
@@ -19,8 +20,10 @@ from tfpix2pix.data import (
 from tfpix2pix.data.check.palette_search import distinct_colors, find_palette
 from tfpix2pix.data.check.values import limits, marks_of, values_of
 from tfpix2pix.data.label_classes import LabelClass
-from tfpix2pix.data.spec import classes_of
+from tfpix2pix.data.spec import ImageWish, PairWish, classes_of
 from tfpix2pix.data.unmeasured import filled, missing_in, parse_ignore
+
+TWO = ((0, "background", 0), (1, "thing", 255))
 
 
 def decoded(array, nodata=None) -> Decoded:
@@ -238,3 +241,28 @@ def test_a_mask_of_0_and_1_is_told_with_the_flag(tmp_path):
     source = open_dataset(str(tmp_path), target_range="0:1")
     source.check()
     assert not any("values end" in note for note in source.notes())
+
+
+def test_a_value_that_is_no_class_is_named_with_the_flag():
+    x = np.stack([np.repeat(ramp(0, 255 - k, "uint8")[..., None], 3, -1) for k in range(4)])
+    x[..., 1] = x[:, ::-1, :, 1]
+    y = np.stack([with_value(ramp(0, 1.9, "uint8"), 255, 9 + k)[..., None] for k in range(4)])
+    palette = Palette("two", tuple(LabelClass(c, (v, v, v), (k,)) for k, c, v in TWO))
+    with pytest.raises(DataError, match="255 is no class: --target_ignore=255 leaves"):
+        ArraySource((x, y), wish=PairWish(palette=palette)).check()
+    wish = PairWish(y=ImageWish("target", ignore="255"), palette=palette)
+    source = ArraySource((x, y), wish=wish)
+    source.check()
+    assert source.spec.y.ignore == ("255",)
+    _, stored = source.load("train", 0)
+    np.testing.assert_array_equal(
+        stored[..., 1] == 0, y[int(source.pair_name("train", 0)), ..., 0] == 255
+    )
+
+
+def test_a_known_palette_is_not_found_where_it_lacks_a_colour():
+    array = np.zeros((40, 40, 3), np.uint8)
+    array[:20], array[39, 39] = (128, 0, 0), (1, 200, 1)
+    found_one = find_palette([decoded(array)], lossless=True)
+    assert (found_one.builtin, len(found_one.colors)) == ((), 3)
+    assert find_palette([decoded(array)], lossless=False).builtin == ("camvid",)

@@ -233,7 +233,11 @@ def _labelled(picture: np.ndarray, translator: Translator, labels: str) -> np.nd
     """The picture, or the labels that it shows, as `Manner.labels` says."""
     if labels == "raw":
         return picture
-    palette = translator.spec.y.palette
+    from tfpix2pix.data.unmeasured import VOID
+
+    side = translator.spec.y
+    # What was never learned is no class of a result.
+    palette = side.palette.without_void if VOID in side.ignore else side.palette
     classes = palette.to_classes(picture)
     return palette.to_colors(classes) if labels == "color" else palette.to_indices(classes)
 
@@ -252,6 +256,8 @@ def _marked(
     palette = spec.y.palette
     if palette is not None:
         nodata = None
+        if labels == "color":
+            picture = spec.marked(picture, missing)
         if labels == "index":
             void = [label.indices[0] for label in palette.classes if label.void]
             nodata = void[0] if void else spec.y.nodata() if spec.y.has_mask else None

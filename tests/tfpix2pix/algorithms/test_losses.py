@@ -134,3 +134,10 @@ def test_gradients_are_no_sums_of_many_terms(real):
     graph = gradient.get_concrete_function(tf.TensorSpec([2, 30, 30, 1])).graph
     sums = [op for op in graph.get_operations() if op.type == "AddN"]
     assert all(len(op.inputs) < 3 for op in sums)
+
+
+def test_l1_of_what_is_measured():
+    y, fake = np.zeros((3, 1, 2, 2), np.float32), np.ones((3, 1, 2, 2), np.float32)
+    fake[0, 0, 1] = 9.0
+    measured = np.array([[[[1], [0]]], [[[1], [1]]], [[[0], [0]]]], np.float32)
+    np.testing.assert_allclose(losses.l1(y, fake, measured).numpy(), [1.0, 1.0, 0.0])

@@ -91,6 +91,17 @@ def plain_step(config, generator, discriminator, teacher, x, y, z):
     return result, gradients
 
 
+def test_the_generator_learns_nothing_where_nothing_is_measured(tiny_config, pairs):
+    x, y = pairs()
+    algorithm = Pix2Pix(tiny_config())
+    before = values(algorithm.generator)
+    means = algorithm.train_step(x, y, tf.zeros([2, 32, 32, 1]))
+    after = values(algorithm.generator)
+    for name, value in before.items():
+        np.testing.assert_array_equal(after[name], value)
+    assert means["l1"] == 0
+
+
 @pytest.mark.parametrize("updates", ["alternating", "joint"])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_step_equals_a_plain_recomputation(loss, updates, tiny_config, pairs):

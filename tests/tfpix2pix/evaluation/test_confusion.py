@@ -139,3 +139,14 @@ def test_many_matrices_at_once():
     together = segmentation_scores(matrices)
     for index in np.ndindex(2, 2):
         assert scores(matrices[index]) == tuple(float(part[index]) for part in together)
+
+
+def test_pixels_that_are_not_measured_are_not_counted():
+    true, found = random_pair()
+    measured = np.random.default_rng(3).random(true.shape) < 0.5
+    void = np.where(measured, true, 1)  # as if the class there were void
+    expected = confusion(void, found, palette((1,)))
+    kept = np.where(true == 1, 0, 1).astype(bool)
+    result = confusion(true, found, palette((1,)), measured)
+    np.testing.assert_array_equal(result, expected)
+    assert result.sum() == (measured & kept).sum()

@@ -139,3 +139,23 @@ def test_before_the_first_image_there_is_no_result(evaluator):
 
 def test_names():
     assert [evaluator.name for evaluator in (L1, PSNR, SSIM)] == ["l1", "psnr", "ssim"]
+
+
+def test_pixels_that_are_not_measured_do_not_count():
+    y, fake = pictures(3, 20.0)
+    measured = np.ones(y.shape[:3], bool)
+    measured[0, :, 20:] = False
+    measured[2] = False
+    spoilt = np.where(measured[..., None], fake, 255)
+    seen = Batch.of(["a", "b", "c"], y, spoilt[None], np.zeros((3, 1, 1, 1)), measured=measured)
+    assert seen.names == ["a", "b"]
+    off = y.astype(float) - fake
+    parts = [off[0, :, :20], off[1]]
+    np.testing.assert_allclose(L1().values(seen), [np.abs(p).mean() / 127.5 for p in parts])
+    errors = np.array([np.square(part).mean() for part in parts])
+    np.testing.assert_allclose(PSNR().values(seen), 10 * np.log10(255**2 / errors))
+    # Windows that lie wholly in the measured part are those of the whole pictures.
+    whole = SSIM().values(Batch.of(["b"], y[1:2], fake[None, 1:2], np.zeros((1, 1, 1, 1))))
+    np.testing.assert_allclose(SSIM().values(seen)[1], whole[0], rtol=1e-5)
+    left = SSIM().values(Batch(["a"], y[:1, :, :15], fake[:1, :, :15]))
+    assert SSIM().values(seen)[0] == pytest.approx(left[0], abs=0.1)
