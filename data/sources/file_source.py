@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import os
 from collections import Counter
@@ -130,10 +131,20 @@ class FileSource(PairSource):
             "counts": self._counts(),
             "sizes": [list(size) for size in sizes[:16]],
             "files": digest.hexdigest(),
+            "pairs": self._fingerprint,
         }
 
     def image_sizes(self) -> dict[tuple[int, int], int]:
         return dict(Counter(self._pair_sizes(self._all_pairs())))
+
+    @functools.cached_property
+    def _fingerprint(self) -> str:
+        """Of splits, names and contents of the pairs, by pieces of each file; not of folders."""
+        pairs = [(split, pair) for split in SPLITS for pair in self._splits[split]]
+        digest = hashlib.sha256()
+        for (split, pair), seen in zip(pairs, threaded(_pieces, pairs), strict=True):
+            digest.update(f"{split}\0{Path(pair.name).name}\0".encode() + seen)
+        return digest.hexdigest()
 
     def cache_key(self, split: str) -> str:
         digest = hashlib.sha256(super().cache_key(split).encode())
@@ -270,6 +281,19 @@ class FileSource(PairSource):
 def _size_of_a(pair: PairFiles) -> tuple[int, int]:
     height, width = images.image_size(*pair.part_a)
     return (height, width // 2) if pair.b is None and not pair.whole else (height, width)
+
+
+def _pieces(place: tuple[str, PairFiles]) -> bytes:
+    """A hash of the files of a pair: their sizes, and the first, middle and last 4 KB of each."""
+    digest = hashlib.sha256()
+    for path in place[1].paths():
+        size = path.stat().st_size
+        digest.update(f"{size}\0".encode())
+        with open(path, "rb") as file:
+            for start in sorted({0, max(0, size // 2 - 2048), max(0, size - 4096)}):
+                file.seek(start)
+                digest.update(file.read(4096))
+    return digest.digest()
 
 
 def looks_grey(picture: images.Decoded, tolerance: int = 16) -> bool:

@@ -110,7 +110,8 @@ BAD = {
     "learning_rate_d": ("1", [-1e-9, math.inf]),
     "ema": (None, [-0.1, 1.0, math.nan]),
     "lr_schedule": (1, ["cosine", ""]),
-    "lr_decay_from": (0.5, [-1]),
+    "lr_decay_from": (0.5, [-1, "", "-5", "half", "1.5epochs", "10 minutes"]),
+    "init_from": (1, []),
     "loss": (1, ["l2", "cgan+l1"]),
     "lambda_l1": ("100", [-1.0, math.inf, math.nan]),
     "learning_rate": (None, [-1e-9, math.nan, math.inf]),
@@ -516,7 +517,9 @@ MAY_CHANGE = {
     "best_metric": "ssim",
     "patience": 7,
     "lr_schedule": "linear",
-    "lr_decay_from": 7,
+    "lr_decay_from": "7epochs",
+    "learning_rate": 7.0,
+    "learning_rate_d": 1e-4,
     "mixed_precision": "bfloat16",
     "jit_compile": True,
     "cache": "none",
@@ -575,11 +578,10 @@ MAY_NOT = {
     "lambda_feature_matching": 10.0,
     "lambda_r1": 1.0,
     "augment": "diffaugment",
-    "learning_rate_d": 1e-4,
+    "init_from": "/a/run",
     "ema": 0.995,
     "loss": "gan",
     "lambda_l1": 7.0,
-    "learning_rate": 7.0,
     "beta1": 0.7,
     "beta2": 0.7,
     "sample_images": 7,
@@ -618,3 +620,24 @@ def test_what_the_data_resolved_is_no_difference_to_what_was_left_open(field, re
 
 def test_the_same_value_makes_no_difference():
     assert differences(Pix2PixConfig(), dataclasses.asdict(Pix2PixConfig())) == []
+
+
+# === Where the learning rate begins to fall ===
+
+
+@pytest.mark.parametrize(
+    ("text", "step"),
+    [
+        ("0", 50),  # half of the run, which is 2 epochs of 100 pairs, 2 at a time: 100 steps
+        ("30", 30),
+        (30, 30),  # from Python, and of files of earlier versions
+        ("30steps", 30),
+        ("1epochs", 50),
+        ("1epoch", 50),
+        ("2 epochs", 100),
+    ],
+)
+def test_the_fall_of_the_rate_begins_at_a_step_or_after_epochs(text, step):
+    config = Pix2PixConfig(epochs=2, batch_size=2, lr_schedule="linear", lr_decay_from=text)
+    assert config.decay_start(100) == step
+    assert Pix2PixConfig(**dataclasses.asdict(config)) == config

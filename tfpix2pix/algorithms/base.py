@@ -88,6 +88,7 @@ class Algorithm(abc.ABC, Generic[C]):
         split over its replicas.
       spec: of the pairs, for algorithms that must know what the images mean.
       total_steps: of the whole run, for algorithms whose learning rate follows it; 0 if unknown.
+      decay_from: the step from which a falling learning rate falls; None for half of the run.
 
     Attributes:
       OPTIONAL: parts of the state without which a run goes on, from their initial values.
@@ -110,8 +111,10 @@ class Algorithm(abc.ABC, Generic[C]):
         *,
         spec: PairSpec | None = None,
         total_steps: int = 0,
+        decay_from: int | None = None,
     ) -> None:
         self.config, self.spec, self.total_steps = config, spec, total_steps
+        self.decay_from = total_steps // 2 if decay_from is None else decay_from
         self.strategy = strategy or tf.distribute.get_strategy()
         replicas = self.strategy.num_replicas_in_sync
         if config.batch_size % replicas:
@@ -221,10 +224,17 @@ class Algorithm(abc.ABC, Generic[C]):
         """
         if self.config.lr_schedule == "constant" or not self.total_steps:
             return None
-        start = self.config.lr_decay_from or self.total_steps // 2
-        past = tf.cast(tf.maximum(step - start, 0), tf.float32)
-        left = 1.0 - past / float(max(self.total_steps - start, 1))
+        past = tf.cast(tf.maximum(step - self.decay_from, 0), tf.float32)
+        left = 1.0 - past / float(max(self.total_steps - self.decay_from, 1))
         return tf.maximum(left, 0.0) * self._adams[group].learning_rate
+
+    def rates(self, step: int) -> dict[str, float]:
+        """The step size of each group's Adam at a step, by the group's name."""
+        found = {}
+        for group, adam in self._adams.items():
+            rate = self.learning_rate(group, tf.constant(step, tf.int64))
+            found[group] = adam.learning_rate if rate is None else float(rate)
+        return found
 
     def prepare(self, store: PairStore) -> None:
         """Called once before training, with the train split. Most need nothing."""

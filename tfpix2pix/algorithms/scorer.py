@@ -28,7 +28,7 @@ _DROPOUT_STREAM = 17  # of the seed; order, crop, mirror and the generator's noi
 class ScorerTraining(Algorithm[ScorerConfig]):
     """Long, Shelhamer and Darrell, CVPR 2015; see `Algorithm`, and `tfpix2pix.scorer.fcn`.
 
-    The learning rate falls to 0 with the power 0.9 of what is left.
+    By default the learning rate falls to 0 with the power 0.9 of what is left.
     """
 
     # Checkpoints of earlier versions have no step of their own.
@@ -72,7 +72,9 @@ class ScorerTraining(Algorithm[ScorerConfig]):
     def optimizer(self, group: str) -> Adam:
         return Adam(self._trained(group), self.config.learning_rate, beta1=0.9)
 
-    def learning_rate(self, group: str, step: tf.Tensor) -> tf.Tensor:
+    def learning_rate(self, group: str, step: tf.Tensor) -> tf.Tensor | None:
+        if self.config.lr_schedule != "poly":
+            return super().learning_rate(group, step)
         done = tf.cast(step, tf.float64) / max(self.total_steps, 1)
         return tf.cast(self.config.learning_rate * (1.0 - done) ** 0.9, tf.float32)
 

@@ -64,7 +64,7 @@ def main(args: argparse.Namespace) -> int:
     chosen = {f.name: getattr(args, f.name) for f in _SETTINGS if hasattr(args, f.name)}
     settings = Settings(data=data, **chosen)
     output = Path(args.output or f"scorers/{short_name(config)}-{settings.size}").expanduser()
-    settings = continued(output, settings) or settings
+    settings = continued(output, settings, chosen) or settings
 
     from tfpix2pix.base import lock
     from tfpix2pix.base.progress import say

@@ -10,6 +10,7 @@ import dataclasses
 import json
 import math
 import os
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,12 @@ class RunConfig:
 
     algorithm: str = option("", "what is learned, and how", "first")
     preset: str = option("paper", "named settings that the other flags override", "first")
+    init_from: str = option(
+        "",
+        "start a new run from the weights of a finished one, on other pairs: its folder (the "
+        "newest checkpoint), or RUN/checkpoints/step_N. Networks and losses are then that run's",
+        "first",
+    )
     crop_size: Size = option(
         256,
         "size of the images that the networks see: a side, or HEIGHTxWIDTH such as 256x512, "
@@ -96,11 +103,11 @@ class RunConfig:
         choices=("constant", "linear"),
         may_change=True,
     )
-    lr_decay_from: int = option(
-        0,
-        "step from which --lr_schedule=linear falls; 0 for half of the run",
+    lr_decay_from: str = option(
+        "0",
+        "from where --lr_schedule=linear falls: a step, or epochs as in 100epochs; 0 for half of "
+        "the run",
         "loss",
-        minimum=0,
         may_change=True,
     )
     mixed_precision: str = option(
@@ -172,11 +179,27 @@ class RunConfig:
     )
 
     def __post_init__(self) -> None:
+        self.check()
+
+    def check(self) -> None:
+        """Raises UserError for a value that a field cannot have."""
+        if type(self.lr_decay_from) is int:  # from Python, and of files of earlier versions
+            object.__setattr__(self, "lr_decay_from", str(self.lr_decay_from))
         check_options(self)
+        parse_place(self.lr_decay_from)
 
     def total_steps(self, train_images: int) -> int:
         """Steps of the whole run, given the number of training images (of pairs: of pairs)."""
-        return self.steps or math.ceil(self.epochs * train_images / self.batch_size)
+        return self.steps or self._steps_in(self.epochs, train_images)
+
+    def decay_start(self, train_images: int) -> int:
+        """The step from which a falling learning rate falls, given as for `total_steps`."""
+        number, epochs = parse_place(self.lr_decay_from)
+        start = self._steps_in(number, train_images) if epochs else number
+        return start or self.total_steps(train_images) // 2
+
+    def _steps_in(self, epochs: int, images: int) -> int:
+        return math.ceil(epochs * images / self.batch_size)
 
 
 @dataclass(frozen=True)
@@ -203,7 +226,7 @@ class Config(RunConfig, DataConfig):
     FLAG: ClassVar[str] = "--workdir"
 
     def __post_init__(self) -> None:
-        check_options(self)
+        self.check()
         self.check_crop_size()
         if not self.crop_size.fits(self.load_size):
             raise UserError(
@@ -288,6 +311,23 @@ class Config(RunConfig, DataConfig):
             if name not in known:
                 raise UserError(f"unknown field {name!r}{nearest(name, known)}")
         return cls(**values)
+
+
+def parse_place(text: str) -> tuple[int, bool]:
+    """A place in a run as ``--lr_decay_from`` has it: ``2000``, ``2000steps`` or ``100epochs``.
+
+    Returns:
+      The number, and whether it counts epochs.
+
+    Raises:
+      UserError: it is none.
+    """
+    found = re.fullmatch(r"([0-9]{1,9}) ?(?:steps?|(epochs?))?", text, re.ASCII)
+    if found is None:
+        raise UserError(
+            f"--lr_decay_from={text}: expected a step, such as 2000, or epochs, such as 100epochs"
+        )
+    return int(found[1]), bool(found[2])
 
 
 def usual_load_size(crop_size: Size | int) -> Size:

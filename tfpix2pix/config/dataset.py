@@ -42,7 +42,7 @@ def open_source(
     from tfpix2pix.data import open_dataset
     from tfpix2pix.data.sources.paper_sets import stage_lines
 
-    saved = _saved_palette(workdir)
+    saved = saved_palette(workdir)
     if config.label_palette and saved is not None:
         config = config.replace(label_palette=os.fspath(saved))
     with stage_lines() as stages:
@@ -92,6 +92,8 @@ def with_absolute_paths(given: Mapping[str, Any]) -> dict[str, Any]:
         # A built-in palette, whatever stands in this folder.
         if given.get(name) and not (name == "label_palette" and given[name] in BUILTIN):
             given[name] = _absolute(os.fspath(given[name]))
+    if given.get("init_from"):
+        given["init_from"] = os.path.abspath(os.path.expanduser(given["init_from"]))
     return given
 
 
@@ -192,7 +194,7 @@ def spec_of(config: Config, workdir: str | os.PathLike[str]) -> PairSpec:
     """
     if not config.label_palette:
         return spec_with(config, None)
-    saved = _saved_palette(workdir)
+    saved = saved_palette(workdir)
     if saved is None:
         raise UserError(
             f"--workdir={workdir}: its {PALETTE_FILE} is missing, so its labels cannot be "
@@ -252,7 +254,8 @@ def save_palette(spec: PairSpec, workdir: str | os.PathLike[str]) -> None:
         write_text(Path(workdir, PALETTE_FILE), palette.to_json())
 
 
-def _saved_palette(workdir: str | os.PathLike[str] | None) -> Path | None:
+def saved_palette(workdir: str | os.PathLike[str] | None) -> Path | None:
+    """The file of a run's own palette; None where it has none."""
     if workdir is None:
         return None
     path = Path(workdir, PALETTE_FILE)

@@ -285,6 +285,11 @@ def _table(values: Record) -> list[tuple[str, str]]:
 def _facts(run: Record) -> list[tuple[str, str]]:
     """Weights and versions from `run.json`, as rows."""
     rows = []
+    origin = run.get("init_from")
+    if isinstance(origin, dict):
+        rows.append(
+            ("started from", f"{_text(origin.get('run'))}, step {_text(origin.get('step'))}")
+        )
     for group, form in (("parameters", "{} weights"), ("versions", "{}")):
         values = run.get(group)
         for key, value in values.items() if isinstance(values, dict) else ():
@@ -320,9 +325,34 @@ def _declared(records: RunRecords) -> tuple[list[ChartSpec], list[Measure]]:
         try:
             config = registry.config_class(records.config.get("algorithm", registry.DEFAULT))
         except UserError:
-            return [*_chart_of_losses(records), SPEED], []
+            return [*_chart_of_losses(records), *_chart_of_rates(records), SPEED], []
         charts, measures = list(config.CHARTS), list(config.MEASURES)
-    return [*charts, SPEED], measures
+    return [*charts, *_chart_of_rates(records), SPEED], measures
+
+
+def _chart_of_rates(records: RunRecords) -> list[ChartSpec]:
+    """The learning rate of each network, one line where they are the same."""
+    found = [r["learning_rate"] for r in records.train if isinstance(r.get("learning_rate"), dict)]
+    names = list(dict.fromkeys(name for rates in found for name in rates))
+    if all(len(set(map(repr, rates.values()))) < 2 for rates in found):
+        names = names[:1]
+    lines = tuple(
+        (
+            name.replace("_", " ") if len(names) > 1 else "learning rate",
+            "train",
+            "learning_rate",
+            name,
+        )
+        for name in names
+    )
+    caption = (
+        "Adam's step size, by --lr_schedule. A jump is a sitting that was given another "
+        "--learning_rate."
+    )
+    spec = ChartSpec(
+        "rate", "Training: the learning rate", caption, "learning rate", lines, from_zero=True
+    )
+    return [spec] if names else []
 
 
 def _chart_of_losses(records: RunRecords) -> list[ChartSpec]:

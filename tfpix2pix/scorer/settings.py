@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_json
 from tfpix2pix.base.options import check_options, option, plain_values
 from tfpix2pix.base.size import Size
-from tfpix2pix.config.base import usual_load_size
+from tfpix2pix.config.base import parse_place, usual_load_size
 
 FILE = "training.json"
 INITS = ("auto", "imagenet", "scratch")
@@ -66,10 +67,24 @@ class Settings:
     batch_size: int = option(4, "photos per step", minimum=1)
     learning_rate: float = option(
         0.0,
-        "Adam's step size at first, which falls to 0 at the end",
+        "Adam's step size at first",
         minimum=0.0,
         maximum=1.0,
+        may_change=True,
         shown="0.001, or 0.0001 from ImageNet's weights",
+    )
+    lr_schedule: str = option(
+        "poly",
+        "what becomes of it: 'poly': it falls to 0 by the power 0.9 of what is left; 'constant'; "
+        "'linear': it falls to 0 on a line",
+        choices=("poly", "constant", "linear"),
+        may_change=True,
+    )
+    lr_decay_from: str = option(
+        "0",
+        "from where --lr_schedule=linear falls: a step, or epochs as in 30epochs; 0 for half of "
+        "the training",
+        may_change=True,
     )
     balance: float = option(
         0.5,
@@ -93,6 +108,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_options(self)
+        parse_place(self.lr_decay_from)
         if not is_size(self.size):
             lower = Size(*(min(1024, max(32, side // 32 * 32)) for side in self.size))
             raise UserError(
@@ -117,13 +133,20 @@ class Settings:
         write_json(Path(folder) / FILE, plain_values(self))
 
 
-_MAY_CHANGE = ("checkpoint_every",)
+_MAY_CHANGE = ("checkpoint_every", "learning_rate", "lr_schedule", "lr_decay_from")
 # Left open by their defaults, and resolved when training starts.
 _SETTLED_BY_DEFAULT = {"width": 0, "init": "auto", "learning_rate": 0.0}
 
 
-def continued(folder: Path, wanted: Settings) -> Settings | None:
+def continued(
+    folder: Path, wanted: Settings, given: Collection[str] = _MAY_CHANGE
+) -> Settings | None:
     """The settings of the scorer that a folder holds already; None where there is none.
+
+    Args:
+      folder: the scorer's.
+      wanted: the settings that are asked for.
+      given: which of them were said, and are taken where a continued training may change them.
 
     Raises:
       UserError: the folder holds something else, or a scorer of other settings.
@@ -158,7 +181,8 @@ def continued(folder: Path, wanted: Settings) -> Settings | None:
             f"--output={folder} holds a scorer of another configuration ({', '.join(differing)}), "
             "so nothing was changed; give another --output, or the same flags"
         )
-    return dataclasses.replace(saved, checkpoint_every=wanted.checkpoint_every)
+    changes = {name: new[name] for name in _MAY_CHANGE if name in given}
+    return dataclasses.replace(saved, **{k: v for k, v in changes.items() if v != 0.0})
 
 
 def _flat(settings: Settings) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def train_scorer(
 def config_of_settings(settings: Settings, **run: Any) -> ScorerConfig:
     """The run that settings, resolved, stand for; ``run`` are further fields of its config."""
     same = ("load_size", "epochs", "steps", "batch_size", "seed", "val_every", "checkpoint_every")
-    own = ("width", "init", "balance", "learning_rate")
+    own = ("width", "init", "balance", "learning_rate", "lr_schedule", "lr_decay_from")
     values = {name: getattr(settings, name) for name in (*same, *own)}
     return ScorerConfig(crop_size=settings.size, **values, **run)
 

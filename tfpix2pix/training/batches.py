@@ -92,8 +92,12 @@ def batches_from(
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """In a few words, in what two identities of a data set differ; empty where they do not."""
+    if "pairs" in old and old["pairs"] == new.get("pairs"):
+        return ""  # the same pairs, whatever their folders are called
+    different = [key for key in old if key in new and new[key] != old[key]]
+    words = {"files": "other names or sizes of files", "pairs": "other names or contents of files"}
+    if "pairs" in different and "files" in different:
+        different.remove("files")
     return ", ".join(
-        f"{key} {old[key]} before, {new.get(key)} now"
-        for key in old
-        if key in new and new[key] != old[key]
+        words.get(key) or f"{key} {old[key]} before, {new[key]} now" for key in different
     )

@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.base.errors import UserError
@@ -197,6 +198,37 @@ class Checkpoints:
                 "from a backup, or train again in a new --workdir"
             )
         return None
+
+    def parts(self, step: int | None = None) -> tuple[int, Callable[[str], dict[str, np.ndarray]]]:
+        """The values of a checkpoint, whatever networks they are of.
+
+        Args:
+          step: which; None for the newest that is whole.
+
+        Returns:
+          Its step, and a function that reads a part of the saved state: values by the names of
+          its variables, none where there is no such part.
+
+        Raises:
+          CheckpointError: there is none, or it is damaged.
+        """
+        state: dict[str, Any] = {}
+        facts = self.restore(state, step)
+        if facts is None:
+            raise CheckpointError(f"{self.folder} holds no checkpoint")
+        reader = tf.train.load_checkpoint(str(self.path(facts["step"]) / _STATE))
+        names = reader.get_variable_to_shape_map()
+        end = "/.ATTRIBUTES/VARIABLE_VALUE"  # TensorFlow's, which writes / in a name as .S
+
+        def part(name: str) -> dict[str, np.ndarray]:
+            start = f"{name}/"
+            return {
+                key[len(start) : -len(end)].replace(".S", "/"): reader.get_tensor(key)
+                for key in names
+                if key.startswith(start) and key.endswith(end)
+            }
+
+        return int(facts["step"]), part
 
     def stored(self, step: int) -> int:
         """Bytes of weights and other variables in a checkpoint; 0 where it has none."""

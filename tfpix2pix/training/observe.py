@@ -47,6 +47,7 @@ class Observer:
       best: the best measure so far (``metric``, ``value``, ``step``), or None.
       stale: measurements on val since then, none of them better.
       seconds: of training, over all sittings.
+      init_from: the run and the step whose weights this one started from, or None.
       pending: what the steps since the last point of the curves returned.
     """
 
@@ -68,6 +69,7 @@ class Observer:
         self.best: dict[str, Any] | None = None
         self.stale = 0
         self.seconds = 0.0
+        self.init_from: dict[str, Any] | None = None
         self.pending: list[dict[str, tf.Tensor]] = []
         self._history: History | None = None
         self._judged = [name for of in algorithm.judgements.values() for name in of]
@@ -113,6 +115,10 @@ class Observer:
         assert self._history is not None, "open while observing"
         return self._history
 
+    def note(self, step: int, text: str) -> None:
+        """A remark for the report, as of a step."""
+        self._records.note(step, text)
+
     # === After every step ===
 
     def show(self, step: int) -> None:
@@ -142,6 +148,7 @@ class Observer:
             "seconds": self._training_seconds(),
             "images_per_second": (step - since) * self.config.batch_size / max(now - then, 1e-9),
             "losses": self._losses(means),
+            "learning_rate": self.algorithm.rates(step - 1),  # of the step that was the last one
         }
         if "skipped" in means:
             record["skipped"] = means["skipped"]
@@ -259,7 +266,13 @@ class Observer:
             if not all(bool(tf.reduce_all(tf.math.is_finite(w))) for w in network.weights):
                 raise TrainingDiverged(self._diverged(step, f"the weights of the {name}"))
         self._records.flush()
-        return {"best": self.best, "stale": self.stale, "seconds": self._training_seconds()}
+        return {
+            "best": self.best,
+            "stale": self.stale,
+            "seconds": self._training_seconds(),
+            **({"init_from": self.init_from} if self.init_from else {}),
+            "learning_rate": self.algorithm.rates(step),
+        }
 
     def exclude_saving(self) -> None:
         """Takes the time since `before_saving` out of the speed."""
@@ -293,6 +306,7 @@ class Observer:
                     "python": platform.python_version(),
                 },
                 "command": self.command,
+                **({"init_from": self.init_from} if self.init_from else {}),
                 "steps_done": step,
                 "steps_total": self.total,
                 "train_seconds": self.seconds,

@@ -28,6 +28,7 @@ from tfpix2pix.training.batches import batches_from, changes, open_split
 from tfpix2pix.training.checkpoints import Checkpoints
 from tfpix2pix.training.cluster import WorkerLost, lost
 from tfpix2pix.training.history import read_history
+from tfpix2pix.training.initial import start_from
 from tfpix2pix.training.observe import Observer
 from tfpix2pix.training.periodic import Every
 from tfpix2pix.training.stop import StopRequest
@@ -79,6 +80,7 @@ def train(
     command: str = "",
     stop: StopRequest | None = None,
     say: Callable[[str], None] = say,
+    moved: str = "",
 ) -> Outcome:
     """Trains until ``config`` is fulfilled, continuing from the newest checkpoint of the workdir.
 
@@ -91,6 +93,7 @@ def train(
       command: how the user started it, for the report.
       stop: asked after every step whether to leave.
       say: receives messages, a sentence each.
+      moved: where the pairs of this run lay before, if `source` is to be the same ones elsewhere.
 
     Returns:
       How far the run is.
@@ -102,7 +105,7 @@ def train(
       WorkerLost: another worker of the strategy is gone.
     """
     workers = Workers(strategy or tf.distribute.get_strategy())
-    run = _Run(config, Path(workdir), source, strategy, workers, command, stop, say)
+    run = _Run(config, Path(workdir), source, strategy, workers, command, stop, say, moved)
     try:
         return run.run()
     except BrokenPipeError:  # whoever read our output left: nothing to mend
@@ -134,15 +137,22 @@ class _Run:
         command: str,
         stop: StopRequest | None,
         say: Callable[[str], None],
+        moved: str,
     ) -> None:
         config = resolved(config, source.spec)
+        self.moved = moved
         self.config, self.workdir, self.source = config, workdir, source
         self.workers, self.stop, self.say = workers, stop or StopRequest(), say
         self.identity = source.identity()  # looks at every file, so once and not per checkpoint
         self.total = config.total_steps(source.count("train"))
         self.algorithm = algorithm_class(config.algorithm)(
-            config, strategy, spec=source.spec, total_steps=self.total
+            config,
+            strategy,
+            spec=source.spec,
+            total_steps=self.total,
+            decay_from=config.decay_start(source.count("train")),
         )
+        self.notes: list[str] = []  # of this call, for the report too
         self.checkpoints = Checkpoints(workdir, config.keep_checkpoints)
         self.saved_step = -1
         self.observer = Observer(
@@ -154,11 +164,14 @@ class _Run:
         self.agree(start)
         if start >= self.total or self.observer.out_of_patience:
             return self.nothing_to_do(start)
+        self.warn_of_schedule()
+        for note in self.notes:
+            self.say(f"note: {note}")
         if self.workers.chief:
             make_workdir(self.workdir, self.config, self.source.spec)
         if start:
             self.say(f"continuing from step {start:,} of {self.total:,} in {self.workdir}")
-        elif self.workers.chief and read_history(self.workdir):
+        elif self.saved_step < 0 and self.workers.chief and read_history(self.workdir):
             self.say(f"note: {self.checkpoints.folder} holds no checkpoint, so starting again")
         store = self.open_split("train", self.config.load_size)
         self.algorithm.prepare(store)
@@ -173,19 +186,46 @@ class _Run:
             algorithm.state(), say=self.say, optional=algorithm.OPTIONAL
         )
         if facts is None:
+            if self.config.init_from:
+                self.observer.init_from, notes = start_from(algorithm, self.config)
+                self.notes += notes
             return 0
         self.saved_step = int(facts["step"])
         algorithm.step.assign(self.saved_step)
         self.observer.best = facts.get("best")
         self.observer.stale = int(facts.get("stale", self.counted(facts)))
         self.observer.seconds = float(facts.get("seconds", 0.0))
+        self.observer.init_from = facts.get("init_from")
+        self.compare_rates(facts.get("learning_rate", {}))
         changed = changes(facts.get("dataset", {}), self.identity)
-        if changed:
+        if self.moved:
+            self.accept_moved(changed)
+        elif changed:
             self.say(
                 f"note: the data set has changed since this run was last saved ({changed}); the "
                 "result will not be that of an uninterrupted run"
             )
         return self.saved_step
+
+    def compare_rates(self, before: Mapping[str, float]) -> None:
+        """Notes a learning rate that goes on otherwise than the run was saved to go on."""
+        now = self.algorithm.rates(self.saved_step)
+        if before and before != now and self.saved_step < self.total:
+            self.notes.append(
+                f"the learning rate is {_rates(now)} from step {self.saved_step + 1:,} on; by the "
+                f"settings so far it would have been {_rates(before)}"
+            )
+
+    def accept_moved(self, changed: str) -> None:
+        """Refuses to go on with other pairs than those that the run was trained on."""
+        name, run = self.source.name, self.workdir
+        if changed:
+            raise UserError(
+                f"{name} holds other pairs than {run} was trained on ({changed}), so nothing was "
+                "changed; to start a new run on them from its weights, give "
+                f"--init_from={run} and another --workdir"
+            )
+        self.notes.append(f"the pairs of this run, before in {self.moved}, are now {name}")
 
     def counted(self, facts: Mapping[str, Any]) -> int:
         """How often val was measured since the best, by the records: runs of before `--patience`
@@ -238,6 +278,10 @@ class _Run:
         config, observer, step = self.config, self.observer, start
         val = self.open_split("val", config.whole_size) if self.source.count("val") else None
         with observer.observing(store, val, start):
+            for note in self.notes:
+                observer.note(start, note)
+            if config.init_from and not start:
+                self.save(start)  # from here on the other run is not needed
             # Saving comes last, so that where a checkpoint exists everything else of its step does.
             actions = [
                 Every(config.log_every, observer.log),
@@ -325,9 +369,28 @@ class _Run:
             return outcome
         return dataclasses.replace(outcome, stopped_by=signal.name, exit_code=self.stop.exit_code)
 
+    def warn_of_schedule(self) -> None:
+        """Notes a decay of the learning rate that never comes."""
+        config, images = self.config, self.source.count("train")
+        given = f"--lr_decay_from={config.lr_decay_from}"
+        if config.lr_schedule == "linear" and config.decay_start(images) >= self.total:
+            self.notes.append(
+                f"{given} is not before the end of the run, step {self.total:,}, so the learning "
+                "rate does not fall; give an earlier one"
+            )
+        elif config.lr_schedule != "linear" and config.decay_start(images) != self.total // 2:
+            self.notes.append(f"{given} does nothing without --lr_schedule=linear")
+
     def unwritten(self, reason: str) -> str:
         return (
             f"{self.config.FLAG}={self.workdir}: a file could not be written or read ({reason}); "
             f"{self.observer.kept()}; free space or mend the folder, then run the same command "
             "again"
         )
+
+
+def _rates(rates: Mapping[str, float]) -> str:
+    """Learning rates by group; one number where they are all the same."""
+    if len(set(rates.values())) == 1:
+        return f"{next(iter(rates.values())):.4g}"
+    return ", ".join(f"{rate:.4g} ({group})" for group, rate in rates.items())

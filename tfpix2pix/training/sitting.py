@@ -18,7 +18,7 @@ from tfpix2pix.config.dataset import check_source, open_source
 from tfpix2pix.config.shapes import squeeze_note
 from tfpix2pix.training.cluster import read_cluster
 from tfpix2pix.training.strategies import build_strategy, check_strategy, slower_here
-from tfpix2pix.training.workdir import workdir_and_config
+from tfpix2pix.training.workdir import moved_from, workdir_and_config
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairArrays, PairSource
@@ -86,7 +86,8 @@ class Sitting:
         from tfpix2pix.base.progress import say
 
         config, workdir = self.config, self.workdir
-        source = open_source(config, workdir, self._arrays)
+        moved = moved_from(workdir, config)
+        source = self._opened()
         if not source.count("train"):
             raise DataError(
                 f"{source.name}: no pairs are left for training; give more pairs, a train split, "
@@ -120,7 +121,13 @@ class Sitting:
 
         with StopRequest(self._stop) as stop:
             outcome = train(
-                config, workdir, source, strategy=strategy, command=self._command, stop=stop
+                config,
+                workdir,
+                source,
+                strategy=strategy,
+                command=self._command,
+                stop=stop,
+                moved=moved,
             )
         self._tell(outcome)
         return outcome
@@ -131,6 +138,21 @@ class Sitting:
         if not (self.workdir / "config.json").exists():
             notes.append(squeeze_note(self.config, source.image_sizes()))
         return [note for note in notes if note]
+
+    def _opened(self) -> PairSource:
+        config = self.config
+        try:
+            return open_source(config, self.workdir, self._arrays)
+        except DataError as error:
+            gone = [p for p in (config.dataset, config.input_dir) if p and not os.path.exists(p)]
+            named = {"dataset", "input_dir", "target_dir"} & self._given.keys()
+            if named or not any(os.sep in path for path in gone):
+                raise
+            flag = "input_dir=NEW --target_dir=NEW" if config.input_dir else "dataset=NEW"
+            raise DataError(
+                f"{error} If the pairs of this run were moved, it goes on with them by "
+                f"--workdir={self.workdir} --{flag}."
+            ) from None
 
     def _tell(self, outcome: Outcome) -> None:
         """Says how it ended and how to go on."""

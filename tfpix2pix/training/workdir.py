@@ -13,9 +13,27 @@ from tfpix2pix.base.files import clear_temporary
 from tfpix2pix.base.options import plain_values
 from tfpix2pix.config import Config, allowed_changes, differences, load_config, resolve, with_preset
 from tfpix2pix.config.dataset import save_palette, short_name
+from tfpix2pix.training.initial import config_started_from
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairSpec
+
+
+# Where the pairs of a run lie and how they are found there: a run whose pairs were moved goes on.
+PLACES = (
+    *("dataset", "input_dir", "target_dir", "layout"),
+    *("input_key", "target_key", "val_fraction"),
+)
+
+
+def moved_from(workdir: Path, config: Config) -> str:
+    """Where the pairs of a run lay before, if this config has them elsewhere; else empty."""
+    if not (workdir / "config.json").exists():
+        return ""
+    saved = load_config(workdir)
+    if all(getattr(saved, key) == getattr(config, key) for key in PLACES):
+        return ""
+    return saved.dataset or f"{saved.input_dir} and {saved.target_dir}"
 
 
 def workdir_and_config(
@@ -41,17 +59,36 @@ def workdir_and_config(
                     f"--workdir={workdir} holds other files and no config.json, so it is not a "
                     "run; give a new or empty folder"
                 )
-            return path, resolve(given)
-        # Only what was said by hand must agree: the rest is read back from the run.
-        wanted = dict(given)
-        if "preset" in given:
-            wanted = with_preset(given, load_config(path).dataset)
-        return path, _continued(path, wanted, given)
+            return path, _asked(given)
+        return path, _continued(path, _said(path, given), given)
+    if given.get("init_from"):
+        # The other run is asked for its networks only where there is no run yet.
+        named = ("dataset", "input_dir", "target_dir", "preset")
+        config = resolve({key: given[key] for key in named if key in given})
+        path = _default_workdir(config, name or short_name(config))
+        if not (path / "config.json").exists():
+            return path, _asked(given)
+        return path, _continued(path, _said(path, given), given)
     config = resolve(given)
     path = _default_workdir(config, name or short_name(config))
     if not (path / "config.json").exists():
         return path, config
     return path, _continued(path, plain_values(config), given)
+
+
+def _asked(given: Mapping[str, Any]) -> Config:
+    """The config of a new run."""
+    return config_started_from(given) if given.get("init_from") else resolve(given)
+
+
+def _said(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What was said by hand, which alone must agree: the rest is read back from the run."""
+    if "preset" not in given:
+        return dict(given)
+    saved = load_config(path)
+    # What a run took over from another one may differ from its preset.
+    leave = [f.name for f in dataclasses.fields(saved)] if saved.init_from else ()
+    return with_preset(given, saved.dataset, leave)
 
 
 def _continued(path: Path, wanted: Mapping[str, Any], given: Mapping[str, Any]) -> Config:
@@ -61,13 +98,20 @@ def _continued(path: Path, wanted: Mapping[str, Any], given: Mapping[str, Any]) 
             f"--workdir={path} was imported without pairs to train on; import its weights again, "
             "into a new --workdir, with --dataset=FOLDER"
         )
-    lines = differences(saved, wanted, given)
+    places = {key: given[key] for key in PLACES if key in given}
+    if "input_dir" in places:
+        places["dataset"] = ""
+    elif places.get("dataset"):
+        places |= {"input_dir": "", "target_dir": ""}
+    # Whether other places hold the same pairs is seen when they are looked at.
+    kept = {key: value for key, value in wanted.items() if key not in places}
+    lines = differences(saved, kept, given)
     if lines:
         raise UserError(
             f"{path} holds a run of another configuration, so nothing was changed; give another "
             "--workdir, or drop the flags that differ:\n  " + "\n  ".join(lines)
         )
-    changes = allowed_changes(saved, given)
+    changes = allowed_changes(saved, given) | places
     if "epochs" in given and "steps" not in given:
         changes["steps"] = 0
     return saved.replace(**changes)

@@ -401,7 +401,11 @@ class Pix2PixConfig(Config):
         choices=("none", "diffaugment"),
     )
     learning_rate_d: float = option(
-        0.0, "Adam's step size for the discriminator; 0 for --learning_rate", "loss", minimum=0.0
+        0.0,
+        "Adam's step size for the discriminator; 0 for --learning_rate",
+        "loss",
+        minimum=0.0,
+        may_change=True,
     )
     ema: float = option(
         0.0,
@@ -418,7 +422,9 @@ class Pix2PixConfig(Config):
         choices=("l1", "gan", "cgan", "l1+gan", "l1+cgan"),
     )
     lambda_l1: float = option(100.0, "weight of the L1 term", "loss", minimum=0.0)
-    learning_rate: float = option(2e-4, "Adam's step size, both networks", "loss", minimum=0.0)
+    learning_rate: float = option(
+        2e-4, "Adam's step size, both networks", "loss", minimum=0.0, may_change=True
+    )
     beta1: float = option(0.5, "Adam's first-moment decay", "loss", minimum=0.0, maximum=0.9999)
     beta2: float = option(
         0.999, "Adam's second-moment decay", "loss", minimum=0.0, maximum=0.999999

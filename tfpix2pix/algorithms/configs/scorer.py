@@ -56,7 +56,16 @@ class ScorerConfig(Config):
     width: int = option(16, "channels of the first block", "model", minimum=1, maximum=256)
     init: str = option("scratch", "of VGG-16", "model", choices=("imagenet", "scratch"))
     balance: float = option(0.5, "how much rare classes weigh", "loss", minimum=0.0, maximum=1.0)
-    learning_rate: float = option(1e-3, "Adam's step size at first", "loss", minimum=0.0)
+    learning_rate: float = option(
+        1e-3, "Adam's step size at first", "loss", minimum=0.0, may_change=True
+    )
+    lr_schedule: str = option(
+        "poly",
+        "as for a run, or 'poly': falling to 0 by the power 0.9 of what is left",
+        "loss",
+        choices=("poly", "constant", "linear"),
+        may_change=True,
+    )
 
     @property
     def whole_size(self) -> Size:
