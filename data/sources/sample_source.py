@@ -44,7 +44,7 @@ class SampleSource(PairSource):
             raise DataError(f"--sample_pairs={pairs}: expected at least 1 pair.")
         size = Size.of(size)
         if size.smaller < 16:
-            raise DataError(f"--sample_size={size}: expected at least 16 pixels.")
+            raise DataError(f"sample_size={size}: expected at least 16 pixels.")
         self.name = "--dataset=sample"
         self.direction = check_direction(direction)
         self._seed = seed

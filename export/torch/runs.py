@@ -218,7 +218,7 @@ def config_for(
     config = resolve(values)
     if not settings.get("dataset") and not config.input_dir:
         config = config.replace(dataset="")
-        notes.append("no --dataset was given, so the run can translate but not train on")
+        notes.append("no --dataset was given, so to train on, give it to `tfpix2pix train`")
     elif net_d is None and config.has_discriminator:
         notes.append("no --discriminator was given, so training on begins with an untrained one")
     if net_g.norm == "batch" and values["norm"] == "instance":

@@ -18,7 +18,7 @@ and channels are read off the weights. Files are state dicts, .pth (read without
 .safetensors.
 
 `tfpix2pix translate --workdir=RUN` then works as for any run; `tfpix2pix train --workdir=RUN
---steps=N` trains on, if --dataset (or --input_dir and --target_dir) was given here."""
+--steps=N` trains on; --dataset (or --input_dir and --target_dir) may be given here or there."""
 
 # What the weights do not tell, in this order; crop_size is told and may be given as a check.
 FIELDS = (

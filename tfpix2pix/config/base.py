@@ -215,6 +215,7 @@ class Config(RunConfig, DataConfig):
         is not the default.
       EARLIER_PRESETS: by preset, the values that fields had with it in earlier versions.
       FLAG: by which the command line names the folder that a run stands in.
+      SMALLER: flags by which a run needs less memory.
     """
 
     PRESETS: ClassVar[Mapping[str, Preset]] = {}
@@ -224,6 +225,7 @@ class Config(RunConfig, DataConfig):
     EARLIER: ClassVar[Mapping[str, Any]] = {"input_ignore": "none", "target_ignore": "none"}
     EARLIER_PRESETS: ClassVar[Mapping[str, Mapping[str, Collection[Any]]]] = {}
     FLAG: ClassVar[str] = "--workdir"
+    SMALLER: ClassVar[str] = "--batch_size, --crop_size or --ngf"
 
     def __post_init__(self) -> None:
         self.check()

@@ -195,7 +195,7 @@ class Checkpoints:
         if damaged:
             raise CheckpointError(
                 f"no checkpoint in {self.folder} can be used: {'; '.join(damaged)}; restore one "
-                "from a backup, or train again in a new --workdir"
+                "from a backup, or train again in a new folder"
             )
         return None
 

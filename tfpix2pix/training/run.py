@@ -118,8 +118,8 @@ def train(
         text = " ".join(error.message.split())[:200]
         if "OOM" in text or "llocat" in text:
             raise UserError(
-                f"out of memory ({text}); use a smaller --batch_size, --crop_size or --ngf "
-                f"in a new {config.FLAG}; {run.observer.kept()}"
+                f"out of memory ({text}); use a smaller {config.SMALLER} in a new {config.FLAG}; "
+                f"{run.observer.kept()}"
             ) from None
         raise UserError(run.unwritten(text)) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 # Where the pairs of a run lie and how they are found there: a run whose pairs were moved goes on.
 PLACES = (
     *("dataset", "input_dir", "target_dir", "layout"),
-    *("input_key", "target_key", "val_fraction"),
+    *("input_key", "target_key", "split_key", "val_fraction"),
 )
 
 
@@ -33,7 +34,12 @@ def moved_from(workdir: Path, config: Config) -> str:
     saved = load_config(workdir)
     if all(getattr(saved, key) == getattr(config, key) for key in PLACES):
         return ""
-    return saved.dataset or f"{saved.input_dir} and {saved.target_dir}"
+    return _place(saved)
+
+
+def _place(config: Config) -> str:
+    """Where the pairs of a run lie; empty where none were named."""
+    return config.dataset or " and ".join(filter(None, (config.input_dir, config.target_dir)))
 
 
 def workdir_and_config(
@@ -93,12 +99,12 @@ def _said(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _continued(path: Path, wanted: Mapping[str, Any], given: Mapping[str, Any]) -> Config:
     saved = load_config(path)
-    if not saved.dataset and not saved.input_dir:
-        raise UserError(
-            f"--workdir={path} was imported without pairs to train on; import its weights again, "
-            "into a new --workdir, with --dataset=FOLDER"
-        )
     places = {key: given[key] for key in PLACES if key in given}
+    if not _place(saved) and not {"dataset", "input_dir"} & places.keys():
+        raise UserError(
+            f"--workdir={path} was imported without pairs to train on; name them with "
+            "--dataset=FOLDER, or --input_dir and --target_dir"
+        )
     if "input_dir" in places:
         places["dataset"] = ""
     elif places.get("dataset"):

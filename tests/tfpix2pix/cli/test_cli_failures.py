@@ -62,7 +62,7 @@ def test_with_every_checkpoint_damaged_nothing_is_trained(run_cli, run_copy, has
     assert only_sentences(done.stderr)
     assert done.stderr.count("\n") == 1
     assert "no checkpoint in" in done.stderr
-    assert "train again in a new --workdir" in done.stderr
+    assert "train again in a new folder" in done.stderr
     assert hashes(run_copy) == before
 
 

@@ -98,7 +98,7 @@ def test_pictures_are_those_of_pytorch(run_cli, tmp_path):
     assert found.std() > 20
     assert np.abs(found - (y + 1) * 127.5).max() <= 1
 
-    done = run_cli("train", "--workdir=run", "--dataset=sample", "--steps=2")
+    done = run_cli("train", "--workdir=run", "--steps=2")
     assert done.returncode == 2
     assert "was imported without pairs to train on" in done.stderr
 

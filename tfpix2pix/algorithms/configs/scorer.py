@@ -22,6 +22,7 @@ class ScorerConfig(Config):
     }
     DEFAULT_PRESET: ClassVar[str] = "scorer"
     FLAG: ClassVar[str] = "--output"
+    SMALLER: ClassVar[str] = "--batch_size, --size or --width"
     MEASURES: ClassVar[tuple[Measure, ...]] = (
         Measure("per_pixel", "per-pixel", "higher", 3, meaning="share of pixels read rightly"),
         Measure("per_class", "per-class", "higher", 3, meaning="the same, mean over classes"),
