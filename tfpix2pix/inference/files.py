@@ -175,8 +175,8 @@ def translate_file(
         if not out_of_memory(error):
             raise
         raise UserError(
-            f"{shown(job.source)}: {width}x{height} pixels do not fit into memory; use --fit, or "
-            "cut it"
+            f"{shown(job.source)}: {width}x{height} pixels do not fit into memory; "
+            + ("cut it" if manner.fit else "use --fit, or cut it")
         ) from None
     metadata = _metadata(job, manner, picture, notes)
     alpha = translator.spec.result_image.alpha

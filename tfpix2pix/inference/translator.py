@@ -388,7 +388,8 @@ class Translator:
         if limit is not None and height * width > limit:
             raise ValueError(
                 f"{width}x{height} pixels (width x height, padded), and this export takes at most "
-                f"{limit:,}; use --fit, or export with a larger --max_pixels"
+                f"{limit:,}; use --fit, the run itself (--workdir), or export with a larger "
+                "--max_pixels"
             )
 
 

@@ -150,7 +150,16 @@ def test_what_runs_out_of_memory_as_a_whole_is_made_in_tiles(model, monkeypatch)
         model.translate(image(96, 96), tile="off")
 
 
-def exhausted(*inputs):
+@pytest.mark.parametrize(("fit", "advice"), [(False, "use --fit, or cut it"), (True, "; cut it")])
+def test_no_advice_that_was_followed_already(model, monkeypatch, tmp_path, fit, advice):
+    write_image(tmp_path / "a.png", image(40, 40))
+    monkeypatch.setattr(model, "translate", exhausted)
+    job = Job(tmp_path / "a.png", tmp_path / "b.png")
+    (found,) = translate_files(model, [job], Manner(fit=fit))
+    assert str(found).endswith(advice)
+
+
+def exhausted(*inputs, **how):
     raise tf.errors.ResourceExhaustedError(None, None, "OOM")
 
 
