@@ -51,6 +51,14 @@ def open_source(
         )
 
 
+def missing_place(config: Config, given: Mapping[str, Any]) -> str:
+    """The folder or table of a run's pairs, where it is there no more and no other was given."""
+    if {"dataset", "input_dir", "target_dir"} & given.keys():
+        return ""
+    places = (config.dataset, config.input_dir, config.target_dir)
+    return next((p for p in places if os.path.isabs(p) and not os.path.exists(p)), "")
+
+
 def arrays_of(run: object, dataset: object = None) -> PairArrays | None:
     """The arrays that a caller from Python means: those that were handed over, else those of a
     run that was trained on arrays in this process; None where the data are files.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.size import Size
-from tfpix2pix.config.dataset import open_source
+from tfpix2pix.config.dataset import missing_place, open_source
 from tfpix2pix.evaluation.data import data_config, open_labels, open_pairs, predictions_config
 from tfpix2pix.evaluation.predictions import Predictions, size_of_first
 from tfpix2pix.evaluation.registry import Kind
@@ -123,6 +123,12 @@ class ModelSubject:
     ) -> None:
         self.model, self.settings, self.spec = model, settings, model.spec
         config = data_config(model.config, given)
+        gone = missing_place(model.config, given)
+        if gone:
+            raise UserError(
+                f"the pairs of the run are not in {gone} any more; say with --dataset=FOLDER, or "
+                "--input_dir and --target_dir, where they are now"
+            )
         self.source = open_pairs(config, model.spec, arrays)
         check_split(self.source, settings.split)
         check_spec(model.spec, self.source)

@@ -14,7 +14,7 @@ from tfpix2pix.base import lock
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.base.files import check_writable
 from tfpix2pix.config import Config
-from tfpix2pix.config.dataset import check_source, open_source
+from tfpix2pix.config.dataset import check_source, missing_place, open_source
 from tfpix2pix.config.shapes import squeeze_note
 from tfpix2pix.training.cluster import read_cluster
 from tfpix2pix.training.strategies import build_strategy, check_strategy, slower_here
@@ -141,18 +141,14 @@ class Sitting:
 
     def _opened(self) -> PairSource:
         config = self.config
-        try:
-            return open_source(config, self.workdir, self._arrays)
-        except DataError as error:
-            gone = [p for p in (config.dataset, config.input_dir) if p and not os.path.exists(p)]
-            named = {"dataset", "input_dir", "target_dir"} & self._given.keys()
-            if named or not any(os.sep in path for path in gone):
-                raise
-            flag = "input_dir=NEW --target_dir=NEW" if config.input_dir else "dataset=NEW"
+        gone = missing_place(config, self._given)
+        if gone:
+            flags = "--input_dir=NEW --target_dir=NEW" if config.input_dir else "--dataset=NEW"
             raise DataError(
-                f"{error} If the pairs of this run were moved, it goes on with them by "
-                f"--workdir={self.workdir} --{flag}."
-            ) from None
+                f"--workdir={self.workdir}: its pairs are not in {gone} any more; if they were "
+                f"moved, go on with {flags}"
+            )
+        return open_source(config, self.workdir, self._arrays)
 
     def _tell(self, outcome: Outcome) -> None:
         """Says how it ended and how to go on."""

@@ -85,3 +85,21 @@ def test_another_configuration_is_refused_with_what_differs(tmp_path):
     assert "--width 16 there, 8 asked for" in text
     assert "--size" not in text
     assert "\n" not in text
+
+
+def test_another_rate_is_taken_where_it_is_said(tmp_path):
+    asked = Settings({})
+    saved = dataclasses.replace(asked, init="scratch", width=16, learning_rate=1e-3)
+    saved.save(tmp_path)
+    wanted = dataclasses.replace(asked, learning_rate=1e-4, lr_schedule="linear")
+    found = continued(tmp_path, wanted, {"learning_rate"})
+    assert (found.learning_rate, found.lr_schedule) == (1e-4, "poly")
+    found = continued(tmp_path, wanted, {"learning_rate", "lr_schedule"})
+    assert (found.learning_rate, found.lr_schedule) == (1e-4, "linear")
+    assert continued(tmp_path, asked, set()) == saved
+
+
+@pytest.mark.parametrize("text", ["soon", "-1", "1.5epochs"])
+def test_where_the_rate_falls_from_is_a_step_or_epochs(text):
+    with pytest.raises(UserError, match=f"--lr_decay_from={text}: expected a step"):
+        Settings({}, lr_decay_from=text)

@@ -210,8 +210,12 @@ def run_on_pairs(other, tmp_path):
 def test_the_same_files_elsewhere_are_continued_with(run_on_pairs, other, tmp_path, capsys):
     moved = tmp_path / "moved"
     other.rename(moved)
-    with pytest.raises(UserError, match=r"goes on with them by --workdir=.* --dataset=NEW"):
+    with pytest.raises(UserError, match=r"if they were moved, go on with --dataset=NEW"):
         tfpix2pix.train(workdir=run_on_pairs, steps=2)
+    with pytest.raises(UserError, match=r"say with --dataset=FOLDER, .* where they are now"):
+        tfpix2pix.evaluate(run_on_pairs, split="train")
+    measured = tfpix2pix.evaluate(run_on_pairs, dataset=moved, split="train", metrics="l1")
+    assert measured.numbers["l1"] > 0
     again = tfpix2pix.train(moved, workdir=run_on_pairs, steps=2)
     assert again.trained_now == 1
     assert f"before in {other}, are now --dataset={moved}" in capsys.readouterr().out
