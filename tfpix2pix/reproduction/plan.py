@@ -334,6 +334,8 @@ def _base(given: Mapping[str, Any]) -> Config:
         )
     # What a preset has beyond the paper's recipe is no part of the paper's tables.
     plain = {n: v for n, v in recipe.PAPER.items() if hasattr(config, n) and n not in given}
+    if "target_ignore" not in given:
+        plain["target_ignore"] = "none"  # nor does the paper leave unlabelled pixels out of a loss
     return config.replace(label_palette=palette, **plain)
 
 
