@@ -47,7 +47,8 @@ class InstanceNormalization(tf.keras.layers.Layer):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         features = tf.cast(inputs, tf.float32)
         mean, variance = tf.nn.moments(features, axes=[1, 2], keepdims=True)
-        return self.normalized(inputs, mean, variance)
+        # One cast: of two, each would bring a gradient of half precision of its own.
+        return tf.cast(self.normalized(features, mean, variance), inputs.dtype)
 
     def normalized(self, inputs: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor) -> tf.Tensor:
         """`call` with given moments of each channel, ``[B, 1, 1, C]``: of an image of which the
@@ -101,7 +102,8 @@ class GroupNormalization(tf.keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         features = tf.cast(inputs, tf.float32)
-        return self.normalized(inputs, *tf.nn.moments(features, axes=[1, 2]))
+        moments = tf.nn.moments(features, axes=[1, 2])
+        return tf.cast(self.normalized(features, *moments), inputs.dtype)
 
     def normalized(self, inputs: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor) -> tf.Tensor:
         """`call` with given moments of each channel, ``[B, C]`` or ``[B, 1, 1, C]``: of an image of

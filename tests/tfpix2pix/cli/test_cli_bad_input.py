@@ -49,9 +49,9 @@ def test_sample_is_the_embedded_set_beside_a_folder_of_that_name(
 
 
 def test_a_folder_without_train(train_refused, pairs):
-    (pairs / "train").rename(pairs / "training")
+    (pairs / "train").rename(pairs / "lessons")
     said = train_refused(f"--dataset={pairs}")
-    assert "no train/" in said
+    assert "no pairs are left for training (found: 2 val); give more pairs, or a train" in said
 
 
 @pytest.mark.parametrize("split", ["train", "val"])

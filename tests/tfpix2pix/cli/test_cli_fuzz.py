@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 from tfpix2pix.base.errors import DataError, UserError
-from tfpix2pix.data import images, open_dataset
+from tfpix2pix.data import ImageSpec, PairSpec, images, open_dataset
 from tfpix2pix.inference import files
 
 malformed_images = SimpleNamespace(
@@ -123,8 +124,8 @@ def test_translate_reads_each_whole_or_says_why_not(malformed, tmp_path):
     taken = []
 
     class Network:
-        config = SimpleNamespace(crop_size=256, direction="AtoB")
-        spec = SimpleNamespace(y=SimpleNamespace(is_classes=False))
+        config = Pix2PixConfig()
+        spec = PairSpec(ImageSpec(3), ImageSpec(3))
 
         def translate(self, image, **_: object) -> np.ndarray:
             taken.append(image.array.shape)

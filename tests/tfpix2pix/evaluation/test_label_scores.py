@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.size import Size
 from tfpix2pix.data.label_classes import LabelClass, Palette
 from tfpix2pix.evaluation import Batch
 from tfpix2pix.evaluation.fcn import FCNScore
@@ -26,7 +27,7 @@ class Scorer:
     """Sees the brightest channel, as a scorer that has no word for void."""
 
     palette = PALETTE
-    size = 16
+    size = Size(16, 16)
 
     def classes(self, photos):
         assert photos.dtype == np.uint8

@@ -7,6 +7,7 @@ import pytest
 from scipy.linalg import sqrtm
 
 from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.size import Size
 from tfpix2pix.evaluation import Batch
 from tfpix2pix.evaluation.scorer_distance import ScorerFeatures, ScorerFID, ScorerKID
 
@@ -16,7 +17,7 @@ SIZE = 16
 class Scorer:
     """Looks at the means of colours and of their squares."""
 
-    size = SIZE
+    size = Size(SIZE, SIZE)
 
     def __init__(self):
         self.shown = 0
