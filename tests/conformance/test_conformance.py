@@ -5,8 +5,6 @@ from __future__ import annotations
 import html
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -167,13 +165,10 @@ print("equal")
 """
 
 
-def test_two_replicas_equal_one(case):
+def test_two_replicas_equal_one(case, run_python):
     if case.name == "scorer":
         pytest.skip("from scratch it normalises by the batch, which two replicas would split")
-    here = str(Path(__file__).parent)
-    done = subprocess.run(
-        [sys.executable, "-c", TWO_DEVICES, case.name, here], capture_output=True, text=True
-    )
+    done = run_python(TWO_DEVICES, case.name, Path(__file__).parent)
     assert done.stdout.strip().endswith("equal"), done.stderr[-2000:]
 
 

@@ -100,12 +100,10 @@ def test_an_image_is_what_it_is_alone(exported, engine):
     [
         {"norm": "batch", "std": 0.1},
         {"norm": "none", "std": 0.1},
-        {"bias_layers": "pytorch"},
-        {"generator": "encoder_decoder"},
+        {"bias_layers": "pytorch", "input_channels": 1, "target_channels": 1},
+        {"generator": "encoder_decoder", "input_channels": 4, "target_channels": 2, "ngf": 1},
         {"crop_size": 64, "load_size": 64, "dropout_layers": "pytorch"},
         {"crop_size": 128, "load_size": 128, "ngf": 2, "dropout": 0.3},
-        {"input_channels": 1, "target_channels": 1},
-        {"input_channels": 4, "target_channels": 2, "ngf": 1},
     ],
     ids=lambda config: ",".join(f"{key}={value}" for key, value in config.items()),
 )
@@ -231,7 +229,7 @@ def test_without_z_the_float_files_are_what_ncnn_knows(make_run, job, tmp_path, 
 
 @pytest.mark.parametrize(
     ("crop", "size", "cut"),
-    [(crop, None, 2) for crop in (32, 64, 128, 256, 512, 1024)]
+    [(crop, None, 2) for crop in (32, 64, 256, 1024)]
     + [(32, (1, 1), 1), (32, (2, 2), 1), (32, (1, 2), 0), (32, (4, 4), 0)]
     + [(64, (1, 1), 1), (64, (2, 2), 1)],
 )

@@ -106,12 +106,11 @@ def trained_flags() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def training(start_cli, trained_flags, tmp_path_factory) -> tuple[Path, int, str, str]:
+def training(run_command, trained_flags, tmp_path_factory) -> tuple[Path, int, str, str]:
     """One tiny run on the sample set: its workdir, exit code, stdout and stderr. Do not write."""
-    workdir = tmp_path_factory.mktemp("trained") / "run"
-    process = start_cli("train", f"--workdir={workdir}", *trained_flags)
-    out, err = process.communicate(timeout=300)
-    return workdir, process.returncode, out, err
+    folder = tmp_path_factory.mktemp("trained")
+    done = run_command("train", f"--workdir={folder / 'run'}", *trained_flags, cwd=folder)
+    return folder / "run", done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture(scope="session")

@@ -16,19 +16,20 @@ for _package in ("onnx", "onnxruntime", "tf2onnx", "tensorflow_serving"):
 
 
 @pytest.fixture(scope="module")
-def exported(start_cli, trained, tmp_path_factory):
+def exported(run_command, trained, tmp_path_factory):
     """The tiny run exported in all formats: the folder, the exit code, stdout and stderr."""
     output = tmp_path_factory.mktemp("exports") / "all of it"
-    process = start_cli(
+    done = run_command(
         "export",
         f"--workdir={trained}",
         f"--output={output}",
         "--quantize=none,int8",
         "--check_count=2",
         "--name=my facades",
+        cwd=output.parent,
+        timeout=600,
     )
-    out, err = process.communicate(timeout=600)
-    return output, process.returncode, out, err
+    return output, done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -246,19 +247,16 @@ def test_what_is_no_export_is_not_verified(refused, tmp_path):
     assert "is no export" in refused("verify", tmp_path)
 
 
-def test_a_missing_package_is_named_with_its_extra(start_cli, trained, tmp_path):
+def test_a_missing_package_is_named_with_its_extra(run_cli, trained, tmp_path):
     hide = (
         "import importlib.util as u; found = u.find_spec; "
         "u.find_spec = lambda name, *rest: None if name == 'tf2onnx' else found(name, *rest)"
     )
-    process = start_cli(
-        "export", f"--workdir={trained}", f"--output={tmp_path / 'out'}", prelude=hide
-    )
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 2
-    assert "--formats=onnx needs the package tf2onnx" in err
-    assert 'tfpix2pix[onnx]"' in err
-    assert err.count("\n") == 1
+    done = run_cli("export", f"--workdir={trained}", "--output=out", prelude=hide)
+    assert done.returncode == 2
+    assert "--formats=onnx needs the package tf2onnx" in done.stderr
+    assert 'tfpix2pix[onnx]"' in done.stderr
+    assert done.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 

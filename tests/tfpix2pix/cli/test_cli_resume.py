@@ -52,7 +52,7 @@ def interrupt(process, workdir, number):
 
 
 @pytest.fixture(scope="module")
-def sittings(train_to_the_end, start_cli, tmp_path_factory):
+def sittings(train_to_the_end, run_command, tmp_path_factory):
     """One run without and one with interruptions, and what the interrupted one said each time."""
     whole, pieces = (tmp_path_factory.mktemp("resume") / name for name in ("whole", "pieces"))
     reference = train_to_the_end(whole)  # beside the others: it takes the other core
@@ -61,8 +61,9 @@ def sittings(train_to_the_end, start_cli, tmp_path_factory):
         process = train_to_the_end(pieces)
         out, err = interrupt(process, pieces, signal.Signals[name])
         said[name] = (process, out, err, checkpoints(pieces))
-    last = start_cli("train", f"--workdir={pieces}")  # the workdir alone says it all
-    said["end"] = (last, *last.communicate(timeout=300), checkpoints(pieces))
+    # The workdir alone says it all.
+    last = run_command("train", f"--workdir={pieces}", cwd=pieces.parent)
+    said["end"] = (last, last.stdout, last.stderr, checkpoints(pieces))
     reference.communicate(timeout=300)
     assert reference.returncode == 0
     return whole, pieces, said
