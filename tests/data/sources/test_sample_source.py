@@ -23,9 +23,11 @@ def test_counts_names_and_sizes():
     assert open_dataset("sample", sample_pairs=6, sample_size=64, seed=1).identity() != identity
 
 
-@pytest.mark.parametrize("option", ["sample_pairs", "sample_size"])
-def test_values_out_of_range(option):
-    with pytest.raises(DataError, match=f"--{option}=0"):
+@pytest.mark.parametrize(
+    ("option", "named"), [("sample_pairs", "--sample_pairs"), ("sample_size", "sample_size")]
+)
+def test_values_out_of_range(option, named):
+    with pytest.raises(DataError, match=f"^{named}=0"):
         open_dataset("sample", **{option: 0})
 
 
