@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import shutil
 import signal
 from pathlib import Path
 
@@ -69,6 +70,20 @@ class AfterSteps(StopRequest):
     @signal.setter
     def signal(self, value) -> None:
         self._at = value
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """`finished(case)`: the workdir of its whole training, and the outcome. Do not write."""
+    made = {}
+
+    def of(case):
+        if case.name not in made:
+            folder = tmp_path_factory.mktemp(case.name) / "run"
+            made[case.name] = folder, train(case.config, folder, case.source, say=quiet)
+        return made[case.name]
+
+    return of
 
 
 # === A step ===
@@ -175,8 +190,8 @@ def test_two_replicas_equal_one(case, run_python):
 # === A run ===
 
 
-def test_killed_and_resumed_it_ends_with_the_same_bits(case, tmp_path):
-    whole = train(case.config, tmp_path / "whole", case.source, say=quiet)
+def test_killed_and_resumed_it_ends_with_the_same_bits(case, finished, tmp_path):
+    folder, whole = finished(case)
     assert (whole.steps_done, whole.exit_code) == (4, 0)
     parts = tmp_path / "parts"
     stopped = train(case.config, parts, case.source, stop=AfterSteps(3), say=quiet)
@@ -184,9 +199,9 @@ def test_killed_and_resumed_it_ends_with_the_same_bits(case, tmp_path):
     again = train(case.config, parts, case.source, say=quiet)
     assert (again.steps_done, again.trained_now) == (4, 1)
     states = []
-    for folder in (tmp_path / "whole", parts):
+    for workdir in (folder, parts):
         algorithm = case.build()
-        Checkpoints(folder).restore(algorithm.state(), 4)
+        Checkpoints(workdir).restore(algorithm.state(), 4)
         states.append(flat(algorithm.state()))
     assert set(states[0]) == set(states[1])
     for name, value in states[0].items():
@@ -194,30 +209,30 @@ def test_killed_and_resumed_it_ends_with_the_same_bits(case, tmp_path):
     assert whole.best == again.best
 
 
-def test_the_report_draws_what_the_algorithm_declares(case, tmp_path):
-    outcome = train(case.config, tmp_path, case.source, say=quiet)
+def test_the_report_draws_what_the_algorithm_declares(case, finished):
+    workdir, outcome = finished(case)
     page = outcome.report.read_text(encoding="utf-8")
     for chart in case.config.CHARTS:
         assert html.escape(chart.heading, quote=True).replace("&#x27;", "&#39;") in page
     for measure in case.config.MEASURES:
         assert measure.title in page
-    run = json.loads((tmp_path / "run.json").read_text())
+    run = json.loads((workdir / "run.json").read_text())
     assert run["parameters"]
-    records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    records = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     val = [record for record in records if record["kind"] == "val"]
     assert [record["step"] for record in val] == [2, 4]
     assert {measure.name for measure in case.config.MEASURES} <= set(val[0])
 
 
-def test_a_run_of_a_kind_that_is_not_known_has_a_report(case, tmp_path, monkeypatch):
+def test_a_run_of_a_kind_that_is_not_known_has_a_report(case, finished, tmp_path, monkeypatch):
     if case.name != "toy":
         pytest.skip("one will do")
-    train(case.config, tmp_path, case.source, say=quiet)
+    workdir = shutil.copytree(finished(case)[0], tmp_path / "run")
     monkeypatch.delitem(registry.ALGORITHMS, "toy")
-    page = tfpix2pix.report.write_report(tmp_path).read_text(encoding="utf-8")
+    page = tfpix2pix.report.write_report(workdir).read_text(encoding="utf-8")
     assert "There and back" in page  # its own words, from run.json
-    (tmp_path / "run.json").unlink()
-    page = tfpix2pix.report.write_report(tmp_path).read_text(encoding="utf-8")
+    (workdir / "run.json").unlink()
+    page = tfpix2pix.report.write_report(workdir).read_text(encoding="utf-8")
     assert "Training: losses" in page  # what the curves hold, without words
 
 
@@ -231,10 +246,9 @@ def makes_pictures(case):
     return case
 
 
-def test_it_translates_pictures_of_any_size(makes_pictures, tmp_path):
+def test_it_translates_pictures_of_any_size(makes_pictures, finished):
     case = makes_pictures
-    train(case.config, tmp_path, case.source, say=quiet)
-    model = tfpix2pix.load(tmp_path)
+    model = tfpix2pix.load(finished(case)[0])
     picture = np.random.default_rng(0).integers(0, 256, (37, 51, 3), np.uint8)
     found = model.translate(picture, seed=3)
     assert (found.shape, found.dtype) == (picture.shape, np.uint8)
@@ -244,16 +258,15 @@ def test_it_translates_pictures_of_any_size(makes_pictures, tmp_path):
     assert same == (generator.noise is None)
 
 
-def test_it_is_exported_in_three_formats_with_proof(makes_pictures, tmp_path):
-    case = makes_pictures
-    train(case.config, tmp_path / "run", case.source, say=quiet)
+def test_it_is_exported_in_three_formats_with_proof(makes_pictures, finished, tmp_path):
+    run, _ = finished(makes_pictures)
     request = Request(quantize=("none",))
-    made = export_run(tmp_path / "run", tmp_path / "out", request, check_count=1)
+    made = export_run(run, tmp_path / "out", request, check_count=1)
     kinds = {artifact.format for artifact, _ in made.manifest.artifacts}
     assert kinds == {"savedmodel", "tflite", "onnx", "network"}
     assert verify(tmp_path / "out", check_count=1).good
     picture = np.random.default_rng(0).integers(0, 256, (37, 51, 3), np.uint8)
-    expected = tfpix2pix.load(tmp_path / "run").translate(picture, seed=3).astype(int)
+    expected = tfpix2pix.load(run).translate(picture, seed=3).astype(int)
     for artifact, _ in made.manifest.artifacts:
         model = open_model(tmp_path / "out" / artifact.path)
         found = model.translate(picture, seed=3).astype(int)

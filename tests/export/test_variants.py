@@ -75,7 +75,9 @@ def test_every_format_gives_the_pictures_of_keras_at_any_size(name, run, tmp_pat
             assert np.abs(found.astype(int) - expected).max() <= 1, row.path
 
 
-def test_a_fixed_size_without_noise_too(run, tmp_path):
+def test_a_fixed_size_without_noise_too(name, run, tmp_path):
+    if name in ("instance", "transposed"):
+        pytest.skip("their parts are in other variants")
     request = Request(
         formats=("tflite", "onnx"),
         quantize=("none", "int8"),
