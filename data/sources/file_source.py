@@ -143,7 +143,8 @@ class FileSource(PairSource):
         pairs = [(split, pair) for split in SPLITS for pair in self._splits[split]]
         digest = hashlib.sha256()
         for (split, pair), seen in zip(pairs, threaded(_pieces, pairs), strict=True):
-            digest.update(f"{split}\0{Path(pair.name).name}\0".encode() + seen)
+            name = os.fsencode(Path(pair.name).name)
+            digest.update(split.encode() + b"\0" + name + b"\0" + seen)
         return digest.hexdigest()
 
     def cache_key(self, split: str) -> str:

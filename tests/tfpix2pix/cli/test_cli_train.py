@@ -103,9 +103,11 @@ def test_a_record_of_training_has_its_fields(metrics):
         "epoch",
         "seconds",
         "images_per_second",
+        "learning_rate",
         "losses",
         "discriminator",
     }
+    assert record["learning_rate"] == {"generator": 2e-4, "discriminator": 2e-4}
     assert record["epoch"] == 2 / 8
     named = {"generator", "gan", "l1", "feature_matching", "discriminator"}
     assert set(record["losses"]) == named
