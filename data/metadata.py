@@ -21,7 +21,6 @@ from tfpix2pix.data.formats import by_pillow, format_of, tiff
 # ModelTransformation, GeoKeyDirectory, GeoDoubleParams, GeoAsciiParams), the coefficients of a
 # satellite's camera (RPC), and GDAL_NODATA.
 _GEO_TAGS = {33550: "d", 33922: "d", 34264: "d", 34735: "H", 34736: "d", 34737: "s", 50844: "d"}
-_NODATA_TAG = 42113
 _UNITS = {2: 0.0254, 3: 0.01}  # ResolutionUnit: inch and centimetre, in metres
 _METERS = {"nm": 1e-9, "um": 1e-6, "µm": 1e-6, "μm": 1e-6, "mm": 1e-3, "cm": 1e-2, "m": 1.0}
 _METERS |= {"micron": 1e-6, "microns": 1e-6, "inch": 0.0254}
@@ -51,7 +50,7 @@ class Metadata:
             if tag in self.geo
         ]
         if self.nodata_fits(dtype):
-            tags.append((_NODATA_TAG, "s", 0, self.nodata, True))
+            tags.append((tiff.NODATA_TAG, "s", 0, self.nodata, True))
         options: dict[str, Any] = {"extratags": tags}
         if self.resolution:
             meters = _UNITS[self.unit]
@@ -111,13 +110,13 @@ def read_metadata(path: str | os.PathLike) -> Metadata:
 
 def _of_tiff(tif: Any) -> Metadata:
     tags = tif.pages.first.tags
-    orientation = tags.valueof(274, 1)
+    orientation = tags.valueof(tiff.ORIENTATION_TAG, 1)
     geo = {}
     for tag, kind in _GEO_TAGS.items():
         value = tags.valueof(tag)
         if value is not None and orientation == 1:
             geo[tag] = value if kind == "s" else tuple(np.ravel(value).tolist())
-    nodata = str(tags.valueof(_NODATA_TAG, "")).strip(" \0")
+    nodata = str(tags.valueof(tiff.NODATA_TAG, "")).strip(" \0")
     unit = int(tags.valueof(296, 2))
     found = None
     if 282 in tags and 283 in tags:

@@ -6,6 +6,7 @@ Also how the suite is spread over the processor's cores.
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
 import select
@@ -265,3 +266,17 @@ def run_cli(tmp_path: Path, run_command) -> Callable[..., subprocess.CompletedPr
         return run_command(*args, cwd=tmp_path if cwd is None else cwd, **options)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def flags_of() -> dict[str, set[str]]:
+    """The flags of each command, by its name."""
+    from tfpix2pix.cli.flags import Parser
+    from tfpix2pix.cli.main import COMMANDS
+
+    found = {}
+    for command, (module, _) in COMMANDS.items():
+        parser = Parser(prog=command)
+        importlib.import_module(module).add_flags(parser)
+        found[command] = {flag for a in parser._actions for flag in a.option_strings}
+    return found

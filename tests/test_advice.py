@@ -7,13 +7,11 @@ name or command.
 from __future__ import annotations
 
 import ast
-import importlib
 import re
 from pathlib import Path
 
 import pytest
 
-from tfpix2pix.cli.flags import Parser
 from tfpix2pix.cli.main import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,16 +28,6 @@ FOREIGN = {
 # A flag whose name is whole, not a beginning to which an end is added.
 _FLAG = re.compile(r"(?<![\w-])--[A-Za-z][\w-]*[A-Za-z0-9](?![\w{-])")
 _COMMAND = re.compile(r"tfpix2pix ([a-z]+(?:-[a-z]+)*)((?:\s+[-`A-Za-z{(\[][^\s;`]*)*)")
-
-
-@pytest.fixture(scope="module")
-def flags_of() -> dict[str, set[str]]:
-    found = {}
-    for command, (module, _) in COMMANDS.items():
-        parser = Parser(prog=command)
-        importlib.import_module(module).add_flags(parser)
-        found[command] = {flag for a in parser._actions for flag in a.option_strings}
-    return found
 
 
 def messages(path: Path) -> list[tuple[int, str]]:

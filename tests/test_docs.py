@@ -13,8 +13,6 @@ import pytest
 
 import tfpix2pix
 from tfpix2pix.algorithms.registry import config_fields
-from tfpix2pix.cli.flags import Parser
-from tfpix2pix.cli.main import COMMANDS
 from tfpix2pix.evaluation.data import FIELDS
 from tfpix2pix.export import call as export_call
 
@@ -88,16 +86,6 @@ def test_modules_that_are_named_can_be_imported(path):
             found = False
         if not found:
             importlib.import_module(name)
-
-
-@pytest.fixture(scope="module")
-def flags_of() -> dict[str, set[str]]:
-    found = {}
-    for command, (module, _) in COMMANDS.items():
-        parser = Parser(prog=command)
-        importlib.import_module(module).add_flags(parser)
-        found[command] = {flag for a in parser._actions for flag in a.option_strings}
-    return found
 
 
 @each_document

@@ -287,7 +287,7 @@ def _looks_at_drawn(source: PairSource) -> list[PairLook]:
             name = source.pair_name(split, index)
             a, b = (
                 SideLook(
-                    Path(name),
+                    path=Path(name),
                     height=picture.array.shape[0],
                     width=picture.array.shape[1],
                     channels=picture.array.shape[2],

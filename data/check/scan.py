@@ -18,7 +18,7 @@ import numpy as np
 
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import images
-from tfpix2pix.data.check.values import Mark, values_of
+from tfpix2pix.data.check.values import Values, values_of
 from tfpix2pix.data.label_classes import MAX_INDEX
 from tfpix2pix.data.layouts.pair_files import (
     PairFiles,
@@ -48,9 +48,9 @@ LEAST_CHARGE = 64 << 10
 DECODED_AT_ONCE = 256 << 20
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class SideLook:
-    """What was seen of A or of B of one pair.
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SideLook(Values):
+    """What was seen of A or of B of one pair; its `Values` where it was decoded.
 
     Attributes:
       path: its file, which side-by-side pairs share.
@@ -58,15 +58,11 @@ class SideLook:
       channels: without alpha.
       has_alpha: whether the file has alpha besides.
       dtype: of its values.
-      low, high: its lowest and highest value but for `marks`; None where it was not decoded, or
-        nothing else is there.
       covered: share of its pixels that the palette explains; None without palette or decoding.
       no_classes: why it cannot show labels, whatever the palette explains elsewhere, or empty.
       notes: what reading changed, in plain words.
       besides: what its file holds besides, and which of it was read, or empty.
       digest: hash of its pixels, where asked for.
-      marks: values that may mean nothing measured; see `tfpix2pix.data.check.values`.
-      few: the values of an index map or mask, each with its pixels.
     """
 
     path: Path
@@ -75,15 +71,11 @@ class SideLook:
     channels: int
     has_alpha: bool
     dtype: str
-    low: float | None = None
-    high: float | None = None
     covered: float | None = None
     no_classes: str = ""
     notes: tuple[str, ...] = ()
     besides: str = ""
     digest: str = ""
-    marks: tuple[Mark, ...] = ()
-    few: tuple[tuple[float, int], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -261,12 +253,12 @@ def _must_decode(headers: dict[tuple[Path, str], images.Header], budget: _Budget
 
 def _from_header(path: Path, header: images.Header, parts: int) -> SideLook:
     return SideLook(
-        path,
-        header.height,
-        header.width // parts,
-        header.channels,
-        header.has_alpha,
-        header.dtype,
+        path=path,
+        height=header.height,
+        width=header.width // parts,
+        channels=header.channels,
+        has_alpha=header.has_alpha,
+        dtype=header.dtype,
     )
 
 
@@ -290,21 +282,21 @@ def look_at(path: Path, picture: images.Decoded, wish: PairWish, digests: bool =
     digest = hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() if digests else ""
     height, width = array.shape[:2]
     return SideLook(
-        path,
-        height,
-        width,
-        channels,
-        picture.has_alpha,
-        array.dtype.name,
         seen.low,
         seen.high,
-        covered,
-        no_classes,
-        tuple(notes),
-        picture.besides,
-        digest,
         seen.marks,
         seen.few,
+        path=path,
+        height=height,
+        width=width,
+        channels=channels,
+        has_alpha=picture.has_alpha,
+        dtype=array.dtype.name,
+        covered=covered,
+        no_classes=no_classes,
+        notes=tuple(notes),
+        besides=picture.besides,
+        digest=digest,
     )
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
 
 import numpy as np
 
@@ -56,19 +55,6 @@ class Mark:
         return float(self.word)
 
 
-class HasValues(Protocol):
-    """What is known of the values of one image; see `Values`."""
-
-    @property
-    def low(self) -> float | None: ...
-    @property
-    def high(self) -> float | None: ...
-    @property
-    def marks(self) -> tuple[Mark, ...]: ...
-    @property
-    def few(self) -> tuple[tuple[float, int], ...]: ...
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class Values:
     """What is seen of the values of one image, alpha left out.
@@ -79,8 +65,8 @@ class Values:
       few: the values of an index map or mask, each with its pixels; empty where they are many.
     """
 
-    low: float | None
-    high: float | None
+    low: float | None = None
+    high: float | None = None
     marks: tuple[Mark, ...] = ()
     few: tuple[tuple[float, int], ...] = ()
 
@@ -121,7 +107,7 @@ def values_of(picture: images.Decoded, asked: Sequence[str] = ()) -> Values:
                 break
         else:
             return Values(low, high, tuple(marks), _few(picture))
-    return Values(None, None, tuple(marks), _few(picture))
+    return Values(marks=tuple(marks), few=_few(picture))
 
 
 def _stands_out(values: np.ndarray, value: float, low: float, high: float) -> bool:
@@ -165,20 +151,20 @@ def _step(array: np.ndarray) -> int:
 # === Of a set ===
 
 
-def limits(seen: Iterable[HasValues], ignore: Sequence[str]) -> tuple[float, float] | None:
+def limits(seen: Iterable[Values], ignore: Sequence[str]) -> tuple[float, float] | None:
     """Lowest and highest value of images where those of `ignore` do not count; None without any."""
     ends = [end for values in seen for end in _ends(values, ignore)]
     return (min(ends), max(ends)) if ends else None
 
 
-def _ends(values: HasValues, ignore: Sequence[str]) -> Iterator[float]:
+def _ends(values: Values, ignore: Sequence[str]) -> Iterator[float]:
     if values.low is not None and values.high is not None:
         yield values.low
         yield values.high
     yield from (m.value for m in values.marks if m.word not in ignore and np.isfinite(m.value))
 
 
-def few_values(seen: Sequence[HasValues], ignore: Sequence[str] = ()) -> list[float]:
+def few_values(seen: Sequence[Values], ignore: Sequence[str] = ()) -> list[float]:
     """The values of a set of masks or index maps, ascending; empty if its images are others.
 
     Args:
@@ -198,7 +184,7 @@ def is_ignored(value: float, ignore: Sequence[str]) -> bool:
     return any(np.float32(value) == number for number in numbers_of(tuple(ignore)))
 
 
-def marks_of(seen: Sequence[HasValues], index_maps: bool) -> list[str]:
+def marks_of(seen: Sequence[Values], index_maps: bool) -> list[str]:
     """The values of a set that mean nothing measured.
 
     These are NaN, what files mark themselves, and extreme outliers; of index maps also what marks
@@ -243,7 +229,7 @@ def _beside_classes(few: Sequence[float]) -> list[float]:
     return [value for value in rest if value > 0 or len(classes) >= 3]
 
 
-def pixels_with(values: HasValues, word: str) -> int:
+def pixels_with(values: Values, word: str) -> int:
     """How many pixels of an image have a value that means nothing measured."""
     marked = sum(mark.pixels for mark in values.marks if mark.word == word)
     return marked or sum(count for value, count in values.few if is_ignored(value, (word,)))

@@ -40,8 +40,8 @@ from tfpix2pix.data.formats.planes import (
 )
 
 # Numbers of the TIFF 6.0 specification and its supplements.
-_ORIENTATION_TAG = 274
-_NODATA_TAG = 42113  # the value, as text
+ORIENTATION_TAG = 274
+NODATA_TAG = 42113  # the value, as text
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
 _PREMULTIPLIED, _STRAIGHT = 1, 2
 # None, LZW, Deflate (two numbers), PackBits, Zstandard, LZMA: bytes in, the same bytes out.
@@ -207,7 +207,7 @@ def _facts(page: Any, file_size: int) -> _Facts:
     """
     height, width = page.imagelength, page.imagewidth
     check_size(height, width)
-    orientation = page.tags.valueof(_ORIENTATION_TAG, 1)
+    orientation = page.tags.valueof(ORIENTATION_TAG, 1)
     orientation = orientation if orientation in range(1, 9) else 1
     bits, photometric = page.bitspersample, int(page.photometric)
     if not isinstance(bits, int):
@@ -246,7 +246,7 @@ def _facts(page: Any, file_size: int) -> _Facts:
 
 def _nodata(page: Any) -> float | None:
     """What GDAL's tag says stands for no measurement; None where it says nothing."""
-    text = page.tags.valueof(_NODATA_TAG)
+    text = page.tags.valueof(NODATA_TAG)
     try:
         return None if text is None else float(str(text).strip("\0 "))
     except ValueError:
