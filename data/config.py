@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from tfpix2pix.base.options import check_options, option
 from tfpix2pix.base.size import Size
 
+PLACES = ("dataset", "input_dir", "target_dir")
+"""Where the pairs lie."""
+FOUND_BY = ("layout", "input_key", "target_key", "split_key")
+"""How they are found there; says nothing about another data set."""
 SMALLEST, LARGEST = 32, 4096  # pixels, of the sides of images that are trained on
 ARRAYS = "python:arrays"  # the data set of a run on arrays that were handed over from Python
 

@@ -77,6 +77,11 @@ class Decoded:
     besides: str = ""
     nodata: float | None = None
 
+    @property
+    def remarks(self) -> list[str]:
+        """All that is to be told of how it was read."""
+        return [*self.notes, self.besides] if self.besides else list(self.notes)
+
 
 def check_size(height: int, width: int) -> None:
     """Refuses images without pixels, and with more than any photograph has."""

@@ -53,7 +53,7 @@ class Form:
           UnreadableImage: it cannot be read.
         """
         image = decode(path)
-        notes = [*image.notes, image.besides] if image.besides else list(image.notes)
+        notes = image.remarks
         try:
             array = fit_channels(image.array, image.has_alpha, self.channels, notes)
             if array.dtype != self.dtype:

@@ -12,7 +12,7 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_text
 from tfpix2pix.config import Config
 from tfpix2pix.config.shapes import squeeze_note
-from tfpix2pix.data.config import ARRAYS
+from tfpix2pix.data.config import ARRAYS, PLACES
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairArrays, PairSource, PairSpec, Palette
@@ -53,9 +53,9 @@ def open_source(
 
 def missing_place(config: Config, given: Mapping[str, Any]) -> str:
     """The folder or table of a run's pairs, where it is there no more and no other was given."""
-    if {"dataset", "input_dir", "target_dir"} & given.keys():
+    if given.keys() & set(PLACES):
         return ""
-    places = (config.dataset, config.input_dir, config.target_dir)
+    places = (getattr(config, name) for name in PLACES)
     return next((p for p in places if os.path.isabs(p) and not os.path.exists(p)), "")
 
 

@@ -14,7 +14,7 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.size import Size
 from tfpix2pix.config import Config, resolve
 from tfpix2pix.config.dataset import open_source
-from tfpix2pix.data.config import DataConfig
+from tfpix2pix.data.config import FOUND_BY, PLACES, DataConfig
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairArrays, PairSource, PairSpec
@@ -23,16 +23,6 @@ if TYPE_CHECKING:
 _OF_THE_RUN = ("input_encoding", "seed", "load_size", "flip", "cache")
 # The config's fields that say which pairs there are; each is a flag of `tfpix2pix evaluate`.
 FIELDS = tuple(f.name for f in dataclasses.fields(DataConfig) if f.name not in _OF_THE_RUN)
-# What says how the files of one data set are found, and nothing about those of another.
-_OF_ONE_SET = (
-    "dataset",
-    "input_dir",
-    "target_dir",
-    "layout",
-    "input_key",
-    "target_key",
-    "split_key",
-)
 # What is resolved when the labels are plain colours, and is not known of them as classes.
 _SETTLED = (
     *(field.name for field in dataclasses.fields(DataConfig) if field.metadata["resolves"]),
@@ -54,13 +44,13 @@ def data_config(own: Config, given: Mapping[str, Any]) -> Config:
     changes = {key: value for key, value in given.items() if key != "label_palette"}
     if given.get("input_dir") or given.get("target_dir"):
         changes = {
-            **_defaults("layout", "input_key", "target_key", "split_key"),
+            **_defaults(*FOUND_BY),
             "dataset": "",
             **changes,
         }
         changes.setdefault("direction", "AtoB")
     elif "dataset" in given:
-        changes = {**_defaults(*_OF_ONE_SET), **changes}
+        changes = {**_defaults(*PLACES, *FOUND_BY), **changes}
     config = own.replace(**changes)
     if not config.dataset and not config.input_dir:
         raise UserError(

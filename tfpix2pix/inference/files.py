@@ -140,7 +140,7 @@ def translate_file(
             f"the run was trained on, from the columns {config.input_key}; give a manifest with "
             "these columns as --input"
         )
-    notes = [*image.notes, image.besides] if image.besides else list(image.notes)
+    notes = image.remarks
     if manner.side_by_side:
         try:
             image, _ = split_decoded(image, config.direction)

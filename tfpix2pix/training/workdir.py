@@ -14,17 +14,15 @@ from tfpix2pix.base.files import clear_temporary
 from tfpix2pix.base.options import plain_values
 from tfpix2pix.config import Config, allowed_changes, differences, load_config, resolve, with_preset
 from tfpix2pix.config.dataset import save_palette, short_name
+from tfpix2pix.data.config import FOUND_BY, PLACES
 from tfpix2pix.training.initial import config_started_from
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairSpec
 
 
-# Where the pairs of a run lie and how they are found there: a run whose pairs were moved goes on.
-PLACES = (
-    *("dataset", "input_dir", "target_dir", "layout"),
-    *("input_key", "target_key", "split_key", "val_fraction"),
-)
+# A run whose pairs lie elsewhere now, or are found there in another way, goes on.
+_MOVABLE = (*PLACES, *FOUND_BY, "val_fraction")
 
 
 def moved_from(workdir: Path, config: Config) -> str:
@@ -32,7 +30,7 @@ def moved_from(workdir: Path, config: Config) -> str:
     if not (workdir / "config.json").exists():
         return ""
     saved = load_config(workdir)
-    if all(getattr(saved, key) == getattr(config, key) for key in PLACES):
+    if all(getattr(saved, key) == getattr(config, key) for key in _MOVABLE):
         return ""
     return _place(saved)
 
@@ -99,7 +97,7 @@ def _said(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _continued(path: Path, wanted: Mapping[str, Any], given: Mapping[str, Any]) -> Config:
     saved = load_config(path)
-    places = {key: given[key] for key in PLACES if key in given}
+    places = {key: given[key] for key in _MOVABLE if key in given}
     if not _place(saved) and not {"dataset", "input_dir"} & places.keys():
         raise UserError(
             f"--workdir={path} was imported without pairs to train on; name them with "
