@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from tfpix2pix.base.errors import UserError
-from tfpix2pix.base.options import LONGEST, option
-from tfpix2pix.base.size import Size
-from tfpix2pix.config.base import LARGEST_DEPTH, Config, Preset
+from tfpix2pix.algorithms.configs.adversarial import AdversarialConfig
+from tfpix2pix.base.options import option
+from tfpix2pix.config.base import Config, Preset
 from tfpix2pix.config.declared import ChartSpec, Measure
 
-_LARGEST_BOTTLENECK = 8
 # What makes better pictures in the same time than the paper's own settings (docs/recipe.md).
 RECIPE: Mapping[str, Any] = MappingProxyType(
     {
@@ -251,12 +249,8 @@ CHARTS = (
 )
 
 
-def _depth_size(size: Size) -> int:
-    return 1 << (size.smaller.bit_length() - 1)
-
-
 @dataclass(frozen=True)
-class Pix2PixConfig(Config):
+class Pix2PixConfig(AdversarialConfig):
     """A pix2pix run. Defaults: the paper's (arXiv 1611.07004)."""
 
     PRESETS: ClassVar[Mapping[str, Preset]] = PRESETS
@@ -286,93 +280,12 @@ class Pix2PixConfig(Config):
         may_change=True,
     )
 
-    generator: str = option(
-        "unet",
-        "U-Net with skips, or the same without them",
-        "model",
-        choices=("unet", "encoder_decoder"),
-    )
-    # 512: eight times the paper's, 3.5 thousand million weights.
-    ngf: int = option(64, "generator channels of the first layer", "model", minimum=1, maximum=512)
-    receptive_field: int = option(
-        70, "discriminator's patch, pixels", "model", choices=(1, 16, 70, 286)
-    )
-    ndf: int = option(
-        64, "discriminator channels of the first layer", "model", minimum=1, maximum=512
-    )
-    norm: str = option(
-        "instance",
-        "normalisation: 'instance' (per image, in training and after it), 'group' (the same over 8 "
-        "groups of channels, over all of them in features up to 8 pixels wide), 'batch' "
-        "(batch statistics in training, moving averages after it) or 'none'",
-        "model",
-        choices=("instance", "group", "batch", "none"),
-    )
-    bias_layers: str = option(
-        "paper",
-        "convolutions with a bias: 'paper' (the generator's last, the discriminator's first and "
-        "last) or 'pytorch' (all, and normalisations without scale and offset, as the authors' "
-        "PyTorch code with --norm instance; runs imported from that have it)",
-        "model",
-        choices=("paper", "pytorch"),
-    )
-    dropout: float = option(
-        0.5,
-        "share of decoder features that the noise z drops, 0 to less than 1",
-        "model",
-        minimum=0.0,
-        maximum=0.95,
-    )
-    dropout_layers: str = option(
-        "paper",
-        "decoder layers with dropout: 'paper' (the first three full-width ones) or 'pytorch' (all "
-        "full-width ones but the innermost, as the authors' PyTorch code; imported runs have it)",
-        "model",
-        choices=("paper", "pytorch"),
-    )
-    bottleneck: int = option(
-        1,
-        "pixels that the generator's innermost features are wide: 1 (the paper's), 2, 4 or 8; "
-        "sizes are multiples of crop_size / bottleneck (of its smaller side, if that is a power "
-        "of two, else of the power below)",
-        "model",
-        choices=(1, 2, 4, _LARGEST_BOTTLENECK),
-    )
-    upsampling: str = option(
-        "transposed",
-        "how the decoder enlarges: 'transposed' (4x4 convolutions, the paper's), 'nearest' or "
-        "'bilinear' (then a 3x3 convolution), or 'subpixel' (a 3x3 convolution to four times the "
-        "channels)",
-        "model",
-        choices=("transposed", "nearest", "bilinear", "subpixel"),
-    )
-    padding: str = option(
-        "zeros",
-        "around the generator's features: 'zeros' (the paper's) or 'replicate' (the border's own "
-        "values, so that nothing tells it where the border is; not with --upsampling=transposed)",
-        "model",
-        choices=("zeros", "replicate"),
-    )
-    last_channels: int = option(
-        0,
-        "channels at full resolution from which, and from x, one more convolution makes the "
-        "picture; 0 for none (the paper's)",
-        "model",
-        minimum=0,
-        maximum=512,
-    )
-    noise_channels: int = option(
-        0, "channels of noise beside the input, a part of z", "model", minimum=0, maximum=16
-    )
     discriminator_scales: int = option(
         1,
         "discriminators, each on images of half the size of the one before",
         "model",
         minimum=1,
         maximum=3,
-    )
-    spectral_norm: bool = option(
-        False, "divide the discriminator's weights by their spectral norm", "model"
     )
     updates: str = option(
         "alternating",
@@ -400,21 +313,6 @@ class Pix2PixConfig(Config):
         "loss",
         choices=("none", "diffaugment"),
     )
-    learning_rate_d: float = option(
-        0.0,
-        "Adam's step size for the discriminator; 0 for --learning_rate",
-        "loss",
-        minimum=0.0,
-        may_change=True,
-    )
-    ema: float = option(
-        0.0,
-        "decay of the moving average of the generator's weights, which is what is then measured, "
-        "shown, translated with and exported; 0 for none",
-        "loss",
-        minimum=0.0,
-        maximum=0.99999,
-    )
     loss: str = option(
         "l1+cgan",
         "the paper's objectives",
@@ -422,93 +320,6 @@ class Pix2PixConfig(Config):
         choices=("l1", "gan", "cgan", "l1+gan", "l1+cgan"),
     )
     lambda_l1: float = option(100.0, "weight of the L1 term", "loss", minimum=0.0)
-    learning_rate: float = option(
-        2e-4, "Adam's step size, both networks", "loss", minimum=0.0, may_change=True
-    )
-    beta1: float = option(0.5, "Adam's first-moment decay", "loss", minimum=0.0, maximum=0.9999)
-    beta2: float = option(
-        0.999, "Adam's second-moment decay", "loss", minimum=0.0, maximum=0.999999
-    )
-
-    def check_crop_size(self) -> None:
-        if all(side % self.size_multiple == 0 for side in self.crop_size):
-            return
-        near = [self._rounded(up) for up in (False, True)]
-        allowed = [
-            size
-            for size in near
-            if size.smaller <= LARGEST_DEPTH and size.larger <= LONGEST * LARGEST_DEPTH
-        ]
-        use = [f"--crop_size={size}" for size in dict.fromkeys(allowed)]
-        if all(side % (self.depth_size // _LARGEST_BOTTLENECK) == 0 for side in self.crop_size):
-            use.append(f"--bottleneck={_LARGEST_BOTTLENECK}")
-        raise UserError(
-            f"--crop_size={self.crop_size}: with --bottleneck={self.bottleneck} the generator "
-            f"takes multiples of {self.size_multiple} pixels at this size; use {' or '.join(use)}"
-        )
-
-    def _rounded(self, up: bool) -> Size:
-        """The crop size with both sides rounded down, or up, to what its depth takes."""
-        size = self.crop_size
-        while True:  # a side that was rounded up may ask for another depth
-            multiple = _depth_size(size) // self.bottleneck
-            rounded = Size(*((side + up * (multiple - 1)) // multiple * multiple for side in size))
-            if rounded == size:
-                return size
-            size = rounded
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.bias_layers == "pytorch" and self.norm != "instance":
-            raise UserError(
-                f"--bias_layers=pytorch does not go with --norm={self.norm}, with which the "
-                "PyTorch code has biases where 'paper' has them; use --norm=instance or "
-                "--bias_layers=paper"
-            )
-        if self.padding == "replicate" and self.upsampling == "transposed":
-            raise UserError(
-                "--padding=replicate does not go with --upsampling=transposed, whose convolutions "
-                "have no border to fill; use --upsampling=nearest, or --padding=zeros"
-            )
-        if self.dropout_layers == "pytorch" and self.size_multiple < 64:
-            size = f"--crop_size={self.crop_size}"
-            if self.bottleneck > 1:
-                size += f" with --bottleneck={self.bottleneck}"
-            raise UserError(
-                f"--dropout_layers=pytorch leaves no dropout layer at {size}; use "
-                f"--crop_size={64 * self.bottleneck} or more, or --dropout_layers=paper"
-            )
-        if self.receptive_field == 286 and self.crop_size.smaller < 128 and self.loss != "l1":
-            raise UserError(
-                f"--receptive_field=286 leaves no patch of a {self.crop_size} pixel image; use "
-                "--crop_size=128 or more, or --receptive_field=70"
-            )
-
-    @property
-    def takes_noise(self) -> bool:
-        return True
-
-    @property
-    def noisy(self) -> bool:
-        return self.dropout > 0 or self.noise_channels > 0
-
-    @property
-    def size_multiple(self) -> int:
-        return self.depth_size // self.bottleneck
-
-    @property
-    def depth_size(self) -> int:
-        """The square size, pixels, whose networks these are: the largest power of two in the
-        smaller side of `crop_size`."""
-        return _depth_size(self.crop_size)
-
-    @property
-    def average_decay(self) -> float:
-        return self.ema
-
-    @property
-    def batch_statistics(self) -> bool:
-        return self.norm == "batch"
 
     @property
     def networks(self) -> str:
