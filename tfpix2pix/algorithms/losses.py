@@ -67,6 +67,27 @@ def feature_matching(real: Sequence[tf.Tensor], fake: Sequence[tf.Tensor]) -> tf
     )
 
 
+def patch_nce(query: tf.Tensor, key: tf.Tensor, temperature: float = 0.07) -> tf.Tensor:
+    """How hard it is to tell, by its features, which place of the input a place of the picture was
+    made from (Park et al. 2020, arXiv 2007.15651, equation 3).
+
+    The cross entropy of ``query . key / temperature``: right is the key of the same position, wrong
+    are those of the other positions of the same image. The keys are constants. The authors' code
+    writes this as a column of right answers beside a matrix whose diagonal is -10: up to exp(-140)
+    the same.
+
+    Args:
+      query, key: vectors of length 1, ``[B, n, C]``, of n positions of each image.
+      temperature: 0.07, the authors'.
+
+    Returns:
+      ``[B]``, the mean over positions: ln n where nothing can be told, near 0 where everything can.
+    """
+    alike = tf.matmul(query, tf.stop_gradient(key), transpose_b=True) / temperature
+    right = tf.linalg.diag_part(alike)
+    return tf.reduce_mean(tf.reduce_logsumexp(alike, axis=-1) - right, axis=-1)
+
+
 def r1(gradient: tf.Tensor) -> tf.Tensor:
     """Half the squared norm of the gradient of D's value (its mean over patches) by the real image,
     ``[B, H, W, C]`` (Mescheder et al. 2018, arXiv 1801.04406, section 4.1)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 
 import tensorflow as tf
@@ -28,18 +29,24 @@ def _variable(weight: tf.Variable) -> tf.Variable:
     return weight if isinstance(weight, tf.Variable) else weight.value
 
 
-def initialize(model: tf.keras.Model, seed: int) -> None:
+def initialize(model: tf.keras.Model, seed: int, xavier: bool = False) -> None:
     """Sets the paper's initial weights: N(0, 0.02), normalisation scales N(1, 0.02), biases 0.
 
     Every weight is a function of (seed, model's name, weight's name), so the same in every
     version of Keras. Source: the paper's appendix 6.2 and its public code (scales).
+
+    With `xavier` the deviation of convolutions and dense layers is 0.02 times Glorot and Bengio's
+    (2010): sqrt(2 / (in + out)) of the weights that meet in an output, and that an input goes into.
     """
     for name, variable in named_weights(model, trainable_only=True).items():
         last = name.split("/")[-1]
         if last in ("bias", "beta"):
             variable.assign(tf.zeros_like(variable))
             continue
-        mean = 1.0 if last == "gamma" else 0.0
+        mean, scale = 1.0 if last == "gamma" else 0.0, STDDEV
+        if xavier and last != "gamma":
+            *places, one, other = variable.shape
+            scale *= math.sqrt(2 / (math.prod(places) * (one + other)))
         key = tf.constant([seed, zlib.crc32(f"{model.name}/{name}".encode())], tf.int64)
         normal = tf.random.stateless_normal(variable.shape, key, alg="philox")
-        variable.assign(mean + STDDEV * normal)
+        variable.assign(mean + scale * normal)

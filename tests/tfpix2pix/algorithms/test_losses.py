@@ -141,3 +141,56 @@ def test_l1_of_what_is_measured():
     fake[0, 0, 1] = 9.0
     measured = np.array([[[[1], [0]]], [[[1], [1]]], [[[0], [0]]]], np.float32)
     np.testing.assert_allclose(losses.l1(y, fake, measured).numpy(), [1.0, 1.0, 0.0])
+
+
+# === PatchNCE ===
+
+
+def unit(random: np.random.Generator, *shape: int) -> np.ndarray:
+    vectors = random.normal(size=shape)
+    return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def test_where_all_patches_are_alike_patch_nce_is_ln_256():
+    same = np.zeros([2, 256, 8], np.float32)
+    same[..., 0] = 1
+    np.testing.assert_allclose(losses.patch_nce(same, same), [5.545177] * 2, atol=1e-6)
+
+
+def test_where_every_patch_is_its_own_kind_it_is_nearly_0():
+    # ln(1 + 255 exp(-1 / 0.07))
+    eye = np.eye(256, dtype=np.float32)[None]
+    np.testing.assert_allclose(losses.patch_nce(eye, eye), [1.5933e-4], rtol=1e-3)
+
+
+def test_the_right_answer_is_the_same_place_of_the_same_image():
+    random = np.random.default_rng(0)
+    query, key = unit(random, 2, 5, 3), unit(random, 2, 5, 3)
+    expected = np.empty([2, 5])
+    for image in range(2):
+        for place in range(5):
+            odds = np.exp(key[image] @ query[image, place] / 0.2)
+            expected[image, place] = -np.log(odds[place] / odds.sum())
+    found = losses.patch_nce(query, key, 0.2)
+    np.testing.assert_allclose(found, expected.mean(axis=1), rtol=1e-5)
+
+
+def test_patch_nce_equals_pytorchs_with_the_diagonal_in_a_column_of_its_own():
+    torch = pytest.importorskip("torch", reason="needs the extra [torch]")
+    random = np.random.default_rng(1)
+    query, key = unit(random, 2, 6, 4), unit(random, 2, 6, 4)
+    q, k = (torch.from_numpy(of).requires_grad_() for of in (query, key))
+    alike = torch.bmm(q, k.detach().transpose(1, 2))
+    right = torch.diagonal(alike, dim1=1, dim2=2)[..., None]
+    wrong = alike.masked_fill(torch.eye(6, dtype=torch.bool), -10.0)
+    columns = torch.cat([right, wrong], dim=2).flatten(0, 1) / 0.07
+    loss = torch.nn.functional.cross_entropy(columns, torch.zeros(12, dtype=torch.long))
+    loss.backward()
+    query, key = tf.constant(query), tf.constant(key)
+    with tf.GradientTape() as tape:
+        tape.watch([query, key])
+        found = tf.reduce_mean(losses.patch_nce(query, key))
+    of_query, of_key = tape.gradient(found, [query, key])
+    assert float(found) == pytest.approx(loss.item(), rel=1e-6)
+    np.testing.assert_allclose(of_query, q.grad.numpy(), atol=1e-5)
+    assert of_key is None  # the keys are constants

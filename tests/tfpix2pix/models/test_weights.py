@@ -48,6 +48,19 @@ def test_initial_weights_have_the_papers_statistics(build):
     assert abs(gammas.std() / 0.02 - 1) < 5 / (2 * gammas.size) ** 0.5
 
 
+def test_xavier_is_of_the_weights_that_meet_in_a_pixel_and_that_one_goes_into():
+    model = build_discriminator(ndf=32)
+    initialize(model, 3, xavier=True)
+    for name, value in values(model).items():
+        if name.endswith("kernel"):
+            # PyTorch's xavier_normal_ with gain 0.02.
+            height, width, one, other = value.shape
+            deviation = 0.02 * (2 / (height * width * (one + other))) ** 0.5
+            assert abs(value.std() / deviation - 1) < 5 / (2 * value.size) ** 0.5, name
+    scale = values(model)["conv2_norm/gamma"]
+    assert abs(scale.std() / 0.02 - 1) < 5 / (2 * scale.size) ** 0.5
+
+
 def test_batch_norms_moving_averages_stay_at_zero_and_one():
     found = values(generator(0, norm="batch"))
     np.testing.assert_array_equal(found["down2_norm/moving_mean"], 0)
