@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from tfpix2pix.base.options import check_options, option
 from tfpix2pix.base.size import Size
@@ -12,6 +13,9 @@ PLACES = ("dataset", "input_dir", "target_dir")
 FOUND_BY = ("layout", "input_key", "target_key", "split_key")
 """How they are found there; says nothing about another data set."""
 SMALLEST, LARGEST = 32, 4096  # pixels, of the sides of images that are trained on
+PAIRS, UNPAIRED = "pairs", "unpaired"
+# What messages advise for pairs, and for images that are none.
+LEARNS_PAIRS, LEARNS_UNPAIRED = "--algorithm=pix2pix", "--algorithm=cyclegan"
 ARRAYS = "python:arrays"  # the data set of a run on arrays that were handed over from Python
 
 
@@ -35,6 +39,20 @@ class PairsConfig:
         "which image is the input: AtoB left to right, BtoA right to left",
         "first",
         choices=("AtoB", "BtoA"),
+    )
+    data: str = option(
+        "",
+        "pairs, or unpaired: images of two sides, A and B, each side with an order, crop and "
+        "mirror of its own; of a set of pairs its val and test stay pairs to measure on. Empty: "
+        "as the algorithm learns",
+        "data",
+        choices=("", PAIRS, UNPAIRED),
+    )
+    disjoint_stems: bool = option(
+        False,
+        "of pairs trained with --data=unpaired: A from one half of the pairs and B from the "
+        "other, so that no training image has its partner there; the seed says which",
+        "data",
     )
     layout: str = option(
         "auto",
@@ -119,9 +137,14 @@ class PairsConfig:
 class DataConfig(PairsConfig):
     """The data set of a run, and how its networks see the images.
 
+    Attributes:
+      DATA: what the algorithm learns from, where `data` says nothing: `PAIRS`, or `UNPAIRED`.
+
     Raises:
       UserError: a value out of range; names the flag.
     """
+
+    DATA: ClassVar[str] = PAIRS
 
     seed: int = option(
         0,
@@ -229,6 +252,11 @@ class DataConfig(PairsConfig):
         "data",
         choices=("rgb", "lab"),
     )
+
+    @property
+    def unpaired(self) -> bool:
+        """Whether it is trained on images of two sides that are no pairs."""
+        return (self.data or self.DATA) == UNPAIRED
 
     @property
     def x_channels(self) -> int:

@@ -11,11 +11,11 @@ from tfpix2pix.data.decoding import as_written, parallel_calls
 from tfpix2pix.data.resize import resize_stored
 from tfpix2pix.data.sampler import Sampler
 from tfpix2pix.data.spec import ImageSpec
-from tfpix2pix.data.store import ImageStore, PairStore, UnpairedStore
+from tfpix2pix.data.store import ImageStore, PairStore
 
 
 def training_batches(
-    store: PairStore | UnpairedStore,
+    store: PairStore,
     *,
     crop_size: Size | int,
     flip: bool,
@@ -69,7 +69,7 @@ def training_batches(
     crop_size = Size.of(crop_size)
     # What is drawn together: a pair, or the image of one side.
     drawn: Sequence[PairStore | ImageStore]
-    drawn = [store] if isinstance(store, PairStore) else [store.x, store.y]
+    drawn = [store] if store.paired else [store.x, store.y]
     samplers = [
         Sampler(images.count, images.size, crop_size, flip, seed, side)
         for side, images in enumerate(drawn)

@@ -23,6 +23,7 @@ from tfpix2pix.base.size import Size
 from tfpix2pix.data.cache_choice import choose_cache, memory_budget
 from tfpix2pix.data.decoding import CALLS, Arrays, Decoder, Tensors
 from tfpix2pix.data.sources.base import ImageSource, PairSource, Progress
+from tfpix2pix.data.sources.unpaired import UnpairedSource
 from tfpix2pix.data.spec import ImageSpec, PairSpec
 
 CACHES = ("auto", "memory", "file", "none")
@@ -206,8 +207,11 @@ class PairStore:
       size: of every image, pixels.
       count: number of pairs, at least 1.
       in_memory: whether they are held decoded in memory.
+      paired: whether image `i` of the one belongs to image `i` of the other.
       failure: see `ImageStore`.
     """
+
+    paired = True
 
     def __init__(
         self,
@@ -250,8 +254,10 @@ class PairStore:
         return self.source.pair_name(self.split, index)
 
 
-class UnpairedStore:
+class UnpairedStore(PairStore):
     """Two image stores that share no index: of other counts, sizes and sources, as they come.
+
+    As pairs they are image `i` of each, where the smaller side begins again when it is through.
 
     Attributes:
       x, y: images of the two domains.
@@ -260,10 +266,27 @@ class UnpairedStore:
       failure: see `ImageStore`.
     """
 
-    def __init__(self, x: ImageStore, y: ImageStore):
+    paired = False
+
+    def __init__(
+        self,
+        x: ImageStore,
+        y: ImageStore,
+        source: PairSource | None = None,
+        split: str = "train",
+    ):
         self.x, self.y = x, y
-        self.count = max(x.count, y.count)
+        self.split = split
+        self.spec = PairSpec(x.spec, y.spec)
+        self.size, self.count = x.size, max(x.count, y.count)
         self.in_memory = x.in_memory and y.in_memory
+        if source is not None:
+            self.source = source
+
+    def cut(self, index: tf.Tensor, corner: tf.Tensor, crop_size: Size | int) -> Tensors:
+        """The same piece of image `index` of each side."""
+        x, y = (side.cut(index % side.count, corner, crop_size) for side in (self.x, self.y))
+        return x, y
 
     @property
     def failure(self) -> DataError | None:
@@ -289,6 +312,9 @@ def open_store(
 ) -> PairStore:
     """Decodes and resizes a split once, into memory or a file, or arranges to stream it.
 
+    Of a split whose images are no pairs it is an `UnpairedStore`, each of whose sides is kept as
+    `open_images` keeps it.
+
     Args:
       source: the data set.
       split: train, val or test.
@@ -305,7 +331,22 @@ def open_store(
       DataError: the split has no pairs, a pair cannot be read, the file cannot be written.
     """
     if not source.count(split):
-        raise DataError(f"{source.name}: it has no {split} pairs; add {split}/.")
+        raise DataError(f"{source.name}: it has no {split} {source.unit}s; add {split}/.")
+    if isinstance(source, UnpairedSource) and not source.paired(split):
+        of_x, of_y = source.sides(split)
+
+        def opened(side: ImageSource, before: int) -> ImageStore:
+            return open_images(
+                side,
+                split,
+                size=size,
+                cache=cache,
+                budget=budget,
+                cache_dir=cache_dir,
+                progress=_after(before, of_x + of_y, progress),
+            )
+
+        return UnpairedStore(opened(source.x, 0), opened(source.y, of_x), source, split)
     specs, size = (source.spec.x, source.spec.y), Size.of(size)
     decode = Decoder(lambda i: source.load(split, i), specs, source.count(split), size)
     x, y = _keep(
@@ -344,6 +385,13 @@ def open_images(
         progress=progress,
     )
     return store
+
+
+def _after(before: int, total: int, progress: Progress | None) -> Progress | None:
+    """The progress of a part that comes after `before` others."""
+    if progress is None:
+        return None
+    return lambda done, _: progress(before + done, total)
 
 
 def _keep(
@@ -447,7 +495,7 @@ def _write(decode: Decoder, paths: list[Path], progress: Progress | None) -> Non
                 os.unlink(name)
 
 
-def explain(error: BaseException, store: ImageStore | PairStore | UnpairedStore) -> BaseException:
+def explain(error: BaseException, store: ImageStore | PairStore) -> BaseException:
     """What to raise in place of an error that iterating over a dataset raised.
 
     TensorFlow wraps whatever fails inside a pipeline in an error of its own. Where the cause was

@@ -12,6 +12,7 @@ from tfpix2pix.data.spec import ImageSpec, PairSpec
 
 _LISTED_PER_FAULT = 10
 _LISTED_KINDS = 3
+WILDLY = 8  # times as many pixels on one side as on the other
 
 
 def fault_report(name: str, faults: Sequence[Fault], total: int = 0) -> str:
@@ -119,6 +120,38 @@ def reading_notes(
             for note in _changes(look, side):
                 files[note].add(look.path)
     return [f"{count_text(len(paths), 'image')}: {note}" for note, paths in sorted(files.items())]
+
+
+def side_notes(x: Sequence[SideLook], y: Sequence[SideLook], spec: PairSpec | None) -> list[str]:
+    """Remarks on two sides that are no pairs and are very unlike each other."""
+    notes = []
+    if spec is not None and spec.x.channels != spec.y.channels:
+        count, flag = max((spec.x.channels, "target"), (spec.y.channels, "input"))
+        kinds = [
+            f"the {name} has {count_text(of.channels, 'channel')}"
+            for name, of in (("input", spec.x), ("target", spec.y))
+        ]
+        alike = ""
+        if {spec.x.channels, spec.y.channels} == {1, 3} and not spec.label_side:
+            alike = f"; --{flag}_channels={count} makes them alike"
+        notes.append(
+            f"{' and '.join(kinds)}: each generator is built for its own, and a term that "
+            f"compares a side's images with what the other's generator makes of them (identity) "
+            f"has nothing to compare{alike}"
+        )
+    areas = [_median([look.height * look.width for look in side]) for side in (x, y)]
+    if max(areas) >= WILDLY * min(areas):
+        notes.append(
+            f"the {'input' if areas[0] > areas[1] else 'target'} images have "
+            f"{max(areas) / min(areas):.3g} times as many pixels as the other side's; both are "
+            "resized to --load_size, so that what they show is of unlike scale; where that is not "
+            "meant, cut the larger ones into pieces of the smaller ones' size"
+        )
+    return notes
+
+
+def _median(values: Sequence[int]) -> int:
+    return sorted(values)[len(values) // 2]
 
 
 def plane_notes(

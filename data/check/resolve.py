@@ -19,6 +19,7 @@ from tfpix2pix.data.check.faults import (
     plane_notes,
     reading_faults,
     reading_notes,
+    side_notes,
     size_faults,
 )
 from tfpix2pix.data.check.scan import BadPair, PairLook, SideLook
@@ -83,44 +84,101 @@ def resolve(
     x = [look.a if direction == "AtoB" else look.b for look in good]
     y = [look.b if direction == "AtoB" else look.a for look in good]
     in_train = [look.split == "train" for look in good]
+    own = [look.files.labels is None for look in good]
     same_files = good[0].files.b is None
 
     if wish.in_lab:
         resolved.faults += lab_faults(y, label)
         resolved.spec = wish.spec()
         return resolved
+    sides = {"input": _Side(x, in_train, own), "target": _Side(y, in_train, own)}
+    _resolve_sides(wish, sides, same_files, label, resolved)
+    return resolved
+
+
+def resolve_unpaired(
+    x_looks: Sequence[PairLook | BadPair],
+    y_looks: Sequence[PairLook | BadPair],
+    wish: PairWish,
+    *,
+    label: Callable[[Path], str],
+    allow_mixed_sizes: bool = False,
+) -> Resolved:
+    """As `resolve`, for the images of two sides that are no pairs, each looked at by itself.
+
+    Args:
+      x_looks, y_looks: what `scan` saw of single images: inputs and targets.
+      wish, label, allow_mixed_sizes: as `resolve` takes them.
+    """
+    resolved = Resolved(None)
+    resolved.faults += reading_faults([*x_looks, *y_looks], label)
+    sides = {}
+    for flag, looks in (("input", x_looks), ("target", y_looks)):
+        good = [look for look in looks if isinstance(look, PairLook)]
+        resolved.faults += size_faults(good, label, allow_mixed_sizes)
+        if good:
+            in_train = [look.split == "train" for look in good]
+            sides[flag] = _Side([look.a for look in good], in_train, [True] * len(good))
+    if len(sides) < 2:
+        return resolved
+    _resolve_sides(wish, sides, False, label, resolved)
+    resolved.notes += side_notes(sides["input"].looks, sides["target"].looks, resolved.spec)
+    return resolved
+
+
+@dataclasses.dataclass(frozen=True)
+class _Side:
+    """The inputs, or the targets.
+
+    Attributes:
+      looks: what was seen of each.
+      in_train: whether it is of the train split.
+      own: whether it shows its labels itself, if it shows labels.
+    """
+
+    looks: Sequence[SideLook]
+    in_train: Sequence[bool]
+    own: Sequence[bool]
+
+
+def _resolve_sides(
+    wish: PairWish,
+    sides: Mapping[str, _Side],
+    same_files: bool,
+    label: Callable[[Path], str],
+    resolved: Resolved,
+) -> None:
+    """Decides the spec of inputs and targets."""
     if wish.palette is not None:
-        own_labels = [look.files.labels is None for look in good]
-        wish = _resolve_labels(wish, wish.palette, x, y, own_labels, label, resolved)
+        wish = _resolve_labels(wish, wish.palette, sides, label, resolved)
         resolved.label_side = wish.label_side
-    sides: dict[str, ImageSpec | None] = {}
-    for side_wish, side in ((wish.x, x), (wish.y, y)):
+    specs: dict[str, ImageSpec | None] = {}
+    for side_wish in (wish.x, wish.y):
+        side = sides[side_wish.flag]
         flags = ("input", "target") if same_files and not wish.palette else (side_wish.flag,)
         labels = wish.labels(side_wish)
         if labels is not None:
-            sides[side_wish.flag] = _with_ignored(labels, side_wish, side, resolved)
+            specs[side_wish.flag] = _with_ignored(labels, side_wish, side.looks, resolved)
         else:
-            sides[side_wish.flag] = _resolve_image(
-                side_wish, side, in_train, flags, label, resolved
+            specs[side_wish.flag] = _resolve_image(
+                side_wish, side.looks, side.in_train, flags, label, resolved
             )
-    if sides["input"] and sides["target"]:
-        resolved.spec = PairSpec(sides["input"], sides["target"])
+    if specs["input"] and specs["target"]:
+        resolved.spec = PairSpec(specs["input"], specs["target"])
+    x, y = sides["input"].looks, sides["target"].looks
     resolved.notes += reading_notes(x, y, resolved.spec, same_files)
     resolved.notes += plane_notes(x, y, same_files, label)
-    return resolved
 
 
 def _resolve_labels(
     wish: PairWish,
     palette: Palette,
-    x: Sequence[SideLook],
-    y: Sequence[SideLook],
-    own_labels: Sequence[bool],
+    sides: Mapping[str, _Side],
     label: Callable[[Path], str],
     resolved: Resolved,
 ) -> PairWish:
     """Finds which image shows labels; the palette has to explain nearly all of its pixels."""
-    shares = {flag: _mean_covered(side) for flag, side in (("input", x), ("target", y))}
+    shares = {flag: _mean_covered(of.looks) for flag, of in sides.items()}
     side = wish.label_side or ("input" if wish.encoding == "onehot" else "")
     if not side:
         side = max(shares, key=lambda flag: shares[flag])
@@ -129,20 +187,20 @@ def _resolve_labels(
         known = f"{shares['input']:.0%} of the input's and {shares['target']:.0%} of the target's"
     else:
         known = f"{shares[side]:.0%} of the {side}'s"
-    looks = x if side == "input" else y
+    looks = sides[side].looks
     if shares[side] < LEAST_COVERED:
         resolved.faults.append(
             Fault(
                 f"--label_palette={palette.name}: its colours cover {known} pixels, and at "
                 f"least {LEAST_COVERED:.0%} of a label image's are expected; choose the data's own "
                 "palette, or check --direction and --label_side"
-                f"{_strays(palette, {'input': x, 'target': y})}."
+                f"{_strays(palette, {flag: of.looks for flag, of in sides.items()})}."
             )
         )
     else:
         wrong = [
             f"{label(look.path)}: {look.no_classes}"
-            for look, own in zip(looks, own_labels, strict=True)
+            for look, own in zip(looks, sides[side].own, strict=True)
             if own and look.no_classes
         ]
         if wrong:

@@ -225,10 +225,8 @@ def _look_decoded(
         pictures = read_pair(files, lambda *part: decoded[part])
     except DataError as error:  # channels in several files that are not alike
         return BadPair(split, files, unreadable=((files.a, str(error)),))
-    a, b = (
-        look_at(path, picture, wish, digests)
-        for path, picture in zip((files.a, files.b or files.a), pictures, strict=True)
-    )
+    a = look_at(files.a, pictures[0], wish, digests)
+    b = a if files.whole else look_at(files.b or files.a, pictures[1], wish, digests)
     reason = ""
     if files.labels is not None and wish.palette is not None:
         reason = _labels_reason(decoded[files.labels, "auto"], pictures[0], wish.palette)

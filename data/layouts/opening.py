@@ -1,8 +1,4 @@
-"""Opens a data set by what the user typed: a known name, else whatever layout lies at that path.
-
-A further layout is one more listing in a file of its own and one more entry in `LAYOUTS`. An
-unpaired set is recognised by `two_folders`, where unpaired training will find it.
-"""
+"""Opens a data set by what the user typed: a known name, else whatever layout lies at that path."""
 
 from __future__ import annotations
 
@@ -10,117 +6,25 @@ import contextlib
 import dataclasses
 import difflib
 import os
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.errors import DataError, UserError
-from tfpix2pix.base.files import shown
 from tfpix2pix.base.size import Size
-from tfpix2pix.data.config import ARRAYS, DataConfig
-from tfpix2pix.data.layouts.pair_files import Listing
-from tfpix2pix.data.layouts.split_folders import (
-    OTHER_WAYS,
-    has_images,
-    split_folders,
-    subfolders,
-    unused,
+from tfpix2pix.data.config import ARRAYS, LEARNS_PAIRS, UNPAIRED, DataConfig
+from tfpix2pix.data.layouts.known import (
+    ListingOptions,
+    beside,
+    folders_of,
+    list_folder,
+    recognised,
 )
-from tfpix2pix.data.layouts.splits import DEFAULT_VAL_FRACTION, split_named
+from tfpix2pix.data.layouts.pair_files import Listing
 from tfpix2pix.data.sources.base import PairSource
 from tfpix2pix.data.spec import ImageWish, PairWish
 
 if TYPE_CHECKING:
     from tfpix2pix.data.sources.paper_sets import StageProgress
-
-
-@dataclasses.dataclass(frozen=True)
-class Layout:
-    """One way to keep pairs in a folder.
-
-    Attributes:
-      name: as ``--layout`` has it.
-      recognises: ``recognises(folder)``: each way in which the folder can be so read, in words.
-      list: ``list(dataset, folder, options) -> Listing``; `dataset` is what the user typed.
-    """
-
-    name: str
-    recognises: Callable[[Path], list[str]]
-    list: Callable[[str, Path, ListingOptions], Listing]
-
-
-@dataclasses.dataclass(frozen=True)
-class ListingOptions:
-    """What a layout may want to know: see `open_dataset`."""
-
-    val_fraction: float = DEFAULT_VAL_FRACTION
-    labels: bool = False
-
-
-def _two_folders(dataset: str, folder: Path, options: ListingOptions) -> Listing:
-    from tfpix2pix.data.layouts.two_folders import find_folders, list_two_folders
-
-    found = find_folders(folder)
-    if len(found) > 1:
-        raise DataError(_several(dataset, [f"{one.describe()}" for one in found]))
-    if not found:
-        raise DataError(
-            f"--dataset={dataset}: --layout=two_folders, but there is neither A/ beside B/, "
-            "trainA/ beside trainB/, nor train/A/ beside train/B/, nor images/ and masks/ or the "
-            f"like for A and B; rename the folders so, {OTHER_WAYS}."
-        )
-    return list_two_folders(f"--dataset={dataset}", found[0], val_fraction=options.val_fraction)
-
-
-def _side_by_side(dataset: str, folder: Path, options: ListingOptions) -> Listing:
-    from tfpix2pix.data.layouts.side_by_side import list_side_by_side
-
-    return list_side_by_side(
-        dataset, folder, val_fraction=options.val_fraction, labels=options.labels
-    )
-
-
-def _single(dataset: str, folder: Path, options: ListingOptions) -> Listing:
-    from tfpix2pix.data.layouts.side_by_side import list_side_by_side
-
-    return list_side_by_side(dataset, folder, val_fraction=options.val_fraction, whole=True)
-
-
-def _one_folder(dataset: str, folder: Path, options: ListingOptions) -> Listing:
-    from tfpix2pix.data.layouts.one_folder import list_one_folder
-
-    return list_one_folder(f"--dataset={dataset}", folder, val_fraction=options.val_fraction)
-
-
-def _pairs_of_folders(folder: Path) -> list[str]:
-    from tfpix2pix.data.layouts.two_folders import find_folders
-
-    return [folders.describe() for folders in find_folders(folder)]
-
-
-def _pairs_of_names(folder: Path) -> list[str]:
-    from tfpix2pix.data.layouts.one_folder import find_changes
-
-    return ["images with partners in one folder"] if find_changes(folder) else []
-
-
-def _halves(folder: Path) -> list[str]:
-    from tfpix2pix.data.layouts.side_by_side import image_folders
-
-    places = [f"{path.name}/" if split else "" for split, path in image_folders(folder)]
-    if places == [""] and not has_images(folder):
-        return []
-    return [f"images side by side in {places[0] or 'the folder itself'}"]
-
-
-LAYOUTS: list[Layout] = [
-    Layout("two_folders", _pairs_of_folders, _two_folders),
-    Layout("one_folder", _pairs_of_names, _one_folder),
-    Layout("side_by_side", _halves, _side_by_side),
-    # Never found by looking: a single picture looks like two that touch.
-    Layout("single", lambda folder: [], _single),
-]
-
 
 # The fields of an `ImageWish`, as config and flags call them behind input_ or target_.
 _OF_A_SIDE = ("channels", "dtype", "range", "planes", "alpha", "ignore")
@@ -161,6 +65,13 @@ def open_dataset(
             data = dataclasses.replace(data, **fields)
     except UserError as error:
         raise DataError(str(error)) from None
+    if data.unpaired:
+        return _unpaired(data, arrays, sample_size, stages, training)
+    return _pairs(data, arrays, sample_size, stages, training)
+
+
+def _wish(data: DataConfig) -> PairWish:
+    """What a config asks of both images."""
     palette = None
     if data.label_palette:
         from tfpix2pix.data.palette import load_palette
@@ -173,7 +84,7 @@ def open_dataset(
         )
         for flag in ("input", "target")
     )
-    wish = PairWish(
+    return PairWish(
         x,
         y,
         palette,
@@ -181,6 +92,17 @@ def open_dataset(
         data.input_encoding,
         data.color_space,
     )
+
+
+def _pairs(
+    data: DataConfig,
+    arrays: Any,
+    sample_size: Size | int,
+    stages: StageProgress | None,
+    training: bool,
+) -> PairSource:
+    """A set of pairs; arguments and errors of `open_dataset`."""
+    wish = _wish(data)
     if data.dataset == "sample" and not data.input_dir:
         from tfpix2pix.data.sources.sample_source import SampleSource
 
@@ -192,7 +114,7 @@ def open_dataset(
         return _arrays(data, arrays, wish)
 
     named_sides = True  # input and target are told by name, not by direction
-    options = ListingOptions(data.val_fraction, labels=palette is not None)
+    options = ListingOptions(data.val_fraction, labels=wish.palette is not None)
     if data.input_dir or data.target_dir:
         name = f"--input_dir={data.input_dir} --target_dir={data.target_dir}"
         listing = _list_named_folders(name, data)
@@ -204,7 +126,7 @@ def open_dataset(
                 listing = _list_manifest(data, folder)
             else:
                 named_sides = data.dataset.startswith("tfds:")
-                listing = _list_folder(data.dataset, folder, layout, options, wish.in_lab)
+                listing = list_folder(data.dataset, folder, layout, options, wish.in_lab)
         except PermissionError as error:
             raise DataError(
                 f"--dataset={data.dataset}: {error.filename} cannot be read (permission denied); "
@@ -220,6 +142,101 @@ def open_dataset(
         allow_mixed_sizes=data.allow_mixed_sizes,
         training=training,
     )
+
+
+def _unpaired(
+    data: DataConfig,
+    arrays: Any,
+    sample_size: Size | int,
+    stages: StageProgress | None,
+    training: bool,
+) -> PairSource:
+    """Images of two sides; arguments and errors of `open_dataset`."""
+    from tfpix2pix.data.sources.unpaired import BrokenPairs
+    from tfpix2pix.data.sources.unpaired_files import UnpairedFiles
+
+    wish, asked = _wish(data), data.data == UNPAIRED
+    if wish.in_lab:
+        raise DataError(
+            "--color_space=lab learns the colours of each photograph from itself, which is a pair; "
+            f"leave it out with images that are no pairs, or give {LEARNS_PAIRS}."
+        )
+    known = data.dataset in ("sample", ARRAYS) and not data.input_dir
+    sides = None if known else _sides(data, stages)
+    if sides is None or (asked and sides.pairs):
+        pairs = _pairs(data, arrays, sample_size, stages, training)
+        if not (asked or known):
+            if not training:  # what was learned without pairs is measured on some
+                return pairs
+            raise DataError(
+                f"{pairs.name}: pairs, and the algorithm learns from images of two sides that are "
+                "none; --data=unpaired trains it on these in an order that breaks the pairs, and "
+                f"{LEARNS_PAIRS} learns from them."
+            )
+        return BrokenPairs(pairs, seed=data.seed, disjoint=data.disjoint_stems)
+    if data.disjoint_stems:
+        raise DataError(
+            f"{sides.name}: --disjoint_stems keeps the partners of pairs apart, and these are two "
+            "sides of unlike names; leave it out, or, if images of one stem are pairs, give every "
+            "image a partner and --data=unpaired."
+        )
+    return UnpairedFiles(
+        sides.name,
+        *sides.listings,
+        direction=data.direction if sides.by_direction else "AtoB",
+        wish=wish,
+        allow_mixed_sizes=data.allow_mixed_sizes,
+        training=training,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sides:
+    """Images of two sides, as a layout found them.
+
+    Attributes:
+      name: of the data set, with its flag.
+      listings: of A and of B.
+      by_direction: the direction says which is the input; else A is.
+      pairs: they may also be read as pairs, each image with a partner.
+    """
+
+    name: str
+    listings: tuple[Listing, Listing]
+    by_direction: bool
+    pairs: bool
+
+
+def _sides(data: DataConfig, stages: StageProgress | None) -> _Sides | None:
+    """The two sides of a set of files; None where pairs lie there.
+
+    Raises:
+      DataError: as `open_dataset`.
+    """
+    from tfpix2pix.data.layouts.two_folders import (
+        are_partners,
+        list_unpaired,
+        named_folders,
+    )
+
+    if data.input_dir or data.target_dir:
+        name = f"--input_dir={data.input_dir} --target_dir={data.target_dir}"
+        folders = named_folders(*_both_folders(data))
+    else:
+        name = f"--dataset={data.dataset}"
+        place, layout = _folder_of(data, stages)
+        if place.is_file():
+            return None
+        if layout == "auto":
+            layout = recognised(data.dataset, place)
+        if layout != "two_folders":
+            return None
+        folders = folders_of(data.dataset, place)
+    listings = list_unpaired(name, folders, val_fraction=data.val_fraction)
+    if not data.input_dir:
+        listings[0].notes += beside(place, [*listings[0].files(), *listings[1].files()])
+    pairs = are_partners(*listings)
+    return _Sides(name, listings, not data.input_dir, pairs)
 
 
 def _arrays(data: DataConfig, arrays: Any, wish: PairWish) -> PairSource:
@@ -292,101 +309,20 @@ def _no_such(dataset: str, folder: Path, paper_sets: list[str]) -> str:
 # === Listing ===
 
 
-def _list_folder(
-    dataset: str, folder: Path, layout: str, options: ListingOptions, in_lab: bool
-) -> Listing:
-    if layout == "single" and not in_lab:
-        raise DataError(
-            f"--dataset={dataset}: single pictures are no pairs; give --color_space=lab to learn "
-            "their colours, or make pairs of them with `tfpix2pix pairs`."
-        )
-    known = {each.name: each for each in LAYOUTS}
-    chosen = layout if layout != "auto" else _recognised(dataset, folder)
-    listing = known[chosen].list(dataset, folder, options)
-    if layout == "auto" and in_lab and chosen == "side_by_side":
-        listing = _single_if_coloured(dataset, folder, options, listing)
-    beside = unused(folder, listing.files())
-    if beside:
-        more = f" and {len(beside) - 5} more" if len(beside) > 5 else ""
-        listing.notes.append(f"not used: {', '.join(beside[:5])}{more}")
-    return listing
-
-
-def _recognised(dataset: str, folder: Path) -> str:
-    """The name of the layout that a folder has.
-
-    Raises:
-      DataError: it has none, or two may be meant.
-    """
-    ways = {known.name: known.recognises(folder) for known in LAYOUTS}
-    folders = ways["two_folders"]
-    images_too = ways["one_folder"] or (ways["side_by_side"] if _hold_images(folder) else [])
-    if len(folders) == 1 and (not images_too or _is_plain(folder)):
-        return "two_folders"
-    if folders:
-        layouts = ["two_folders"] if len(folders) == 1 else []
-        if images_too:
-            layouts.append("one_folder" if ways["one_folder"] else "side_by_side")
-        raise DataError(_several(dataset, folders + images_too, layouts))
-    for name in ("one_folder", "side_by_side"):
-        if ways[name]:
-            return name
-    raise DataError(f"--dataset={dataset}: {_not_recognised(folder)}")
-
-
-def _hold_images(folder: Path) -> bool:
-    from tfpix2pix.data.layouts.side_by_side import image_folders
-
-    return any(has_images(path) for _, path in image_folders(folder))
-
-
-def _is_plain(folder: Path) -> bool:
-    """A and B by these very names: what they are needs no guess."""
-    from tfpix2pix.data.layouts.two_folders import find_folders
-
-    return not find_folders(folder)[0].words[1]
-
-
-def _several(dataset: str, ways: list[str], layouts: Sequence[str] = ()) -> str:
-    """The refusal of a folder that may be read in several ways."""
-    flags = " or ".join(f"--layout={name}" for name in layouts)
-    return (
-        f"--dataset={dataset}: it may be read in {len(ways)} ways, {' or '.join(ways)}; "
-        + (f"give {flags}" if flags else "rename or move the folder that is not meant")
-        + f", {OTHER_WAYS}."
-    )
-
-
-def _single_if_coloured(
-    dataset: str, folder: Path, options: ListingOptions, listing: Listing
-) -> Listing:
-    """Pairs of grey and colour halves stay pairs; other pictures are colour photographs."""
-    from tfpix2pix.data.images import UnreadableImage
-    from tfpix2pix.data.layouts.pair_files import read_pair
-    from tfpix2pix.data.sources.file_source import looks_grey
-
-    for files in next(iter(listing.splits.values()))[:8]:
-        try:
-            halves = [looks_grey(picture) for picture in read_pair(files)]
-        except UnreadableImage:
-            continue
-        except DataError:  # no two halves
-            return _single(dataset, folder, options)
-        if halves[0] == halves[1]:
-            return _single(dataset, folder, options)
-    return listing
-
-
 def _list_named_folders(name: str, data: DataConfig) -> Listing:
     from tfpix2pix.data.layouts.two_folders import list_two_folders, named_folders
 
+    folders = named_folders(*_both_folders(data))
+    return list_two_folders(name, folders, val_fraction=data.val_fraction)
+
+
+def _both_folders(data: DataConfig) -> tuple[str, str]:
     if not (data.input_dir and data.target_dir):
         missing = "target_dir" if data.input_dir else "input_dir"
         raise DataError(
             f"--{missing} is missing; two folders need both --input_dir and --target_dir."
         )
-    folders = named_folders(data.input_dir, data.target_dir)
-    return list_two_folders(name, folders, val_fraction=data.val_fraction)
+    return data.input_dir, data.target_dir
 
 
 def _list_manifest(data: DataConfig, path: Path) -> Listing:
@@ -406,22 +342,3 @@ def _list_manifest(data: DataConfig, path: Path) -> Listing:
         split_key=data.split_key,
         val_fraction=data.val_fraction,
     )
-
-
-def _not_recognised(folder: Path) -> str:
-    """What the folder holds instead of a layout we know, and what to do."""
-    folders = subfolders(folder)
-    expected = (
-        "expected train/ (and optionally val/, test/) with side-by-side images, A/ beside B/ (or "
-        f"images/ beside masks/ and the like), or the images themselves, {OTHER_WAYS}"
-    )
-    inside = [path for path in folders if _pairs_of_folders(path) or split_folders(path)]
-    if len(inside) == 1:
-        return (
-            f"it holds no pairs itself, but {inside[0].name}/ does; give --dataset={inside[0]}, or "
-            f"{expected}."
-        )
-    if split_named(folder.name):
-        return f"it holds no images and no train/; {expected}."
-    found = ", ".join(f"{shown(path.name)}/" for path in folders[:5]) or "no folders"
-    return f"it holds no images and no train/ (found: {found}); {expected}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import os
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.base.files import shown
+from tfpix2pix.data.config import LEARNS_UNPAIRED
+from tfpix2pix.data.images import UnreadableImage, image_size
 from tfpix2pix.data.layouts.pair_files import Fault, Listing, PairFiles, count_text, list_images
 from tfpix2pix.data.layouts.partners import SIDE_WORDS, SIDES, TARGET_WORDS, partners_of
 from tfpix2pix.data.layouts.split_folders import (
@@ -20,10 +23,11 @@ from tfpix2pix.data.layouts.split_folders import (
     subfolders,
 )
 from tfpix2pix.data.layouts.splits import SPLIT_WORDS
-from tfpix2pix.data.sources.base import SPLITS
+from tfpix2pix.data.sources.base import SPLITS, UnpairedError
 
 # train_label and train_img are pix2pixHD's, which paints images from labels.
 _JOINED_SIDES = [pair for pair in SIDES if pair != ("img", "label")] + [("label", "img")]
+_LOOKED_AT = 8  # pairs of each split whose sizes say whether they are pairs
 _JOINED_WORDS = SIDE_WORDS | set(TARGET_WORDS) | {"img", "label"}
 
 
@@ -203,7 +207,8 @@ def list_two_folders(dataset: str, folders: Folders, *, val_fraction: float) -> 
       val_fraction: share of the pairs held out as val where there are no split folders.
 
     Raises:
-      DataError: a folder is missing or empty, no two stems agree, or the images are unpaired.
+      DataError: a folder is missing or empty, no two stems agree.
+      UnpairedError: the images are no pairs.
     """
     listing = Listing("two folders", folders.root, {})
     if folders.words[1] not in ("", "b"):
@@ -225,10 +230,10 @@ def list_two_folders(dataset: str, folders: Folders, *, val_fraction: float) -> 
                     f", or, if {found.change.describe()} are partners, give --input_dir={shown(a)} "
                     f"--target_dir={shown(b)}"
                 )
-            raise DataError(
+            raise UnpairedError(
                 f"{dataset}: unpaired, {equal} of the {len(stems[0]):,} images in "
-                f"{names[0]}/ have a partner of the same stem in {names[1]}/; unpaired training "
-                f"(CycleGAN) is not there yet, and pix2pix needs pairs: {way}."
+                f"{names[0]}/ have a partner of the same stem in {names[1]}/; {LEARNS_UNPAIRED} "
+                f"learns from such folders, and to learn from pairs, {way}."
             )
         if found.change and found.rival:
             raise DataError(
@@ -238,11 +243,12 @@ def list_two_folders(dataset: str, folders: Folders, *, val_fraction: float) -> 
                 "columns input and target."
             )
         if not found.stems:
-            raise DataError(
+            raise UnpairedError(
                 f"{dataset}: no pairs, for no image in {names[0]}/ has a partner of the same stem "
                 f"in {names[1]}/ (found {_first(stems[0])} there and {_first(stems[1])} here), nor "
                 "of one that differs by a constant part; give partners one stem, or name the pairs "
-                "in a table, --dataset=pairs.csv with the columns input and target."
+                "in a table, --dataset=pairs.csv with the columns input and target; if they are no "
+                f"pairs, {LEARNS_UNPAIRED} learns from them."
             )
         same = "of the same stem"
         if found.change:
@@ -263,18 +269,57 @@ def list_two_folders(dataset: str, folders: Folders, *, val_fraction: float) -> 
     return listing
 
 
-def _by_stem(dataset: str, listing: Listing, folder: Path) -> dict[str, Path]:
+def list_unpaired(
+    dataset: str, folders: Folders, *, val_fraction: float
+) -> tuple[Listing, Listing]:
+    """Lists the images of A and of B, which are no pairs whatever their names are.
+
+    Args:
+      dataset, folders: as `list_two_folders` takes them.
+      val_fraction: share of each side that is held out as val where there are no split folders.
+
+    Raises:
+      DataError: a folder is missing or empty.
+    """
+    sides = Listing("two folders", folders.root, {}), Listing("two folders", folders.root, {})
+    for split, pair in folders.splits.items():
+        for side, folder in zip(sides, pair, strict=True):
+            for path in _images_of(dataset, side, folder, "with images of the other side"):
+                side.add(split, PairFiles(path.stem, path, whole=True), val_fraction)
+    return sides
+
+
+def are_partners(a: Listing, b: Listing) -> bool:
+    """Whether every image of the one side seems to belong to one of the other: by their stems, in
+    each split, and by the sizes of the first few."""
+    for split in a.splits.keys() | b.splits.keys():
+        stems = [{pair.name: pair.a for pair in of.splits.get(split, [])} for of in (a, b)]
+        found = partners_of(list(stems[0]), stems[1])
+        if found.rival or not len(stems[0]) == len(stems[1]) == len(found.stems):
+            return False
+        for stem, other in list(found.stems.items())[:_LOOKED_AT]:
+            with contextlib.suppress(UnreadableImage):
+                if image_size(stems[0][stem]) != image_size(stems[1][other]):
+                    return False
+    return True
+
+
+def _images_of(dataset: str, listing: Listing, folder: Path, expected: str) -> list[Path]:
     name = listing.label(folder)
     if not folder.is_dir():
         raise DataError(
-            f"{dataset}: there is no {name}/; expected it beside its counterpart, with the "
-            "partners of the images there."
+            f"{dataset}: there is no {name}/; expected it beside its counterpart, {expected}."
         )
     files, others = list_images(folder)
     listing.ignored += [f"{name}/{other}" for other in others]
     if not files:
         also = f" (only {count_text(len(others), 'other file')})" if others else ""
         raise DataError(f"{dataset}: {name}/ holds no images{also}; put images there.")
+    return files
+
+
+def _by_stem(dataset: str, listing: Listing, folder: Path) -> dict[str, Path]:
+    files = _images_of(dataset, listing, folder, "with the partners of the images there")
     stems: dict[str, Path] = {}
     twice = []
     for path in files:

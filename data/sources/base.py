@@ -6,7 +6,7 @@ import abc
 import hashlib
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -23,6 +23,10 @@ Progress = Callable[[int, int], None]
 """Called as ``progress(done, total)``, always from the thread that made the call."""
 
 
+class UnpairedError(DataError):
+    """Images of two sides that are no pairs, where pairs are needed."""
+
+
 class PairSource(abc.ABC):
     """Pairs of a data set by split and number; one subclass per layout.
 
@@ -32,10 +36,12 @@ class PairSource(abc.ABC):
     Attributes:
       name: the data set as the user named it, with the flag, for messages: ``--dataset=pairs``.
       direction: ``AtoB`` or ``BtoA``: which image is the input.
+      unit: what `check` counts.
     """
 
     name: str
     direction: str
+    unit: ClassVar[str] = "pair"
 
     @property
     @abc.abstractmethod
@@ -51,6 +57,18 @@ class PairSource(abc.ABC):
     @abc.abstractmethod
     def count(self, split: str) -> int:
         """Number of pairs in `split`; 0 when the data set has no such split."""
+
+    def paired(self, split: str) -> bool:
+        """Whether x and y of a number belong together; see `sources.unpaired.UnpairedSource`."""
+        return True
+
+    def sides(self, split: str) -> tuple[int, int]:
+        """Number of inputs and of targets in `split`."""
+        return self.count(split), self.count(split)
+
+    def to_check(self) -> int:
+        """How much `check` looks at, in `unit`."""
+        return sum(self.count(split) for split in SPLITS)
 
     @abc.abstractmethod
     def load(self, split: str, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -68,6 +86,10 @@ class PairSource(abc.ABC):
     @abc.abstractmethod
     def pair_name(self, split: str, index: int) -> str:
         """A short name of the pair for captions (a file's stem)."""
+
+    def stem(self, split: str, index: int) -> str:
+        """What the pair is called in either direction."""
+        return self.pair_name(split, index)
 
     @abc.abstractmethod
     def describe(self) -> str:
@@ -141,6 +163,10 @@ class ImageSource(abc.ABC):
         Raises:
           DataError: it cannot be read; the message names the file.
         """
+
+    def image_name(self, split: str, index: int) -> str:
+        """A short name of the image for captions."""
+        return f"{index:05d}"
 
     @abc.abstractmethod
     def cache_key(self, split: str) -> str:

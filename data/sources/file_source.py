@@ -27,7 +27,100 @@ from tfpix2pix.data.spec import LabSpec, PairSpec, PairWish
 from tfpix2pix.data.threads import threaded
 
 
-class FileSource(PairSource):
+class FileSet:
+    """Files of a data set by split and number, as a layout found them: pairs, or single images.
+
+    Args:
+      name: the data set as the user named it, with its flag: ``--dataset=pairs``.
+      listing: the files.
+      planes: which planes are read of A's and of B's files.
+    """
+
+    def __init__(self, name: str, listing: Listing, planes: tuple[str, str]):
+        self.name = name
+        self.listing = listing
+        self._splits = {
+            split: [_with_planes(pair, planes) for pair in listing.splits.get(split, [])]
+            for split in SPLITS
+        }
+        # (height, width) of A, upright, by file; filled by a scan or when asked for.
+        self._sizes: dict[Path, tuple[int, int]] = {}
+
+    def files(self, split: str, index: int) -> PairFiles:
+        """Where a pair lies."""
+        return self._splits[split][index]
+
+    def count(self, split: str) -> int:
+        return len(self._splits.get(split, ()))
+
+    def image_sizes(self) -> dict[tuple[int, int], int]:
+        """Number of images of A by (height, width)."""
+        return dict(Counter(self._pair_sizes(self._all_pairs())))
+
+    def scan_files(
+        self, wish: PairWish, progress: Progress | None, digests: bool
+    ) -> list[PairLook | BadPair]:
+        """Looks at every file; see `tfpix2pix.data.check.scan.scan`."""
+        looks = scan(self._splits, wish, progress=progress, digests=digests)
+        for look in looks:
+            if isinstance(look, PairLook):
+                self._sizes[look.files.a] = (look.a.height, look.a.width)
+        return looks
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Of splits, names and contents of the pairs, by pieces of each file; not of folders."""
+        pairs = [(split, pair) for split in SPLITS for pair in self._splits[split]]
+        digest = hashlib.sha256()
+        for (split, pair), seen in zip(pairs, threaded(_pieces, pairs), strict=True):
+            name = os.fsencode(Path(pair.name).name)
+            digest.update(split.encode() + b"\0" + name + b"\0" + seen)
+        return digest.hexdigest()
+
+    @property
+    def names_and_sizes(self) -> str:
+        """A hash of the names of all files, from the root of the set, and of their sizes."""
+        digest = hashlib.sha256()
+        for path in self._all_files():
+            digest.update(f"{self.listing.label(path)}\0{path.stat().st_size}\0".encode())
+        return digest.hexdigest()
+
+    def written(self, split: str) -> bytes:
+        """Where the files of a split lie and when they were written."""
+        parts = []
+        for pair in self._splits[split]:
+            for path in pair.paths():
+                parts.append(
+                    os.fsencode(path.absolute()) + f"\0{path.stat().st_mtime_ns}\0".encode()
+                )
+        return b"".join(parts)
+
+    def ignored_note(self) -> list[str]:
+        """A remark on files that were passed over."""
+        ignored = self.listing.ignored
+        if not ignored:
+            return []
+        names = ", ".join(map(shown, ignored[:3])) + (", ..." if len(ignored) > 3 else "")
+        return [f"{count_text(len(ignored), 'other file')} ignored ({names})"]
+
+    def _all_pairs(self) -> Iterator[PairFiles]:
+        for pairs in self._splits.values():
+            yield from pairs
+
+    def _all_files(self) -> Iterator[Path]:
+        for pair in self._all_pairs():
+            yield from pair.paths()
+
+    def _pair_sizes(self, pairs: Iterable[PairFiles]) -> list[tuple[int, int]]:
+        """(height, width) of A of each pair."""
+        pairs = list(pairs)
+        unknown = [pair for pair in pairs if pair.a not in self._sizes]
+        for pair, size in zip(unknown, threaded(_size_of_a, unknown), strict=True):
+            self._sizes[pair.a] = size
+        return [self._sizes[pair.a] for pair in pairs]
+
+
+class FileSource(FileSet, PairSource):
     """Pairs of files.
 
     Args:
@@ -52,19 +145,13 @@ class FileSource(PairSource):
         allow_mixed_sizes: bool = False,
         training: bool = True,
     ):
-        self.name = name
-        self.listing = listing
         self.direction = check_direction(direction)
+        planes = (wish.x.planes, wish.y.planes)
+        super().__init__(name, listing, planes if direction == "AtoB" else planes[::-1])
         self._wish = wish
         self._allow_mixed_sizes = allow_mixed_sizes
-        self._splits = {
-            split: [self._with_planes(pair) for pair in listing.splits.get(split, [])]
-            for split in SPLITS
-        }
         self._spec: PairSpec | None = wish.spec() if wish.resolved else None
         self._notes: list[str] = []
-        # (height, width) of A, upright, by file; filled by a scan or when asked for.
-        self._sizes: dict[Path, tuple[int, int]] = {}
         self._seam: float | None = None
         if not self._splits["train"] and (training or not self._counts()):
             raise DataError(self._no_training_pairs())
@@ -78,16 +165,12 @@ class FileSource(PairSource):
             assert self._spec is not None, "a scan without faults resolves the spec"
         return self._spec
 
-    def files(self, split: str, index: int) -> PairFiles:
-        """Where a pair lies."""
-        return self._splits[split][index]
-
-    def count(self, split: str) -> int:
-        return len(self._splits.get(split, ()))
-
     def pair_name(self, split: str, index: int) -> str:
         pair = self._splits[split][index]
         return pair.b.stem if pair.b is not None and self.direction == "BtoA" else pair.name
+
+    def stem(self, split: str, index: int) -> str:
+        return self._splits[split][index].name
 
     def load(self, split: str, index: int) -> tuple[np.ndarray, np.ndarray]:
         spec = self.spec
@@ -108,7 +191,7 @@ class FileSource(PairSource):
 
     def describe(self) -> str:
         counts = ", ".join(f"{n:,} {split}" for split, n in self._counts().items())
-        sizes = set(self._pair_sizes(self._all_pairs()))
+        sizes = set(self.image_sizes())
         if len(sizes) == 1:
             height, width = sizes.pop()
             size = f"{width}x{height}"
@@ -122,45 +205,21 @@ class FileSource(PairSource):
         return f"{counts} pairs of {size} ({how}; {self.spec.describe()})"
 
     def identity(self) -> dict[str, Any]:
-        digest = hashlib.sha256()
-        for path in self._all_files():
-            digest.update(f"{self.listing.label(path)}\0{path.stat().st_size}\0".encode())
-        sizes = sorted(set(self._pair_sizes(self._all_pairs())))
+        sizes = sorted(self.image_sizes())
         return {
             "layout": self.listing.layout.split(",")[0].replace(" ", "_"),
             "counts": self._counts(),
             "sizes": [list(size) for size in sizes[:16]],
-            "files": digest.hexdigest(),
-            "pairs": self._fingerprint,
+            "files": self.names_and_sizes,
+            "pairs": self.fingerprint,
         }
 
-    def image_sizes(self) -> dict[tuple[int, int], int]:
-        return dict(Counter(self._pair_sizes(self._all_pairs())))
-
-    @functools.cached_property
-    def _fingerprint(self) -> str:
-        """Of splits, names and contents of the pairs, by pieces of each file; not of folders."""
-        pairs = [(split, pair) for split in SPLITS for pair in self._splits[split]]
-        digest = hashlib.sha256()
-        for (split, pair), seen in zip(pairs, threaded(_pieces, pairs), strict=True):
-            name = os.fsencode(Path(pair.name).name)
-            digest.update(split.encode() + b"\0" + name + b"\0" + seen)
-        return digest.hexdigest()
-
     def cache_key(self, split: str) -> str:
-        digest = hashlib.sha256(super().cache_key(split).encode())
-        for pair in self._splits[split]:
-            for path in pair.paths():
-                digest.update(os.fsencode(path.absolute()))
-                digest.update(f"\0{path.stat().st_mtime_ns}\0".encode())
-        return digest.hexdigest()[:24]
+        facts = super().cache_key(split).encode() + self.written(split)
+        return hashlib.sha256(facts).hexdigest()[:24]
 
     def notes(self) -> list[str]:
-        notes = list(self.listing.notes) + self._notes
-        ignored = self.listing.ignored
-        if ignored:
-            names = ", ".join(map(shown, ignored[:3])) + (", ..." if len(ignored) > 3 else "")
-            notes.append(f"{count_text(len(ignored), 'other file')} ignored ({names})")
+        notes = [*self.listing.notes, *self._notes, *self.ignored_note()]
         single = [
             (pair, size)
             for pair in self._all_pairs()
@@ -211,10 +270,7 @@ class FileSource(PairSource):
         Returns:
           What was seen of each pair; and the spec, with all faults, the listing's first.
         """
-        looks = scan(self._splits, self._wish, progress=progress, digests=digests)
-        for look in looks:
-            if isinstance(look, PairLook):
-                self._sizes[look.files.a] = (look.a.height, look.a.width)
+        looks = self.scan_files(self._wish, progress, digests)
         self._seam = median_told(
             look.seam for look in looks if isinstance(look, PairLook) and look.seam_sought
         )
@@ -240,16 +296,6 @@ class FileSource(PairSource):
 
     # === Helpers ===
 
-    def _with_planes(self, pair: PairFiles) -> PairFiles:
-        x, y = self._wish.x.planes, self._wish.y.planes
-        if pair.b is None and x != y:
-            raise DataError(
-                f"--input_planes={x} and --target_planes={y} differ, and {shown(pair.a)} holds "
-                "both images of its pair; give both flags the same value."
-            )
-        planes = (x, y) if self.direction == "AtoB" else (y, x)
-        return dataclasses.replace(pair, planes=planes) if planes != pair.planes else pair
-
     def _no_training_pairs(self) -> str:
         found = ", ".join(f"{n} {split}" for split, n in self._counts().items()) or "none"
         if self.listing.faults:
@@ -262,21 +308,14 @@ class FileSource(PairSource):
             f"{way}."
         )
 
-    def _all_pairs(self) -> Iterator[PairFiles]:
-        for pairs in self._splits.values():
-            yield from pairs
 
-    def _all_files(self) -> Iterator[Path]:
-        for pair in self._all_pairs():
-            yield from pair.paths()
-
-    def _pair_sizes(self, pairs: Iterable[PairFiles]) -> list[tuple[int, int]]:
-        """(height, width) of A of each pair."""
-        pairs = list(pairs)
-        unknown = [pair for pair in pairs if pair.a not in self._sizes]
-        for pair, size in zip(unknown, threaded(_size_of_a, unknown), strict=True):
-            self._sizes[pair.a] = size
-        return [self._sizes[pair.a] for pair in pairs]
+def _with_planes(pair: PairFiles, planes: tuple[str, str]) -> PairFiles:
+    if pair.b is None and planes[0] != planes[1]:
+        raise DataError(
+            f"--input_planes and --target_planes differ ({' and '.join(planes)}), and "
+            f"{shown(pair.a)} holds both images of its pair; give both flags the same value."
+        )
+    return dataclasses.replace(pair, planes=planes) if planes != pair.planes else pair
 
 
 def _size_of_a(pair: PairFiles) -> tuple[int, int]:

@@ -214,8 +214,6 @@ class Config(RunConfig, DataConfig):
       EARLIER: fields that files of earlier versions lack, with what those versions did, where that
         is not the default.
       EARLIER_PRESETS: by preset, the values that fields had with it in earlier versions.
-      DATA: what the algorithm learns from: "pairs", or "unpaired", images of two sides of which
-        none belongs to one of the other.
       FLAG: by which the command line names the folder that a run stands in.
       SMALLER: flags by which a run needs less memory.
     """
@@ -226,7 +224,6 @@ class Config(RunConfig, DataConfig):
     CHARTS: ClassVar[tuple[ChartSpec, ...]] = ()
     EARLIER: ClassVar[Mapping[str, Any]] = {"input_ignore": "none", "target_ignore": "none"}
     EARLIER_PRESETS: ClassVar[Mapping[str, Mapping[str, Collection[Any]]]] = {}
-    DATA: ClassVar[str] = "pairs"
     FLAG: ClassVar[str] = "--workdir"
     SMALLER: ClassVar[str] = "--batch_size, --crop_size or --ngf"
 

@@ -117,10 +117,8 @@ def _absolute(dataset: str) -> str:
 def check_source(source: PairSource) -> None:
     """Looks at every pair once, with its progress on the terminal; see `PairSource.check`."""
     from tfpix2pix.base.progress import ProgressLine
-    from tfpix2pix.data import SPLITS
 
-    total = sum(source.count(split) for split in SPLITS)
-    with ProgressLine("checking", total, "pair") as line:
+    with ProgressLine("checking", source.to_check(), source.unit) as line:
         source.check(lambda done, _: line.show(done))
 
 
@@ -128,12 +126,10 @@ def inspect_data(config: Config, source: PairSource, duplicates: bool = True) ->
     """All that can be told of a data set, and whether a run of this config would accept it, with
     the progress on the terminal; see `tfpix2pix.data.check.inspection.inspect_source`."""
     from tfpix2pix.base.progress import ProgressLine
-    from tfpix2pix.data import SPLITS
     from tfpix2pix.data.cache_choice import cache_dir
     from tfpix2pix.data.check.inspection import inspect_source
 
-    total = sum(source.count(split) for split in SPLITS)
-    with ProgressLine("looking", total, "pair") as line:
+    with ProgressLine("looking", source.to_check(), source.unit) as line:
         seen = inspect_source(
             source,
             progress=lambda done, _: line.show(done),

@@ -33,8 +33,10 @@ def open_split(
       config: where decoded pairs are kept.
       say: told how they are, where that is worth a line.
     """
-    total = source.count(split)
-    with ProgressLine(f"reading {split}", total, "pair") as line:
+    total, unit = source.count(split), "pair"
+    if not source.paired(split):
+        total, unit = sum(source.sides(split)), "image"
+    with ProgressLine(f"reading {split}", total, unit) as line:
         store = open_store(
             source,
             split,
@@ -44,7 +46,7 @@ def open_split(
             progress=lambda done, _: line.show(done),
         )
     if split == "train" or not store.in_memory:
-        say(f"pairs: {store.describe()}")
+        say(f"{unit}s: {store.describe()}")
     return store
 
 

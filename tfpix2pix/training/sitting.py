@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base import lock
-from tfpix2pix.base.errors import DataError
+from tfpix2pix.base.errors import DataError, UserError
 from tfpix2pix.base.files import check_writable
 from tfpix2pix.config import Config
 from tfpix2pix.config.dataset import check_source, missing_place, open_source
 from tfpix2pix.config.shapes import squeeze_note
+from tfpix2pix.data.config import LEARNS_UNPAIRED, PAIRS
 from tfpix2pix.training.cluster import read_cluster
 from tfpix2pix.training.strategies import build_strategy, check_strategy, slower_here
 from tfpix2pix.training.workdir import moved_from, workdir_and_config
@@ -147,6 +148,11 @@ class Sitting:
             raise DataError(
                 f"--workdir={self.workdir}: its pairs are not in {gone} any more; if they were "
                 f"moved, go on with {flags}"
+            )
+        if config.unpaired and config.DATA == PAIRS:
+            raise UserError(
+                f"--data=unpaired: {config.algorithm} learns from pairs; leave it out, or give an "
+                f"algorithm that needs none, {LEARNS_UNPAIRED}"
             )
         return open_source(config, self.workdir, self._arrays)
 

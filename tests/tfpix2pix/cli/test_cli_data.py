@@ -498,7 +498,7 @@ def test_unpaired_folders(train_refused, tmp_path):
         save(tmp_path / "set" / "trainB" / f"b{seed}.png", photo(seed))
     said = train_refused(f"--dataset={tmp_path / 'set'}")
     assert "unpaired, 0 of the 3 images in trainA/ have a partner" in said
-    assert "unpaired training (CycleGAN) is not there yet" in said
+    assert "--algorithm=cyclegan learns from such folders" in said
 
 
 @pytest.mark.parametrize(
