@@ -34,6 +34,14 @@ _register_toy()
 # What makes an algorithm small; one that is not here has to be small by itself.
 SMALL: dict[str, dict[str, Any]] = {
     "pix2pix": {"ngf": 4, "ndf": 4, "receptive_field": 16},
+    "cyclegan": {
+        "ngf": 4,
+        "ndf": 4,
+        "receptive_field": 16,
+        "pool_size": 3,
+        "dropout": 0.5,
+        "bias_layers": "paper",
+    },
     "scorer": {"width": 2, "label_palette": "facades"},
     "toy": {},
 }

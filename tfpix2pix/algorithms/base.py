@@ -89,6 +89,7 @@ class Algorithm(abc.ABC, Generic[C]):
       spec: of the pairs, for algorithms that must know what the images mean.
       total_steps: of the whole run, for algorithms whose learning rate follows it; 0 if unknown.
       decay_from: the step from which a falling learning rate falls; None for half of the run.
+      train_images: in an epoch, for a learning rate that falls by epochs; 0 if unknown.
 
     Attributes:
       OPTIONAL: parts of the state without which a run goes on, from their initial values.
@@ -112,8 +113,10 @@ class Algorithm(abc.ABC, Generic[C]):
         spec: PairSpec | None = None,
         total_steps: int = 0,
         decay_from: int | None = None,
+        train_images: int = 0,
     ) -> None:
         self.config, self.spec, self.total_steps = config, spec, total_steps
+        self.train_images = train_images
         self.decay_from = total_steps // 2 if decay_from is None else decay_from
         self.strategy = strategy or tf.distribute.get_strategy()
         replicas = self.strategy.num_replicas_in_sync
@@ -220,12 +223,20 @@ class Algorithm(abc.ABC, Generic[C]):
         """The step size at a step (int64), float32; None for the optimizer's own.
 
         Here as `RunConfig.lr_schedule` says: constant, or from a step on falling on a line that
-        would reach 0 one step after the last (CycleGAN's code, by epochs there).
+        would reach 0 one step after the last; by epochs: one epoch after the last, the same for
+        all steps of an epoch (CycleGAN's code: 1 - max(0, e - 100) / 101 in epoch e of 200).
         """
         if self.config.lr_schedule == "constant" or not self.total_steps:
             return None
-        past = tf.cast(tf.maximum(step - self.decay_from, 0), tf.float32)
-        left = 1.0 - past / float(max(self.total_steps - self.decay_from, 1))
+        if self.config.lr_schedule == "linear_epochs":
+            if not self.train_images:
+                return None
+            start, total = self.config.decay_epochs(self.train_images)
+            past = step * self.config.batch_size // self.train_images + 1 - start
+            span = total - start + 1
+        else:
+            past, span = step - self.decay_from, self.total_steps - self.decay_from
+        left = 1.0 - tf.cast(tf.maximum(past, 0), tf.float32) / float(max(span, 1))
         return tf.maximum(left, 0.0) * self._adams[group].learning_rate
 
     def rates(self, step: int) -> dict[str, float]:

@@ -56,6 +56,25 @@ def generator_gan(fake_logits: tf.Tensor, kind: str = "vanilla") -> tf.Tensor:
     return _mean(tf.square(fake_logits - 1.0)) if kind == "lsgan" else -_mean(fake_logits)
 
 
+def judgement(
+    real_logits: tf.Tensor, fake_logits: tf.Tensor, kind: str = "vanilla"
+) -> dict[str, tf.Tensor]:
+    """What D thinks, 0 to 1, ``[B]`` each: how real it holds ``real`` and ``fake`` images to be,
+    and ``accuracy``, the share of patches of both that it is right about."""
+    border = 0.5 if kind == "lsgan" else 0.0
+    rightly = 0.5 * (_share(real_logits > border) + _share(fake_logits < border))
+
+    def certainty(logits: tf.Tensor) -> tf.Tensor:
+        return _mean(tf.clip_by_value(logits, 0.0, 1.0) if kind == "lsgan" else tf.sigmoid(logits))
+
+    return {"real": certainty(real_logits), "fake": certainty(fake_logits), "accuracy": rightly}
+
+
+def _share(truth: tf.Tensor) -> tf.Tensor:
+    """Of the patches of each image, ``[B]``."""
+    return _mean(tf.cast(truth, tf.float32))
+
+
 def feature_matching(real: Sequence[tf.Tensor], fake: Sequence[tf.Tensor]) -> tf.Tensor:
     """The sum over D's layers of the mean absolute difference of their features ``[B, h, w, C]``
     (pix2pixHD, Wang et al. 2018, arXiv 1711.11585, section 3.3). The real ones are constants."""

@@ -166,14 +166,8 @@ class Pix2Pix(Algorithm[Pix2PixConfig]):
             weights["r1"] = config.lambda_r1
         # Of the finest scale, where there are several.
         real_logits, fake_logits = real[0][-1], fake[0][-1]
-        border = 0.5 if config.gan_loss == "lsgan" else 0.0
-        rightly = 0.5 * (_share(real_logits > border) + _share(fake_logits < border))
-        certainty = functools.partial(_certainty, kind=config.gan_loss)
-        return Objective("discriminator", parts, weights), {
-            "real": certainty(real_logits),
-            "fake": certainty(fake_logits),
-            "accuracy": rightly,
-        }
+        observed = losses.judgement(real_logits, fake_logits, config.gan_loss)
+        return Objective("discriminator", parts, weights), observed
 
     def _generator_update(self, l1: tf.Tensor, real: Seen, fake: Seen) -> Objective:
         config = self.config
@@ -243,17 +237,6 @@ class Pix2Pix(Algorithm[Pix2PixConfig]):
 
     def parameter_counts(self) -> dict[str, int | None]:
         return {"discriminator": None, **super().parameter_counts()}
-
-
-def _share(truth: tf.Tensor) -> tf.Tensor:
-    """Of the patches of each image, ``[B]``."""
-    return tf.reduce_mean(tf.cast(truth, tf.float32), axis=[1, 2, 3])
-
-
-def _certainty(logits: tf.Tensor, kind: str) -> tf.Tensor:
-    """How real D holds each image to be, 0 to 1, ``[B]``."""
-    sure = tf.clip_by_value(logits, 0.0, 1.0) if kind == "lsgan" else tf.sigmoid(logits)
-    return tf.reduce_mean(sure, axis=[1, 2, 3])
 
 
 def _halved(images: tf.Tensor) -> tf.Tensor:

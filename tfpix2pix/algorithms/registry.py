@@ -25,13 +25,17 @@ ALGORITHMS: dict[str, tuple[str, str]] = {
         "tfpix2pix.algorithms.pix2pix:Pix2Pix",
         "tfpix2pix.algorithms.configs.pix2pix:Pix2PixConfig",
     ),
+    "cyclegan": (
+        "tfpix2pix.algorithms.cyclegan:CycleGAN",
+        "tfpix2pix.algorithms.configs.cyclegan:CycleGANConfig",
+    ),
     "scorer": (
         "tfpix2pix.algorithms.scorer:ScorerTraining",
         "tfpix2pix.algorithms.configs.scorer:ScorerConfig",
     ),
 }
 # What `tfpix2pix train` offers; the others have commands of their own.
-TRAINABLE = ("pix2pix",)
+TRAINABLE = ("pix2pix", "cyclegan")
 
 
 def register(name: str, algorithm: str, config: str) -> None:

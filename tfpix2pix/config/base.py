@@ -98,15 +98,16 @@ class RunConfig:
     )
     lr_schedule: str = option(
         "constant",
-        "step sizes of Adam: 'constant', or 'linear': falling to 0 at the end of the run",
+        "step sizes of Adam: 'constant', 'linear': falling to 0 at the end of the run, or "
+        "'linear_epochs': the same with a step down after each epoch, as CycleGAN's code has it",
         "loss",
-        choices=("constant", "linear"),
+        choices=("constant", "linear", "linear_epochs"),
         may_change=True,
     )
     lr_decay_from: str = option(
         "0",
-        "from where --lr_schedule=linear falls: a step, or epochs as in 100epochs; 0 for half of "
-        "the run",
+        "from where a --lr_schedule that is not constant falls: a step, or epochs as in 100epochs; "
+        "0 for half of the run",
         "loss",
         may_change=True,
     )
@@ -197,6 +198,16 @@ class RunConfig:
         number, epochs = parse_place(self.lr_decay_from)
         start = self._steps_in(number, train_images) if epochs else number
         return start or self.total_steps(train_images) // 2
+
+    def decay_epochs(self, train_images: int) -> tuple[int, int]:
+        """After how many epochs a rate that falls by epochs falls, and how many the run has; given
+        as for `total_steps`."""
+        total = self.epochs
+        if self.steps:
+            total = math.ceil(self.steps * self.batch_size / train_images)
+        number, epochs = parse_place(self.lr_decay_from)
+        start = number if epochs else number * self.batch_size // train_images
+        return start if number else total // 2, total
 
     def _steps_in(self, epochs: int, images: int) -> int:
         return math.ceil(epochs * images / self.batch_size)

@@ -151,6 +151,7 @@ class _Run:
             spec=source.spec,
             total_steps=self.total,
             decay_from=config.decay_start(source.count("train")),
+            train_images=source.count("train"),
         )
         self.notes: list[str] = []  # of this call, for the report too
         self.checkpoints = Checkpoints(workdir, config.keep_checkpoints)
@@ -373,12 +374,13 @@ class _Run:
         """Notes a decay of the learning rate that never comes."""
         config, images = self.config, self.source.count("train")
         given = f"--lr_decay_from={config.lr_decay_from}"
-        if config.lr_schedule == "linear" and config.decay_start(images) >= self.total:
+        falls = config.lr_schedule.startswith("linear")
+        if falls and config.decay_start(images) >= self.total:
             self.notes.append(
                 f"{given} is not before the end of the run, step {self.total:,}, so the learning "
                 "rate does not fall; give an earlier one"
             )
-        elif config.lr_schedule != "linear" and config.decay_start(images) != self.total // 2:
+        elif not falls and config.decay_start(images) != self.total // 2:
             self.notes.append(f"{given} does nothing without --lr_schedule=linear")
 
     def unwritten(self, reason: str) -> str:
