@@ -77,15 +77,24 @@ def _contestants() -> list[Contestant]:
 class OurStep:
     """The package's own step, on one batch again and again."""
 
-    def __init__(self, size: int, ngf: int, batch: int, updates: str = "alternating") -> None:
+    def __init__(
+        self, size: int, ngf: int, batch: int, updates: str = "alternating", preset: str = "paper"
+    ) -> None:
         import tensorflow as tf
 
         from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
         from tfpix2pix.algorithms.pix2pix import Pix2Pix
 
-        config = Pix2PixConfig(
-            crop_size=size, load_size=size, ngf=ngf, ndf=ngf, batch_size=batch, updates=updates
-        )
+        values = {
+            **Pix2PixConfig.PRESETS[preset].values,
+            "crop_size": size,
+            "load_size": size,
+            "ngf": ngf,
+            "ndf": ngf,
+            "batch_size": batch,
+            "updates": updates,
+        }
+        config = Pix2PixConfig(**values)
         self.algorithm = Pix2Pix(config)
         random = np.random.default_rng(0)
         self.x, self.y = (

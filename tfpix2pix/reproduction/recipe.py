@@ -31,6 +31,7 @@ PAPER: Mapping[str, Any] = MappingProxyType(
         "noise_channels": 0,
         "spectral_norm": False,
         "lambda_r1": 0.0,
+        "learning_rate": 2e-4,
         "learning_rate_d": 0.0,
         "augment": "none",
         "lambda_l1": 100.0,
@@ -70,6 +71,7 @@ _NEAREST = {"upsampling": "nearest"}
 # With which a constant input gives a constant output: nothing says where the border is.
 _PLACELESS = _NEAREST | {"padding": "replicate"}
 _LAST = {"last_channels": 16}
+_RATE = {"learning_rate": 4e-4}
 _G = _EMA | _SHALLOW | _PLACELESS
 
 
@@ -104,6 +106,7 @@ ROWS: tuple[Recipe, ...] = (
     Recipe("no_dropout", "No dropout", {"dropout": 0.0}),
     Recipe("spectral", "Spectral norm", {"spectral_norm": True}),
     Recipe("r1", "R1", {"lambda_r1": 1.0}),
+    Recipe("rate", "Rate doubled", _RATE),
     Recipe("two_rates", "D's rate doubled", {"learning_rate_d": 4e-4}),
     Recipe("augment", "DiffAugment", {"augment": "diffaugment"}),
     Recipe("decay", "Rate decays", {"lr_schedule": "linear"}),
@@ -116,6 +119,7 @@ ROWS: tuple[Recipe, ...] = (
     Recipe("best_scales", "Best, 2 scales of D", _BEST | {"discriminator_scales": 2}),
     Recipe("best_vanilla", "Best, vanilla loss", _BEST | {"gan_loss": "vanilla"}),
     Recipe("best_lsgan", "Best, least squares", _BEST | {"gan_loss": "lsgan"}),
+    Recipe("best_rate", "Best, rate doubled", _BEST | _RATE),
     Recipe("best_50", "Best, L1 weight 50", _BEST | {"lambda_l1": 50.0}),
     Recipe("best", "Best (preset best)", _BEST),
 )
