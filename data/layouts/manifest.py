@@ -28,7 +28,7 @@ _FLAG_COLUMN = re.compile(r"((is|in|for)_?)?(.+)")
 _HELD_OUT = ("holdout", "hold_out", "heldout", "held_out")
 _MOST_SPLITS = 8  # different values in a column of splits that is not called so
 _TRUE, _FALSE = {"1", "1.0", "true", "yes", "y", "t"}, {"0", "0.0", "false", "no", "n", "f"}
-_EMPTY = {"", "nan", "none", "null", "na", "n/a"}
+EMPTY = {"", "nan", "none", "null", "na", "n/a"}
 # What people add to the name of a column of paths.
 _ADDED = re.compile(r"[_ -]?(paths?|files?|file_?names?|names?)$")
 
@@ -64,7 +64,7 @@ def list_manifest(
     wanted = {word for pair in SIDES for word in pair}
     wanted |= {key.strip().casefold() for key in (*input_key.split(","), *target_key.split(","))}
     listings: list[tuple[int, int, Listing]] = []
-    for table, encoding in _tables(name, path, tuple(wanted)):
+    for table, encoding in tables(name, path, tuple(wanted)):
         listing, missing = _list(name, path, table, input_key, target_key, split_key, val_fraction)
         if encoding not in ("utf-8", "utf-8-sig"):
             listing.notes.append(f"the manifest is no UTF-8; it was read as {encoding}")
@@ -85,13 +85,15 @@ def list_inputs(name: str, path: Path, input_key: str = "") -> list[list[Path]]:
       DataError: it cannot be read, lacks the column, or names a file that is not there.
     """
     missing = ""
-    for table, _ in _tables(name, path, tuple(_plain(key) for key in input_key.split(","))):
+    for table, _ in tables(name, path, tuple(plain(key) for key in input_key.split(","))):
         if not table.rows:
             raise DataError(f"{name}: it has no rows; expected one line for each image.")
         columns = ["1"] if not (table.named or input_key) else []
-        columns = columns or _named(name, table, "input_key", input_key or "input")
-        named = [[file for key in columns for file in _names(name, row, key)] for row in table.rows]
-        finder = _Finder(path.parent)
+        columns = columns or named_columns(name, table, "input_key", input_key or "input")
+        named = [
+            [file for key in columns for file in files_in(name, row, key)] for row in table.rows
+        ]
+        finder = Finder(path.parent)
         finder.learn(named)
         files = [[finder.find(text) for text in side] for side in named]
         gone = [file for row in files for file in row if not isfile(file)]
@@ -104,7 +106,7 @@ def list_inputs(name: str, path: Path, input_key: str = "") -> list[list[Path]]:
     raise DataError(missing)
 
 
-def _tables(name: str, path: Path, wanted: tuple[str, ...]) -> Iterator[tuple[Table, str]]:
+def tables(name: str, path: Path, wanted: tuple[str, ...]) -> Iterator[tuple[Table, str]]:
     """The table in each encoding that it may have, with the encoding.
 
     Raises:
@@ -135,12 +137,12 @@ def _list(
     if not table.rows:
         raise DataError(f"{name}: it has no rows; expected one line for each pair.")
     listing = Listing("manifest", path.parent, {})
-    keys = _columns(name, table, input_key, target_key, listing)
-    splits = _Splits(name, table, split_key, {key for side in keys for key in side}, listing)
-    finder = _Finder(path.parent)
+    keys = pair_columns(name, table, input_key, target_key, listing)
+    splits = Splits(name, table, split_key, {key for side in keys for key in side}, listing)
+    finder = Finder(path.parent)
     named = []
     for row in table.rows:
-        sides = [[file for key in side for file in _names(name, row, key)] for side in keys]
+        sides = [[file for key in side for file in files_in(name, row, key)] for side in keys]
         named.append((row, sides, splits.of(row)))
     finder.learn([side for _, sides, _ in named for side in sides])
     missing = []
@@ -160,11 +162,11 @@ def _list(
 # === Columns ===
 
 
-def _plain(column: str) -> str:
+def plain(column: str) -> str:
     return re.sub(r"[\s-]+", "_", column.strip().casefold())
 
 
-def _columns(
+def pair_columns(
     name: str, table: Table, input_key: str, target_key: str, listing: Listing
 ) -> list[list[str]]:
     """The columns of input and target, as the table calls them."""
@@ -177,14 +179,14 @@ def _columns(
             return [["1"], ["2"]]
         usual = _by_custom(table)
         if usual:
-            if tuple(map(_plain, usual)) != ("input", "target"):
+            if tuple(map(plain, usual)) != ("input", "target"):
                 listing.notes.append(
                     f"the column '{usual[0]}' is the input, '{usual[1]}' the target; "
                     "--input_key and --target_key choose others"
                 )
             return [[column] for column in usual]
     return [
-        _named(name, table, flag, key or side)
+        named_columns(name, table, flag, key or side)
         for flag, key, side in (
             ("input_key", input_key, "input"),
             ("target_key", target_key, "target"),
@@ -196,7 +198,7 @@ def _by_custom(table: Table) -> tuple[str, str] | None:
     """The two columns that are called as people call input and target, if there are but two."""
     by_word: dict[str, list[str]] = {}
     for column in table.columns:
-        by_word.setdefault(_ADDED.sub("", _plain(column)), []).append(column)
+        by_word.setdefault(_ADDED.sub("", plain(column)), []).append(column)
     if "input" in table.columns and "target" in table.columns:
         return "input", "target"
     found = [
@@ -205,7 +207,7 @@ def _by_custom(table: Table) -> tuple[str, str] | None:
     return found[0] if len(found) == 1 else None
 
 
-def _named(name: str, table: Table, flag: str, key: str) -> list[str]:
+def named_columns(name: str, table: Table, flag: str, key: str) -> list[str]:
     """One column, or, where there is none of the whole name, those between commas."""
     whole = _find(table, key)
     if whole:
@@ -227,11 +229,11 @@ def _named(name: str, table: Table, flag: str, key: str) -> list[str]:
 def _find(table: Table, key: str) -> str | None:
     if key in table.columns:
         return key
-    alike = [column for column in table.columns if _plain(column) == _plain(key)]
+    alike = [column for column in table.columns if plain(column) == plain(key)]
     return alike[0] if len(alike) == 1 else None
 
 
-def _names(name: str, row: Row, key: str) -> list[str]:
+def files_in(name: str, row: Row, key: str) -> list[str]:
     """The files that a cell names: one, or, in JSON, several in a list."""
     value = row.cells.get(key)
     if key not in row.cells:
@@ -255,7 +257,7 @@ def _shown(value: Any) -> str:
 # === Splits ===
 
 
-class _Splits:
+class Splits:
     """Which split each row is of, by the columns that say so.
 
     Raises:
@@ -270,19 +272,17 @@ class _Splits:
         self._flags: dict[str, str] = {}
         if split_key == NO_SPLIT:
             return
-        chosen = _named(name, table, "split_key", split_key) if split_key else []
+        chosen = named_columns(name, table, "split_key", split_key) if split_key else []
         for column in chosen or table.columns:
             if not column or (column in taken and not chosen):
                 continue
-            flag = _FLAG_COLUMN.fullmatch(_plain(column))
+            flag = _FLAG_COLUMN.fullmatch(plain(column))
             word = flag[3] if flag else ""
             split = "test" if word in _HELD_OUT else split_named(word)
             if split and not _holds_splits(table, column):
                 self._flags[column] = split
             elif (
-                chosen
-                or _SPLIT_COLUMN.fullmatch(_plain(column))
-                or _speaks_of_splits(table, column)
+                chosen or _SPLIT_COLUMN.fullmatch(plain(column)) or _speaks_of_splits(table, column)
             ):
                 self._columns.append(column)
         if not chosen:
@@ -299,8 +299,8 @@ class _Splits:
         """The split of a row, or "" where nothing is said."""
         said: dict[str, str] = {}
         for column in self._columns:
-            text = _text(row.cells.get(column))
-            if text not in _EMPTY:
+            text = cell_text(row.cells.get(column))
+            if text not in EMPTY:
                 said[column] = split_named(text) or self._refuse(row, column)
         flags = {c: self._is(row, c) for c in self._flags}
         for column, value in flags.items():
@@ -320,8 +320,8 @@ class _Splits:
         return next(iter(said.values()), "")
 
     def _is(self, row: Row, column: str) -> bool | None:
-        text = _text(row.cells.get(column))
-        if text in _EMPTY:
+        text = cell_text(row.cells.get(column))
+        if text in EMPTY:
             return None
         if text in _TRUE or text in _FALSE:
             return text in _TRUE
@@ -338,23 +338,23 @@ class _Splits:
         )
 
 
-def _text(value: Any) -> str:
+def cell_text(value: Any) -> str:
     return "" if value is None else str(value).strip().casefold()
 
 
-def _values(table: Table, column: str) -> set[str]:
-    return {_text(row.cells.get(column)) for row in table.rows} - _EMPTY
+def values_in(table: Table, column: str) -> set[str]:
+    return {cell_text(row.cells.get(column)) for row in table.rows} - EMPTY
 
 
 def _holds_splits(table: Table, column: str) -> bool:
     """True if a column's values are names of splits, as far as there are any."""
-    values = _values(table, column)
+    values = values_in(table, column)
     return bool(values) and all(split_named(value) for value in values)
 
 
 def _speaks_of_splits(table: Table, column: str) -> bool:
     """True if so few values, two of them names of splits, can hardly be anything else."""
-    values = _values(table, column)
+    values = values_in(table, column)
     known = {split_named(value) for value in values} - {None}
     return _holds_splits(table, column) or (len(known) > 1 and len(values) <= _MOST_SPLITS)
 
@@ -362,7 +362,7 @@ def _speaks_of_splits(table: Table, column: str) -> bool:
 # === Files ===
 
 
-class _Finder:
+class Finder:
     """Finds files by names that were written elsewhere.
 
     A name is tried as it stands; with / for \\, as Windows writes them; in the other form of

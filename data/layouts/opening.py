@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.errors import DataError, UserError
 from tfpix2pix.base.size import Size
-from tfpix2pix.data.config import ARRAYS, LEARNS_PAIRS, UNPAIRED, DataConfig
+from tfpix2pix.data.config import (
+    ARRAYS,
+    LEARNS_PAIRS,
+    LEARNS_UNPAIRED,
+    UNPAIRED,
+    DataConfig,
+)
 from tfpix2pix.data.layouts.known import (
     ListingOptions,
     beside,
@@ -20,10 +26,12 @@ from tfpix2pix.data.layouts.known import (
     recognised,
 )
 from tfpix2pix.data.layouts.pair_files import Listing
-from tfpix2pix.data.sources.base import PairSource
+from tfpix2pix.data.layouts.table import EXTENSIONS
+from tfpix2pix.data.sources.base import PairSource, UnpairedError
 from tfpix2pix.data.spec import ImageWish, PairWish
 
 if TYPE_CHECKING:
+    from tfpix2pix.data.sources.arrays import PairArrays
     from tfpix2pix.data.sources.paper_sets import StageProgress
 
 # The fields of an `ImageWish`, as config and flags call them behind input_ or target_.
@@ -32,6 +40,7 @@ _OF_A_SIDE = ("channels", "dtype", "range", "planes", "alpha", "ignore")
 
 def open_dataset(
     data: Any,
+    /,
     *,
     arrays: Any = None,
     sample_size: Size | int = 256,
@@ -153,6 +162,7 @@ def _unpaired(
 ) -> PairSource:
     """Images of two sides; arguments and errors of `open_dataset`."""
     from tfpix2pix.data.sources.unpaired import BrokenPairs
+    from tfpix2pix.data.sources.unpaired_arrays import UnpairedArrays
     from tfpix2pix.data.sources.unpaired_files import UnpairedFiles
 
     wish, asked = _wish(data), data.data == UNPAIRED
@@ -161,6 +171,15 @@ def _unpaired(
             "--color_space=lab learns the colours of each photograph from itself, which is a pair; "
             f"leave it out with images that are no pairs, or give {LEARNS_PAIRS}."
         )
+    if data.dataset == ARRAYS and not data.input_dir:
+        given = _handed_over(data, arrays)
+        if not (asked and given.are_pairs):
+            return UnpairedArrays(
+                given,
+                wish=wish,
+                val_fraction=data.val_fraction,
+                allow_mixed_sizes=data.allow_mixed_sizes,
+            )
     known = data.dataset in ("sample", ARRAYS) and not data.input_dir
     sides = None if known else _sides(data, stages)
     if sides is None or (asked and sides.pairs):
@@ -213,23 +232,34 @@ def _sides(data: DataConfig, stages: StageProgress | None) -> _Sides | None:
     Raises:
       DataError: as `open_dataset`.
     """
-    from tfpix2pix.data.layouts.two_folders import (
-        are_partners,
-        list_unpaired,
-        named_folders,
-    )
+    from tfpix2pix.data.layouts.two_folders import are_partners, list_unpaired, named_folders
+    from tfpix2pix.data.layouts.unpaired_manifest import list_lists, list_unpaired_table
 
     if data.input_dir or data.target_dir:
         name = f"--input_dir={data.input_dir} --target_dir={data.target_dir}"
-        folders = named_folders(*_both_folders(data))
+        both = _both_folders(data)
+        files = [Path(os.path.expanduser(one)) for one in both]
+        if all(path.is_file() and path.suffix.lower() in EXTENSIONS for path in files):
+            flags = (f"--input_dir={both[0]}", f"--target_dir={both[1]}")
+            lists = list_lists(
+                list(zip(flags, files, strict=True)),
+                split_key=data.split_key,
+                val_fraction=data.val_fraction,
+            )
+            return _Sides(name, (lists.a, lists.b), False, False)
+        folders = named_folders(*both)
     else:
         name = f"--dataset={data.dataset}"
         place, layout = _folder_of(data, stages)
         if place.is_file():
-            return None
+            path = _checked_table(data, place)
+            table = list_unpaired_table(data.dataset, path, **_of_a_table(data))
+            if table is None:
+                return None
+            return _Sides(name, (table.a, table.b), table.by_direction, False)
         if layout == "auto":
             layout = recognised(data.dataset, place)
-        if layout != "two_folders":
+        if layout not in ("two_folders", "unpaired"):
             return None
         folders = folders_of(data.dataset, place)
     listings = list_unpaired(name, folders, val_fraction=data.val_fraction)
@@ -242,6 +272,18 @@ def _sides(data: DataConfig, stages: StageProgress | None) -> _Sides | None:
 def _arrays(data: DataConfig, arrays: Any, wish: PairWish) -> PairSource:
     from tfpix2pix.data.sources.arrays import ArraySource
 
+    return ArraySource(
+        _handed_over(data, arrays),
+        wish=wish,
+        val_fraction=data.val_fraction,
+        allow_mixed_sizes=data.allow_mixed_sizes,
+    )
+
+
+def _handed_over(data: DataConfig, arrays: Any) -> PairArrays:
+    """The arrays of a run that is trained on arrays."""
+    from tfpix2pix.data.sources.arrays import PairArrays
+
     if arrays is None:
         raise DataError(
             f"--dataset={ARRAYS}: the run was trained on arrays, which are in no file; go on from "
@@ -252,12 +294,7 @@ def _arrays(data: DataConfig, arrays: Any, wish: PairWish) -> PairSource:
         raise DataError(
             f"--direction={data.direction}: of arrays (x, y) x is the input; hand over (y, x)."
         )
-    return ArraySource(
-        arrays,
-        wish=wish,
-        val_fraction=data.val_fraction,
-        allow_mixed_sizes=data.allow_mixed_sizes,
-    )
+    return arrays if isinstance(arrays, PairArrays) else PairArrays(arrays)
 
 
 # === Where the data lie ===
@@ -276,10 +313,11 @@ def _folder_of(data: DataConfig, stages: StageProgress | None) -> tuple[Path, st
 
         return tfds_folder(
             dataset[len("tfds:") :],
-            input_key=data.input_key or "input_image",
-            target_key=data.target_key or "real_image",
+            input_key=data.input_key,
+            target_key=data.target_key,
             data_dir=place,
             progress=stages,
+            unpaired=data.unpaired,
         )
     # Shells leave the tilde of --dataset=~/pairs alone.
     path = Path(os.path.expanduser(dataset))
@@ -326,19 +364,36 @@ def _both_folders(data: DataConfig) -> tuple[str, str]:
 
 
 def _list_manifest(data: DataConfig, path: Path) -> Listing:
-    from tfpix2pix.data.layouts.manifest import EXTENSIONS, list_manifest
+    from tfpix2pix.data.layouts.manifest import list_manifest
+    from tfpix2pix.data.layouts.unpaired_manifest import list_unpaired_table
 
+    path, fields = _checked_table(data, path), _of_a_table(data)
+    try:
+        return list_manifest(data.dataset, path, **fields)
+    except DataError:
+        two_sides = None
+        with contextlib.suppress(DataError):
+            two_sides = list_unpaired_table(data.dataset, path, **fields)
+        if two_sides is None or not two_sides.told:
+            raise
+    raise UnpairedError(
+        f"--dataset={data.dataset}: images of two sides that are no pairs; {LEARNS_UNPAIRED} "
+        "learns from them, and a table of pairs has two files in every row, in the columns input "
+        "and target."
+    )
+
+
+def _of_a_table(data: DataConfig) -> dict[str, Any]:
+    names = ("input_key", "target_key", "split_key", "val_fraction")
+    return {name: getattr(data, name) for name in names}
+
+
+def _checked_table(data: DataConfig, path: Path) -> Path:
+    """Raises DataError for a file that is no table by its name."""
     if path.suffix.lower() not in EXTENSIONS:
         raise DataError(
             f"--dataset={data.dataset}: a file, where a folder with train/ in it or a manifest "
             f"({', '.join(EXTENSIONS)}) was expected; name the folder, and save a "
             "spreadsheet as CSV."
         )
-    return list_manifest(
-        data.dataset,
-        path,
-        input_key=data.input_key,
-        target_key=data.target_key,
-        split_key=data.split_key,
-        val_fraction=data.val_fraction,
-    )
+    return path

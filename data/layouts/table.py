@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -220,12 +221,10 @@ def _rows_of(name: str, whole: Any) -> Iterator[Row]:
         elif len(lists) == 1:
             whole = next(iter(lists.values()))
         elif whole and all(isinstance(value, list) for value in whole.values()):
-            if len({len(value) for value in whole.values()}) > 1:
-                raise DataError(f"{name}: its columns are of different lengths; mend the file.")
-            columns = whole
+            columns = whole  # two lists that are no pairs may be of different lengths
             whole = [
                 dict(zip(columns, cells, strict=True))
-                for cells in zip(*columns.values(), strict=True)
+                for cells in itertools.zip_longest(*columns.values())
             ]
         elif whole and all(isinstance(value, dict) for value in whole.values()):
             # As pandas writes it: by column, then by row.

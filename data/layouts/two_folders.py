@@ -125,6 +125,12 @@ def _parsed(name: str) -> tuple[str, str]:
     return "", ""
 
 
+def side_of_split(name: str) -> tuple[str, int] | None:
+    """``trainA``, ``test_b`` and the like as (train, 0), (test, 1); None for other names."""
+    split, word = _parsed(name)
+    return (split, "ab".index(word)) if word in ("a", "b") else None
+
+
 def _of_splits(
     root: Path,
     words: dict[str, dict[str, list[Path]]],

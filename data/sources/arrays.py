@@ -16,7 +16,7 @@ from tfpix2pix.base.errors import DataError
 from tfpix2pix.data.check.faults import fault_report
 from tfpix2pix.data.check.resolve import resolve
 from tfpix2pix.data.check.scan import BadPair, PairLook, look_at
-from tfpix2pix.data.config import ARRAYS
+from tfpix2pix.data.config import ARRAYS, LEARNS_UNPAIRED
 from tfpix2pix.data.images import Decoded
 from tfpix2pix.data.layouts.pair_files import PairFiles, size_text
 from tfpix2pix.data.layouts.splits import DEFAULT_VAL_FRACTION, check_val_fraction, split_of
@@ -46,7 +46,8 @@ class PairArrays:
       splits: ``(x, y)`` by split; of what is not split yet the one key is empty.
 
     Raises:
-      DataError: it is nothing of the kind; the message names the array.
+      DataError: it is nothing of the kind; the message names the array. Pairs or not, `no_pairs`
+        says.
     """
 
     def __init__(self, given: Any) -> None:
@@ -66,19 +67,30 @@ class PairArrays:
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             of = f" for {split!r}" if split else ""
             raise DataError(f"dataset: found {_found(pair)}{of}; {_EXPECTED}.")
-        x, y = (_images(side, _label(name, split)) for name, side in zip("xy", pair, strict=True))
-        if len(x) != len(y):
-            raise DataError(
-                f"dataset: {_label('x', split)} has {len(x):,} images and {_label('y', split)} "
-                f"{len(y):,}; expected as many, x[i] and y[i] being a pair."
-            )
-        for i, (one, other) in enumerate(zip(x, y, strict=True)):
-            if one.shape[:2] != other.shape[:2]:
-                raise DataError(
-                    f"dataset: {_label(f'x[{i}]', split)} is {size_text(one.shape)}, and its "
-                    f"target {size_text(other.shape)}; expected both images of a pair of one size."
-                )
+        x, y = (_images(side, label_of(name, split)) for name, side in zip("xy", pair, strict=True))
         return x, y
+
+    @property
+    def are_pairs(self) -> bool:
+        """Whether x[i] and y[i] may be pairs: as many, of one size each."""
+        return not self.no_pairs()
+
+    def no_pairs(self) -> str:
+        """Why they are no pairs, or empty."""
+        for split, (x, y) in self.splits.items():
+            if len(x) != len(y):
+                return (
+                    f"{label_of('x', split)} has {len(x):,} images and {label_of('y', split)} "
+                    f"{len(y):,}; expected as many, x[i] and y[i] being a pair; "
+                    f"{LEARNS_UNPAIRED} learns from images that are no pairs"
+                )
+            for i, (one, other) in enumerate(zip(x, y, strict=True)):
+                if one.shape[:2] != other.shape[:2]:
+                    return (
+                        f"{label_of(f'x[{i}]', split)} is {size_text(one.shape)}, and its target "
+                        f"{size_text(other.shape)}; expected both images of a pair of one size"
+                    )
+        return ""
 
     @functools.cached_property
     def digest(self) -> str:
@@ -117,6 +129,8 @@ class ArraySource(PairSource):
     ) -> None:
         self.name, self.direction = f"--dataset={ARRAYS}", "AtoB"
         self.arrays = arrays if isinstance(arrays, PairArrays) else PairArrays(arrays)
+        if why := self.arrays.no_pairs():
+            raise DataError(f"dataset: {why}.")
         self._wish, self._allow_mixed_sizes = wish, allow_mixed_sizes
         self._spec: PairSpec | None = wish.spec() if wish.resolved else None
         self._notes: list[str] = []
@@ -125,7 +139,7 @@ class ArraySource(PairSource):
         check_val_fraction(val_fraction)
         for split, (x, _) in self.arrays.splits.items():
             for i in range(len(x)):
-                own = split or split_of(_name(i), val_fraction)
+                own = split or split_of(name_of(i), val_fraction)
                 self._places[own].append((split, i))
 
     @property
@@ -139,15 +153,15 @@ class ArraySource(PairSource):
         return len(self._places.get(split, ()))
 
     def pair_name(self, split: str, index: int) -> str:
-        return _name(self._places[split][index][1])
+        return name_of(self._places[split][index][1])
 
     def load(self, split: str, index: int) -> tuple[np.ndarray, np.ndarray]:
         place = self._places[split][index]
         x, y = self._pair(place)
         try:
-            return self.spec.store(_decoded(x), _decoded(y))
+            return self.spec.store(decoded_of(x), decoded_of(y))
         except ValueError as error:
-            labels = " and ".join(_label(f"{side}[{place[1]}]", place[0]) for side in "xy")
+            labels = " and ".join(label_of(f"{side}[{place[1]}]", place[0]) for side in "xy")
             raise DataError(f"{labels}: {error}; expected {self.spec.describe()}.") from None
 
     def describe(self) -> str:
@@ -193,11 +207,11 @@ class ArraySource(PairSource):
     def _look(self, job: tuple[str, tuple[str, int]]) -> PairLook | BadPair:
         split, place = job
         # What files are to `resolve`: the names by which the images are called in messages.
-        a, b = (Path(_label(f"{side}[{place[1]}]", place[0])) for side in "xy")
-        files = PairFiles(_name(place[1]), a, b)
+        a, b = (Path(label_of(f"{side}[{place[1]}]", place[0])) for side in "xy")
+        files = PairFiles(name_of(place[1]), a, b)
         pair = self._pair(place)
         x, y = (
-            look_at(path, _decoded(image), self._wish)
+            look_at(path, decoded_of(image), self._wish)
             for path, image in zip((a, b), pair, strict=True)
         )
         return PairLook(split, files, x, y)
@@ -249,15 +263,18 @@ def _images(given: Any, label: str) -> Images:
     return images
 
 
-def _decoded(image: np.ndarray) -> Decoded:
+def decoded_of(image: np.ndarray) -> Decoded:
+    """An image of an array as files are decoded."""
     return Decoded(image, False, None, ())
 
 
-def _name(index: int) -> str:
+def name_of(index: int) -> str:
+    """What an image of an array is called."""
     return f"{index:05d}"
 
 
-def _label(what: str, split: str) -> str:
+def label_of(what: str, split: str) -> str:
+    """An array, or an image of one, for messages."""
     return f"{what} of {split}" if split else what
 
 

@@ -20,7 +20,9 @@ from urllib.parse import urlsplit
 
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.base.lock import locked
+from tfpix2pix.data.config import LEARNS_UNPAIRED
 from tfpix2pix.data.sources.archives import cannot_write
+from tfpix2pix.data.sources.base import UnpairedError
 from tfpix2pix.data.sources.download import CONNECT_TIMEOUT, why_unreachable
 from tfpix2pix.data.sources.paper_sets import PAPER_SETS, StageProgress, default_data_dir
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _TFDS_FOLDER = "tensorflow_datasets"
-TWO_FOLDERS, SINGLE = "two_folders", "single"
+TWO_FOLDERS, SINGLE, UNPAIRED = "two_folders", "single", "unpaired"
 
 # TFDS's names of splits -> ours. Others (unlabelled, extra, ...) are no part of a training.
 _SPLITS = {"train": "train", "validation": "val", "val": "val", "valid": "val", "test": "test"}
@@ -50,6 +52,7 @@ def tfds_folder(
     target_key: str,
     data_dir: str | os.PathLike[str] | None = None,
     progress: StageProgress | None = None,
+    unpaired: bool = False,
 ) -> tuple[Path, str]:
     """The folder of a data set of TFDS, downloaded, prepared and written the first time.
 
@@ -58,36 +61,47 @@ def tfds_folder(
 
     Args:
       spec: ``NAME``, ``NAME/CONFIG``, either with ``:VERSION``; ``tfds:`` before it is ignored.
-      input_key: the feature that is x; ``a/b`` for feature b inside a.
-      target_key: the feature that is y. The same as `input_key` where one image makes the pair
-        (colour from grey): then an unpaired set (`cycle_gan`) will do too, A and B together.
+      input_key: the feature that is x; ``a/b`` for feature b inside a. Empty: ``input_image``,
+        or, of an unpaired set, ``image``.
+      target_key: the feature that is y; empty: ``real_image`` or ``image``. The same as
+        `input_key` where one image makes the pair (colour from grey): then an unpaired set
+        (`cycle_gan`) will do too, A and B together.
       data_dir: where data sets are kept; `default_data_dir` by default. TFDS's files go to
         ``tensorflow_datasets`` in it, unless TFDS's own folder ($TFDS_DATA_DIR, or
         ~/tensorflow_datasets) holds the prepared set.
       progress: called as ``progress(what, done, total, unit)`` while images are written. TFDS
         shows its own progress before.
+      unpaired: of an unpaired set (`cycle_gan`) write both sides, A with the images of `input_key`
+        and B with those of `target_key`.
 
     Returns:
-      ``(folder, form)``: form "two_folders" with ``A/train/000000.png`` and ``B/train/...``, or
-      "single" with ``train/000000.png`` where both keys are one.
+      ``(folder, form)``: form "two_folders" with ``A/train/000000.png`` and ``B/train/...``,
+      "single" with ``train/000000.png`` where both keys are one, or "unpaired" with
+      ``trainA/a000000.png``, ``trainB/b000000.png`` and so on.
 
     Raises:
       DataError: no tensorflow-datasets, no such set or feature, no network, files that have to be
-        downloaded by hand, an unpaired set, or a disk that cannot be written.
+        downloaded by hand, or a disk that cannot be written.
+      UnpairedError: the set is unpaired, and that was not asked for.
     """
     tfds = _import_tfds()
     name = spec.removeprefix("tfds:")
     data_dir = Path(data_dir) if data_dir is not None else default_data_dir()
     builder = _find_builder(tfds, name, data_dir)
-    single = input_key == target_key
-    if builder.name == "cycle_gan" and not single:
+    if unpaired and not (_is_prepared(builder) or builder.name == "cycle_gan"):
+        _prepare(tfds, builder, name, data_dir)  # only then its splits are known
+    sides = unpaired and _is_unpaired(builder)
+    input_key = input_key or ("image" if sides else "input_image")
+    target_key = target_key or ("image" if sides else "real_image")
+    single = input_key == target_key and not sides
+    if builder.name == "cycle_gan" and not (single or sides):
         raise _unpaired(name)
     _check_keys(tfds, builder, name, {"input_key": input_key, "target_key": target_key})
 
     keys = [input_key] if single else [input_key, target_key]
     facts = [*builder.info.full_name.split("/"), "__".join(key.replace("/", ".") for key in keys)]
-    folder = data_dir / "tfds" / "-".join(facts)
-    form = SINGLE if single else TWO_FOLDERS
+    folder = data_dir / "tfds" / "-".join([*facts, *([UNPAIRED] if sides else [])])
+    form = UNPAIRED if sides else SINGLE if single else TWO_FOLDERS
     progress = progress or (lambda what, done, total, unit: None)
     try:
         if folder.is_dir():
@@ -99,12 +113,13 @@ def tfds_folder(
                 return folder, form
             if not _is_prepared(builder):
                 _prepare(tfds, builder, name, data_dir)
-            splits = _choose_splits(builder, name, single)
+            splits = _choose_splits(builder, name, single or sides)
             scratch = folder.with_name(folder.name + ".incomplete")
             show = partial(_show, progress, f"writing the images of {name}")
             shutil.rmtree(scratch, ignore_errors=True)
             try:
-                _write(tfds, builder, splits, keys, scratch, show)
+                write = _write_sides if sides else _write
+                write(tfds, builder, splits, keys, scratch, show)
                 os.replace(scratch, folder)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
@@ -239,19 +254,25 @@ def _type_name(dtype: Any) -> str:
     return getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or str(dtype)
 
 
-def _unpaired(name: str) -> DataError:
-    return DataError(
-        f"--dataset=tfds:{name}: it is unpaired (trainA and trainB show different scenes), and "
-        "unpaired training is not supported yet; give a paired set, or let one image make the pair "
-        "(--input_key=image --target_key=image with --color_space=lab)."
+def _unpaired(name: str) -> UnpairedError:
+    return UnpairedError(
+        f"--dataset=tfds:{name}: unpaired, trainA and trainB show different scenes; "
+        f"{LEARNS_UNPAIRED} learns from it, and to learn from pairs give a paired set, or let one "
+        "image make the pair (--input_key=image --target_key=image with --color_space=lab)."
     )
 
 
-def _choose_splits(builder: Any, name: str, single: bool) -> list[tuple[str, str, str]]:
-    """[(TFDS's split, ours, what stems begin with), ...], train first."""
+def _is_unpaired(builder: Any) -> bool:
+    there = set(builder.info.splits)
+    return builder.name == "cycle_gan" or ("train" not in there and {"trainA", "trainB"} <= there)
+
+
+def _choose_splits(builder: Any, name: str, together: bool) -> list[tuple[str, str, str]]:
+    """[(TFDS's split, ours, what stems begin with), ...], train first; `together`: also those of
+    an unpaired set."""
     there = list(builder.info.splits)
-    if "train" not in there and {"trainA", "trainB"} <= set(there):
-        if not single:
+    if _is_unpaired(builder):
+        if not together:
             raise _unpaired(name)
         return [(s, ours, s[-1].lower()) for s, ours in _UNPAIRED.items() if s in there]
     chosen: dict[str, str] = {}
@@ -352,7 +373,7 @@ def _write(
     folder: Path,
     progress: Any,
 ) -> None:
-    total = sum(builder.info.splits[split].num_examples for split, _, _ in splits)
+    total = _examples_in(builder, splits)
     widest = {key: _widest(tfds, builder, splits, key) for key in keys}
     done = 0
     for split, ours, letter in splits:
@@ -364,6 +385,32 @@ def _write(
                 _write_array(target / f"{letter}{index:06d}", images[key], widest[key])
             done += 1
             progress(done, total)
+
+
+def _write_sides(
+    tfds: Any,
+    builder: Any,
+    splits: list[tuple[str, str, str]],
+    keys: list[str],
+    folder: Path,
+    progress: Any,
+) -> None:
+    """As `_write`, of an unpaired set: each of its splits is one side's."""
+    total, done = _examples_in(builder, splits), 0
+    for split, ours, letter in splits:
+        key = dict(zip("ab", keys, strict=True))[letter]
+        target = folder / f"{ours}{letter.upper()}"
+        target.mkdir(parents=True, exist_ok=True)
+        same_side = [of for of in splits if of[2] == letter]
+        widest = _widest(tfds, builder, same_side, key)
+        for index, images in enumerate(_examples(tfds, builder, split, [key])):
+            _write_array(target / f"{letter}{index:06d}", images[key], widest)
+            done += 1
+            progress(done, total)
+
+
+def _examples_in(builder: Any, splits: list[tuple[str, str, str]]) -> int:
+    return sum(builder.info.splits[split].num_examples for split, _, _ in splits)
 
 
 def _examples(tfds: Any, builder: Any, split: str, keys: list[str]) -> Iterator[dict[str, Any]]:

@@ -53,6 +53,11 @@ class UnpairedSource(PairSource):
         """The input's name."""
         return self.x.image_name(split, index % self.sides(split)[0])
 
+    def _shown_counts(self) -> str:
+        """``120 and 100 train, 30 and 30 test``: inputs and targets."""
+        shown = [(split, *self.sides(split)) for split in SPLITS if any(self.sides(split))]
+        return ", ".join(f"{x:,} and {y:,} {split}" for split, x, y in shown)
+
     def _counts_of_sides(self) -> dict[str, list[int]]:
         """Of A and of B."""
         step = 1 if self.direction == "AtoB" else -1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -30,15 +30,18 @@ class FileImages(FileSet, ImageSource):
       name: the data set as the user named it.
       listing: single images.
       planes: which planes of the files are read.
-
-    Attributes:
-      spec: known once both sides were looked at.
+      spec: gives what they are, which is known when both sides were looked at.
     """
 
-    spec: ImageSpec
-
-    def __init__(self, name: str, listing: Listing, planes: str) -> None:
+    def __init__(
+        self, name: str, listing: Listing, planes: str, spec: Callable[[], ImageSpec]
+    ) -> None:
         super().__init__(name, listing, (planes, planes))
+        self._spec = spec
+
+    @property
+    def spec(self) -> ImageSpec:  # type: ignore[override]
+        return self._spec()
 
     def load(self, split: str, index: int) -> np.ndarray:
         files = self._splits[split][index]
@@ -91,14 +94,12 @@ class UnpairedFiles(UnpairedSource):
         self._wish, self._allow_mixed_sizes = wish, allow_mixed_sizes
         listings = (a, b) if direction == "AtoB" else (b, a)
         self.files = (
-            FileImages(name, listings[0], wish.x.planes),
-            FileImages(name, listings[1], wish.y.planes),
+            FileImages(name, listings[0], wish.x.planes, lambda: self.spec.x),
+            FileImages(name, listings[1], wish.y.planes, lambda: self.spec.y),
         )
         self.x, self.y = self.files
-        self._spec: PairSpec | None = None
+        self._spec: PairSpec | None = wish.spec() if wish.resolved else None
         self._notes: list[str] = []
-        if wish.resolved:
-            self._settle(wish.spec())
         if not self.count("train") and (training or not any(map(self.count, SPLITS))):
             raise DataError(self._no_training_images())
 
@@ -110,9 +111,6 @@ class UnpairedFiles(UnpairedSource):
         return self._spec
 
     def describe(self) -> str:
-        counts = ", ".join(
-            f"{x:,} and {y:,} {split}" for split in SPLITS for x, y in [self.sides(split)] if x or y
-        )
         sizes = []
         for side in self.files:
             found = sorted(side.image_sizes())
@@ -120,7 +118,7 @@ class UnpairedFiles(UnpairedSource):
             sizes.append(f"{width}x{height}" if len(found) == 1 else f"{len(found)} sizes")
         size = sizes[0] if sizes[0] == sizes[1] else " and ".join(sizes)
         how = f"{self.files[0].listing.layout}, {self.direction}; {self.spec.describe()}"
-        return f"{counts} images of {size} (unpaired, {how})"
+        return f"{self._shown_counts()} images of {size} (unpaired, {how})"
 
     def identity(self) -> dict[str, Any]:
         a, b = self.files if self.direction == "AtoB" else self.files[::-1]
@@ -183,17 +181,13 @@ class UnpairedFiles(UnpairedSource):
         )
         resolved.faults[:0] = [fault for side in self.files for fault in side.listing.faults]
         if resolved.spec is not None:
-            self._settle(resolved.spec)
+            self._spec = resolved.spec
         self._notes = resolved.notes
         return (x, y), resolved
 
     def fault_report(self, faults: Iterable[Fault]) -> str:
         """Faults as a text: a sentence, then a list of the first files of each kind."""
         return fault_report(self.name, list(faults), self.to_check())
-
-    def _settle(self, spec: PairSpec) -> None:
-        self._spec = spec
-        self.x.spec, self.y.spec = spec.x, spec.y
 
     def _no_training_images(self) -> str:
         flags = ("input", "target")

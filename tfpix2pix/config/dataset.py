@@ -71,11 +71,13 @@ def arrays_of(run: object, dataset: object = None) -> PairArrays | None:
       DataError: as `tfpix2pix.data.PairArrays`.
     """
     from tfpix2pix.data.sources.arrays import ArraySource, PairArrays
+    from tfpix2pix.data.sources.unpaired_arrays import UnpairedArrays
 
     if dataset is not None:
         return None if isinstance(dataset, str | os.PathLike) else PairArrays(dataset)
     source = getattr(run, "source", None)
-    return source.arrays if isinstance(source, ArraySource) else None
+    source = getattr(source, "pairs", source)  # pairs that were trained unpaired
+    return source.arrays if isinstance(source, ArraySource | UnpairedArrays) else None
 
 
 def short_name(config: Config) -> str:

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from tfpix2pix.base.errors import DataError
+from tfpix2pix.data import open_dataset
 from tfpix2pix.data.sources import tfds_sets
 from tfpix2pix.data.sources.paper_sets import PAPER_SETS
 from tfpix2pix.data.sources.tfds_sets import tfds_folder
@@ -284,7 +285,31 @@ def test_an_unpaired_set_serves_where_one_image_makes_the_pair(home):
     ("spec", "target"), [("toy_unpaired", "copy"), ("cycle_gan/horse2zebra", "label")]
 )
 def test_an_unpaired_set_is_no_pair(home, spec, target):
-    refusal("unpaired training is not supported yet", spec, home, ("image", target))
+    refusal("--algorithm=cyclegan learns from it", spec, home, ("image", target))
+
+
+@pytest.mark.parametrize(("keys", "folder"), [(("", ""), "image__image"), (("copy", ""), "copy")])
+def test_an_unpaired_set_has_two_sides(home, keys, folder):
+    found = open_dataset(
+        "tfds:toy_unpaired",
+        data="unpaired",
+        input_key=keys[0],
+        target_key=keys[1],
+        data_dir=home,
+    )
+    assert folder in str(found.files[0].listing.root)
+    assert [found.sides(split) for split in ("train", "val", "test")] == [(3, 2), (0, 0), (1, 1)]
+    assert found.pair_name("train", 2) == "a000002"
+    levels = [found.load("train", i) for i in range(found.count("train"))]
+    assert sorted(int(x.mean()) for x, _ in levels) == [0, 1, 2]
+    assert {int(y.mean()) for _, y in levels} == {10, 11}  # TFDS may have shuffled them
+
+
+def test_a_paired_set_of_tfds_may_be_trained_unpaired(home):
+    keys = {"input_key": "photo", "target_key": "pair/left"}
+    found = open_dataset("tfds:toy_pairs", data="unpaired", data_dir=home, **keys)
+    assert (found.paired("train"), found.paired("val")) == (False, True)
+    assert found.sides("train") == (4, 4)
 
 
 def test_a_set_of_the_users_own_tfds_folder_is_used(home, monkeypatch, tmp_path):
