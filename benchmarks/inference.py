@@ -143,7 +143,7 @@ def _contestants(translator: Any, workdir: str, size: int, scratch: Path) -> lis
     job = formats.Job(
         contract,
         translator,
-        core.export_generator(config, weights, noise=True),
+        core.export_generator(translator.described, weights, noise=True),
         formats.QUANTIZATIONS,
         scratch / "export",
         "generator",

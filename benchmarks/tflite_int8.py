@@ -77,7 +77,9 @@ def _job(training_inputs: type):
     translator = load(_WORKDIR.value)
     config = translator.config
     contract = Contract.of(translator, "paper", tuple(config.whole_size))
-    generator = core.export_generator(config, core.weights_of(translator.generator), noise=True)
+    generator = core.export_generator(
+        translator.described, core.weights_of(translator.generator), noise=True
+    )
     inputs = training_inputs(config, _WORKDIR.value, _DATASET.value)
     quantize = formats.QUANTIZATIONS
     return translator, formats.Job(
@@ -125,7 +127,7 @@ def _variants(job, folder: Path):
             generator = job.generator
             if which == "equalised":
                 tensors = (list(each.values()) for each in inputs)
-                generator = equalized(generator, job.contract.config, tensors)
+                generator = equalized(generator, job.contract.generator, tensors)
             made[which] = Quantizer(_saved(job, generator, scratch / which), lambda: iter(inputs))
         return made[which]
 

@@ -12,6 +12,7 @@ PLACES = ("dataset", "input_dir", "target_dir")
 """Where the pairs lie."""
 FOUND_BY = ("layout", "input_key", "target_key", "split_key")
 """How they are found there; says nothing about another data set."""
+DIRECTIONS = ("AtoB", "BtoA")
 SMALLEST, LARGEST = 32, 4096  # pixels, of the sides of images that are trained on
 PAIRS, UNPAIRED = "pairs", "unpaired"
 # What messages advise for pairs, and for images that are none.
@@ -38,7 +39,7 @@ class PairsConfig:
         "AtoB",
         "which image is the input: AtoB left to right, BtoA right to left",
         "first",
-        choices=("AtoB", "BtoA"),
+        choices=DIRECTIONS,
     )
     data: str = option(
         "",

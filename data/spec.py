@@ -570,6 +570,14 @@ class PairSpec:
 
         return type(self) is type(other) and alike(self.x, other.x) and alike(self.y, other.y)
 
+    def turned(self) -> PairSpec:
+        """Of the way back: y is the input and x the target.
+
+        Raises:
+          DataError: there is none.
+        """
+        return PairSpec(self.y, self.x)
+
     def store(self, x: images.Decoded, y: images.Decoded) -> tuple[np.ndarray, np.ndarray]:
         """Two decoded images of one size as stored arrays.
 
@@ -694,6 +702,12 @@ class LabSpec(PairSpec):
 
     x: ImageSpec = LAB_X
     y: ImageSpec = LAB_Y
+
+    def turned(self) -> PairSpec:
+        raise DataError(
+            "--color_space=lab: from the colours a and b no way leads back to the lightness L; "
+            "leave it out where both directions are meant."
+        )
 
     @property
     def channel_names(self) -> dict[str, list[str]]:

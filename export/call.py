@@ -24,6 +24,7 @@ def export(
     image_size: str | int | tuple[int, int] = "any",
     opset: str | int = "oldest",
     max_pixels: int | None = None,
+    direction: str = "",
     checkpoint: str | int = "latest",
     weights: str = "average",
     dataset: Any = None,
@@ -45,6 +46,8 @@ def export(
       opset: version of the ONNX files' operators, or ``oldest``: the oldest that holds each file.
       max_pixels: height times width that the SavedModel takes at most, where the size is any;
         None for the default of `tfpix2pix export`.
+      direction: of a run that learned both ways: ``AtoB``, ``BtoA`` or ``both``; empty for all that
+        the run has. Of both, each has a folder of its own below the output.
       checkpoint: ``latest``, ``best`` or a step.
       weights: of a run with ``ema``: ``average``, or ``raw`` for the weights themselves.
       dataset: the run's data where they are not where it found them: a folder, or the arrays that
@@ -54,7 +57,8 @@ def export(
       name: of the model on a server; by default the run's.
 
     Returns:
-      What was published: ``output``, ``manifest``, ``proof``, ``report``.
+      What was published: ``output``, ``manifest``, ``proof``, ``report``; of both directions one in
+      ``parts`` for each.
 
     Raises:
       UserError: it cannot be done.
@@ -72,7 +76,13 @@ def export(
     if isinstance(image_size, tuple | list):
         image_size = "x".join(map(str, reversed(image_size)))
     request = Request.parse(
-        _text(formats), _text(quantize), inference, str(image_size), str(opset), max_pixels
+        _text(formats),
+        _text(quantize),
+        inference,
+        str(image_size),
+        str(opset),
+        max_pixels,
+        direction,
     )
     check_request(workdir, output, request)
     arrays = arrays_of(run, dataset)

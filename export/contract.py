@@ -54,6 +54,8 @@ class Contract:
       max_pixels: height times width of x, at most, in the SavedModel's signatures; None where
         ``image_size`` says it, and in exports of versions that had no such limit.
       weights: ``average`` where they are moving averages, else ``raw``.
+      direction: ``AtoB`` or ``BtoA``, of the run's generators the one that this is of; x is its
+        input. Empty, and then replaced, for the run's default.
     """
 
     config: Config
@@ -64,6 +66,10 @@ class Contract:
     image_size: tuple[int, int] | None = None
     max_pixels: int | None = None
     weights: str = "raw"
+    direction: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "direction", self.config.direction_of(self.direction))
 
     @classmethod
     def of(
@@ -93,19 +99,31 @@ class Contract:
             image_size,
             None if image_size else max_pixels,
             translator.weights,
+            translator.direction,
         )
 
     @property
     def noise(self) -> bool:
         """Whether the network has the input z."""
-        return self.inference == "paper" and self.config.takes_noise
+        if self.inference != "paper":
+            return False
+        # Of the default direction it is known without TensorFlow, which clients of servers spare.
+        is_default = self.direction == self.config.direction
+        return self.config.takes_noise if is_default else self.generator.noise is not None
 
     @cached_property
     def generator(self) -> Generator:
         """What is known of the generator besides its weights."""
-        from tfpix2pix.algorithms.registry import default_generator
+        from tfpix2pix.algorithms.registry import generator_for
 
-        return default_generator(self.config)
+        return generator_for(self.config, self.direction)
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """Of x and of y."""
+        config = self.config
+        x, y = config.x_channels, config.y_channels
+        return (x, y) if self.direction == config.direction else (y, x)
 
     @property
     def size_multiple(self) -> int:
@@ -127,7 +145,7 @@ class Contract:
         """Channels, depth, value range and labels of inputs and results."""
         from tfpix2pix.config.dataset import spec_with
 
-        return spec_with(self.config, self.palette or None)
+        return spec_with(self.config, self.palette or None, self.direction)
 
     def noise_shape(self, height: int, width: int) -> tuple[int, int, int]:
         """``[h, w, Z]`` of the z that goes with an x of that height and width."""
@@ -151,7 +169,7 @@ class Contract:
         """Everything as JSON: first what a person reads, last what this package reads back."""
         spec = self.spec
         height, width = self.image_size or ("H", "W")
-        x, y = self.config.x_channels, self.config.y_channels
+        x, y = self.channels
         noise: dict[str, Any] = {
             "dropout": "off: the network has no z, equal inputs give equal results"
         }
@@ -187,7 +205,7 @@ class Contract:
             "size_multiple": self.size_multiple,
             "max_pixels": self.max_pixels,
             "padding": "at the bottom and right by reflection to the multiple, result cropped back",
-            "direction": self.config.direction,
+            "direction": self.direction,
             "color_space": self.config.color_space,
             "label_side": spec.label_side,
             "palette": json.loads(self.palette) if self.palette else None,
@@ -232,6 +250,7 @@ class Contract:
                 None if size == "any" else (int(size[0]), int(size[1])),
                 None if pixels is None else int(pixels),
                 weights,
+                str(values["direction"]),
             )
             if contract.max_pixels is not None and contract.max_pixels < 1:
                 raise ValueError("no pixels")

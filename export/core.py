@@ -9,36 +9,35 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from tfpix2pix.algorithms.registry import default_generator
 from tfpix2pix.inference.sizes import kernel_shapes
 from tfpix2pix.models.layers import InstanceNormalization
 from tfpix2pix.models.weights import named_weights
 
 if TYPE_CHECKING:
-    from tfpix2pix.config import Config
     from tfpix2pix.export.contract import Contract
+    from tfpix2pix.models.base import Generator
 
 NORM = "_norm"
 """What a normalisation is called after its convolution."""
 
 
 def export_generator(
-    config: Config, weights: dict[str, np.ndarray], *, noise: bool
+    described: Generator, weights: dict[str, np.ndarray], *, noise: bool
 ) -> tf.keras.Model:
     """A float32 generator with given weights, whatever precision the run trained in.
 
     Args:
-      config: the run's config.
+      described: what the run's algorithm says of it.
       weights: by the names of `named_weights`.
       noise: G(x, z), or G(x) without dropout.
 
     Raises:
-      ValueError: the weights are not those of the config's generator.
+      ValueError: the weights are not those of such a generator.
     """
-    for layer, shape in kernel_shapes(config).items():  # before memory is taken for them
+    for layer, shape in kernel_shapes(described).items():  # before memory is taken for them
         if np.shape(weights.get(f"{layer}/kernel", ())) != shape:
             raise ValueError(f"weights of another generator: {layer}/kernel is not {list(shape)}")
-    generator = default_generator(config).build(noise=noise)
+    generator = described.build(noise=noise)
     variables = named_weights(generator)
     if set(variables) != set(weights):
         odd = sorted(set(variables) ^ set(weights))
@@ -94,7 +93,7 @@ class Core(tf.Module):
         self.weights = named_weights(generator)
         self.signature = signature(contract, batch)
         height, width = contract.image_size or (None, None)
-        result = [batch, height, width, contract.config.y_channels]
+        result = [batch, height, width, contract.channels[1]]
         noise = contract.noise
 
         def run(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -116,7 +115,7 @@ class Core(tf.Module):
 def signature(contract: Contract, batch: int | None = None) -> list[tf.TensorSpec]:
     """The inputs of an export's network: x, and z where the contract has it."""
     height, width = contract.image_size or (None, None)
-    channels = contract.config.x_channels
+    channels = contract.channels[0]
     specs = [tf.TensorSpec([batch, height, width, channels], tf.float32, name="x")]
     if contract.noise:
         shape: tuple[int | None, int | None, int] = (None, None, contract.noise_channels)

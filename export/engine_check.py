@@ -46,7 +46,7 @@ def check_stored(contract: Contract, stored: int) -> None:
     """
     from tfpix2pix.inference.sizes import kernel_numbers  # the package imports TensorFlow
 
-    numbers = kernel_numbers(contract.config)
+    numbers = kernel_numbers(contract.generator)
     if numbers > stored:
         raise Refused(
             f"its contract describes a generator of {numbers:,} weights "
@@ -62,18 +62,17 @@ def sizes_to_check(contract: Contract) -> Iterator[tuple[dict[str, tuple[int, ..
     """
     from tfpix2pix.inference.sizes import feature_numbers, kernel_numbers  # as above
 
-    config = contract.config
-    trained = config.whole_size
+    generator, trained = contract.generator, contract.config.whole_size
     sizes = [contract.image_size] if contract.image_size else [trained, trained.times(2)]
     for height, width in sizes:
-        shapes: dict[str, tuple[int, ...]] = {"x": (1, height, width, config.x_channels)}
-        features = feature_numbers(config, height, width)
-        if config.takes_noise:  # room for it also where dropout was left out
+        shapes: dict[str, tuple[int, ...]] = {"x": (1, height, width, contract.channels[0])}
+        features = feature_numbers(generator, height, width)
+        if generator.noise is not None:  # room for it also where dropout was left out
             z = contract.noise_shape(height, width)
             features += z[0] * z[1] * z[2]
         if contract.noise:
             shapes["z"] = (1, *z)
-        yield shapes, _ROOM * features + _ROOM_OF_WEIGHTS * kernel_numbers(config)
+        yield shapes, _ROOM * features + _ROOM_OF_WEIGHTS * kernel_numbers(generator)
 
 
 def too_large(numbers: int, shapes: dict[str, tuple[int, ...]]) -> Refused:

@@ -22,6 +22,7 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import existing_place, write_text
 from tfpix2pix.base.version import __version__
 from tfpix2pix.config import Config, load_config, nearest
+from tfpix2pix.data.config import DIRECTIONS
 from tfpix2pix.export.contract import (
     INFERENCES,
     Contract,
@@ -29,14 +30,14 @@ from tfpix2pix.export.contract import (
     least_max_pixels,
 )
 from tfpix2pix.export.formats import FORMATS, QUANTIZATIONS, Artifact, Format, Job, load_format
-from tfpix2pix.export.manifest import FILE, REPORT, Manifest, checksums
+from tfpix2pix.export.manifest import FILE, REPORT, Index, Manifest, checksums
 from tfpix2pix.export.onnx.opset import OLDEST, check_known
 from tfpix2pix.export.publish import Staging, check_output, check_published
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairArrays
     from tfpix2pix.export.pictures import CheckPicture
-    from tfpix2pix.export.proof import Proof
+    from tfpix2pix.export.proof import Proof, Prover
     from tfpix2pix.inference import Translator
 
 CHECK_COUNT = 12
@@ -70,6 +71,7 @@ class Request:
       opset: of ONNX files; None for the oldest that holds each.
       max_pixels: height times width that the SavedModel's signatures take at most, where the size
         is any; None for `contract.default_max_pixels`.
+      direction: ``AtoB``, ``BtoA`` or ``both``; empty for all that the run has.
 
     Raises:
       UserError: a value that is not known, or a limit beside a fixed size.
@@ -81,6 +83,7 @@ class Request:
     image_size: tuple[int, int] | None = None
     opset: int | None = None
     max_pixels: int | None = None
+    direction: str = ""
 
     def __post_init__(self) -> None:
         if self.max_pixels is not None and self.image_size is not None:
@@ -92,6 +95,7 @@ class Request:
             ("formats", self.formats, FORMATS),
             ("quantize", self.quantize, QUANTIZATIONS),
             ("inference", (self.inference,), INFERENCES),
+            ("direction", (self.direction or "both",), (*DIRECTIONS, "both")),
         ):
             if not values:
                 raise UserError(f"--{flag} is empty; expected some of {', '.join(known)}")
@@ -122,6 +126,7 @@ class Request:
         image_size: str,
         opset: str = "oldest",
         max_pixels: int | None = None,
+        direction: str = "",
     ) -> Request:
         """From the texts of the flags."""
         return cls(
@@ -131,7 +136,24 @@ class Request:
             parse_size(image_size),
             parse_opset(opset),
             max_pixels,
+            direction,
         )
+
+    def directions(self, config: Config, workdir: str | os.PathLike[str]) -> tuple[str, ...]:
+        """Those of a run that are asked for, its default first.
+
+        Raises:
+          UserError: it has not this one, or not both.
+        """
+        what = f"the run {workdir}"
+        if self.direction in DIRECTIONS:
+            return (config.direction_of(self.direction, what),)
+        if self.direction and len(config.directions) == 1:
+            raise UserError(
+                f"--direction={self.direction}: {what} translates {config.direction} only; leave "
+                "--direction out"
+            )
+        return config.directions
 
     def check_size(self, config: Config) -> None:
         """Refuses a size that the run's generator cannot have.
@@ -198,22 +220,36 @@ class Exported:
 
     Attributes:
       output: the folder.
-      manifest: the content of its ``export.json``.
-      proof: what was measured.
-      report: the page.
+      manifest: the content of its ``export.json``; of both directions, that of the default one's.
+      proof: what was measured, likewise.
+      report: the page, likewise.
+      parts: the export of each direction, the default one first: itself where it is of one.
     """
 
     output: Path
     manifest: Manifest
     proof: Proof
     report: Path
+    both: tuple[Exported, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Exported, ...]:
+        return self.both or (self,)
+
+    def paths(self) -> list[str]:
+        """Of all artefacts, below `output`."""
+        return [
+            (part.output / artifact.path).relative_to(self.output).as_posix()
+            for part in self.parts
+            for artifact, _ in part.manifest.artifacts
+        ]
 
     def __fspath__(self) -> str:
         return os.fspath(self.output)
 
     def __repr__(self) -> str:
-        paths = ", ".join(artifact.path for artifact, _ in self.manifest.artifacts)
-        return f"exported to {self.output}: {paths}\nreport: {self.report}"
+        reports = "\n".join(f"report: {part.report}" for part in self.parts)
+        return f"exported to {self.output}: {', '.join(self.paths())}\n{reports}"
 
 
 class Reporter:
@@ -270,32 +306,50 @@ def export_run(
     """
     request, reporter = request or Request(), reporter or Reporter()
     config = check_request(workdir, output, request)
-    formats = [load_format(name) for name in request.formats]
+    formats = [load_format(each) for each in request.formats]
+    directions = request.directions(config, workdir)
     import tensorflow as tf
 
     from tfpix2pix.export.core import export_generator, weights_of
     from tfpix2pix.export.pictures import TrainingInputs
+    from tfpix2pix.export.proof import Prover
     from tfpix2pix.inference import load
 
-    translator = load(workdir, checkpoint, reporter.say, weights)
-    contract = Contract.of(translator, request.inference, request.image_size, request.max_pixels)
-    values = weights_of(translator.generator)
-    _check_space(output, sum(value.nbytes for value in values.values()), request)
-    pictures, source = check_pictures(config, workdir, dataset, check_images, check_count)
+    name = _model_name(name or Path(os.path.abspath(workdir)).name)
+    translators = [load(workdir, checkpoint, reporter.say, weights, each) for each in directions]
+    if len({each.checkpoint for each in translators}) > 1:
+        raise UserError(
+            f"--workdir={workdir}: its training saved a checkpoint meanwhile; run the same command "
+            "again, or name a step by --checkpoint"
+        )
+    values = [weights_of(each.generator) for each in translators]
+    _check_space(output, sum(v.nbytes for of in values for v in of.values()), request)
     try:
         with Staging(output) as staging:
-            job = Job(
-                contract=contract,
-                translator=translator,
-                generator=export_generator(config, values, noise=contract.noise),
-                quantize=request.quantize,
-                output=staging.output,
-                name=_model_name(name or Path(os.path.abspath(workdir)).name),
-                training_inputs=TrainingInputs(config, workdir, dataset),
-                say=reporter.say,
-                opset=request.opset,
-            )
-            return _make(job, formats, staging, pictures, source, workdir, reporter)
+            parts = []
+            for translator, of in zip(translators, values, strict=True):
+                contract = Contract.of(
+                    translator, request.inference, request.image_size, request.max_pixels
+                )
+                place = translator.direction if len(directions) > 1 else ""
+                where = (config, workdir, dataset)
+                job = Job(
+                    contract=contract,
+                    translator=translator,
+                    generator=export_generator(translator.described, of, noise=contract.noise),
+                    quantize=request.quantize,
+                    output=staging.output / place,
+                    name=f"{name}_{place}" if place else name,
+                    training_inputs=TrainingInputs(*where, translator.direction),
+                    say=reporter.say,
+                    opset=request.opset,
+                )
+                pictures, source = check_pictures(
+                    *where, check_images, check_count, translator.direction
+                )
+                prover = Prover(translator, contract, pictures, source)
+                parts.append(_Part(place, job, pictures, prover))
+            return _make(parts, name, formats, staging, workdir, reporter)
     except (OSError, tf.errors.OpError) as error:
         raise UserError(
             f"--output={output} could not be written ({_reason(error)}), so nothing was "
@@ -314,12 +368,13 @@ def check_request(
     """
     config = load_config(workdir)
     request.check_size(config)
+    directions = request.directions(config, workdir)
     if not any(Path(workdir, "checkpoints").glob("step_*")):
         raise UserError(
             f"--workdir={workdir} has no checkpoint yet; train it first: "
             f"tfpix2pix train --workdir={workdir}"
         )
-    check_output(output)
+    _check_layout(check_output(output), config, directions)
     for name in request.formats:
         load_format(name).check()
     if request.opset is not None:
@@ -327,32 +382,128 @@ def check_request(
     return config
 
 
+def _check_layout(output: Path, config: Config, directions: tuple[str, ...]) -> None:
+    """Refuses a folder that holds the export of other directions of such a run.
+
+    Raises:
+      UserError: it does; nothing was touched.
+    """
+    if len(config.directions) == 1:
+        return
+    index = Index.find(output)
+    try:
+        held = "" if index is not None else Manifest.load(output).contract.direction
+    except UserError:
+        return
+    if index is not None and len(directions) == 1:
+        raise UserError(
+            f"--output={output} holds the exports of {' and '.join(index.directions)}, in folders "
+            f"of their own, and --direction={directions[0]} makes one without; leave --direction "
+            "out, or give another folder"
+        )
+    if index is None and (held,) != directions:
+        raise UserError(
+            f"--output={output} holds the export of {held} alone; give another folder, or "
+            f"--direction={held}"
+        )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The export of one direction in the making.
+
+    Attributes:
+      place: its folder below that of the export; empty for this itself.
+      job: what is to be written.
+      pictures: what it is checked on.
+      prover: with these.
+    """
+
+    place: str
+    job: Job
+    pictures: Sequence[CheckPicture]
+    prover: Prover
+
+    def below(self, name: str) -> str:
+        """A path below `place` as one below the folder of the export."""
+        return f"{self.place}/{name}" if self.place else name
+
+
 def _make(
-    job: Job,
+    parts: Sequence[_Part],
+    name: str,
     formats: Sequence[Format],
     staging: Staging,
-    pictures: Sequence[CheckPicture],
-    source: str,
     workdir: str | os.PathLike[str],
     reporter: Reporter,
 ) -> Exported:
-    """Writes, proves and publishes inside the staging folder."""
-    from tfpix2pix.export.proof import Prover
+    """Writes, proves and publishes inside the staging folder, all directions or none."""
     from tfpix2pix.export.report import write_report
 
-    prover = Prover(job.translator, job.contract, pictures, source)
     expected = [
-        sum(q in each.quantizations for q in job.quantize) if len(each.quantizations) > 1 else 1
+        sum(q in each.quantizations for q in parts[0].job.quantize)
+        if len(each.quantizations) > 1
+        else 1
         for each in formats
     ]
     # Writing one artefact takes about as long as proving it, so it counts as much.
-    reporter.start(1 + 2 * sum(expected) * prover.steps)
-    artifacts, extras = [], []
+    reporter.start(sum(1 + 2 * sum(expected) * part.prover.steps for part in parts))
+    made, names, stale = [], [], []
+    for part in parts:
+        manifest, proof, results = _prove(part, formats, expected, staging, workdir, reporter)
+        made.append((manifest, proof, results))
+    extras = [
+        extra
+        for each in formats
+        for extra in each.extras({part.place: part.job for part in parts}, name, staging.folder)
+    ]
+    exported = []
+    for part, (manifest, proof, results) in zip(parts, made, strict=True):
+        folder, output = staging.folder / part.place, part.job.output
+        own = [*_moved(manifest.artifacts), REPORT, FILE]
+        manifest.files = [*([] if part.place else extras), REPORT]
+        stale += [part.below(each) for each in _merge(manifest, output)]
+        write_report(folder / REPORT, part.job.contract, manifest, proof, part.pictures, results)
+        write_text(folder / FILE, manifest.to_json())
+        # The manifest comes last: what it names is in place when it appears.
+        names += [part.below(each) for each in own]
+        exported.append(Exported(output, manifest, proof, output / REPORT))
+    if parts[0].place:
+        before = Index.find(staging.output)
+        files = dict.fromkeys([*(before.files if before else []), *extras])
+        places = tuple(part.place for part in parts)
+        index = Index(places, os.path.abspath(workdir), _facts(), list(files))
+        write_text(staging.folder / FILE, index.to_json())
+        names += [*extras, FILE]
+    else:
+        names[-2:-2] = extras
+    staging.publish([(each, each) for each in names], stale)
+    if not parts[0].place:
+        return exported[0]
+    first = exported[0]
+    return Exported(staging.output, first.manifest, first.proof, first.report, tuple(exported))
+
+
+def _prove(
+    part: _Part,
+    formats: Sequence[Format],
+    expected: Sequence[int],
+    staging: Staging,
+    workdir: str | os.PathLike[str],
+    reporter: Reporter,
+) -> tuple[Manifest, Proof, dict[str, list[np.ndarray]]]:
+    """Writes and proves one direction; returns what it is and the pictures for its page.
+
+    Raises:
+      ExportMismatch: an artefact differs too much.
+    """
+    job, prover, folder = part.job, part.prover, staging.folder / part.place
+    folder.mkdir(exist_ok=True)
+    artifacts = []
     for each, count in zip(formats, expected, strict=True):
-        reporter.doing(f"writing {each.name}")
-        artifacts += each.write(job, staging.folder)
-        extras += each.extras(job, staging.folder)
-        reporter.step(f"wrote {each.name}", count * prover.steps)
+        reporter.doing(f"writing {part.below(each.name)}")
+        artifacts += each.write(job, folder)
+        reporter.step(f"wrote {part.below(each.name)}", count * prover.steps)
     if not artifacts:
         raise UserError(
             f"--quantize={','.join(job.quantize)}: none of the formats "
@@ -360,34 +511,27 @@ def _make(
         )
     for artifact in artifacts:
         for note in artifact.notes:
-            reporter.say(f"note: {artifact.path}: {note}")
+            reporter.say(f"note: {part.below(artifact.path)}: {note}")
     shown: dict[str, list[np.ndarray]] = {
         "Keras": prover.native_results(job.translator.network),
     }
     proof = prover.prove(
         artifacts,
-        staging.folder,
+        folder,
         reporter.step,
         lambda artifact, results: shown.update({artifact.path: results}),
     )
     if proof.faults:
-        raise ExportMismatch(f"nothing was published: {'; '.join(proof.faults)}", proof)
-
+        faults = "; ".join(part.below(fault) for fault in proof.faults)
+        raise ExportMismatch(f"nothing was published: {faults}", proof)
     manifest = Manifest(
         job.contract,
-        [(artifact, checksums(staging.folder / artifact.path)) for artifact in artifacts],
+        [(artifact, checksums(folder / artifact.path)) for artifact in artifacts],
         os.path.abspath(workdir),
         proof.to_dict(),
         _facts(),
-        [*extras, REPORT],
     )
-    stale = _merge(manifest, staging.output)
-    write_report(staging.folder / REPORT, job.contract, manifest, proof, pictures, shown)
-    write_text(staging.folder / FILE, manifest.to_json())
-    # The manifest comes last: what it names is in place when it appears.
-    names = [*_moved(manifest.artifacts[: len(artifacts)]), *extras, REPORT, FILE]
-    staging.publish([(each, each) for each in names], stale)
-    return Exported(staging.output, manifest, proof, staging.output / REPORT)
+    return manifest, proof, shown
 
 
 def _moved(artifacts: Sequence[tuple[Artifact, dict[str, str]]]) -> list[str]:
@@ -441,6 +585,7 @@ def check_pictures(
     dataset: str | PairArrays,
     check_images: str,
     count: int,
+    direction: str = "",
 ) -> tuple[list[CheckPicture], str]:
     """What to compare on, and where it is from, in words.
 
@@ -451,11 +596,11 @@ def check_pictures(
     from tfpix2pix.export.pictures import given_pictures, val_pictures
 
     if check_images:
-        spec = spec_of(config, workdir)
+        spec = spec_of(config, workdir, direction)
         found = given_pictures(check_images, spec, config.whole_size, count)
         return found, f"{len(found)} images of {check_images}"
     try:
-        found, split = val_pictures(config, workdir, dataset, count)
+        found, split = val_pictures(config, workdir, dataset, count, direction)
     except UserError as error:
         raise UserError(
             f"the export is checked on val images, which cannot be had: {str(error).rstrip('.')}; "
@@ -472,18 +617,28 @@ class Verified:
     """What `verify` found.
 
     Attributes:
-      proof: what was measured.
+      proof: what was measured; None where files are damaged, and of the export of both directions.
       damaged: files that are not what was exported, a sentence for each.
       reference: where Keras's weights came from, in words.
+      both: what was found of each direction, by its folder, where there are two.
     """
 
     proof: Proof | None
     damaged: list[str]
     reference: str
+    both: dict[str, Verified] = dataclasses.field(default_factory=dict)
 
     @property
     def good(self) -> bool:
-        return not self.damaged and self.proof is not None and not self.proof.faults
+        return not self.faults and (self.proof is not None or bool(self.both))
+
+    @property
+    def faults(self) -> list[str]:
+        """Why it is not what it should be, a sentence for each reason."""
+        own = [*self.damaged, *(self.proof.faults if self.proof is not None else [])]
+        return own + [
+            f"{name}: {fault}" for name, each in self.both.items() for fault in each.faults
+        ]
 
 
 def verify(
@@ -508,6 +663,20 @@ def verify(
     """
     reporter, place = reporter or Reporter(), Path(folder).expanduser()
     check_published(place)
+    index = Index.find(place)
+    if index is not None:
+        found = {
+            name: verify(
+                place / name,
+                workdir=workdir,
+                dataset=dataset,
+                check_images=check_images,
+                check_count=check_count,
+                reporter=reporter,
+            )
+            for name in index.directions
+        }
+        return Verified(None, [], "", found)
     manifest = Manifest.load(place)
     artifacts = [artifact for artifact, _ in manifest.artifacts]
     for each in {artifact.format for artifact in artifacts}:
@@ -516,12 +685,14 @@ def verify(
     if damaged:
         return Verified(None, damaged, "")
     translator, run, reference = _reference(place, manifest, workdir)
-    config = manifest.contract.config
-    pictures, source = check_pictures(config, run, dataset, check_images, check_count)
+    contract = manifest.contract
+    pictures, source = check_pictures(
+        contract.config, run, dataset, check_images, check_count, contract.direction
+    )
 
     from tfpix2pix.export.proof import Prover
 
-    prover = Prover(translator, manifest.contract, pictures, source)
+    prover = Prover(translator, contract, pictures, source)
     reporter.start(1 + len(artifacts) * prover.steps)
     return Verified(prover.prove(artifacts, place, reporter.step), [], reference)
 
@@ -551,7 +722,9 @@ def _reference(folder: Path, manifest: Manifest, workdir: str) -> tuple[Translat
 
     contract, run = manifest.contract, workdir or manifest.run
     try:
-        translator = load(run, contract.step, weights=contract.weights)
+        translator = load(
+            run, contract.step, weights=contract.weights, direction=contract.direction
+        )
         if translator.checkpoint == contract.checkpoint:
             average = ", moving averages" if contract.weights == "average" else ""
             return translator, run, f"{run}, step {contract.step:,}{average}"
@@ -571,7 +744,9 @@ def _reference(folder: Path, manifest: Manifest, workdir: str) -> tuple[Translat
     from tfpix2pix.inference import KerasNetwork, Translator
 
     try:
-        generator = export_generator(contract.config, saved_weights(folder / saved[0]), noise=True)
+        generator = export_generator(
+            contract.generator, saved_weights(folder / saved[0]), noise=True
+        )
     except ValueError as error:
         raise UserError(
             f"{folder / saved[0]} does not fit the contract of {folder} ({error}); export again"
@@ -583,6 +758,7 @@ def _reference(folder: Path, manifest: Manifest, workdir: str) -> tuple[Translat
         contract.spec,
         contract.checkpoint,
         contract.weights,
+        contract.direction,
     )
     return translator, run, f"the weights in {folder / saved[0]} ({reason})"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -114,8 +114,17 @@ class Format(abc.ABC):
           UserError: it is damaged, carries no contract, or what runs it is not installed.
         """
 
-    def extras(self, job: Job, folder: Path) -> list[str]:
-        """Writes further files that go with the export; returns their paths below `folder`."""
+    def extras(self, jobs: Mapping[str, Job], name: str, folder: Path) -> list[str]:
+        """Writes further files that go with the export.
+
+        Args:
+          jobs: by the folder, below `folder`, that each was written to: "" for `folder` itself.
+          name: of the export as a whole.
+          folder: of the export.
+
+        Returns:
+          Their paths below `folder`.
+        """
         return []
 
 

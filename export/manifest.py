@@ -10,12 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.version import __version__
+from tfpix2pix.data.config import DIRECTIONS
 from tfpix2pix.export.contract import Contract
 from tfpix2pix.export.formats import FORMATS, QUANTIZATIONS, Artifact
 
 FILE, REPORT = "export.json", "export_report.html"
 PLACES = ("saved_model", "tflite", "onnx", "network", "serving", FILE, REPORT)
 """What the folder of an export holds; an export writes and removes nothing else there."""
+FOLDERS = DIRECTIONS
+"""Where a run learned both ways, each direction's export is in a folder of its own, and the folder
+above them holds the index of both (`Index`) and ``serving/``."""
+_INDEX = "tfpix2pix export of several directions"
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*", re.ASCII)
 
 
@@ -109,6 +115,65 @@ class Manifest:
             raise UserError(f"{path} cannot be read ({error.strerror}); mend that") from None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
             raise UserError(f"{path} is damaged; export again") from None
+
+
+@dataclass(frozen=True)
+class Index:
+    """The content of ``export.json`` above the exports of several directions.
+
+    Attributes:
+      directions: the folders that hold them, of `FOLDERS`, the default one first.
+      run: the workdir that they were made from, absolute.
+      made: facts on the making: time, versions, command.
+      files: other files of the export, below the output folder.
+    """
+
+    directions: tuple[str, ...]
+    run: str
+    made: dict[str, Any] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
+
+    def to_json(self) -> str:
+        content = {
+            "kind": _INDEX,
+            "tfpix2pix": __version__,
+            "directions": list(self.directions),
+            "run": self.run,
+            "files": self.files,
+            "made": self.made,
+        }
+        return json.dumps(content, indent=2) + "\n"
+
+    @classmethod
+    def find(cls, folder: Path) -> Index | None:
+        """The index in a folder; None where there is none, as in that of a single export.
+
+        Raises:
+          UserError: it is damaged.
+        """
+        path = folder / FILE
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            if values["kind"] != _INDEX:
+                return None
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None  # `Manifest.load` says what is wrong with it
+        try:
+            directions = tuple(_texts(values["directions"]))
+            files = [_placed(name) for name in values["files"]]
+            (run,) = _texts([values["run"]])
+            made = values["made"]
+            if not directions or not set(directions) <= set(FOLDERS) or not isinstance(made, dict):
+                raise ValueError("no folders of directions")
+        except (ValueError, KeyError, TypeError):
+            raise UserError(f"{path} is damaged; export again") from None
+        return cls(directions, run, made, files)
+
+
+def is_place(name: str) -> bool:
+    """Whether an export has a file or folder of that name below its own."""
+    first, _, rest = name.partition("/")
+    return (rest.split("/")[0] if first in FOLDERS else first) in PLACES
 
 
 def plain(name: Any) -> str:

@@ -36,7 +36,11 @@ class CheckPicture:
 
 
 def val_pictures(
-    config: Config, workdir: str | os.PathLike[str], dataset: str | PairArrays, count: int
+    config: Config,
+    workdir: str | os.PathLike[str],
+    dataset: str | PairArrays,
+    count: int,
+    direction: str = "",
 ) -> tuple[list[CheckPicture], str]:
     """Pairs of the run's val split, spread over it.
 
@@ -45,6 +49,7 @@ def val_pictures(
       workdir: its folder.
       dataset: where the data set is now, or its arrays; empty: where the run found it.
       count: how many at most.
+      direction: whose inputs x is; empty for the run's default.
 
     Returns:
       The pictures, and the split that they are from (a set without val: test or train).
@@ -55,7 +60,8 @@ def val_pictures(
     source = _source(config, workdir, dataset)
     split = next((s for s in ("val", "test", "train") if source.count(s)), "val")
     pairs = _pairs(source, split, config.whole_size, count)
-    return [CheckPicture(name, x, y) for name, x, y in pairs], split
+    turned = config.direction_of(direction) != config.direction
+    return [CheckPicture(name, *((y, x) if turned else (x, y))) for name, x, y in pairs], split
 
 
 def given_pictures(path: str, spec: PairSpec, size: Size, count: int) -> list[CheckPicture]:
@@ -92,13 +98,18 @@ class TrainingInputs:
     """Inputs of the run's training split, for quantisers: ``inputs(count)`` yields x.
 
     Args:
-      config, workdir, dataset: as in `val_pictures`.
+      config, workdir, dataset, direction: as in `val_pictures`.
     """
 
     def __init__(
-        self, config: Config, workdir: str | os.PathLike[str], dataset: str | PairArrays = ""
+        self,
+        config: Config,
+        workdir: str | os.PathLike[str],
+        dataset: str | PairArrays = "",
+        direction: str = "",
     ) -> None:
         self._where = (config, workdir, dataset)
+        self._turned = config.direction_of(direction) != config.direction
 
     def __call__(self, count: int) -> Iterator[np.ndarray]:
         """Yields float32 ``[H, W, C_in]`` in [-1, 1], spread over the split.
@@ -115,7 +126,7 @@ class TrainingInputs:
                 f"--quantize=int8 looks at images of the run's training split: {error} "
                 "(or say with --dataset=FOLDER where it is now)"
             ) from None
-        yield from (x for _, x, _ in pairs)
+        yield from (y if self._turned else x for _, x, y in pairs)
 
 
 def tiled(x: np.ndarray, height: int, width: int) -> np.ndarray:

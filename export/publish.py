@@ -29,7 +29,7 @@ from typing import Any
 from tfpix2pix.base import lock
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import existing_place, to_disk, write_json
-from tfpix2pix.export.manifest import PLACES, plain
+from tfpix2pix.export.manifest import FOLDERS, PLACES, is_place, plain
 
 _STAGING, _JOURNAL, _LOCK = ".export-", ".publish.json", ".export.lock"
 _STAGING_NAME = re.compile(r"\.export-[0-9a-f]{8}")
@@ -150,6 +150,8 @@ def check_published(output: Path) -> None:
     Raises:
       UserError: a journal is there, so an export was interrupted while it moved its files.
     """
+    if output.absolute().name in FOLDERS and os.path.lexists(output.parent / _JOURNAL):
+        output = output.parent  # which publishes both directions
     end = time.monotonic() + _PATIENCE
     while os.path.lexists(output / _JOURNAL):
         if time.monotonic() > end:
@@ -196,7 +198,7 @@ class _Plan:
                 raise ValueError(f"it moves {source!r}, which no export made")
             plain(rest)
         for target in [*(new for _, new in moves), *removes]:
-            if plain(target).split("/")[0] not in PLACES:
+            if not is_place(plain(target)):
                 raise ValueError(f"it changes {target!r}, which no export has")
         return cls([(old, new) for old, new in moves], list(removes))
 
@@ -276,7 +278,8 @@ def _check_places(output: Path) -> None:
     Raises:
       UserError: one does.
     """
-    for name in (*PLACES, _LOCK):
+    inner = (f"{folder}/{place}" for folder in FOLDERS for place in PLACES)
+    for name in (*PLACES, _LOCK, *FOLDERS, *inner):
         if (output / name).is_symlink():
             raise UserError(
                 f"--output={output}: {output / name} is a link, through which an export would "

@@ -147,7 +147,7 @@ def _facts(contract: Contract) -> list[tuple[str, str]]:
         ("files", f"{values['x']['files']['what']} in, {values['y']['files']['what']} out"),
         ("image size", f"{size}; x has multiples of {contract.size_multiple} pixels"),
         ("padding", values["padding"]),
-        ("direction", contract.config.direction),
+        ("direction", contract.direction),
         ("checkpoint", f"step {contract.step:,}, SHA-256 {contract.checkpoint}"),
     ]
     if contract.noise:

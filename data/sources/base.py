@@ -12,12 +12,12 @@ import numpy as np
 
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.base.version import __version__
+from tfpix2pix.data.config import DIRECTIONS
 
 if TYPE_CHECKING:
     from tfpix2pix.data.spec import ImageSpec, PairSpec
 
 SPLITS = ("train", "val", "test")
-DIRECTIONS = ("AtoB", "BtoA")
 
 Progress = Callable[[int, int], None]
 """Called as ``progress(done, total)``, always from the thread that made the call."""

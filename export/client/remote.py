@@ -122,7 +122,7 @@ class RemoteNetwork:
 
     def __init__(self, server: Server, contract: Contract) -> None:
         self._server = server
-        self._channels = contract.config.y_channels
+        self._channels = contract.channels[1]
         self.takes_noise, self.image_size = contract.noise, contract.image_size
         self.max_pixels = contract.max_pixels
 
@@ -158,6 +158,7 @@ class RemoteTranslator(Translator):
             contract.spec,
             contract.checkpoint,
             contract.weights,
+            contract.direction,
         )
         self.contract = contract
         self._server = server

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfpix2pix.algorithms.registry import default_generator
 from tfpix2pix.export.core import Core, affine_weights, export_generator, weights_of
 from tfpix2pix.export.onnx import rewrites
 from tfpix2pix.export.onnx.logs import quiet_logs
@@ -130,17 +129,20 @@ def _narrow_model(contract: Contract) -> onnx.ModelProto:
     # Moving averages become part of the convolutions' weights, so no operator stands for them.
     norm = "instance" if contract.generator.statistics == "instance" else "none"
     # Biases come with the weights; scales and offsets are what `onnx_rewrites` looks for.
-    config = contract.config.replace(ngf=_NARROW, norm=norm, bias_layers="paper")
+    twin = {"ngf": _NARROW, "norm": norm, "bias_layers": "paper"}
+    fields = {field.name for field in dataclasses.fields(contract.config)}
+    config = contract.config.replace(**{k: v for k, v in twin.items() if k in fields})
+    side = 2 * contract.size_multiple
+    # Twice the crop size: no feature is a single pixel then, which would be a case of its own.
+    narrow = dataclasses.replace(contract, config=config, image_size=(side, side))
+    described = narrow.generator
     random = np.random.default_rng(0)
     # Not the initial ones: a multiplication by 1 would be optimised away.
     weights = {
         name: random.normal(size=value.shape).astype(np.float32)
-        for name, value in weights_of(default_generator(config).build(noise=contract.noise)).items()
+        for name, value in weights_of(described.build(noise=contract.noise)).items()
     }
-    generator = export_generator(config, weights, noise=contract.noise)
-    # Twice the crop size: no feature is a single pixel then, which would be a case of its own.
-    side = 2 * contract.size_multiple
-    narrow = dataclasses.replace(contract, config=config, image_size=(side, side))
+    generator = export_generator(described, weights, noise=contract.noise)
     core = Core(generator, narrow)
     with quiet_logs():
         model, _ = tf2onnx.convert.from_function(
@@ -152,10 +154,10 @@ def _narrow_model(contract: Contract) -> onnx.ModelProto:
 def set_sizes(model: onnx.ModelProto, contract: Contract) -> None:
     """Writes the contract's sizes, or symbols, into the model's inputs and outputs."""
     height, width = contract.image_size or ("height", "width")
-    config = contract.config
+    x, y = contract.channels
     sizes: dict[str, tuple[int | str, ...]] = {
-        "x": ("batch", height, width, config.x_channels),
-        "y": ("batch", height, width, config.y_channels),
+        "x": ("batch", height, width, x),
+        "y": ("batch", height, width, y),
     }
     if contract.noise:
         z: tuple[int | str, ...] = ("z_height", "z_width", contract.noise_channels)

@@ -6,7 +6,7 @@ The network alone, as converters for other platforms want it, is another one: `n
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,10 +72,11 @@ class SavedModelFormat(Format):
     def open(self, path: Path, threads: int | None = None) -> SavedModelEngine:
         return SavedModelEngine(path)
 
-    def extras(self, job: Job, folder: Path) -> list[str]:
+    def extras(self, jobs: Mapping[str, Job], name: str, folder: Path) -> list[str]:
         from tfpix2pix.export.savedmodel.serving_config import write_serving
 
-        return write_serving(folder, job.name)
+        places = {job.name: f"{place}/{FOLDER}".lstrip("/") for place, job in jobs.items()}
+        return write_serving(folder, name, places)
 
 
 class SavedModelEngine(Engine):

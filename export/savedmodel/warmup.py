@@ -37,7 +37,7 @@ def warmup_inputs(contract: Contract) -> dict[str, dict[str, np.ndarray]]:
         limit = spec.image_dtype.max + 1
         image = random.integers(0, limit, shape).astype(spec.image_dtype.as_numpy_dtype)
     seed = np.array([1], np.int64)
-    x = random.uniform(-1, 1, (1, height, width, contract.config.x_channels))
+    x = random.uniform(-1, 1, (1, height, width, contract.channels[0]))
     inputs = {
         "serving_default": {"image": image},
         "float": {"x": x.astype(np.float32)},

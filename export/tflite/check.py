@@ -125,8 +125,8 @@ def _signature(model: Any, contract: Contract, path: Path) -> dict[str, int]:
 
 def _check_recorded(graph: Any, places: dict[str, int], contract: Contract) -> None:
     """Sees that the file's own sizes of its inputs, which an interpreter begins with, are right."""
-    config, size = contract.config, contract.image_size
-    expected = {"x": (*(size or (1, 1)), config.x_channels)}
+    size = contract.image_size
+    expected = {"x": (*(size or (1, 1)), contract.channels[0])}
     z = contract.noise_shape(*size) if size else (1, 1, contract.noise_channels)
     if contract.noise:
         expected["z"] = z

@@ -25,7 +25,7 @@ from tfpix2pix.export.core import NORM, bare_norms, export_generator, weights_of
 from tfpix2pix.models.layers import InstanceNormalization
 
 if TYPE_CHECKING:
-    from tfpix2pix.config import Config
+    from tfpix2pix.models.base import Generator
 
 # Families of generators whose layers have these names and facts.
 KNOWN = ("unet",)
@@ -34,13 +34,13 @@ _LAST = "up1"
 
 
 def equalized(
-    generator: tf.keras.Model, config: Config, inputs: Iterable[Sequence[np.ndarray]]
+    generator: tf.keras.Model, described: Generator, inputs: Iterable[Sequence[np.ndarray]]
 ) -> tf.keras.Model:
     """The same function with other weights.
 
     Args:
       generator: from `core.export_generator`; left as it is.
-      config: of the run.
+      described: what the run's algorithm says of it.
       inputs: representative inputs, each ``[x, z]`` or ``[x]``, float32 with a batch axis.
 
     Returns:
@@ -56,7 +56,7 @@ def equalized(
     for name in bare_norms(generator):
         bias = f"{name.removesuffix(NORM)}/bias"
         weights[bias] = np.zeros_like(weights[bias])
-    result = export_generator(config, weights, noise=len(generator.inputs) > 1)
+    result = export_generator(described, weights, noise=len(generator.inputs) > 1)
     largest = _largest(result, names, inputs)
     for name in names:
         scale = largest[name]

@@ -98,7 +98,7 @@ def convert(job: Job, quantize: str, inputs: list[dict[str, np.ndarray]], scratc
                 family, kernels = job.contract.generator.family, job.contract.generator.kernels
                 if family in equalize.KNOWN:
                     tensors = (list(each.values()) for each in inputs)
-                    generator = equalize.equalized(generator, job.contract.config, tensors)
+                    generator = equalize.equalized(generator, job.contract.generator, tensors)
                 quantizer = int8.Quantizer(_save(job, generator, scratch), lambda: iter(inputs))
                 return quantizer.convert(
                     special_ends=family in int8.KNOWN, float_last="last" in kernels

@@ -98,6 +98,7 @@ def test_the_declaration_is_whole(case):
     for generator in type(algorithm).generators(case.config).values():
         assert generator.name in algorithm.networks
         default = registry.default_generator(case.config)
+        assert tuple(type(algorithm).generators(case.config)) == case.config.directions
         assert case.config.takes_noise == (default.noise is not None)
         assert case.config.size_multiple % generator.size_multiple == 0
         assert (generator.noise is None) == (len(algorithm.networks[generator.name].inputs) == 1)
@@ -262,12 +263,14 @@ def test_it_is_exported_in_three_formats_with_proof(makes_pictures, finished, tm
     run, _ = finished(makes_pictures)
     request = Request(quantize=("none",))
     made = export_run(run, tmp_path / "out", request, check_count=1)
-    kinds = {artifact.format for artifact, _ in made.manifest.artifacts}
-    assert kinds == {"savedmodel", "tflite", "onnx", "network"}
     assert verify(tmp_path / "out", check_count=1).good
     picture = np.random.default_rng(0).integers(0, 256, (37, 51, 3), np.uint8)
-    expected = tfpix2pix.load(run).translate(picture, seed=3).astype(int)
-    for artifact, _ in made.manifest.artifacts:
-        model = open_model(tmp_path / "out" / artifact.path)
-        found = model.translate(picture, seed=3).astype(int)
-        assert np.abs(found - expected).max() <= 1, artifact.path
+    directions = makes_pictures.config.directions
+    for direction, part in zip(directions, made.parts, strict=True):
+        kinds = {artifact.format for artifact, _ in part.manifest.artifacts}
+        assert kinds == {"savedmodel", "tflite", "onnx", "network"}
+        expected = tfpix2pix.load(run, direction=direction).translate(picture, seed=3).astype(int)
+        for path in [tmp_path / "out", *(part.output / a.path for a, _ in part.manifest.artifacts)]:
+            model = open_model(path, direction=direction)
+            found = model.translate(picture, seed=3).astype(int)
+            assert np.abs(found - expected).max() <= 1, path

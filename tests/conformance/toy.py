@@ -27,6 +27,7 @@ from tfpix2pix.models.unet import unet
 class ToyConfig(Config):
     """Its section."""
 
+    TWO_WAY: ClassVar[bool] = True
     PRESETS: ClassVar[Mapping[str, Preset]] = {"toy": Preset("a toy", {})}
     DEFAULT_PRESET: ClassVar[str] = "toy"
     MEASURES: ClassVar[tuple[Measure, ...]] = (Measure("l1", "L1", "lower"),)
@@ -68,7 +69,7 @@ class Toy(Algorithm[ToyConfig]):
                 return tf.keras.Model(x, y, name=name)
 
         there = Generator("toy", 1, config.x_channels, config.y_channels, None, build, name="G")
-        return {"AtoB": there, "BtoA": cls._back(config)}
+        return dict(zip(config.directions, (there, cls._back(config)), strict=True))
 
     @staticmethod
     def _back(config: ToyConfig) -> Generator:

@@ -106,7 +106,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
         return formats.Job(
             contract,
             translator,
-            core.export_generator(config, weights, noise=contract.noise),
+            core.export_generator(translator.described, weights, noise=contract.noise),
             quantize,
             output or tmp_path_factory.mktemp("output"),
             name,

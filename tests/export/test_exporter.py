@@ -68,7 +68,7 @@ class _FakeEngine(Engine):
         self.path, self._fake = path, made_by
         self._quantized = path.name.endswith("int8")
         self._network = KerasNetwork(
-            export_generator(self.contract.config, weights, noise=self.contract.noise)
+            export_generator(self.contract.generator, weights, noise=self.contract.noise)
         )
 
     def __call__(self, x, z):

@@ -224,7 +224,7 @@ def test_equalised_weights_are_the_same_function_with_equal_ranges(
     uneven(made.generator)
     inputs = list(made.training_inputs(4))
     pairs = [(x[None], made.translator.noise(x[None], [i])) for i, x in enumerate(inputs)]
-    other = equalized(made.generator, made.contract.config, pairs)
+    other = equalized(made.generator, made.contract.generator, pairs)
     for x, z in pairs:
         expected = made.generator([x, z]).numpy()
         np.testing.assert_allclose(other([x, z]).numpy(), expected, atol=2e-5)

@@ -59,16 +59,25 @@ def algorithm_class(name: str) -> type[Algorithm]:
     return _imported(_entry(name)[0])
 
 
-def default_generator(config: Config) -> Generator:
-    """The generator of a run that translates where no direction is asked for; imports TensorFlow.
+def generator_for(config: Config, direction: str = "") -> Generator:
+    """The generator of a run that translates in a direction; imports TensorFlow.
+
+    Args:
+      config: the run's.
+      direction: ``AtoB`` or ``BtoA``; empty for the run's default.
 
     Raises:
-      UserError: the run's algorithm makes no pictures.
+      UserError: the run's algorithm makes no pictures, or none in this direction.
     """
     generators = algorithm_class(config.algorithm).generators(config)
     if not generators:
         raise UserError(f"a run of --algorithm={config.algorithm} makes no pictures")
-    return next(iter(generators.values()))
+    return generators[config.direction_of(direction)]
+
+
+def default_generator(config: Config) -> Generator:
+    """`generator_for` of the direction that is taken where none is asked for."""
+    return generator_for(config)
 
 
 def config_class(name: str) -> type[Config]:

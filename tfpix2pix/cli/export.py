@@ -63,6 +63,14 @@ def add_flags(parser: Parser) -> None:
         "deterministic: no dropout and no z, equal inputs give equal results [paper]",
     )
     group.add_argument(
+        "--direction",
+        default="",
+        metavar="AtoB|BtoA|both",
+        help="of a run that learned both ways: one, as of any other run, or both, each in a folder "
+        "of its own, DIR/AtoB/ and DIR/BtoA/, with one export.json and one serving/ above them "
+        "[all that the run has]",
+    )
+    group.add_argument(
         "--image_size",
         default="any",
         metavar="any|256|512x256",
@@ -136,14 +144,20 @@ def main(args: argparse.Namespace) -> int:
     except ExportMismatch as error:
         show(error.proof)
         return fail("tfpix2pix export", str(error), 1)
-    show(made.proof)
+    several = len(made.parts) > 1
+    for part in made.parts:
+        if several:
+            say(f"{part.manifest.contract.direction}:")
+        show(part.proof)
     folder = shlex.quote(str(made.output))
-    say(f"exported: {', '.join(artifact.path for artifact, _ in made.manifest.artifacts)}")
+    say(f"exported: {', '.join(made.paths())}")
     say(
-        f"to use it: tfpix2pix translate --model={folder} --input=IMAGES --output=FOLDER; to check "
-        f"it again: tfpix2pix verify {folder}"
+        f"to use it: tfpix2pix translate --model={folder} --input=IMAGES --output=FOLDER"
+        + (f" (and --direction={made.parts[1].manifest.contract.direction})" if several else "")
+        + f"; to check it again: tfpix2pix verify {folder}"
     )
-    say(f"report: {made.report}")
+    for part in made.parts:
+        say(f"report: {part.report}")
     return 0
 
 

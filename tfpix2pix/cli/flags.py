@@ -126,6 +126,16 @@ def add_weights(group: Any, of: str = "a run") -> None:
     )
 
 
+def add_direction(group: Any, what: str) -> None:
+    """``--direction`` of what is made already, which `Config.direction_of` checks."""
+    group.add_argument(
+        "--direction",
+        default="",
+        metavar="AtoB|BtoA",
+        help=f"{what} [the one of its training]",
+    )
+
+
 def number(kind: type) -> Callable[[str], Any]:
     """A converter for argparse whose complaint says what was expected (argparse adds the flag)."""
 

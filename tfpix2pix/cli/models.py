@@ -9,16 +9,16 @@ if TYPE_CHECKING:
     from tfpix2pix.inference import Model
 
 
-def model_of(args: argparse.Namespace) -> Model:
+def model_of(args: argparse.Namespace, direction: str = "") -> Model:
     """The run, not loaded yet, or the export or server.
 
     Raises:
-      UserError: there is none.
+      UserError: there is none, or none of that direction.
     """
     from tfpix2pix.inference import Model
 
     if args.workdir:
-        return Model.of_run(args.workdir, args.checkpoint, args.weights)
+        return Model.of_run(args.workdir, args.checkpoint, args.weights, direction)
     from tfpix2pix.export.opening import open_named
 
-    return Model.of_translator(args.model, open_named(args.model))
+    return Model.of_translator(args.model, open_named(args.model, direction))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import shown
-from tfpix2pix.cli.flags import Parser, add_boolean, add_weights, fail, number
+from tfpix2pix.cli.flags import Parser, add_boolean, add_direction, add_weights, fail, number
 from tfpix2pix.cli.models import model_of
 
 if TYPE_CHECKING:
@@ -62,11 +62,12 @@ def add_flags(parser: Parser) -> None:
         help="a file for one image (.png, .jpg, .tif, .webp, .bmp or .npy), else a folder, made if "
         "it is missing (required)",
     )
+    add_direction(group, "of a run that learned both ways, or of its export: which way")
     add_boolean(
         group,
         "side_by_side",
-        "the images are pairs in the pix2pix layout: translate the half that the run takes as "
-        "input [false]",
+        "the images are pairs in the pix2pix layout: translate the half that the direction "
+        "takes as input [false]",
     )
     group.add_argument(
         "--labels",
@@ -127,14 +128,20 @@ def main(args: argparse.Namespace) -> int:
     _check(args)
 
     from tfpix2pix.base.progress import ProgressLine, say
-    from tfpix2pix.inference.files import Manner, find_jobs, make_folders, translate_files
+    from tfpix2pix.inference.files import (
+        Manner,
+        find_jobs,
+        input_column,
+        make_folders,
+        translate_files,
+    )
 
     manner = Manner(
         args.labels, args.side_by_side, args.seed, args.deterministic, args.fit, args.tile
     )
-    model = model_of(args)
+    model = model_of(args, args.direction)
     manner.check(model.spec)
-    input_key = args.input_key or model.config.input_key
+    input_key = args.input_key or input_column(model.config, model.direction)
     jobs = find_jobs(args.input, args.output, model.spec.suffix, input_key)
     if args.beam and any(job.more for job in jobs):
         raise UserError(
@@ -144,7 +151,7 @@ def main(args: argparse.Namespace) -> int:
     translator = model.open(say)
     noisy = translator.takes_noise and not args.deterministic
     say(
-        f"{model.name} at step {translator.step:,}, "
+        f"{model.title} at step {translator.step:,}, "
         + (f"noise of seed {args.seed}" if noisy else "without noise")
     )
     make_folders(jobs, args.output)
@@ -249,11 +256,15 @@ def _with_beam(
     if args.model:
         from tfpix2pix.export.opening import open_named
 
-        reopen = functools.partial(open_named, args.model)
+        reopen = functools.partial(open_named, args.model, translator.direction)
     else:
         # The step, and not its name: a training that goes on must not change what is meant.
         reopen = functools.partial(
-            load_quietly, args.workdir, str(translator.step), weights=translator.weights
+            load_quietly,
+            args.workdir,
+            str(translator.step),
+            weights=translator.weights,
+            direction=translator.direction,
         )
     try:
         made = translate_with_beam(

@@ -37,12 +37,13 @@ def main(args: argparse.Namespace) -> int:
 
     from tfpix2pix.base.progress import StepLine, say
     from tfpix2pix.base.quiet import import_tensorflow
-    from tfpix2pix.export.manifest import Manifest
+    from tfpix2pix.export.manifest import Index, Manifest
     from tfpix2pix.export.publish import check_published
 
     folder = Path(args.folder).expanduser()
     check_published(folder)
-    Manifest.load(folder)
+    if Index.find(folder) is None:
+        Manifest.load(folder)
     import_tensorflow()
     from tfpix2pix.export.exporter import verify
 
@@ -55,13 +56,13 @@ def main(args: argparse.Namespace) -> int:
             check_count=args.check_count,
             reporter=reporter,
         )
-    if found.proof is not None:
-        say(f"Keras: {found.reference}")
-        show(found.proof)
+    for name, each in (found.both or {"": found}).items():
+        if each.proof is not None:
+            say(f"{name}{': ' if name else ''}Keras: {each.reference}")
+            show(each.proof)
     if found.good:
         say(f"verified: {args.folder} gives the pictures of its run")
         return 0
-    faults = found.damaged or (found.proof.faults if found.proof is not None else [])
     return fail(
-        "tfpix2pix verify", f"{args.folder} is not what it should be: {'; '.join(faults)}", 1
+        "tfpix2pix verify", f"{args.folder} is not what it should be: {'; '.join(found.faults)}", 1
     )

@@ -11,7 +11,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -21,7 +21,7 @@ from tfpix2pix.base.files import write_text
 from tfpix2pix.base.options import check_options, nearest, option, plain_values
 from tfpix2pix.base.size import Size
 from tfpix2pix.config.declared import ChartSpec, Measure
-from tfpix2pix.data.config import SMALLEST, DataConfig
+from tfpix2pix.data.config import DIRECTIONS, SMALLEST, DataConfig
 
 C = TypeVar("C", bound="Config")
 
@@ -225,6 +225,7 @@ class Config(RunConfig, DataConfig):
       EARLIER: fields that files of earlier versions lack, with what those versions did, where that
         is not the default.
       EARLIER_PRESETS: by preset, the values that fields had with it in earlier versions.
+      TWO_WAY: whether a generator for the way back is trained too.
       FLAG: by which the command line names the folder that a run stands in.
       SMALLER: flags by which a run needs less memory.
     """
@@ -235,6 +236,7 @@ class Config(RunConfig, DataConfig):
     CHARTS: ClassVar[tuple[ChartSpec, ...]] = ()
     EARLIER: ClassVar[Mapping[str, Any]] = {"input_ignore": "none", "target_ignore": "none"}
     EARLIER_PRESETS: ClassVar[Mapping[str, Mapping[str, Collection[Any]]]] = {}
+    TWO_WAY: ClassVar[bool] = False
     FLAG: ClassVar[str] = "--workdir"
     SMALLER: ClassVar[str] = "--batch_size, --crop_size or --ngf"
 
@@ -272,6 +274,25 @@ class Config(RunConfig, DataConfig):
             return crop
         scale = max(crop.height / load.height, crop.width / load.width)
         return load.times(scale).nearest(self.size_multiple)
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """In which the run translates, the default one first."""
+        if not self.TWO_WAY:
+            return (self.direction,)
+        return self.direction, next(each for each in DIRECTIONS if each != self.direction)
+
+    def direction_of(self, wanted: str, what: str = "this run") -> str:
+        """A direction that was asked for, or the default where none was.
+
+        Args:
+          wanted: ``AtoB``, ``BtoA`` or empty.
+          what: translates, for the message.
+
+        Raises:
+          UserError: there is no such direction.
+        """
+        return chosen_direction(wanted, self.directions, what)
 
     @property
     def takes_noise(self) -> bool:
@@ -324,6 +345,27 @@ class Config(RunConfig, DataConfig):
             if name not in known:
                 raise UserError(f"unknown field {name!r}{nearest(name, known)}")
         return cls(**values)
+
+
+def chosen_direction(
+    wanted: str, there: Sequence[str], what: str, advice: str = "leave --direction out"
+) -> str:
+    """`Config.direction_of` where the directions are those of an export.
+
+    Args:
+      wanted, what: as there.
+      there: the directions, the default one first.
+      advice: what to do, for the message.
+    """
+    if not wanted:
+        return there[0]
+    if wanted not in DIRECTIONS:
+        raise UserError(f"--direction={wanted}: expected {' or '.join(DIRECTIONS)}")
+    if wanted not in there:
+        raise UserError(
+            f"--direction={wanted}: {what} translates {' and '.join(there)} only; {advice}"
+        )
+    return wanted
 
 
 def parse_place(text: str) -> tuple[int, bool]:

@@ -192,14 +192,18 @@ def resolved(config: Config, spec: PairSpec) -> Config:
     )
 
 
-def spec_of(config: Config, workdir: str | os.PathLike[str]) -> PairSpec:
+def spec_of(config: Config, workdir: str | os.PathLike[str], direction: str = "") -> PairSpec:
     """The spec of a run's pairs, from its folder alone.
+
+    Args:
+      config, workdir: the run's.
+      direction: in which it translates: x is that one's input; empty for the run's default.
 
     Raises:
       UserError: the run's palette is missing or damaged.
     """
     if not config.label_palette:
-        return spec_with(config, None)
+        return spec_with(config, None, direction)
     saved = saved_palette(workdir)
     if saved is None:
         raise UserError(
@@ -208,26 +212,31 @@ def spec_of(config: Config, workdir: str | os.PathLike[str]) -> PairSpec:
         )
     from tfpix2pix.data.palette import load_palette
 
-    return _spec(config, load_palette(saved))
+    return _spec(config, load_palette(saved), direction)
 
 
-def spec_with(config: Config, palette: str | None) -> PairSpec:
+def spec_with(config: Config, palette: str | None, direction: str = "") -> PairSpec:
     """The spec of the pairs of a run whose palette (None: it has none) is at hand as JSON text.
+
+    Args:
+      config: the run's.
+      palette: of its labels.
+      direction: as `spec_of` has it.
 
     Raises:
       UserError: the palette is none, or does not fit the config.
     """
     if palette is None:
-        return _spec(config, None)
+        return _spec(config, None, direction)
     from tfpix2pix.data.palette import parse_palette
 
     try:
-        return _spec(config, parse_palette(palette))
+        return _spec(config, parse_palette(palette), direction)
     except ValueError as error:
         raise UserError(f"the label palette cannot be used: {error}") from None
 
 
-def _spec(config: Config, palette: Palette | None) -> PairSpec:
+def _spec(config: Config, palette: Palette | None, direction: str) -> PairSpec:
     from tfpix2pix.data.spec import FULL_SCALE, ImageWish, PairWish
     from tfpix2pix.data.unmeasured import NONE
 
@@ -250,7 +259,8 @@ def _spec(config: Config, palette: Palette | None) -> PairSpec:
         config.input_encoding,
         config.color_space,
     )
-    return wish.spec()
+    spec = wish.spec()
+    return spec if config.direction_of(direction) == config.direction else spec.turned()
 
 
 def save_palette(spec: PairSpec, workdir: str | os.PathLike[str]) -> None:

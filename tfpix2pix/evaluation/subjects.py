@@ -92,10 +92,16 @@ class Model(Protocol):
     def name(self) -> str: ...
 
     @property
+    def title(self) -> str: ...
+
+    @property
     def config(self) -> Config: ...
 
     @property
     def spec(self) -> PairSpec: ...
+
+    @property
+    def direction(self) -> str: ...
 
     @property
     def open(self) -> Callable[[Say], Maker]: ...
@@ -153,7 +159,7 @@ class ModelSubject:
         translator = model.open(say)
         noisy = translator.takes_noise and not settings.deterministic
         say(
-            f"{model.name} at step {translator.step:,}, "
+            f"{model.title} at step {translator.step:,}, "
             + (f"noise of seed {settings.seed}" if noisy else "without noise")
         )
         return evaluate_model(

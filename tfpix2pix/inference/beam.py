@@ -91,6 +91,7 @@ def translate_with_beam(
         "checkpoint": translator.checkpoint,
         "model": Path(export).name if export else None,
         "weights": translator.weights,
+        "direction": translator.direction,
         **dataclasses.asdict(manner),
     }
     del record["tile"]  # they give the same pictures
@@ -206,7 +207,8 @@ def _is_continued(folder: Path, record: dict[str, Any]) -> bool:
     except ValueError:
         before = None
     if before:
-        before = {"weights": "raw", **before}  # those of versions that knew no others
+        # Those of versions that knew no others.
+        before = {"weights": "raw", "direction": record["direction"], **before}
     if before != record:
         changed = sorted(k for k in record if not before or before.get(k) != record[k])
         raise UserError(

@@ -21,6 +21,7 @@ from tfpix2pix.inference.sizes import TooLarge, gigabytes
 from tfpix2pix.inference.translator import Tile, out_of_memory
 
 if TYPE_CHECKING:
+    from tfpix2pix.config import Config
     from tfpix2pix.data import PairSpec
     from tfpix2pix.data.metadata import Metadata
     from tfpix2pix.inference.translator import Translator
@@ -134,16 +135,17 @@ def translate_file(
         _check_room(translator, source)
     image = read_stacked([(p, translator.spec.x.planes) for p in (job.source, *job.more)])
     channels = image.array.shape[-1]
-    if "," in config.input_key and not job.more and channels != translator.spec.x.channels:
+    columns = input_column(config, translator.direction)
+    if "," in columns and not job.more and channels != translator.spec.x.channels:
         raise UserError(
             f"{shown(job.source)}: {channels} of the {translator.spec.x.channels} channels that "
-            f"the run was trained on, from the columns {config.input_key}; give a manifest with "
-            "these columns as --input"
+            f"the run was trained on, from the columns {columns}; give a manifest with these "
+            "columns as --input"
         )
     notes = image.remarks
     if manner.side_by_side:
         try:
-            image, _ = split_decoded(image, config.direction)
+            image, _ = split_decoded(image, translator.direction)
         except ValueError as error:
             raise UserError(f"{shown(job.source)}: {error}; --side_by_side expects pairs") from None
     height, width = image.array.shape[:2]
@@ -273,6 +275,13 @@ def _marked(
 
 
 # === What goes where ===
+
+
+def input_column(config: Config, direction: str) -> str:
+    """The column of a manifest that holds a direction's inputs, or several; empty: the usual."""
+    if direction == config.direction:
+        return config.input_key
+    return config.target_key or "target"
 
 
 def find_jobs(source: str, output: str, suffix: str, input_key: str = "") -> list[Job]:

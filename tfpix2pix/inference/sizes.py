@@ -7,10 +7,12 @@ memory. What it needs is compared with what is stored for it first.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-from tfpix2pix.algorithms.registry import default_generator
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.config import Config
+
+if TYPE_CHECKING:
+    from tfpix2pix.models.base import Generator
 
 
 class TooLarge(UserError):
@@ -21,25 +23,25 @@ class TooLarge(UserError):
 _UNKNOWN = 4096
 
 
-def kernel_shapes(config: Config) -> dict[str, tuple[int, ...]]:
+def kernel_shapes(generator: Generator) -> dict[str, tuple[int, ...]]:
     """The shapes of the kernels by layer, all of the weights but a few in a thousand; empty for a
     generator that does not tell them."""
-    return {name: kernel.shape for name, kernel in default_generator(config).kernels.items()}
+    return {name: kernel.shape for name, kernel in generator.kernels.items()}
 
 
-def kernel_numbers(config: Config) -> int:
+def kernel_numbers(generator: Generator) -> int:
     """How many numbers the kernels of a generator hold together; 0 if it does not tell them."""
-    return sum(math.prod(shape) for shape in kernel_shapes(config).values())
+    return sum(math.prod(shape) for shape in kernel_shapes(generator).values())
 
 
-def feature_numbers(config: Config, height: int, width: int) -> int:
+def feature_numbers(generator: Generator, height: int, width: int) -> int:
     """How many numbers the inputs and results of a generator's convolutions hold together.
 
     Args:
-      config: of the generator.
+      generator: as its algorithm describes it.
       height, width: of one image, multiples of the generator's size multiple.
     """
-    kernels = default_generator(config).kernels
+    kernels = generator.kernels
     if not kernels:
         return _UNKNOWN * height * width
     return sum(
@@ -49,21 +51,21 @@ def feature_numbers(config: Config, height: int, width: int) -> int:
     )
 
 
-def whole_bytes(config: Config, height: int, width: int) -> int | None:
+def whole_bytes(generator: Generator, height: int, width: int) -> int | None:
     """Memory that a generator needs for one image at once, about.
 
     What was measured is half to all of it (`benchmarks/tiles.py`): of the features, TensorFlow
     keeps what is read again.
 
     Args:
-      config, height, width: as `feature_numbers` takes them.
+      generator, height, width: as `feature_numbers` takes them.
 
     Returns:
       bytes; None for a generator of which no layer is known.
     """
-    if not default_generator(config).kernels:
+    if not generator.kernels:
         return None
-    return 4 * feature_numbers(config, height, width)
+    return 4 * feature_numbers(generator, height, width)
 
 
 def gigabytes(count: float) -> str:

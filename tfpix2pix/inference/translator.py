@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from tfpix2pix.data import Decoded, PairSpec
     from tfpix2pix.inference.tiles import Node, Region
+    from tfpix2pix.models.base import Generator
     from tfpix2pix.training.checkpoints import Checkpoints
 
 
@@ -89,11 +90,13 @@ class Translator:
       config: the run's config.
       network: what runs the generator.
       step: the training step that its weights come from.
-      spec: of the run's pairs: channels, depth, value range, labels.
+      spec: of the run's pairs, as this direction has them: channels, depth, value range, labels.
       checkpoint: SHA-256 of the checkpoint that the weights come from.
       weights: ``average`` where they are moving averages, else ``raw``.
+      direction: ``AtoB`` or ``BtoA``, of `network`; x is its input. Empty for the run's default.
 
     Attributes:
+      direction: that one.
       parallel: calls at a time that use it well; an engine here uses all cores for one.
       is_local: whether the network runs in this machine's memory.
     """
@@ -109,15 +112,24 @@ class Translator:
         spec: PairSpec,
         checkpoint: str = "",
         weights: str = "raw",
+        direction: str = "",
     ) -> None:
         self.config, self.network, self.step, self.spec = config, network, step, spec
         self.checkpoint, self.weights = checkpoint, weights
+        self.direction = config.direction_of(direction)
 
     @property
     def generator(self) -> tf.keras.Model:
         """The Keras generator; only where Keras runs it."""
         assert isinstance(self.network, KerasNetwork), "another engine runs the generator"
         return self.network.generator
+
+    @functools.cached_property
+    def described(self) -> Generator:
+        """What is known of the generator before it is made."""
+        from tfpix2pix.algorithms.registry import generator_for
+
+        return generator_for(self.config, self.direction)
 
     @property
     def takes_noise(self) -> bool:
@@ -273,10 +285,9 @@ class Translator:
         self, size: tuple[int, int], seed: int, deterministic: bool
     ) -> Callable[[Region], np.ndarray]:
         """Gives regions of the z of a padded x of that size: those of `noise`."""
-        from tfpix2pix.algorithms.registry import default_generator
         from tfpix2pix.models import noise
 
-        shape = default_generator(self.config).z.shape(*size)
+        shape = self.described.z.shape(*size)
 
         @functools.lru_cache(maxsize=1)  # tiles beside each other have the same
         def rows(first: int, last: int) -> np.ndarray:
@@ -301,7 +312,7 @@ class Translator:
             return self._nodes is not None and max(height, width) > tile
         if not self.is_local:
             return False
-        needed, there = whole_bytes(self.config, height, width), available_memory()
+        needed, there = whole_bytes(self.described, height, width), available_memory()
         if needed is None or needed <= ROOM * there:
             return False
         if tile == "auto" and self._nodes is not None:
@@ -324,10 +335,9 @@ class Translator:
         """The network's layers, of which tiles are made; None where they are not known."""
         if not isinstance(self.network, KerasNetwork):
             return None
-        from tfpix2pix.algorithms.registry import default_generator
         from tfpix2pix.inference.tiles import Unknown, nodes_of
 
-        noise = default_generator(self.config).noise
+        noise = self.described.noise
         try:
             return nodes_of(self.network.generator, noise.factor if noise else 1)
         except Unknown:
@@ -362,10 +372,9 @@ class Translator:
         """
         import tensorflow as tf
 
-        from tfpix2pix.algorithms.registry import default_generator
         from tfpix2pix.models import noise
 
-        shape = default_generator(self.config).z.shape(*x.shape[1:3])
+        shape = self.described.z.shape(*x.shape[1:3])
         if deterministic:
             return noise.no_noise(len(seeds), shape).numpy()
         positions = tf.constant(list(seeds), tf.int64)
@@ -414,6 +423,7 @@ def load(
     checkpoint: str | int = "latest",
     say: Callable[[str], None] = lambda text: None,
     weights: str = "average",
+    direction: str = "",
 ) -> Translator:
     """Loads a trained run.
 
@@ -422,30 +432,33 @@ def load(
       checkpoint: ``"latest"``, ``"best"`` (by the run's val measure) or a step.
       say: told in a sentence when a damaged checkpoint was passed over.
       weights: ``average``, or ``raw``: the weights themselves, where the run has averages of them.
+      direction: ``AtoB`` or ``BtoA``, of a run that learned both ways; empty for its default.
 
     Raises:
-      UserError: it is no run, has no checkpoint (that is whole), or not the one asked for.
+      UserError: it is no run, has no checkpoint (that is whole), or not the one or the direction
+        asked for.
     """
     check_weights(weights)
     workdir = os.fspath(workdir)
     config = load_config(workdir)
-    spec = spec_of(config, workdir)
+    direction = config.direction_of(direction, f"the run {workdir}")
+    spec = spec_of(config, workdir, direction)
     from tfpix2pix.algorithms.base import averaged
-    from tfpix2pix.algorithms.registry import default_generator
+    from tfpix2pix.algorithms.registry import generator_for
     from tfpix2pix.models.weights import named_weights
     from tfpix2pix.training.checkpoints import Checkpoints
 
     checkpoints = Checkpoints(workdir)
     step = _step_of(checkpoints, checkpoint, workdir, say)
-    _check_stored(config, checkpoints, step, workdir)
-    generator = default_generator(config)
+    generator = generator_for(config, direction)
+    _check_stored(config, generator, checkpoints, step, workdir)
     model = generator.build()
     held = weights_held(config, weights)
     part = averaged(generator.name) if held == "average" else generator.name
     facts = checkpoints.restore({part: named_weights(model)}, step, say)
     assert facts is not None, "_step_of refuses a run without checkpoints"
     network = KerasNetwork(model)
-    return Translator(config, network, int(facts["step"]), spec, facts["sha256"], held)
+    return Translator(config, network, int(facts["step"]), spec, facts["sha256"], held, direction)
 
 
 def check_weights(weights: str) -> None:
@@ -468,12 +481,13 @@ def load_quietly(
     checkpoint: str | int = "latest",
     say: Callable[[str], None] = lambda text: None,
     weights: str = "average",
+    direction: str = "",
 ) -> Translator:
     """`load`, without the lines that TensorFlow prints when it is imported."""
     from tfpix2pix.base.quiet import import_tensorflow
 
     import_tensorflow()
-    return load(workdir, checkpoint, say, weights)
+    return load(workdir, checkpoint, say, weights, direction)
 
 
 @dataclass(frozen=True)
@@ -484,45 +498,67 @@ class Model:
     Attributes:
       name: as the user typed it: a run's folder, an export's, or a server's address.
       config: of the run.
-      spec: of its pairs.
+      spec: of its pairs, x the input of its direction.
+      direction: ``AtoB`` or ``BtoA``.
       open: loads it; its argument is told in a sentence when a damaged checkpoint was passed over.
     """
 
     name: str
     config: Config
     spec: PairSpec
+    direction: str
     open: Callable[[Callable[[str], None]], Translator]
 
+    @property
+    def title(self) -> str:
+        """`name`, with the direction where the run has another one too."""
+        several = len(self.config.directions) > 1
+        return f"{self.name} ({self.direction})" if several else self.name
+
     @classmethod
-    def of_run(cls, workdir: str, checkpoint: str = "latest", weights: str = "average") -> Model:
+    def of_run(
+        cls,
+        workdir: str,
+        checkpoint: str = "latest",
+        weights: str = "average",
+        direction: str = "",
+    ) -> Model:
         """A trained run, of which its folder's small files are read; see `load`.
 
         Raises:
-          UserError: it is no run, or the weights are not known. What is wrong with its checkpoints
-            is found when it is opened.
+          UserError: it is no run, or the weights or the direction are not known. What is wrong with
+            its checkpoints is found when it is opened.
         """
         check_weights(weights)
         config = load_config(workdir)
+        direction = config.direction_of(direction, f"the run {workdir}")
         return cls(
             workdir,
             config,
-            spec_of(config, workdir),
-            lambda say: load_quietly(workdir, checkpoint, say, weights),
+            spec_of(config, workdir, direction),
+            direction,
+            lambda say: load_quietly(workdir, checkpoint, say, weights, direction),
         )
 
     @classmethod
     def of_translator(cls, name: str, translator: Translator) -> Model:
         """What is loaded already, such as an export."""
-        return cls(name, translator.config, translator.spec, lambda say: translator)
+        return cls(
+            name, translator.config, translator.spec, translator.direction, lambda say: translator
+        )
 
 
 def _check_stored(
-    config: Config, checkpoints: Checkpoints, step: int | None, workdir: object
+    config: Config,
+    generator: Generator,
+    checkpoints: Checkpoints,
+    step: int | None,
+    workdir: object,
 ) -> None:
     """Refuses a config whose generator is larger than what is stored, before it is made."""
     from tfpix2pix.inference.sizes import kernel_numbers
 
-    needed = 4 * kernel_numbers(config)
+    needed = 4 * kernel_numbers(generator)
     steps = checkpoints.steps() if step is None else [step]
     if any(checkpoints.stored(each) >= needed for each in steps):
         return

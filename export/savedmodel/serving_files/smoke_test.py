@@ -3,7 +3,7 @@
 
 python3 smoke_test.py             starts the server, asks it, stops it
 python3 smoke_test.py --keep      leaves it running
-python3 smoke_test.py --url=URL   asks one that runs: http://HOST:8501/v1/models/@NAME@
+python3 smoke_test.py --url=URL   asks one that runs: http://HOST:8501/v1/models/@MODEL@
 """
 
 import argparse
@@ -20,7 +20,7 @@ import urllib.request
 import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-NAME = "@NAME@"
+MODELS = ["@MODELS@"]
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -128,15 +128,15 @@ def check(url):
     height, width = int(size[0]), int(size[-1])
     files = contract["x"]["files"]
     colours = contract["color_space"] == "lab" or contract["label_side"] == "input"
-    channels = 3 if colours else contract["config"]["input_channels"] or 3
+    channels = 3 if colours else len(contract["x"]["channels"])
     if "encoded" not in names:
-        x = contract["config"]["input_channels"] or 3
+        x = len(contract["x"]["channels"])
         inputs = {"x": [[[[0.0] * x] * width] * height]}
         if contract["inference"] == "paper":
             factor, z = contract["noise"]["pixels_per_cell"], contract["noise"]["channels"]
             inputs["z"] = [[[[-1.0] * z] * (width // factor)] * (height // factor)]
         # Not even a number of 17 digits, spread over lines, takes 64 bytes.
-        limit = 64 * width * height * (contract["config"]["target_channels"] or 3) + (1 << 16)
+        limit = 64 * width * height * len(contract["y"]["channels"]) + (1 << 16)
         y = predict(url, "float", limit, **inputs)[0]
         if (len(y), len(y[0])) != (height, width):
             raise Failure(f"float: {len(y)} rows of {len(y[0])}, expected {height} of {width}")
@@ -195,7 +195,8 @@ def main():
     parser.add_argument("--keep", action="store_true", help="leave the server running")
     parser.add_argument("--wait", type=int, default=180, help="seconds until it must be ready")
     flags = parser.parse_args()
-    url = flags.url or f"http://localhost:{os.environ.get('REST_PORT', '8501')}/v1/models/{NAME}"
+    base = f"http://localhost:{os.environ.get('REST_PORT', '8501')}/v1/models"
+    urls = [flags.url] if flags.url else [f"{base}/{model}" for model in MODELS]
     compose = ["docker", "compose", "--file", os.path.join(HERE, "compose.yaml")]
     started = False
     try:
@@ -205,8 +206,9 @@ def main():
                 raise Failure("Docker is here without Compose (`docker compose version` fails)")
             started = True
             subprocess.run([*compose, "up", "--detach"], check=True)
-        wait_until_ready(url.rstrip("/"), flags.wait)
-        check(url.rstrip("/"))
+        for url in urls:
+            wait_until_ready(url.rstrip("/"), flags.wait)
+            check(url.rstrip("/"))
     except FileNotFoundError:
         print("FAILED: there is no `docker` on this machine", file=sys.stderr)
         return 1

@@ -125,7 +125,7 @@ def test_no_seam_where_tiles_meet(model):
 
 
 def test_the_memory_decides(model, monkeypatch):
-    needed = translator.whole_bytes(model.config, 256, 256)
+    needed = translator.whole_bytes(model.described, 256, 256)
     notes: list[str] = []
     whole = model.translate(image(256, 256), notes=notes)
     assert notes == []
