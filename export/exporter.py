@@ -606,7 +606,8 @@ def check_pictures(
             f"the export is checked on val images, which cannot be had: {str(error).rstrip('.')}; "
             "say with --dataset=FOLDER where the data set is now, or give --check_images=FOLDER"
         ) from None
-    return found, f"{len(found)} {split} pairs of {config.dataset or config.input_dir}"
+    what = "images" if found[0].y is None else "pairs"
+    return found, f"{len(found)} {split} {what} of {config.dataset or config.input_dir}"
 
 
 # === Verify ===

@@ -61,7 +61,11 @@ def val_pictures(
     split = next((s for s in ("val", "test", "train") if source.count(s)), "val")
     pairs = _pairs(source, split, config.whole_size, count)
     turned = config.direction_of(direction) != config.direction
-    return [CheckPicture(name, *((y, x) if turned else (x, y))) for name, x, y in pairs], split
+    pictures = []
+    for name, x, y in pairs:
+        seen, target = (y, x) if turned else (x, y)
+        pictures.append(CheckPicture(name, seen, target if source.paired(split) else None))
+    return pictures, split
 
 
 def given_pictures(path: str, spec: PairSpec, size: Size, count: int) -> list[CheckPicture]:

@@ -65,6 +65,7 @@ class CycleGANConfig(AdversarialConfig):
     PRESETS: ClassVar[Mapping[str, Preset]] = PRESETS
     DEFAULT_PRESET: ClassVar[str] = "cyclegan_quick"
     DATA: ClassVar[str] = "unpaired"
+    TWO_WAY: ClassVar[bool] = True
     MEASURES: ClassVar[tuple[Measure, ...]] = MEASURES
     CHARTS: ClassVar[tuple[ChartSpec, ...]] = CHARTS
     EARLIER: ClassVar[Mapping[str, Any]] = {}
