@@ -92,7 +92,7 @@ BAD = {
     "receptive_field": ("70", [0, 34, 71]),
     "ndf": (None, [0]),
     "norm": (False, ["layer", "Instance"]),
-    "bias_layers": (1, ["all", ""]),
+    "bias_layers": (1, ["every", ""]),
     "dropout": ("0.5", [-0.1, 0.96, 1.0, math.nan]),
     "dropout_layers": (3, ["torch", ""]),
     "bottleneck": (1.5, [0, 3, 16]),
@@ -641,3 +641,37 @@ def test_the_fall_of_the_rate_begins_at_a_step_or_after_epochs(text, step):
     config = Pix2PixConfig(epochs=2, batch_size=2, lr_schedule="linear", lr_decay_from=text)
     assert config.decay_start(100) == step
     assert Pix2PixConfig(**dataclasses.asdict(config)) == config
+
+
+# === ResNets ===
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("bottleneck", 8), ("padding", "replicate"), ("last_channels", 16)],
+)
+def test_a_resnet_refuses_what_only_a_unet_has(name, value):
+    with pytest.raises(UserError, match=rf"--{name}={value} is of a U-Net.*--generator=unet"):
+        Pix2PixConfig(generator="resnet9", upsampling="nearest", **{name: value})
+
+
+def test_a_presets_settings_of_a_unet_do_not_stand_in_a_resnets_way():
+    quick = resolve({"dataset": "d"})
+    assert (quick.bottleneck, quick.padding, quick.last_channels) == (8, "replicate", 16)
+    config = resolve({"dataset": "d", "generator": "resnet6", "crop_size": 132})
+    assert (config.bottleneck, config.padding, config.last_channels) == (1, "zeros", 0)
+    assert (config.upsampling, config.norm) == (quick.upsampling, quick.norm)
+    assert (config.size_multiple, config.blocks) == (4, 6)
+    with pytest.raises(UserError, match="--bottleneck=4 is of a U-Net"):
+        resolve({"dataset": "d", "generator": "resnet6", "bottleneck": 4})
+    with pytest.raises(UserError, match="--generator=resnet9 the generator takes multiples of 4"):
+        resolve({"dataset": "d", "generator": "resnet9", "crop_size": 130})
+
+
+def test_noise_of_a_resnet_is_its_dropout():
+    resnet = Pix2PixConfig(generator="resnet6")
+    still = resnet.replace(dropout=0.0)
+    assert [resnet.takes_noise, resnet.noisy] == [True, True]
+    assert [still.takes_noise, still.noisy] == [False, False]
+    assert still.replace(noise_channels=1).takes_noise
+    assert Pix2PixConfig(dropout=0.0).takes_noise  # a U-Net keeps its input z

@@ -13,31 +13,15 @@ from tfpix2pix.algorithms.adam import Adam
 from tfpix2pix.algorithms.base import Algorithm, Draws, Objective, Update
 from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 from tfpix2pix.algorithms.watch import DiscriminatorWatch
-from tfpix2pix.models import build_discriminator, noise
-from tfpix2pix.models.base import Generator
+from tfpix2pix.models import noise
+from tfpix2pix.models.base import Generator, inputs_of
+from tfpix2pix.models.build import discriminator_of, generator_of
 from tfpix2pix.models.patchgan import with_features
-from tfpix2pix.models.unet import unet
 
+Drawn = tuple[tuple[tf.Tensor, ...], tf.Tensor]
+"""z, where G takes it, and the numbers of the augmentation."""
 Seen = list[list[tf.Tensor]]
 """Of each scale: D's features where they are asked for, at the end its logits ``[B, h, w, 1]``."""
-
-
-def discriminator_of(
-    config: Pix2PixConfig, precision: str = "none", *, name: str = "discriminator"
-) -> tf.keras.Model:
-    """The discriminator that a config describes, with Keras's initial weights."""
-    return build_discriminator(
-        receptive_field=config.receptive_field,
-        input_channels=config.x_channels,
-        output_channels=config.y_channels,
-        ndf=config.ndf,
-        norm=config.norm,
-        bias_layers=config.bias_layers,
-        conditional=config.conditional,
-        spectral_norm=config.spectral_norm,
-        precision=precision,
-        name=name,
-    )
 
 
 class Pix2Pix(Algorithm[Pix2PixConfig]):
@@ -66,22 +50,7 @@ class Pix2Pix(Algorithm[Pix2PixConfig]):
 
     @classmethod
     def generators(cls, config: Pix2PixConfig) -> dict[str, Generator]:
-        generator = unet(
-            crop_size=config.depth_size,
-            input_channels=config.x_channels,
-            output_channels=config.y_channels,
-            ngf=config.ngf,
-            norm=config.norm,
-            bias_layers=config.bias_layers,
-            dropout=config.dropout,
-            dropout_layers=config.dropout_layers,
-            skips=config.generator == "unet",
-            bottleneck=config.bottleneck,
-            upsampling=config.upsampling,
-            input_noise=config.noise_channels,
-            padding=config.padding,
-            last_channels=config.last_channels,
-        )
+        generator = generator_of(config, config.x_channels, config.y_channels)
         return {config.direction: generator}
 
     def builders(self) -> dict[str, Callable[[str], tf.keras.Model]]:
@@ -89,8 +58,15 @@ class Pix2Pix(Algorithm[Pix2PixConfig]):
         (self._made,) = self.generators(config).values()
         builders = {"generator": lambda precision: self._made.build(precision=precision)}
         for name in self._discriminators():
-            builders[name] = functools.partial(discriminator_of, config, name=name)
+            builders[name] = functools.partial(self._discriminator, name)
         return builders
+
+    def _discriminator(self, name: str, precision: str) -> tf.keras.Model:
+        config = self.config
+        conditions = config.x_channels if config.conditional else 0
+        return discriminator_of(
+            config, config.y_channels, conditions, precision=precision, name=name
+        )
 
     def groups(self) -> dict[str, tuple[str, ...]]:
         groups: dict[str, tuple[str, ...]] = {"generator": ("generator",)}
@@ -111,18 +87,16 @@ class Pix2Pix(Algorithm[Pix2PixConfig]):
             adam.learning_rate = self.config.learning_rate_d
         return adam
 
-    def draw(self, batch: Sequence[tf.Tensor], draws: Draws) -> tuple[tf.Tensor, tf.Tensor]:
-        z = self._made.z.draw(draws.seed, noise.TRAINING, draws.positions, batch[0])
+    def draw(self, batch: Sequence[tf.Tensor], draws: Draws) -> Drawn:
+        z = self._made.draw(draws.seed, noise.TRAINING, draws.positions, batch[0])
         changes = tf.zeros([])
         if self.config.augment == "diffaugment":
             changes = noise.draw(draws.seed, noise.AUGMENTATION, draws.positions, [augment.NUMBERS])
         return z, changes
 
-    def updates(
-        self, batch: Sequence[tf.Tensor], drawn: tuple[tf.Tensor, tf.Tensor]
-    ) -> Iterator[Update]:
+    def updates(self, batch: Sequence[tf.Tensor], drawn: Drawn) -> Iterator[Update]:
         (x, y, *masks), (z, changes), config = batch, drawn, self.config
-        fake = self.generator([x, z], training=True)
+        fake = self.generator(inputs_of(x, z), training=True)
         l1 = losses.l1(y, fake, *masks)
         for measured in masks:  # elsewhere D sees the same in both, and G learns nothing from it
             fake = tf.where(measured > 0, fake, y)
@@ -229,8 +203,8 @@ class Pix2Pix(Algorithm[Pix2PixConfig]):
     def columns(
         self, x: tf.Tensor, positions: tf.Tensor, networks: Mapping[str, tf.keras.Model]
     ) -> dict[str, tf.Tensor]:
-        z = self._made.z.draw(self.config.seed, noise.VALIDATION, positions, x)
-        return {"generated": networks["generator"]([x, z], training=False)}
+        z = self._made.draw(self.config.seed, noise.VALIDATION, positions, x)
+        return {"generated": networks["generator"](inputs_of(x, z), training=False)}
 
     def watch(self, step: int, judged: Mapping[str, Mapping[str, float]]) -> str | None:
         return self._watch(step, judged["discriminator"]) if "discriminator" in judged else None

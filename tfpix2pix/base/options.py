@@ -71,6 +71,12 @@ def option(
     )
 
 
+def again(options: Any, name: str, default: Any) -> Any:
+    """An option of another dataclass with a default of its own."""
+    (field,) = (field for field in dataclasses.fields(options) if field.name == name)
+    return dataclasses.field(default=default, metadata=dict(field.metadata))
+
+
 def kind_of(field: dataclasses.Field[Any]) -> type:
     """int, float, str, bool or Size: the type that an option is annotated with."""
     return _KINDS[str(field.type)]

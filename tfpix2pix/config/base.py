@@ -253,6 +253,11 @@ class Config(RunConfig, DataConfig):
     def check_crop_size(self) -> None:
         """Raises UserError for a size that the algorithm's networks cannot have."""
 
+    @classmethod
+    def preset_values(cls, name: str, flags: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a preset sets where these fields were given: without what does not go with them."""
+        return cls.PRESETS[name].values
+
     def replace(self: C, **changes: Any) -> C:
         """The same with other values; checked anew."""
         return dataclasses.replace(self, **changes)

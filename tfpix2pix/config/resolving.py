@@ -75,7 +75,7 @@ def resolve(flags: Mapping[str, Any]) -> Config:
         raise UserError(
             f"--preset={name} is not known{nearest(name, presets)} (there are {', '.join(presets)})"
         )
-    values: dict[str, Any] = {**presets[name].values, **flags, "preset": name}
+    values: dict[str, Any] = {**kind.preset_values(name, flags), **flags, "preset": name}
     if "epochs" in flags and "steps" not in flags:
         values["steps"] = 0  # an explicit --epochs beats the preset's step count
     if "crop_size" in flags and "load_size" not in flags:
@@ -119,7 +119,7 @@ def with_preset(
       leave: fields of the preset that do not count either.
     """
     resolved = resolve({"dataset": dataset, **given})
-    preset = resolved.PRESETS[given["preset"]].values
+    preset = resolved.preset_values(given["preset"], given)
     names = [name for name in preset if name != "dataset" and name not in leave]
     return {**{name: getattr(resolved, name) for name in names}, **given}
 

@@ -69,7 +69,7 @@ class Generator:
     without for the others.
 
     Attributes:
-      family: the network's kind: ``unet``.
+      family: the network's kind: ``unet``, ``unet_variant`` or ``resnet``.
       size_multiple: height and width must be multiples of this.
       input_channels, output_channels: of x and y.
       noise: of z; None for G(x).
@@ -104,6 +104,12 @@ class Generator:
             raise ValueError(f"the {self.family} takes no noise")
         return self.noise
 
+    def draw(
+        self, seed: Any, stream: int, positions: tf.Tensor, x: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        """The z of images as `NoiseSpec.draw` makes it, or nothing for G(x); see `inputs_of`."""
+        return () if self.noise is None else (self.noise.draw(seed, stream, positions, x),)
+
     def build(self, *, noise: bool = True, precision: str = "none") -> tf.keras.Model:
         """The model, with Keras's initial weights.
 
@@ -117,3 +123,9 @@ class Generator:
         return self.builder(
             noise=noise and self.noise is not None, precision=precision, name=self.name
         )
+
+
+def inputs_of(x: tf.Tensor, z: tuple[tf.Tensor, ...]) -> tf.Tensor | list[tf.Tensor]:
+    """What the model of a generator is called with for the images x and what `Generator.draw`
+    gave."""
+    return [x, *z] if z else x

@@ -218,6 +218,31 @@ def replicated(x: tf.Tensor) -> tf.Tensor:
 
 
 @tf.keras.utils.register_keras_serializable("tfpix2pix")
+class ReflectPadding(tf.keras.layers.Layer):
+    """Pixels more on every side, those within mirrored at the border's own: ``[B, H, W, C]`` to
+    ``[B, H + 2 pixels, W + 2 pixels, C]``.
+
+    Args:
+      pixels: how many; height and width must be larger.
+    """
+
+    def __init__(self, pixels: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pixels = pixels
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        around = [self.pixels, self.pixels]
+        return tf.pad(inputs, [[0, 0], around, around, [0, 0]], "REFLECT")
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        batch, height, width, channels = input_shape
+        return (batch, *(side and side + 2 * self.pixels for side in (height, width)), channels)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "pixels": self.pixels}
+
+
+@tf.keras.utils.register_keras_serializable("tfpix2pix")
 class BilinearDouble(tf.keras.layers.Layer):
     """Twice the height and width by bilinear interpolation, as ``tf.image.resize`` does it:
     ``[B, H, W, C]`` to ``[B, 2 H, 2 W, C]``.
@@ -454,6 +479,66 @@ class PhasedConvolution(TransposedConvolution):
         return by_phases(tf.pad(inputs, _ZEROS_AROUND), weights, self.bias)
 
 
+@tf.keras.utils.register_keras_serializable("tfpix2pix")
+class DoublingConvolution(tf.keras.layers.Conv2DTranspose):
+    """A 3x3 transposed convolution of stride 2 to twice the height and width, with the padding of
+    PyTorch's ``ConvTranspose2d(..., 3, 2, padding=1, output_padding=1)``.
+
+    Input pixel m is spread over 2 m - 1, 2 m and 2 m + 1. TensorFlow's "same" has it over 2 m to
+    2 m + 2, a pixel off; "valid" has a row and a column before these, which are dropped. After
+    training it is a plain convolution, see `doubled`.
+
+    Args:
+      filters: C_out.
+
+    The weights are ``kernel [3, 3, C_out, C_in]`` and ``bias``.
+    """
+
+    def __init__(self, filters: int, **kwargs: Any) -> None:
+        kwargs |= {"kernel_size": 3, "strides": 2, "padding": "same"}
+        super().__init__(filters, **kwargs)
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        weights = tf.cast(tf.convert_to_tensor(self.kernel), inputs.dtype)
+        if not training:
+            return doubled(inputs, weights, self.bias)
+        size = tf.shape(inputs)
+        shape = tf.stack([size[0], 2 * size[1] + 1, 2 * size[2] + 1, self.filters])
+        result = tf.nn.conv2d_transpose(inputs, weights, shape, 2, "VALID")[:, 1:, 1:]
+        return result + tf.cast(self.bias, result.dtype) if self.use_bias else result
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        for fixed in ("kernel_size", "strides", "padding"):
+            config.pop(fixed)
+        return config
+
+
+def doubled(x: tf.Tensor, weights: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
+    """`DoublingConvolution` as a plain convolution with 2x2 weights for each of the four pixels
+    that an input pixel becomes; as `by_phases`, it asks for no size.
+
+    Args:
+      x: ``[B, H, W, C_in]``.
+      weights: ``[3, 3, C_out, C_in]``.
+      bias: ``[C_out]`` or None.
+
+    Returns:
+      ``[B, 2 H, 2 W, C_out]``.
+    """
+    # Pixel 2 m is made of the input pixel m alone, pixel 2 m + 1 of m and m + 1.
+    rows = tf.transpose(weights, [0, 1, 3, 2])
+    phases = []
+    for row in (tf.stack([rows[1], tf.zeros_like(rows[1])]), tf.stack([rows[2], rows[0]])):
+        phases.append(tf.stack([row[:, 1], tf.zeros_like(row[:, 1])], axis=1))
+        phases.append(tf.stack([row[:, 2], row[:, 0]], axis=1))
+    padded = tf.pad(x, [[0, 0], [0, 1], [0, 1], [0, 0]])
+    result = tf.nn.conv2d(padded, tf.concat(phases, axis=-1), 1, "VALID")
+    if bias is not None:
+        result = tf.nn.bias_add(result, tf.tile(tf.cast(bias, result.dtype), [4]))
+    return tf.nn.depth_to_space(result, 2)
+
+
 _ZEROS_AROUND = [[0, 0], [1, 1], [1, 1], [0, 0]]
 
 
@@ -495,40 +580,48 @@ def _even(size: tf.TensorShape) -> bool:
 
 
 GROUPS = 8  # of channels that `"group"` normalises together
+NORMS = ("instance", "instance_plain", "group", "batch", "none")
 
 
-def normalization(
-    kind: str, name: str, affine: bool = True, *, groups: int = GROUPS
-) -> tf.keras.layers.Layer | None:
+def normalization(kind: str, name: str, *, groups: int = GROUPS) -> tf.keras.layers.Layer | None:
     """The normalisation layer of that kind, or None for ``"none"``.
 
-    ``"batch"`` is Keras's own layer with the constants of Torch: statistics of the batch where
-    the model is called with ``training=True``, moving averages otherwise. ``affine`` is of
-    ``"instance"`` alone, see `InstanceNormalization`, and ``groups`` of ``"group"``.
+    ``"instance_plain"`` is ``"instance"`` without scale and offset. ``"batch"`` is Keras's own
+    layer with the constants of Torch: statistics of the batch where the model is called with
+    ``training=True``, moving averages otherwise. ``groups`` is of ``"group"`` alone.
     """
-    if kind == "instance":
-        return InstanceNormalization(affine=affine, name=name)
+    if kind in ("instance", "instance_plain"):
+        return InstanceNormalization(affine=kind == "instance", name=name)
     if kind == "batch":
         return tf.keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)
     if kind == "group":
         return GroupNormalization(groups, name=name)
     if kind == "none":
         return None
-    raise ValueError(f"norm must be 'instance', 'batch', 'group' or 'none', got {kind!r}")
+    raise ValueError(f"norm must be one of {', '.join(NORMS)}, got {kind!r}")
 
 
-def all_biased(bias_layers: str, norm: str) -> bool:
-    """Whether every convolution has a bias, and no normalisation a scale and an offset.
+def statistics_of(norm: str) -> str:
+    """By what features are normalised after training, as `Generator.statistics` says it."""
+    return norm if norm in ("batch", "none") else "instance"
+
+
+def with_biases(norm: str, bias_layers: str) -> tuple[str, bool]:
+    """What two settings say together: the normalisation, and whether every convolution has a bias.
 
     Args:
-      bias_layers: ``paper`` or ``pytorch``, see ``build_generator``.
-      norm: that the network has; ``pytorch`` goes with ``instance`` alone.
+      norm: one of `NORMS`.
+      bias_layers: ``paper``: only ``instance_plain`` has every bias; ``pytorch``: it is what
+        ``instance`` means, as for PyTorch; ``all``: ``instance`` has every bias beside its scales
+        and offsets.
 
     Raises:
-      ValueError: another value, or another norm.
+      ValueError: another ``bias_layers``, or ``pytorch`` with another norm.
     """
-    if bias_layers not in ("paper", "pytorch"):
-        raise ValueError(f"bias_layers must be 'paper' or 'pytorch', got {bias_layers!r}")
-    if bias_layers == "pytorch" and norm != "instance":
-        raise ValueError(f"bias_layers='pytorch' needs norm='instance', got {norm!r}")
-    return bias_layers == "pytorch"
+    if bias_layers not in ("paper", "pytorch", "all"):
+        raise ValueError(f"bias_layers must be 'paper', 'pytorch' or 'all', got {bias_layers!r}")
+    if bias_layers == "pytorch":
+        if norm not in ("instance", "instance_plain"):
+            raise ValueError(f"bias_layers='pytorch' needs norm='instance', got {norm!r}")
+        norm = "instance_plain"
+    return norm, norm == "instance_plain" or (norm == "instance" and bias_layers == "all")

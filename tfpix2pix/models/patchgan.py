@@ -11,8 +11,8 @@ from tfpix2pix.models.layers import (
     GROUPS,
     Convolution,
     SpectralConvolution,
-    all_biased,
     normalization,
+    with_biases,
 )
 from tfpix2pix.models.precision import layers_compute_in
 
@@ -46,9 +46,12 @@ def build_discriminator(
       input_channels: of x (not used when not conditional).
       output_channels: of y.
       ndf: channels of the first layer.
-      norm: ``instance``, ``batch``, ``group`` (8 groups of channels) or ``none``.
+      norm: ``instance``, ``instance_plain`` (no scale, no offset; every convolution has a bias),
+        ``batch``, ``group`` (8 groups of channels) or ``none``.
       bias_layers: ``paper``: the first and (but for 1 pixel) the last convolution have a bias,
-        normalisations a scale and an offset; ``pytorch``: as in ``build_generator``.
+        normalisations a scale and an offset; ``pytorch``: as in ``build_generator``; ``all``: with
+        ``instance`` every convolution has a bias, normalisations a scale and an offset, as in
+        CycleGAN's Lua code.
       conditional: whether D sees x beside y (cGAN) or y alone (GAN).
       spectral_norm: divide the weights of every convolution by their spectral norm, see
         `SpectralConvolution`.
@@ -66,8 +69,8 @@ def build_discriminator(
     if conditional:
         inputs = [tf.keras.Input((None, None, input_channels), name="x"), y]
     with layers_compute_in(precision):
-        biased = all_biased(bias_layers, norm)
-        logits = _layers(inputs, receptive_field, ndf, norm, biased, spectral_norm)
+        norms = with_biases(norm, bias_layers)
+        logits = _layers(inputs, receptive_field, ndf, *norms, spectral_norm)
     with layers_compute_in("none"):
         return tf.keras.Model(inputs, logits, name=name)
 
@@ -108,7 +111,7 @@ def _layers(
         groups = math.gcd(GROUPS, ndf * width)
         normalize = None
         if not first:
-            normalize = normalization(norm, f"{name}_norm", not biased, groups=groups)
+            normalize = normalization(norm, f"{name}_norm", groups=groups)
         if normalize is not None:
             features = normalize(features)
         features = tf.keras.layers.LeakyReLU(0.2, name=f"{name}_relu")(features)

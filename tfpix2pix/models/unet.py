@@ -20,8 +20,9 @@ from tfpix2pix.models.layers import (
     PhasedConvolution,
     ReplicatePadding,
     TransposedConvolution,
-    all_biased,
     normalization,
+    statistics_of,
+    with_biases,
 )
 from tfpix2pix.models.precision import layers_compute_in
 
@@ -101,6 +102,7 @@ def unet(
     input_noise: int = 0,
     padding: str = "zeros",
     last_channels: int = 0,
+    name: str = "generator",
     **layers: Any,
 ) -> Generator:
     """The U-Net, or the encoder-decoder, as a `Generator`; arguments as `build_generator`."""
@@ -132,7 +134,8 @@ def unet(
             dropout,
         ),
         functools.partial(build_generator, **sizes, **layers),
-        statistics="instance" if norm == "group" else norm,
+        statistics=statistics_of(norm),
+        name=name,
         kernels=_kernels(
             depth_for(crop_size, bottleneck),
             input_channels + input_noise,
@@ -236,11 +239,13 @@ def build_generator(
         and width that are multiples of it.
       input_channels, output_channels: of x and of the result.
       ngf: channels of the first layer.
-      norm: ``instance``, ``batch``, ``group`` (8 groups of channels; one where the features of an
-        image of the crop size are at most 8 pixels wide, among them the bottleneck) or ``none``.
+      norm: ``instance``, ``instance_plain`` (no scale, no offset; every convolution has a bias),
+        ``batch``, ``group`` (8 groups of channels; one where the features of an image of the crop
+        size are at most 8 pixels wide, among them the bottleneck) or ``none``.
       bias_layers: ``paper``: ``up1`` alone has a bias, normalisations have a scale and an offset;
-        ``pytorch``: every convolution has a bias and no normalisation a scale or an offset, as the
-        authors' PyTorch code builds ``--norm instance``; for that norm only.
+        ``pytorch``: ``instance`` means ``instance_plain``, as the authors' PyTorch code builds
+        ``--norm instance``; for that norm only; ``all``: with ``instance`` every convolution has a
+        bias, and normalisations have a scale and an offset.
       dropout: rate in [0, 1).
       dropout_layers: ``paper``: the first three full-width layers, ``upD`` among them; ``pytorch``:
         every full-width layer but ``upD`` (``up{D-1} .. up5``), as the authors' PyTorch code has
@@ -274,6 +279,7 @@ def build_generator(
         raise ValueError(f"padding must be 'zeros' or 'replicate', got {padding!r}")
     if padding == "replicate" and upsampling == "transposed":
         raise ValueError("upsampling='transposed' has a border of its own; padding must be 'zeros'")
+    norm, biased = with_biases(norm, bias_layers)
     noisy = _dropout_levels(depth, dropout_layers)
     numbers = noise_channels(crop_size, ngf, dropout_layers, bottleneck, input_noise)
     factor = noise_factor(crop_size, dropout_layers, bottleneck)
@@ -294,7 +300,7 @@ def build_generator(
             output_channels=output_channels,
             ngf=ngf,
             norm=norm,
-            biased=all_biased(bias_layers, norm),
+            biased=biased,
             dropout=dropout,
             skips=skips,
             bottleneck=bottleneck,
@@ -331,15 +337,14 @@ def _layers(
 ) -> tf.Tensor:
     """y of the symbolic x and z.
 
-    ``noisy`` are the decoder levels with dropout; ``biased`` is whether every layer has a bias and
-    no normalisation weights.
+    ``noisy`` are the decoder levels with dropout; ``biased`` is whether every layer has a bias.
     """
 
     def normalize(features: tf.Tensor, level: int, name: str) -> tf.Tensor:
         """``level``: of the features, 0 for those as large as the image."""
         side = bottleneck * 2 ** (depth - level)
         groups = 1 if side <= ONE_GROUP else math.gcd(GROUPS, features.shape[-1])
-        layer = normalization(norm, name, not biased, groups=groups)
+        layer = normalization(norm, name, groups=groups)
         return features if layer is None else layer(features)
 
     # === Encoder ===

@@ -174,7 +174,7 @@ def test_crop_sizes_other_than_powers_of_two_are_refused(crop_size):
     ("argument", "named"),
     [
         ({"norm": "layer"}, "layer"),
-        ({"bias_layers": "all"}, "bias_layers must be 'paper' or 'pytorch', got 'all'"),
+        ({"bias_layers": "no"}, "bias_layers must be 'paper', 'pytorch' or 'all', got 'no'"),
         ({"bias_layers": "pytorch", "norm": "batch"}, "needs norm='instance', got 'batch'"),
         ({"dropout": 1.0}, "rate"),
         ({"dropout_layers": "torch"}, "torch"),

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.options import LONGEST, option
 from tfpix2pix.base.size import Size
 from tfpix2pix.config.base import LARGEST_DEPTH, Config
 
+RESNETS: Mapping[str, int] = MappingProxyType({"resnet6": 6, "resnet9": 9})
+"""Their blocks."""
+UNET_ONLY: Mapping[str, Any] = MappingProxyType(
+    {"bottleneck": 1, "padding": "zeros", "last_channels": 0, "dropout_layers": "paper"}
+)
+"""Settings without a meaning for a ResNet, as it has to have them."""
+_RESNET_MULTIPLE = 4
 _LARGEST_BOTTLENECK = 8
 
 
@@ -19,13 +29,15 @@ def _depth_size(size: Size) -> int:
 @dataclass(frozen=True)
 class AdversarialConfig(Config):
     """The part of a run's config that says what its networks are, and how they step. Defaults: the
-    pix2pix paper's (arXiv 1611.07004)."""
+    pix2pix paper's (arXiv 1611.07004); an algorithm's config may have others, see `again`."""
 
     generator: str = option(
         "unet",
-        "U-Net with skips, or the same without them",
+        "'unet' (with skips), 'encoder_decoder' (the same without them), or CycleGAN's ResNet: "
+        "'resnet6' (6 blocks, its authors' choice for 128 pixels) or 'resnet9' (9, for 256 and "
+        "more), for which sizes are multiples of 4",
         "model",
-        choices=("unet", "encoder_decoder"),
+        choices=("unet", "encoder_decoder", *RESNETS),
     )
     # 512: eight times the paper's, 3.5 thousand million weights.
     ngf: int = option(64, "generator channels of the first layer", "model", minimum=1, maximum=512)
@@ -37,37 +49,40 @@ class AdversarialConfig(Config):
     )
     norm: str = option(
         "instance",
-        "normalisation: 'instance' (per image, in training and after it), 'group' (the same over 8 "
-        "groups of channels, over all of them in features up to 8 pixels wide), 'batch' "
-        "(batch statistics in training, moving averages after it) or 'none'",
+        "normalisation: 'instance' (per image, in training and after it), 'instance_plain' (the "
+        "same without scale and offset, every convolution with a bias: PyTorch's), 'group' (as "
+        "'instance', over 8 groups of channels, over all of them in features of a U-Net up to 8 "
+        "pixels wide), 'batch' (batch statistics in training, moving averages after it) or 'none'",
         "model",
-        choices=("instance", "group", "batch", "none"),
+        choices=("instance", "instance_plain", "group", "batch", "none"),
     )
     bias_layers: str = option(
         "paper",
-        "convolutions with a bias: 'paper' (the generator's last, the discriminator's first and "
-        "last) or 'pytorch' (all, and normalisations without scale and offset, as the authors' "
-        "PyTorch code with --norm instance; runs imported from that have it)",
+        "convolutions with a bias where --norm=instance: 'paper' (the U-Net's last, all of a "
+        "ResNet, the discriminator's first and last), 'all', or 'pytorch' (all, and normalisations "
+        "without scale and offset: --norm=instance_plain; runs imported from PyTorch have it)",
         "model",
-        choices=("paper", "pytorch"),
+        choices=("paper", "pytorch", "all"),
     )
     dropout: float = option(
         0.5,
-        "share of decoder features that the noise z drops, 0 to less than 1",
+        "share of features that the noise z drops, 0 to less than 1: of the U-Net's decoder, or "
+        "within the blocks of a ResNet",
         "model",
         minimum=0.0,
         maximum=0.95,
     )
     dropout_layers: str = option(
         "paper",
-        "decoder layers with dropout: 'paper' (the first three full-width ones) or 'pytorch' (all "
-        "full-width ones but the innermost, as the authors' PyTorch code; imported runs have it)",
+        "the U-Net's layers with dropout: 'paper' (the first three full-width ones) or 'pytorch' "
+        "(all full-width ones but the innermost, as the authors' PyTorch code; imported runs have "
+        "it)",
         "model",
         choices=("paper", "pytorch"),
     )
     bottleneck: int = option(
         1,
-        "pixels that the generator's innermost features are wide: 1 (the paper's), 2, 4 or 8; "
+        "pixels that the U-Net's innermost features are wide: 1 (the paper's), 2, 4 or 8; "
         "sizes are multiples of crop_size / bottleneck (of its smaller side, if that is a power "
         "of two, else of the power below)",
         "model",
@@ -75,23 +90,23 @@ class AdversarialConfig(Config):
     )
     upsampling: str = option(
         "transposed",
-        "how the decoder enlarges: 'transposed' (4x4 convolutions, the paper's), 'nearest' or "
-        "'bilinear' (then a 3x3 convolution), or 'subpixel' (a 3x3 convolution to four times the "
-        "channels)",
+        "how the generator enlarges: 'transposed' (4x4 convolutions, 3x3 in a ResNet), 'nearest' "
+        "or 'bilinear' (then a 3x3 convolution), or 'subpixel' (a 3x3 convolution to four times "
+        "the channels)",
         "model",
         choices=("transposed", "nearest", "bilinear", "subpixel"),
     )
     padding: str = option(
         "zeros",
-        "around the generator's features: 'zeros' (the paper's) or 'replicate' (the border's own "
+        "around the U-Net's features: 'zeros' (the paper's) or 'replicate' (the border's own "
         "values, so that nothing tells it where the border is; not with --upsampling=transposed)",
         "model",
         choices=("zeros", "replicate"),
     )
     last_channels: int = option(
         0,
-        "channels at full resolution from which, and from x, one more convolution makes the "
-        "picture; 0 for none (the paper's)",
+        "channels at full resolution from which, and from x, one more convolution of the U-Net "
+        "makes the picture; 0 for none (the paper's)",
         "model",
         minimum=0,
         maximum=512,
@@ -135,18 +150,21 @@ class AdversarialConfig(Config):
             if size.smaller <= LARGEST_DEPTH and size.larger <= LONGEST * LARGEST_DEPTH
         ]
         use = [f"--crop_size={size}" for size in dict.fromkeys(allowed)]
-        if all(side % (self.depth_size // _LARGEST_BOTTLENECK) == 0 for side in self.crop_size):
-            use.append(f"--bottleneck={_LARGEST_BOTTLENECK}")
+        network = f"--generator={self.generator}"
+        if not self.blocks:
+            network = f"--bottleneck={self.bottleneck}"
+            if all(side % (self.depth_size // _LARGEST_BOTTLENECK) == 0 for side in self.crop_size):
+                use.append(f"--bottleneck={_LARGEST_BOTTLENECK}")
         raise UserError(
-            f"--crop_size={self.crop_size}: with --bottleneck={self.bottleneck} the generator "
-            f"takes multiples of {self.size_multiple} pixels at this size; use {' or '.join(use)}"
+            f"--crop_size={self.crop_size}: with {network} the generator takes multiples of "
+            f"{self.size_multiple} pixels at this size; use {' or '.join(use)}"
         )
 
     def _rounded(self, up: bool) -> Size:
         """The crop size with both sides rounded down, or up, to what its depth takes."""
         size = self.crop_size
         while True:  # a side that was rounded up may ask for another depth
-            multiple = _depth_size(size) // self.bottleneck
+            multiple = self._multiple(size)
             rounded = Size(*((side + up * (multiple - 1)) // multiple * multiple for side in size))
             if rounded == size:
                 return size
@@ -154,7 +172,9 @@ class AdversarialConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.bias_layers == "pytorch" and self.norm != "instance":
+        if self.blocks:
+            self._check_resnet()
+        if self.bias_layers == "pytorch" and not self.norm.startswith("instance"):
             raise UserError(
                 f"--bias_layers=pytorch does not go with --norm={self.norm}, with which the "
                 "PyTorch code has biases where 'paper' has them; use --norm=instance or "
@@ -179,9 +199,31 @@ class AdversarialConfig(Config):
                 "--crop_size=128 or more, or --receptive_field=70"
             )
 
+    def _check_resnet(self) -> None:
+        """Raises UserError for what only a U-Net can have."""
+        for name, value in UNET_ONLY.items():
+            found = getattr(self, name)
+            if found != value:
+                raise UserError(
+                    f"--{name}={found} is of a U-Net, and a ResNet has nothing like it; leave it "
+                    f"out (--{name}={value}), or use --generator=unet"
+                )
+
+    @classmethod
+    def preset_values(cls, name: str, flags: Mapping[str, Any]) -> Mapping[str, Any]:
+        values = super().preset_values(name, flags)
+        if flags.get("generator") not in RESNETS:
+            return values
+        return {key: value for key, value in values.items() if key not in UNET_ONLY}
+
+    @property
+    def blocks(self) -> int:
+        """Of the ResNet; 0 for another generator."""
+        return RESNETS.get(self.generator, 0)
+
     @property
     def takes_noise(self) -> bool:
-        return True
+        return self.noisy or not self.blocks
 
     @property
     def noisy(self) -> bool:
@@ -189,7 +231,10 @@ class AdversarialConfig(Config):
 
     @property
     def size_multiple(self) -> int:
-        return self.depth_size // self.bottleneck
+        return self._multiple(self.crop_size)
+
+    def _multiple(self, size: Size) -> int:
+        return _RESNET_MULTIPLE if self.blocks else _depth_size(size) // self.bottleneck
 
     @property
     def depth_size(self) -> int:
