@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpix2pix.algorithms.pix2pix import Pix2Pix, _halved, discriminator_of
+from tfpix2pix.algorithms.pix2pix import Pix2Pix, _halved
 from tfpix2pix.algorithms.registry import default_generator
-from tfpix2pix.models import noise
+from tfpix2pix.models import build, noise
 from tfpix2pix.models.weights import initialize, named_weights
 
 LOSSES = ["l1", "gan", "cgan", "l1+gan", "l1+cgan"]
@@ -18,6 +18,11 @@ LOSSES = ["l1", "gan", "cgan", "l1+gan", "l1+cgan"]
 
 def values(model: tf.keras.Model) -> dict[str, np.ndarray]:
     return {name: variable.numpy() for name, variable in named_weights(model).items()}
+
+
+def discriminator_of(config):
+    conditions = config.x_channels if config.conditional else 0
+    return build.discriminator_of(config, config.y_channels, conditions)
 
 
 def generator_of(config):
@@ -343,7 +348,7 @@ def noise_of_steps(tiny_config, pairs, monkeypatch):
 
         def spy(*args):
             drawn = draw(*args)
-            seen.append(drawn[0])
+            seen.extend(drawn[0])
             return drawn
 
         monkeypatch.setattr(algorithm, "draw", spy)
