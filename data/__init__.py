@@ -16,6 +16,7 @@ _HOME = {
     "ImageSource": "sources.base",
     "PairSource": "sources.base",
     "UnpairedError": "sources.base",
+    "BrokenPairs": "sources.unpaired",
     "UnpairedSource": "sources.unpaired",
     "SampleSource": "sources.sample_source",
     "FileSource": "sources.file_source",

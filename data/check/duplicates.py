@@ -16,7 +16,8 @@ class Duplicates:
     """Images, or pairs, of the same pixels.
 
     Attributes:
-      what: ``pair``, ``input`` or ``target``; of the latter two only what is no pair twice.
+      what: ``pair``, ``input`` or ``target``; of the latter two only what is no pair twice. Of
+        images that are no pairs also ``side``: what stands on both.
       names: their files, in the order of the splits.
       splits: the split of each.
     """
@@ -58,6 +59,33 @@ def find_duplicates(
             images = [(getattr(k, side), k.split) for k in _only_one_side(looks, side, other)]
             found += _groups(what, [(pixel_key(i), i.path, split) for i, split in images], label)
     return sorted(found, key=lambda group: (not group.leaks, -len(group.names)))
+
+
+def find_duplicates_of_sides(
+    x: Sequence[PairLook], y: Sequence[PairLook], label: Callable[[Path], str]
+) -> list[Duplicates]:
+    """As `find_duplicates`, of single images of two sides: on one side, or (what: ``side``) on
+    both, which come first.
+
+    Args:
+      x, y: inputs and targets.
+      label: a file's name for messages.
+    """
+    found = []
+    sides: dict[tuple, set[str]] = collections.defaultdict(set)
+    images: dict[str, list[tuple[tuple, Path, str]]] = {"input": [], "target": []}
+    for what, looks in zip(images, (x, y), strict=True):
+        for look in looks:
+            if not is_blank(look.a):
+                key = pixel_key(look.a)
+                sides[key].add(what)
+                images[what].append((key, look.a.path, look.split))
+    both = {key for key, whose in sides.items() if len(whose) > 1}
+    for what, of in images.items():
+        found += _groups(what, [image for image in of if image[0] not in both], label)
+    shared = [image for of in images.values() for image in of if image[0] in both]
+    found += _groups("side", shared, label)
+    return sorted(found, key=lambda g: (g.what != "side", not g.leaks, -len(g.names)))
 
 
 def pixel_key(side: SideLook) -> tuple:
@@ -109,6 +137,17 @@ def leak_text(what: str, groups: Sequence[Duplicates]) -> str:
     return (
         f"leakage: {_the_same(what, len(groups), files)} in more than one split, so that val or "
         f"test measures what was trained on ({first_names(names)})"
+    )
+
+
+def both_sides_text(groups: Sequence[Duplicates]) -> str:
+    """A warning of images that stand on both sides."""
+    names = first_names([" = ".join(group.names[:3]) for group in groups])
+    one = len(groups) == 1
+    return (
+        f"on both sides: {count_text(len(groups), 'image')} {'is' if one else 'are'} the same "
+        f"picture in A and in B, which are to differ ({names}); remove {'it' if one else 'them'} "
+        "from one side"
     )
 
 

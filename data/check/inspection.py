@@ -21,7 +21,9 @@ from tfpix2pix.base.size import Size
 from tfpix2pix.data.cache_choice import choose_cache
 from tfpix2pix.data.check.duplicates import (
     Duplicates,
+    both_sides_text,
     find_duplicates,
+    find_duplicates_of_sides,
     first_names,
     is_blank,
     leak_text,
@@ -30,6 +32,7 @@ from tfpix2pix.data.check.duplicates import (
 )
 from tfpix2pix.data.check.palette_search import FoundPalette, find_palette
 from tfpix2pix.data.check.previews import decoded_pair, spread
+from tfpix2pix.data.check.resolve import Resolved
 from tfpix2pix.data.check.scan import BadPair, PairLook, SideLook
 from tfpix2pix.data.check.values import limits
 from tfpix2pix.data.images import Decoded
@@ -43,6 +46,8 @@ from tfpix2pix.data.layouts.pair_files import (
 )
 from tfpix2pix.data.sources.base import SPLITS, PairSource, Progress
 from tfpix2pix.data.sources.file_source import FileSource
+from tfpix2pix.data.sources.unpaired import BrokenPairs
+from tfpix2pix.data.sources.unpaired_files import UnpairedFiles
 from tfpix2pix.data.spec import DEPTHS, LabSpec, PairSpec
 from tfpix2pix.data.threads import threaded
 from tfpix2pix.data.unmeasured import missing_in
@@ -112,7 +117,8 @@ class Inspection:
       name: as the user named it, with the flag.
       layout: how the pairs are kept, in words.
       direction: ``AtoB`` or ``BtoA``.
-      counts: pairs by split.
+      counts: pairs by split; of sides that are no pairs the images of the larger one.
+      unpaired: by split the images of both sides, inputs first, where they are no pairs.
       looked_at: pairs that were looked at; all of them, but for sets that are drawn.
       input, target: the two sides; None if not one pair can be read.
       spec: what training would make of the pairs; None if that cannot be told.
@@ -142,6 +148,7 @@ class Inspection:
     refusal: str = ""
     warnings: list[str] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
+    unpaired: dict[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
     duplicates: list[Duplicates] | None = None
     same_pairs: list[str] = dataclasses.field(default_factory=list)
     extensions: dict[str, int] = dataclasses.field(default_factory=dict)
@@ -179,7 +186,7 @@ class Inspection:
             "layout": self.layout,
             "direction": self.direction,
             "form": self.spec.describe() if self.spec else None,
-            "pairs": self.counts,
+            **({"images": self.unpaired} if self.unpaired else {"pairs": self.counts}),
             "looked_at": self.looked_at,
             **{name: _side_json(side) for name, side in self.sides.items()},
             "files": {
@@ -219,42 +226,33 @@ def inspect_source(
       cache: the ``--cache`` that training would get.
       cache_dir: where files of decoded pairs would be kept.
     """
-    looks: Sequence[PairLook | BadPair]
-    if isinstance(source, FileSource):
-        looks, resolved = source.scan(progress, digests=duplicates)
-        listing, spec = source.listing, resolved.spec
-        seen = Inspection(source.name, listing.layout, source.direction, {}, len(looks))
-        seen.faults = list(resolved.faults)
-        if seen.faults:
-            seen.refusal = source.fault_report(seen.faults)
-        _measure_files(seen, listing)
-        seen.index_maps = _index_maps(listing)
+    if isinstance(source, BrokenPairs):
+        seen = inspect_source(
+            source.pairs,
+            progress=progress,
+            duplicates=duplicates,
+            load_size=load_size,
+            cache=cache,
+            cache_dir=cache_dir,
+        )
+        seen.notes.append(source.how())
+        return seen
+    if isinstance(source, UnpairedFiles):
+        seen, x, y, label = _look_at_sides(source, progress, duplicates)
     else:
-        looks, spec = _looks_at_drawn(source), source.spec
-        seen = Inspection(source.name, "drawn", source.direction, {}, len(looks))
-        listing = Listing("drawn", Path(), {})
-        duplicates = False
+        seen, x, y, label = _look_at_pairs(source, progress, duplicates)
     seen.counts = {split: source.count(split) for split in SPLITS if source.count(split)}
-    seen.spec = spec
     seen.notes = source.notes()
-
-    good = [look for look in looks if isinstance(look, PairLook)]
-    if duplicates:
-        seen.duplicates = find_duplicates(good, seen.direction, listing.label)
-    seen.same_pairs = [
-        listing.label(look.files.a)
-        for look in good
-        if look.a.digest and not look.files.whole and pixel_key(look.a) == pixel_key(look.b)
-    ]
-    if good:
-        for side, facts in zip(SIDES, _sides(source, seen, good, listing.label), strict=True):
+    if x and y:
+        for side, facts in zip(SIDES, _sides(source, seen, (x, y), label), strict=True):
             setattr(seen, side, facts)
     if not seen.refusal:
         seen.summary = source.describe()
-        for split in seen.counts:
-            needed = source.count(split) * Size.of(load_size).pixels * source.spec.stored_bytes
+        pixels = Size.of(load_size).pixels
+        for name, count, stored_bytes in _kept(source):
+            needed = count * pixels * stored_bytes
             kept = choose_cache(needed, cache_dir) if cache == "auto" else cache
-            seen.decoded[split] = (needed, kept)
+            seen.decoded[name] = (needed, kept)
     seen.warnings = _warnings(seen)
     if not seen.counts.get("val"):
         seen.warnings.append(
@@ -263,11 +261,79 @@ def inspect_source(
     return seen
 
 
+# What was seen, the inputs and the targets that can be read, and what messages call a file.
+_Seen = tuple[Inspection, list[SideLook], list[SideLook], Callable[[Path], str]]
+
+
+def _look_at_pairs(source: PairSource, progress: Progress | None, duplicates: bool) -> _Seen:
+    looks: Sequence[PairLook | BadPair]
+    if isinstance(source, FileSource):
+        looks, resolved = source.scan(progress, digests=duplicates)
+        listing = source.listing
+        seen = Inspection(source.name, listing.layout, source.direction, {}, len(looks))
+        _take(seen, source, resolved, [listing])
+        seen.index_maps = _index_maps(listing)
+    else:
+        looks = _looks_at_drawn(source)
+        seen = Inspection(source.name, "drawn", source.direction, {}, len(looks))
+        seen.spec = source.spec
+        listing = Listing("drawn", Path(), {})
+        duplicates = False
+    good = [look for look in looks if isinstance(look, PairLook)]
+    if duplicates:
+        seen.duplicates = find_duplicates(good, seen.direction, listing.label)
+    seen.same_pairs = [
+        listing.label(look.files.a)
+        for look in good
+        if look.a.digest and not look.files.whole and pixel_key(look.a) == pixel_key(look.b)
+    ]
+    a, b = [look.a for look in good], [look.b for look in good]
+    x, y = (a, b) if seen.direction == "AtoB" else (b, a)
+    return seen, x, y, listing.label
+
+
+def _look_at_sides(source: UnpairedFiles, progress: Progress | None, duplicates: bool) -> _Seen:
+    looks, resolved = source.scan(progress, digests=duplicates)
+    listings = [of.listing for of in source.files]
+    layout = f"unpaired, {listings[0].layout}"
+    seen = Inspection(source.name, layout, source.direction, {}, sum(map(len, looks)))
+    _take(seen, source, resolved, listings)
+    seen.unpaired = {split: source.sides(split) for split in SPLITS if any(source.sides(split))}
+    x, y = ([look for look in of if isinstance(look, PairLook)] for of in looks)
+    label = listings[0].label
+    if duplicates:
+        seen.duplicates = find_duplicates_of_sides(x, y, label)
+    return seen, [look.a for look in x], [look.a for look in y], label
+
+
+def _take(
+    seen: Inspection,
+    source: FileSource | UnpairedFiles,
+    resolved: Resolved,
+    listings: Sequence[Listing],
+) -> None:
+    seen.spec, seen.faults = resolved.spec, list(resolved.faults)
+    if seen.faults:
+        seen.refusal = source.fault_report(seen.faults)
+    _measure_files(seen, listings)
+
+
+def _kept(source: PairSource) -> Iterator[tuple[str, int, int]]:
+    """What is kept decoded: its name, the number of images or pairs, bytes of a pixel of one."""
+    for split in SPLITS:
+        if source.paired(split) and source.count(split):
+            yield split, source.count(split), source.spec.stored_bytes
+        elif source.count(split):
+            specs = (source.spec.x, source.spec.y)
+            for side, count, spec in zip(SIDES, source.sides(split), specs, strict=True):
+                yield f"{split} {side}", count, spec.stored_bytes
+
+
 # === Files ===
 
 
-def _measure_files(seen: Inspection, listing: Listing) -> None:
-    files = {path for pairs in listing.splits.values() for pair in pairs for path in pair.paths()}
+def _measure_files(seen: Inspection, listings: Sequence[Listing]) -> None:
+    files = {path for listing in listings for path in listing.files()}
     extensions = collections.Counter(path.suffix.lower() for path in files)
     seen.extensions = dict(extensions.most_common())
     seen.file_bytes = sum(path.stat().st_size for path in files if path.exists())
@@ -310,21 +376,21 @@ def _looks_at_drawn(source: PairSource) -> list[PairLook]:
 def _sides(
     source: PairSource,
     seen: Inspection,
-    good: Sequence[PairLook],
+    both: tuple[Sequence[SideLook], Sequence[SideLook]],
     label: Callable[[Path], str],
 ) -> list[SideFacts]:
-    """The facts of input and target."""
-    largest = max(_bytes(look.a) + _bytes(look.b) for look in good)
+    """The facts of input and target, `both` of which were looked at."""
+    largest = sum(max(map(_bytes, looks)) for looks in both)
     most = max(4, min(SAMPLED_PAIRS, SAMPLED_BYTES // largest))
     pictures = list(_sample(source, most))
     letters = "AB" if seen.direction == "AtoB" else "BA"
-    given = any(look.a.covered is not None for look in good)
+    given = any(look.covered is not None for looks in both for look in looks)
     has_palette = seen.spec is not None and bool(seen.spec.label_side)
     search = not (given or has_palette or isinstance(seen.spec, LabSpec))
     facts = []
     for number, letter in enumerate(letters):
         sampled = [pair[number] for pair in pictures]
-        looks = [look.a if letter == "A" else look.b for look in good]
+        looks = both[number]
         found = None
         ignore: tuple[str, ...] = ()
         if seen.spec is not None:
@@ -413,6 +479,9 @@ def _sample(source: PairSource, most: int) -> Iterator[tuple[Decoded, Decoded]]:
 
 def _warnings(seen: Inspection) -> list[str]:
     warnings = []
+    shared = [group for group in seen.duplicates or () if group.what == "side"]
+    if shared:
+        warnings.append(both_sides_text(shared))
     for what in ("pair", *SIDES):
         groups = [group for group in seen.duplicates or () if group.what == what]
         for leaks, text in ((True, leak_text), (False, twice_text)):

@@ -10,9 +10,11 @@ from PIL import Image
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.data import images
 from tfpix2pix.data.images import Decoded
-from tfpix2pix.data.layouts.pair_files import read_pair
+from tfpix2pix.data.layouts.pair_files import read_pair, read_stacked
 from tfpix2pix.data.sources.base import SPLITS, PairSource
 from tfpix2pix.data.sources.file_source import FileSource
+from tfpix2pix.data.sources.unpaired import BrokenPairs, UnpairedSource
+from tfpix2pix.data.sources.unpaired_files import UnpairedFiles
 from tfpix2pix.data.spec import ImageSpec, LabSpec, PairSpec
 from tfpix2pix.data.threads import threaded
 
@@ -20,11 +22,20 @@ LONGEST_PREVIEW = 512  # pixels; larger pictures are shown reduced
 
 
 def decoded_pair(source: PairSource, split: str, index: int) -> tuple[Decoded, Decoded]:
-    """Input and target of a pair as their files hold them, whatever training makes of them.
+    """Input and target of a pair as their files hold them, whatever training makes of them; of
+    two sides that are no pairs image `index` of each.
 
     Raises:
       DataError: a file cannot be read, or has no two halves.
     """
+    if isinstance(source, BrokenPairs):
+        return decoded_pair(source.pairs, split, index)
+    if isinstance(source, UnpairedFiles):
+        x, y = (
+            read_stacked(side.files(split, index % side.count(split)).parts_a)
+            for side in source.files
+        )
+        return x, y
     if isinstance(source, FileSource):
         a, b = read_pair(source.files(split, index))
         return (a, b) if source.direction == "AtoB" else (b, a)
@@ -80,6 +91,8 @@ def pair_previews(source: PairSource, spec: PairSpec | None, per_split: int) -> 
 
 def _pair_preview(source: PairSource, spec: PairSpec | None, split: str, index: int) -> PairPreview:
     name = source.pair_name(split, index)
+    if isinstance(source, UnpairedSource) and not source.paired(split):
+        name = f"{name} | {source.y.image_name(split, index % source.sides(split)[1])}"
     if spec is not None:
         try:
             x, y = stored_pictures(spec, *source.load(split, index))

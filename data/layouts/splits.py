@@ -48,20 +48,20 @@ def split_of(stem: str, val_fraction: float) -> str:
     return "val" if share_of(stem) < val_fraction else "train"
 
 
-def fraction_for_both(stems: Iterable[str]) -> tuple[float, int] | None:
+def fraction_for_both(*sets: Iterable[str]) -> tuple[float, int] | None:
     """The ``--val_fraction`` nearest to its default by which some of these names are val and some
-    train, with the number of those in val; None if no such fraction has two digits.
+    train, of each set, with the number of all in val; None if no such fraction has two digits.
     """
-    shares = [share_of(stem) for stem in stems]
-    if not shares:
+    shares = [[share_of(stem) for stem in stems] for stems in sets]
+    if not all(shares):
         return None
     # Below 0.9, as the flag; just above the lowest share, and not above the highest.
-    lowest = math.floor(min(shares) * 100 + 1) / 100
-    highest = min(math.floor(max(shares) * 100) / 100, 0.9)
+    lowest = math.floor(max(map(min, shares)) * 100 + 1) / 100
+    highest = min(math.floor(min(map(max, shares)) * 100) / 100, 0.9)
     if lowest > highest:
         return None
     fraction = min(max(DEFAULT_VAL_FRACTION, lowest), highest)
-    return fraction, sum(share < fraction for share in shares)
+    return fraction, sum(share < fraction for some in shares for share in some)
 
 
 def check_val_fraction(val_fraction: float) -> float:

@@ -6,6 +6,7 @@ import abc
 import hashlib
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -123,6 +124,10 @@ class PairSource(abc.ABC):
           DataError: something cannot be used; the message lists every kind of fault, with the
             first files of each and their number.
         """
+
+    def folders(self) -> set[Path]:
+        """Where its files lie; empty where there are none."""
+        return set()
 
     def notes(self) -> list[str]:
         """Plain-word remarks worth telling the user, known after `check`; often none."""

@@ -95,6 +95,11 @@ class FileSet:
                 )
         return b"".join(parts)
 
+    def folders(self, split: str = "") -> set[Path]:
+        """Where the files lie: all, or those of a split."""
+        pairs = self._splits[split] if split else self._all_pairs()
+        return {path.parent for pair in pairs for path in pair.paths()}
+
     def ignored_note(self) -> list[str]:
         """A remark on files that were passed over."""
         ignored = self.listing.ignored

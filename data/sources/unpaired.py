@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -122,10 +123,14 @@ class BrokenPairs(UnpairedSource):
         self.pairs.check(progress)
 
     def describe(self) -> str:
-        how = "unpaired in training"
-        if self._disjoint:
-            how += f": {self._x.count('train'):,} inputs and {self._y.count('train'):,} targets"
-        return f"{self.pairs.describe()}, {how}"
+        return f"{self.pairs.describe()}; {self.how()}"
+
+    def how(self) -> str:
+        """What training makes of the pairs, in a few words."""
+        if not self._disjoint:
+            return "training sees them in an order that breaks the pairs"
+        x, y = self.sides("train")
+        return f"training sees inputs of {x:,} of them and targets of the other {y:,}"
 
     def identity(self) -> dict[str, Any]:
         return {**self.pairs.identity(), "data": "unpaired", "disjoint": self._disjoint}
@@ -135,6 +140,9 @@ class BrokenPairs(UnpairedSource):
 
     def image_sizes(self) -> dict[tuple[int, int], int]:
         return self.pairs.image_sizes()
+
+    def folders(self) -> set[Path]:
+        return self.pairs.folders()
 
     def notes(self) -> list[str]:
         return self.pairs.notes()

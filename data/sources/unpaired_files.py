@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -134,19 +135,29 @@ class UnpairedFiles(UnpairedSource):
     def image_sizes(self) -> dict[tuple[int, int], int]:
         return sizes_of_both(*(side.image_sizes() for side in self.files))
 
+    def folders(self) -> set[Path]:
+        return self.files[0].folders() | self.files[1].folders()
+
     def notes(self) -> list[str]:
         listed = [note for side in self.files for note in side.listing.notes]
         ignored = [note for side in self.files for note in side.ignored_note()]
         return list(dict.fromkeys([*listed, *self._notes, *ignored]))
 
     def no_val_advice(self) -> str:
-        names = [name for side in self.files for name in side.listing.by_hash]
-        if not names:
-            return "move some images of each side into folders of their own: valA/ and valB/"
-        found = fraction_for_both(names)
+        names = [side.listing.by_hash for side in self.files]
+        if not all(names):
+            folders = [side.folders("train") for side in self.files]
+            if any(len(of) != 1 for of in folders):
+                return "give each side images of a split val"
+            x, y = (of.pop() for of in folders)
+            return (
+                f"--input_dir={shown(x)} --target_dir={shown(y)} holds out some images of each "
+                "side, as --val_fraction says; or put some into folders of their own"
+            )
+        found = fraction_for_both(*names)
         if found is None:
             return "give more images, or a val split of their own"
-        of = count_text(len(names), "image")
+        of = count_text(sum(map(len, names)), "image")
         return f"--val_fraction={found[0]:g} holds out {found[1]:,} of {of}"
 
     # === The look before training ===
@@ -194,9 +205,9 @@ class UnpairedFiles(UnpairedSource):
         empty = [f for f, n in zip(flags, self.sides("train"), strict=True) if not n]
         which = " and ".join(empty)
         way = "give more images"
-        by_hash = [name for side in self.files for name in side.listing.by_hash]
-        if by_hash:
-            share = fraction_for_both(by_hash)
+        by_hash = [side.listing.by_hash for side in self.files]
+        if any(by_hash):
+            share = fraction_for_both(*by_hash)
             way += f", or --val_fraction={share[0] if share else 0:g}"
         return f"{self.name}: no {which} images are left for training; {way}."
 

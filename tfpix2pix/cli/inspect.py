@@ -13,20 +13,23 @@ from tfpix2pix.algorithms.registry import config_fields
 from tfpix2pix.base.errors import DataError, UserError
 from tfpix2pix.base.files import check_writable
 from tfpix2pix.cli.flags import Parser, add_boolean, add_field, fail, given_data_config, number
-from tfpix2pix.config import resolve
+from tfpix2pix.config import Config, resolve
 from tfpix2pix.config.dataset import check_outside, inspect_data, open_source, short_name
-from tfpix2pix.data.config import DataConfig
+from tfpix2pix.data.config import LEARNS_UNPAIRED, UNPAIRED, DataConfig
 
 if TYPE_CHECKING:
+    from tfpix2pix.data import PairSource
     from tfpix2pix.data.check.inspection import Inspection
 
+_ACCEPTED = "training would accept it"
 PROGRAM = "tfpix2pix inspect"
 USAGE = "tfpix2pix inspect [--dataset=FOLDER] [--output=FOLDER] [--flag=value ...]"
 DESCRIPTION = """\
 Looks at every file of a data set as `tfpix2pix train` with the same flags would, and says what is
-there: pairs in each split, sizes, channels, depth, values, label colours, the same picture in
-several splits, and everything that cannot be used. OUTPUT/inspect.html shows it with some pairs,
-OUTPUT/contact_sheet.png the pairs alone, OUTPUT/inspect.json is for programs.
+there: pairs, or images of two sides that are none, in each split, sizes, channels, depth, values,
+label colours, the same picture in several splits or on both sides, and everything that cannot be
+used. OUTPUT/inspect.html shows it with some pairs, OUTPUT/contact_sheet.png the pairs alone,
+OUTPUT/inspect.json is for programs.
 
 The exit code is 0 if training would accept the data set, and 1 if it would refuse it."""
 
@@ -74,26 +77,41 @@ def main(args: argparse.Namespace) -> int:
         raise UserError(f"--images={args.images}: expected 1 to {MOST_SHOWN} pairs of each split")
     config = resolve(given_data_config(args))
 
+    from tfpix2pix.data import BrokenPairs, UnpairedSource
     from tfpix2pix.data.check.previews import pair_previews
     from tfpix2pix.report.dataset_page import write_inspection
 
     try:
-        source = open_source(config)
+        source, why = _opened(config)
     except DataError as error:
         return fail(PROGRAM, f"training would refuse it: {error}", 1)
     output = Path(os.path.expanduser(args.output or f"inspect-{short_name(config)}"))
     check_outside(output, config, source)
     check_writable(output, "--output")
     seen = inspect_data(config, source, duplicates=args.duplicates)
+    seen.notes += why
     written = write_inspection(output, seen, pair_previews(source, seen.spec, args.images))
     _print(seen)
     for path in written:
         print(f"wrote {path}")
-    print(
-        f"training would refuse it: {seen.refusal}" if seen.refusal else "training would accept it"
-    )
+    by = f", with {LEARNS_UNPAIRED}" if isinstance(source, UnpairedSource) else ""
+    if isinstance(source, BrokenPairs):
+        by += " --data=unpaired"
+    print(f"training would refuse it: {seen.refusal}" if seen.refusal else _ACCEPTED + by)
     sys.stdout.flush()
     return 1 if seen.refusal else 0
+
+
+def _opened(config: Config) -> tuple[PairSource, list[str]]:
+    """The data set, and, where it was opened as no pairs, why it holds none."""
+    from tfpix2pix.data import UnpairedError
+
+    try:
+        return open_source(config), []
+    except UnpairedError as error:
+        if config.data:
+            raise
+        return open_source(config.replace(data=UNPAIRED)), [str(error)]
 
 
 def _print(seen: Inspection) -> None:

@@ -163,14 +163,11 @@ def check_outside(output: Path, config: Config, source: PairSource) -> None:
 
 def _folders_of(config: Config, source: PairSource) -> list[Path]:
     """Where the data lie: the folders that were named, and those of all files."""
-    from tfpix2pix.data.sources.file_source import FileSource
-
-    if not isinstance(source, FileSource):
+    folders = source.folders()
+    if not folders:
         return []
     named = [config.input_dir, config.target_dir] if config.input_dir else [config.dataset]
-    folders = {Path(os.path.expanduser(name)) for name in named}
-    pairs = [pair for some in source.listing.splits.values() for pair in some]
-    folders |= {path.parent for pair in pairs for path in pair.paths()}
+    folders |= {Path(os.path.expanduser(name)) for name in named}
     return sorted({folder.resolve() for folder in folders if folder.is_dir()})
 
 

@@ -238,7 +238,6 @@ class FolderSubject:
 def _resolve(source: PairSource) -> None:
     """Finds out what the pairs are, where that takes a look at the files."""
     from tfpix2pix.config.dataset import check_source
-    from tfpix2pix.data.sources.file_source import FileSource
 
-    if isinstance(source, FileSource):
+    if source.folders():
         check_source(source)

@@ -156,6 +156,10 @@ def _heading(title: str, width: int) -> np.ndarray:
 def _shown_text(seen: Inspection, split: str, shown: int) -> str:
     total = seen.counts[split]
     part = "" if shown == total else f", {shown} shown"
+    if seen.unpaired:
+        x, y = seen.unpaired[split]
+        some = "" if shown == total else f", {shown} of each shown"
+        return f"{x:,} and {y:,} images{some}; input | target, no pairs"
     return f"{count_text(total, 'pair')}{part}; input | target"
 
 
@@ -164,10 +168,15 @@ def _shown_text(seen: Inspection, split: str, shown: int) -> str:
 
 def fact_rows(seen: Inspection) -> list[tuple[str, str]]:
     """The facts as (name, text), a short line each, for the terminal and the page."""
-    counts = ", ".join(f"{n:,} {split}" for split, n in seen.counts.items())
-    if seen.looked_at < sum(seen.counts.values()):
-        counts += f" ({seen.looked_at:,} looked at)"
-    rows = [("data set", f"{seen.name} ({seen.layout}, {seen.direction})"), ("pairs", counts)]
+    rows = [("data set", f"{seen.name} ({seen.layout}, {seen.direction})")]
+    if seen.unpaired:
+        both = [f"{x:,} and {y:,} {split}" for split, (x, y) in seen.unpaired.items()]
+        rows.append(("images", f"{', '.join(both)} (input and target)"))
+    else:
+        counts = ", ".join(f"{n:,} {split}" for split, n in seen.counts.items())
+        if seen.looked_at < sum(seen.counts.values()):
+            counts += f" ({seen.looked_at:,} looked at)"
+        rows.append(("pairs", counts))
     sides = seen.sides
     sizes = {name: sizes_text(side.sizes) for name, side in sides.items()}
     if sizes and len(set(sizes.values())) == 1:
@@ -187,7 +196,8 @@ def fact_rows(seen: Inspection) -> list[tuple[str, str]]:
     if seen.duplicates is None:
         rows.append(("duplicates", "not looked for"))
     elif not seen.duplicates:
-        rows.append(("duplicates", "none, neither across splits nor within one"))
+        where = "on a side nor across" if seen.unpaired else "across splits nor within one"
+        rows.append(("duplicates", f"none, neither {where}"))
     else:
         rows.append(
             ("duplicates", f"{len(seen.duplicates):,}, {len(seen.leaks):,} of them across splits")
@@ -275,6 +285,7 @@ def write_dataset_page(
         facts=fact_rows(seen),
         sides=seen.sides,
         sizes_text=sizes_text,
+        shown_as="Both sides" if seen.unpaired else "Pairs",
         duplicates=(seen.duplicates or [])[:_LISTED],
         duplicate_count=len(seen.duplicates or ()),
         splits=[

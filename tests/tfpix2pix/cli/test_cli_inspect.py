@@ -93,6 +93,48 @@ def inspect(run_cli, tmp_path, without_tensorflow, hashes):
 # === Good sets ===
 
 
+def test_two_sides_are_described_each_by_itself(inspect, tmp_path):
+    images = {f"trainA/a{k}.png": noise(k) for k in range(4)}
+    images |= {f"trainB/b{k}.png": noise(20 + k, 24, 24, 1) for k in range(3)}
+    images |= {"valA/a9.png": noise(0), "valB/b9.png": noise(29, 24, 24, 1)}
+    # The same picture on both sides, and twice on one.
+    images |= {"trainA/b2.png": noise(22, 24, 24, 1), "trainB/b3.png": noise(20, 24, 24, 1)}
+    images["trainA/b2.png"] = images["trainB/b2.png"] = noise(3)
+    folder = write_all(tmp_path / "sides", images)
+    code, out, facts = inspect(
+        f"--dataset={folder}", "--input_channels=3", "--target_channels=3", "--allow_mixed_sizes"
+    )
+    assert code == 0
+    assert out.endswith("training would accept it, with --algorithm=cyclegan\n")
+    assert "images      5 and 4 train, 1 and 1 val (input and target)" in out
+    assert facts["images"] == {"train": [5, 4], "val": [1, 1]}
+    assert facts["input"]["sizes"] == [{"width": 32, "height": 16, "images": 6}]
+    assert facts["target"]["channels"] == {"1": 4, "3": 1}
+    assert facts["target"]["sizes"][0] == {"width": 24, "height": 24, "images": 4}
+    found = [
+        (group["what"], group["leaks"], group["files"]) for group in facts["duplicates"]["listed"]
+    ]
+    assert found == [
+        ("side", False, ["trainA/a3.png", "trainA/b2.png", "trainB/b2.png"]),
+        ("input", True, ["trainA/a0.png", "valA/a9.png"]),
+        ("target", False, ["trainB/b0.png", "trainB/b3.png"]),
+    ]
+    assert "warning: on both sides: 1 image is the same picture in A and in B" in out
+    assert "1 input image (in 2 files) stands in more than one split" in out
+    assert any("1 of the 5 images in trainA/ have a partner" in note for note in facts["notes"])
+    page = (tmp_path / "report" / "inspect.html").read_text()
+    assert "Both sides" in page
+    assert "a0 | b0" in page
+
+
+def test_pairs_that_are_to_be_trained_unpaired(inspect, good):
+    code, out, facts = inspect(f"--dataset={good}", "--data=unpaired", "--disjoint_stems")
+    assert code == 0
+    assert out.endswith("training would accept it, with --algorithm=cyclegan --data=unpaired\n")
+    assert facts["pairs"] == {"train": 4, "val": 2}
+    assert "training sees inputs of 2 of them and targets of the other 2" in facts["notes"]
+
+
 def test_a_good_set_is_described_and_accepted(inspect, good, tmp_path):
     code, out, facts = inspect(f"--dataset={good}", fresh=True)
     assert code == 0
@@ -342,8 +384,13 @@ def test_stems_without_a_partner_are_refused(inspect, tmp_path):
 
 def test_what_cannot_be_opened_is_one_sentence(run_cli, without_tensorflow, tmp_path):
     images = {f"train{s}/{s}{k}.png": noise(k) for s in "AB" for k in range(3)}
-    folder = write_all(tmp_path / "cyclegan", images)
-    for dataset, word in ((folder, "unpaired"), (tmp_path / "nowhere", "no such folder")):
+    folder = write_all(tmp_path / "empty", images)
+    for path in (folder / "trainB").iterdir():
+        path.unlink()
+    for dataset, word in (
+        (folder, "trainB/ holds no images; put images there"),
+        (tmp_path / "nowhere", "no such folder"),
+    ):
         done = run_cli("inspect", f"--dataset={dataset}", env=without_tensorflow)
         assert done.returncode == 1
         assert done.stdout == ""
