@@ -35,12 +35,14 @@ _register_toy()
 SMALL: dict[str, dict[str, Any]] = {
     "pix2pix": {"ngf": 4, "ndf": 4, "receptive_field": 16},
     "cyclegan": {
+        "generator": "unet",
+        "bottleneck": 8,
+        "dropout": 0.5,
+        "norm": "instance",
         "ngf": 4,
         "ndf": 4,
         "receptive_field": 16,
         "pool_size": 3,
-        "dropout": 0.5,
-        "bias_layers": "paper",
     },
     "scorer": {"width": 2, "label_palette": "facades"},
     "toy": {},

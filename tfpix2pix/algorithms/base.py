@@ -95,6 +95,7 @@ class Algorithm(abc.ABC, Generic[C]):
       OPTIONAL: parts of the state without which a run goes on, from their initial values.
       judgements: groups of observed values, which are recorded apart from the losses.
       shown: what the progress line says: name, words, digits.
+      OF_INPUTS: names of `columns`, and of `columns_back`, that show images like the inputs.
       averages: of the weights of generators, by the network's name; none where the config asks for
         none.
       networks: by unique name, which seeds their weights; the one that makes pictures first.
@@ -104,6 +105,7 @@ class Algorithm(abc.ABC, Generic[C]):
     OPTIONAL: ClassVar[tuple[str, ...]] = ("loss_scale",)
     judgements: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     shown: ClassVar[tuple[tuple[str, str, int], ...]] = ()
+    OF_INPUTS: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
         self,
@@ -295,8 +297,19 @@ class Algorithm(abc.ABC, Generic[C]):
         """
         return {}
 
+    def columns_back(
+        self, y: tf.Tensor, positions: tf.Tensor, networks: Mapping[str, tf.keras.Model]
+    ) -> dict[str, tf.Tensor]:
+        """The pictures of a sample grid behind the target, which are made of it: as `columns`, of
+        targets ``[B, H, W, C]``, by other names that begin with ``back``."""
+        return {}
+
     def watch(self, step: int, judged: Mapping[str, Mapping[str, float]]) -> str | None:
         """A sentence when training goes wrong, told the means of `judgements` up to a step."""
+        return None
+
+    def watch_val(self, step: int, measured: Mapping[str, float]) -> str | None:
+        """A sentence when what `validate` measured at a step shows that something is wrong."""
         return None
 
     def parameter_counts(self) -> dict[str, int | None]:

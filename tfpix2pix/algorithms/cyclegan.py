@@ -14,17 +14,23 @@ from tfpix2pix.algorithms import losses, pool
 from tfpix2pix.algorithms.adam import Adam
 from tfpix2pix.algorithms.base import Algorithm, Draws, Objective, Update
 from tfpix2pix.algorithms.configs.cyclegan import CycleGANConfig
-from tfpix2pix.algorithms.watch import DiscriminatorWatch
+from tfpix2pix.algorithms.watch import CycleWatch, DiscriminatorWatch
 from tfpix2pix.data import PairStore, evaluation_batches
-from tfpix2pix.evaluation.sharpness import Sharpness, gradient
-from tfpix2pix.evaluation.swd import SWD, counts
-from tfpix2pix.models import build_discriminator, noise
+from tfpix2pix.evaluation.likeness import Likeness
+from tfpix2pix.models import noise
 from tfpix2pix.models.base import Generator
-from tfpix2pix.models.unet import unet
+from tfpix2pix.models.build import discriminator_of, generator_of
 
 # The two directions by what their names end with: from x to y, and from y to x.
 THERE, BACK = "", "_back"
 WAYS = (THERE, BACK)
+_OTHER = {THERE: BACK, BACK: THERE}
+_NAMES = {
+    THERE: "the generator from inputs to targets",
+    BACK: "the generator from targets to inputs",
+}
+SHAKEN = 4.0
+"""Grey levels, at most, by which a picture is changed to see whether it hides something."""
 # What generators are used for in a step; each has a z of its own.
 _FAKE, _AGAIN, _SAME = range(3)
 
@@ -52,6 +58,7 @@ class CycleGAN(Algorithm[CycleGANConfig]):
     by another, shown what the generators made before they moved, or earlier ones from a pool.
     """
 
+    OF_INPUTS: ClassVar[frozenset[str]] = frozenset({"again", "back"})
     judgements: ClassVar[Mapping[str, tuple[str, ...]]] = {
         f"discriminator{way}": (f"real{way}", f"fake{way}", f"accuracy{way}") for way in WAYS
     }
@@ -65,7 +72,13 @@ class CycleGAN(Algorithm[CycleGANConfig]):
     def __init__(self, config: CycleGANConfig, *args: Any, **kwargs: Any) -> None:
         there, back = self.generators(config).values()
         self._made = {THERE: there, BACK: back}
-        self._watches = {way: DiscriminatorWatch() for way in WAYS}
+        # Least squares saturate nothing: an output stays further from 0 and 1.
+        margin = 0.05 if config.gan_loss == "lsgan" else 0.01
+        self._watches = {
+            way: DiscriminatorWatch(margin=margin, judges=judges, rest="the other terms train")
+            for way, judges in ((THERE, "of targets"), (BACK, "of inputs"))
+        }
+        self._cycle_watch = CycleWatch()
         self._trips: dict[str, Callable[..., dict[str, tf.Tensor]]] = {}
         super().__init__(config, *args, **kwargs)
         self._pools: dict[str, pool.ImagePool] = {}
@@ -80,8 +93,10 @@ class CycleGAN(Algorithm[CycleGANConfig]):
     def generators(cls, config: CycleGANConfig) -> dict[str, Generator]:
         other = {"AtoB": "BtoA", "BtoA": "AtoB"}[config.direction]
         return {
-            config.direction: _generator(config, config.x_channels, config.y_channels, "generator"),
-            other: _generator(config, config.y_channels, config.x_channels, "generator_back"),
+            config.direction: generator_of(
+                config, config.x_channels, config.y_channels, "generator"
+            ),
+            other: generator_of(config, config.y_channels, config.x_channels, "generator_back"),
         }
 
     def builders(self) -> dict[str, Callable[[str], tf.keras.Model]]:
@@ -166,12 +181,10 @@ class CycleGAN(Algorithm[CycleGANConfig]):
                 observed[name + way] = value
         yield Update([Objective("discriminators", parts)], observed)
 
-    def _make(
-        self, way: str, images: tf.Tensor, z: tf.Tensor | None, networks: Any = None
-    ) -> tf.Tensor:
-        """What a generator makes; in training, unless other networks are given."""
-        network = (networks or self.networks)[f"generator{way}"]
-        return network(images if z is None else [images, z], training=networks is None)
+    def _make(self, way: str, images: tf.Tensor, z: tf.Tensor | None) -> tf.Tensor:
+        """What a generator makes in training."""
+        inputs = images if z is None else [images, z]
+        return self.networks[f"generator{way}"](inputs, training=True)
 
     def _judge(self, way: str, images: tf.Tensor) -> tf.Tensor:
         return self.networks[f"discriminator{way}"](images, training=True)
@@ -190,14 +203,37 @@ class CycleGAN(Algorithm[CycleGANConfig]):
     def columns(
         self, x: tf.Tensor, positions: tf.Tensor, networks: Mapping[str, tf.keras.Model]
     ) -> dict[str, tf.Tensor]:
-        fake = self._make(THERE, x, self._still(THERE, x, positions), networks)
-        again = self._make(BACK, fake, self._still(BACK, x, positions), networks)
+        fake, again = self._there_and_again(THERE, x, positions, networks)
         return {"generated": fake, "again": again}
 
-    def _still(self, way: str, images: tf.Tensor, positions: tf.Tensor) -> tf.Tensor | None:
-        """The z of a picture that is looked at."""
+    def columns_back(
+        self, y: tf.Tensor, positions: tf.Tensor, networks: Mapping[str, tf.keras.Model]
+    ) -> dict[str, tf.Tensor]:
+        fake, again = self._there_and_again(BACK, y, positions, networks)
+        return {"back": fake, "back_again": again}
+
+    def _there_and_again(
+        self,
+        way: str,
+        images: tf.Tensor,
+        positions: tf.Tensor,
+        networks: Mapping[str, tf.keras.Model],
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """What a generator makes of images, and what the other one makes of that."""
+        fake = self._still(way, images, positions, networks)
+        return fake, self._still(_OTHER[way], fake, positions, networks)
+
+    def _still(
+        self,
+        way: str,
+        images: tf.Tensor,
+        positions: tf.Tensor,
+        networks: Mapping[str, tf.keras.Model],
+    ) -> tf.Tensor:
+        """What a generator makes where it is looked at."""
         spec = self._made[way].noise
-        return spec and spec.draw(self.config.seed, noise.VALIDATION, positions, images)
+        z = spec and spec.draw(self.config.seed, noise.VALIDATION, positions, images)
+        return networks[f"generator{way}"](images if z is None else [images, z], training=False)
 
     def validate(
         self,
@@ -207,44 +243,54 @@ class CycleGAN(Algorithm[CycleGANConfig]):
         limit: int,
         on_images: Callable[[int], None],
     ) -> dict[str, Any]:
-        """Measures that need no pairs: of each direction how the pictures are distributed beside
-        real ones, and what comes back of an image."""
-        measured: dict[str, Any] = {}
+        """Measures that need no pairs: how alike the pictures of each direction are to real ones,
+        what comes back of an image, and how much of it a little noise on the way destroys."""
         batches = list(evaluation_batches(val, size=self.config.whole_size, limit=limit))
-        for side, (way, other) in enumerate((WAYS, WAYS[::-1])):
-            sums: dict[str, Any] = {}
-            specs = [val.spec.x, val.spec.y]
-            target = specs[1 - side]
-            for place, batch in enumerate(batches):
-                positions = tf.constant([place], tf.int64)
-                made = self._round_trip(way, other, networks)(batch[side], positions)
-                for whose, image in (("fake", made.pop("fake")), ("truth", batch[1 - side])):
-                    levels = target.levels(image.numpy())
-                    sums[f"swd/{whose}"] = sums.get(f"swd/{whose}", 0) + counts(levels)[0].astype(
-                        int
-                    )
-                    sums[f"steep/{whose}"] = sums.get(f"steep/{whose}", 0) + gradient(levels)[0]
-                for name, value in made.items():
+        of = {THERE: (val.x.count, val.spec.x), BACK: (val.y.count, val.spec.y)}
+        measured: dict[str, Any] = {}
+        for side, way in enumerate(WAYS):
+            count, spec = of[way]
+            other_count, target = of[_OTHER[way]]
+            count, other_count = min(count, len(batches)), min(other_count, len(batches))
+            fakes, copies = Likeness(), Likeness()
+            comparable = spec.channels == target.channels
+            sums: dict[str, float] = {}
+            for place, batch in enumerate(batches[:count]):
+                x, positions = batch[side], tf.constant([place], tf.int64)
+                fake, numbers = self._trip(way, networks)(x, positions)
+                fakes.add("fake", target.levels(fake.numpy()))
+                if comparable:
+                    copies.add("fake", target.levels(x.numpy()))
+                for name, value in numbers.items():
                     sums[name] = sums.get(name, 0.0) + float(value[0])
                 on_images(place + 1)
-            of = {whose: sums[f"swd/{whose}"] for whose in ("fake", "truth")}
-            measured[f"swd{way}"] = float(SWD.score(of, 1)["swd"])
-            of = {whose: sums[f"steep/{whose}"] for whose in ("fake", "truth")}
-            name = "sharpness_back" if way else "sharpness_ratio"
-            measured[name] = float(Sharpness.score(of, len(batches))["sharpness_ratio"])
-            measured[f"cycle{way}"] = sums["cycle"] / len(batches)
+            for batch in batches[:other_count]:
+                for likeness in (fakes, copies):
+                    likeness.add("truth", target.levels(batch[1 - side].numpy()))
+            found = fakes.result()
+            measured[f"swd{way}"] = found["swd"]
+            measured["sharpness_back" if way else "sharpness_ratio"] = found["sharpness_ratio"]
+            measured |= {f"{name}{way}": value / count for name, value in sums.items()}
+            if comparable:
+                measured[f"swd_copy{way}"] = copies.result()["swd"]
         measured["swd_mean"] = (measured["swd"] + measured["swd_back"]) / 2
-        return {**measured, "images": len(batches)}
+        return {**measured, "images": max(of[way][0] for way in WAYS)}
 
-    def _round_trip(
-        self, way: str, other: str, networks: Mapping[str, tf.keras.Model]
-    ) -> Callable[..., dict[str, tf.Tensor]]:
-        """Images there and back again, compiled once: the networks are the same in every call."""
+    def _trip(
+        self, way: str, networks: Mapping[str, tf.keras.Model]
+    ) -> Callable[..., tuple[tf.Tensor, dict[str, tf.Tensor]]]:
+        """Images there and back again, and what is measured of it; compiled once, for the networks
+        are the same ones in every call."""
 
-        def trip(images: tf.Tensor, positions: tf.Tensor) -> dict[str, tf.Tensor]:
-            fake = self._make(way, images, self._still(way, images, positions), networks)
-            again = self._make(other, fake, self._still(other, images, positions), networks)
-            return {"fake": fake, "cycle": losses.l1(images, again)}
+        def trip(images: tf.Tensor, positions: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+            fake, again = self._there_and_again(way, images, positions, networks)
+            u = noise.draw(self.config.seed, noise.VALIDATION, positions, tf.shape(fake)[1:])
+            shaken = tf.clip_by_value(fake + SHAKEN / 127.5 * (2.0 * u - 1.0), -1.0, 1.0)
+            shaken = self._still(_OTHER[way], shaken, positions, networks)
+            numbers = {"cycle": losses.l1(images, again), "shaken": losses.l1(images, shaken)}
+            if images.shape[-1] == fake.shape[-1]:
+                numbers["change"] = losses.l1(images, fake)
+            return fake, numbers
 
         if way not in self._trips:
             self._trips[way] = tf.function(trip, reduce_retracing=True, autograph=False)
@@ -253,34 +299,18 @@ class CycleGAN(Algorithm[CycleGANConfig]):
     def watch(self, step: int, judged: Mapping[str, Mapping[str, float]]) -> str | None:
         said = []
         for way in WAYS:
-            name = f"discriminator{way}"
-            if name in judged:
-                means = {key.removesuffix(BACK): value for key, value in judged[name].items()}
-                news = self._watches[way](step, means)
-                said += [f"of the {name}: {news}"] if news else []
-        return "; ".join(said) or None
+            if f"discriminator{way}" in judged:
+                judgement = judged[f"discriminator{way}"]
+                means = {name.removesuffix(BACK): value for name, value in judgement.items()}
+                said.append(self._watches[way](step, means))
+        return _sentence(said)
+
+    def watch_val(self, step: int, measured: Mapping[str, float]) -> str | None:
+        return _sentence([self._cycle_watch(measured, _NAMES[way], way) for way in WAYS])
 
 
-def _generator(
-    config: CycleGANConfig, input_channels: int, output_channels: int, name: str
-) -> Generator:
-    made = unet(
-        crop_size=config.depth_size,
-        input_channels=input_channels,
-        output_channels=output_channels,
-        ngf=config.ngf,
-        norm=config.norm,
-        bias_layers=config.bias_layers,
-        dropout=config.dropout,
-        dropout_layers=config.dropout_layers,
-        skips=config.generator == "unet",
-        bottleneck=config.bottleneck,
-        upsampling=config.upsampling,
-        input_noise=config.noise_channels,
-        padding=config.padding,
-        last_channels=config.last_channels,
-    )
-    return dataclasses.replace(made, name=name)
+def _sentence(said: Sequence[str | None]) -> str | None:
+    return "; ".join(text for text in said if text) or None
 
 
 def _built(made: Generator, precision: str) -> tf.keras.Model:
@@ -290,17 +320,7 @@ def _built(made: Generator, precision: str) -> tf.keras.Model:
 def _discriminator(
     config: CycleGANConfig, channels: int, name: str, precision: str
 ) -> tf.keras.Model:
-    return build_discriminator(
-        receptive_field=config.receptive_field,
-        output_channels=channels,
-        ndf=config.ndf,
-        norm=config.norm,
-        bias_layers=config.bias_layers,
-        conditional=False,
-        spectral_norm=config.spectral_norm,
-        precision=precision,
-        name=name,
-    )
+    return discriminator_of(config, channels, precision=precision, name=name)
 
 
 def _seen(images: tf.Tensor, masks: Sequence[tf.Tensor]) -> tf.Tensor:

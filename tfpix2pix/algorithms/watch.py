@@ -11,11 +11,20 @@ class DiscriminatorWatch:
     Args:
       patience: steps that a state must last before it is reported; each state is reported once
         until it has passed.
-      margin: how close to 0 or 1 the mean of sigmoid(D) counts as saturated.
+      margin: how close to 0 or 1 the mean of what it thinks counts as saturated.
+      judges: what it judges, where there are several: ``of targets``.
+      rest: the terms of the objective that are left when it is dead.
     """
 
-    def __init__(self, patience: int = 1000, margin: float = 0.01) -> None:
+    def __init__(
+        self,
+        patience: int = 1000,
+        margin: float = 0.01,
+        judges: str = "",
+        rest: str = "the L1 term still trains",
+    ) -> None:
         self.patience, self.margin = patience, margin
+        self._words = {"D": f"the discriminator{judges and ' ' + judges}", "rest": rest}
         self._state: str | None = None
         self._since = 0
         self._told = False
@@ -30,7 +39,7 @@ class DiscriminatorWatch:
             return None
         self._told = True
         figures = f"D(real) {real:.3f}, D(fake) {fake:.3f}, for {step - self._since:,} steps"
-        return f"{_MEANING[state]} ({figures})"
+        return f"{_MEANING[state].format(**self._words)} ({figures})"
 
     def _classify(self, real: float, fake: float) -> str | None:
         low, high = self.margin, 1 - self.margin
@@ -42,9 +51,69 @@ class DiscriminatorWatch:
 
 
 _MEANING = {
-    "won": "the discriminator tells every generated patch from a real one, so the generator "
+    "won": "{D} tells every generated patch from a real one, so the generator "
     "learns little from it; the pictures may stay blurred or repeat themselves: a smaller --ndf "
     "or --receptive_field=16 weakens it",
-    "constant": "the discriminator gives the same answer to everything, so it is dead and only "
-    "the L1 term still trains: start again with a smaller --learning_rate or another --seed",
+    "constant": "{D} gives the same answer to everything, so it is dead and only {rest}: start "
+    "again with a smaller --learning_rate or another --seed",
+}
+
+
+class CycleWatch:
+    """Notices by measures on val that two generators agree on something that is no translation.
+
+    Each state of each direction is reported once until it has passed.
+    """
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def __call__(self, measured: Mapping[str, float], what: str, way: str = "") -> str | None:
+        """A sentence when there is news.
+
+        Args:
+          measured: means over val, on the scale [-1, 1]: ``change`` between an image and what is
+            made of it, ``cycle`` between it and what comes back, ``shaken``, the same with a little
+            noise on the way; ``swd`` of the pictures, and ``swd_copy`` of the images themselves.
+          what: the generator, for the sentence.
+          way: at the end of these names.
+        """
+        names = ("change", "cycle", "shaken", "swd", "swd_copy")
+        values = {name: measured[name + way] for name in names if name + way in measured}
+        states = {"copies": _copies(values), "hides": _hides(values)}
+        said = []
+        for state, there in states.items():
+            key = state + way
+            if there and key not in self._told:
+                said.append(_CYCLE[state].format(what=what, **values))
+            (self._told.add if there else self._told.discard)(key)
+        return "; ".join(said) or None
+
+
+def _copies(values: Mapping[str, float]) -> bool:
+    """Whether pictures are the inputs again, although the sides differ."""
+    if not {"change", "swd", "swd_copy"} <= values.keys():
+        return False
+    differ = values["swd_copy"] > CHANCE
+    return differ and values["change"] < COPY and values["swd"] > 0.9 * values["swd_copy"]
+
+
+def _hides(values: Mapping[str, float]) -> bool:
+    """Whether what comes back depends on what nobody sees."""
+    if not {"cycle", "shaken"} <= values.keys():
+        return False
+    return values["shaken"] > HIDDEN * values["cycle"]
+
+
+COPY = 0.02  # mean difference, [-1, 1]: two and a half of 255 grey levels
+CHANCE = 0.06  # SWD of two halves of one set of a few dozen pictures
+HIDDEN = 1.5
+_CYCLE = {
+    "copies": "{what} gives its inputs back almost unchanged (mean difference {change:.3f} of -1 "
+    "to 1, SWD {swd:.3f}, of the inputs themselves {swd_copy:.3f}): a smaller --lambda_identity, "
+    "or 0, and smaller --lambda_forward and --lambda_backward leave it more freedom",
+    "hides": "{what} hides its input in noise that nobody sees: what comes back is off by "
+    "{cycle:.3f}, with a few grey levels of noise on the way by {shaken:.3f}; the small error says "
+    "little then, and files of 8 bits do not lead back: a smaller --lambda_forward or "
+    "--lambda_backward, or --lambda_identity, makes hiding worth less",
 }

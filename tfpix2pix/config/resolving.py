@@ -68,13 +68,21 @@ def resolve(flags: Mapping[str, Any]) -> Config:
       UserError: unknown algorithm, preset or field, a value out of range, flags that contradict
         each other.
     """
-    kind = registry.config_class(flags.get("algorithm", registry.DEFAULT))
+    kind = registry.config_class(flags.get("algorithm") or _algorithm_of(flags.get("preset")))
     presets = kind.PRESETS
     name = flags.get("preset", kind.DEFAULT_PRESET)
     if name not in presets:
-        raise UserError(
-            f"--preset={name} is not known{nearest(name, presets)} (there are {', '.join(presets)})"
-        )
+        known = registry.presets()
+        what = f"is not known{nearest(name, known)}"
+        if name in known:
+            what = f"is of --algorithm={_algorithm_of(name)}; give that, or another preset"
+        raise UserError(f"--preset={name} {what} (there are {', '.join(presets)})")
+    own = {field.name for field in dataclasses.fields(kind)}
+    for field in flags:
+        if field not in own and field in registry.config_fields():
+            raise UserError(
+                f"--{field} is no setting of --algorithm={kind().algorithm}; leave it out"
+            )
     values: dict[str, Any] = {**kind.preset_values(name, flags), **flags, "preset": name}
     if "epochs" in flags and "steps" not in flags:
         values["steps"] = 0  # an explicit --epochs beats the preset's step count
@@ -95,6 +103,12 @@ def resolve(flags: Mapping[str, Any]) -> Config:
         if known is not None and known.values.get("dataset") == values["dataset"]:
             values["direction"] = known.values.get("direction", "AtoB")
     return kind.from_values(values)
+
+
+def _algorithm_of(preset: str | None) -> str:
+    """The algorithm whose preset it is; the default one for none, or one that is not known."""
+    owners = (name for name in registry.TRAINABLE if preset in registry.config_class(name).PRESETS)
+    return next(owners, registry.DEFAULT)
 
 
 def _settle_folders(values: dict[str, Any], flags: Mapping[str, Any]) -> None:

@@ -21,6 +21,8 @@ from tfpix2pix.base.archives import load_arrays
 from tfpix2pix.base.grid import picture_grid, save_png
 
 _LARGEST = 4 << 30  # bytes of the fixed pairs, unpacked
+_BACK = "back"  # so begin the names of columns that are made of the target
+_TITLES = {"again": "input again", "back": "output, back", "back_again": "target again"}
 _STRIP_NAME = re.compile(r"step_(\d+)(?:_([a-z]\w*))?\.png")
 
 
@@ -155,7 +157,8 @@ def load_outputs(workdir: str | os.PathLike, step: int, fixed: FixedPairs) -> np
 
 
 def grid_for_step(workdir: str | os.PathLike, step: int) -> np.ndarray:
-    """The fixed pairs at `step`, input | output | (further columns) | target.
+    """The fixed pairs at `step`: input | output | (further columns) | target | (what is made of
+    the target, by names that begin with ``back``).
 
     Returns:
       uint8 `[height, width, 3]`.
@@ -166,10 +169,15 @@ def grid_for_step(workdir: str | os.PathLike, step: int) -> np.ndarray:
     """
     fixed = load_fixed(workdir)
     outputs = load_outputs(workdir, step, fixed)
-    further = further_columns(workdir, step)
-    strips = [load_strip(strip_path(workdir, step, name), len(fixed)) for name in further]
-    titles = ["input", f"output, step {step:,}", *further, "target"]
-    return picture_grid([fixed.x, outputs, *strips, fixed.y], titles)
+    made = {
+        name: load_strip(strip_path(workdir, step, name), len(fixed))
+        for name in further_columns(workdir, step)
+    }
+    columns = {"input": fixed.x, f"output, step {step:,}": outputs}
+    columns |= {name: of for name, of in made.items() if not name.startswith(_BACK)}
+    columns |= {"target": fixed.y}
+    columns |= {name: of for name, of in made.items() if name.startswith(_BACK)}
+    return picture_grid(list(columns.values()), [_TITLES.get(name, name) for name in columns])
 
 
 def write_sample_grid(workdir: str | os.PathLike, step: int) -> Path:

@@ -157,11 +157,14 @@ class Observer:
             for group, names in self.algorithm.judgements.items()
             if all(name in means for name in names)
         }
-        news = self.algorithm.watch(step, judged)
+        self._tell(step, self.algorithm.watch(step, judged))
+        self._records.train(step, {**record, **judged})
+
+    def _tell(self, step: int, news: str | None) -> None:
+        """Says what goes wrong, to whoever looks on and in the report."""
         if news:
             self._records.note(step, news)
             self.say(f"step {step:,}: {news}")
-        self._records.train(step, {**record, **judged})
 
     def resolve(self, step: int) -> dict[str, float] | None:
         """Means since the last point of the curves, or None where no step since then updated the
@@ -205,6 +208,7 @@ class Observer:
             f" ({results['left_out']:.2%} of the pixels left out)" if "left_out" in results else ""
         )
         self.say(f"step {step:,}: val {said} on {results['images']:,} images{out}")
+        self._tell(step, self.algorithm.watch_val(step, results))
         measure = self.config.best_measure
         if measure.name in results and (
             self.best is None
@@ -230,19 +234,7 @@ class Observer:
         started = time.monotonic()
         if self._shows:
             self._networks = self.algorithm.exact()
-            made = [
-                self._columns(x[None], tf.constant([index], tf.int64))
-                for index, x in zip(self._fixed_indices, self._fixed_x, strict=True)
-            ]
-            pictures = {
-                name: np.concatenate(
-                    [
-                        self.spec.picture_of_y(x[None].numpy(), of[name].numpy())
-                        for x, of in zip(self._fixed_x, made, strict=True)
-                    ]
-                )
-                for name in made[0]
-            }
+            pictures = self._pictures()
             report.save_strips(self.workdir, step, pictures)
             report.write_sample_grid(self.workdir, step)
             self._records.images(step, {**self._fixed, **pictures})
@@ -250,6 +242,19 @@ class Observer:
             self.write_facts(step)
             self.draw_report()
         self._exclude_from_speed(started)
+
+    def _pictures(self) -> dict[str, np.ndarray]:
+        """The columns of a grid that are made: of every fixed pair, uint8 ``[N, H, W, C]``."""
+        made: dict[str, list[np.ndarray]] = {}
+        for index, (x, y) in zip(self._fixed_indices, self._fixed_xy, strict=True):
+            place = tf.constant([index], tf.int64)
+            for name, image in {**self._columns(x, place), **self._columns_back(y, place)}.items():
+                if name in self.algorithm.OF_INPUTS:
+                    picture = self.spec.picture_of_x(image.numpy())
+                else:
+                    picture = self.spec.picture_of_y(x.numpy(), image.numpy())
+                made.setdefault(name, []).append(picture)
+        return {name: np.concatenate(of) for name, of in made.items()}
 
     # === Around a checkpoint ===
 
@@ -334,6 +339,10 @@ class Observer:
     def _columns(self, x: tf.Tensor, positions: tf.Tensor) -> dict[str, tf.Tensor]:
         return self.algorithm.columns(x, positions, self._networks)
 
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _columns_back(self, y: tf.Tensor, positions: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self.algorithm.columns_back(y, positions, self._networks)
+
     def _keep_fixed_pairs(self) -> None:
         """Chooses the pairs that every grid shows, evenly over the split, and stores them."""
         store = self._val or self._store
@@ -343,7 +352,7 @@ class Observer:
         pairs = list(
             evaluation_batches(store, size=self.config.whole_size, indices=self._fixed_indices)
         )
-        self._fixed_x = [pair[0][0] for pair in pairs]
+        self._fixed_xy = [(pair[0], pair[1]) for pair in pairs]
         x, y = (np.stack([pair[side][0].numpy() for pair in pairs]) for side in (0, 1))
         self._fixed = {"x": self.spec.picture_of_x(x), "y": self.spec.picture_of_y(x, y)}
         names = np.array([store.pair_name(index) for index in self._fixed_indices])

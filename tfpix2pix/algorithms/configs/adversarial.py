@@ -117,6 +117,12 @@ class AdversarialConfig(Config):
     spectral_norm: bool = option(
         False, "divide the discriminator's weights by their spectral norm", "model"
     )
+    gan_loss: str = option(
+        "vanilla",
+        "of the adversarial term: 'vanilla' (cross entropy, the paper's), 'lsgan' or 'hinge'",
+        "loss",
+        choices=("vanilla", "lsgan", "hinge"),
+    )
     learning_rate: float = option(
         2e-4, "Adam's step size, both networks", "loss", minimum=0.0, may_change=True
     )

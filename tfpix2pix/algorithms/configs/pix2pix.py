@@ -294,12 +294,6 @@ class Pix2PixConfig(AdversarialConfig):
         "loss",
         choices=("alternating", "joint"),
     )
-    gan_loss: str = option(
-        "vanilla",
-        "of the adversarial term: 'vanilla' (cross entropy, the paper's), 'lsgan' or 'hinge'",
-        "loss",
-        choices=("vanilla", "lsgan", "hinge"),
-    )
     lambda_feature_matching: float = option(
         0.0, "weight of the L1 between D's features of output and target", "loss", minimum=0.0
     )
