@@ -79,7 +79,7 @@ class CycleGAN(Algorithm[CycleGANConfig]):
             for way, judges in ((THERE, "of targets"), (BACK, "of inputs"))
         }
         self._cycle_watch = CycleWatch()
-        self._trips: dict[str, Callable[..., dict[str, tf.Tensor]]] = {}
+        self._trips: dict[str, Callable[..., tuple[tf.Tensor, dict[str, tf.Tensor]]]] = {}
         super().__init__(config, *args, **kwargs)
         self._pools: dict[str, pool.ImagePool] = {}
         if config.pool_size and config.has_discriminator:

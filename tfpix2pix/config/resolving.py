@@ -72,9 +72,9 @@ def resolve(flags: Mapping[str, Any]) -> Config:
     presets = kind.PRESETS
     name = flags.get("preset", kind.DEFAULT_PRESET)
     if name not in presets:
-        known = registry.presets()
-        what = f"is not known{nearest(name, known)}"
-        if name in known:
+        of_all = registry.presets()
+        what = f"is not known{nearest(name, of_all)}"
+        if name in of_all:
             what = f"is of --algorithm={_algorithm_of(name)}; give that, or another preset"
         raise UserError(f"--preset={name} {what} (there are {', '.join(presets)})")
     own = {field.name for field in dataclasses.fields(kind)}
