@@ -18,6 +18,7 @@ _HOME = {
     "UnpairedError": "sources.base",
     "BrokenPairs": "sources.unpaired",
     "UnpairedSource": "sources.unpaired",
+    "TurnedSource": "sources.turned",
     "SampleSource": "sources.sample_source",
     "FileSource": "sources.file_source",
     "ArraySource": "sources.arrays",

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from tfpix2pix.algorithms.registry import config_fields
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.options import nearest
+from tfpix2pix.config.base import chosen_direction
 from tfpix2pix.config.dataset import arrays_of, with_absolute_paths
 from tfpix2pix.data.config import ARRAYS
 
@@ -127,7 +128,8 @@ def evaluate(
       checkpoint: of a run: ``latest``, ``best`` or a step.
       weights: of a run with ``ema``: ``average``, or ``raw`` for the weights themselves.
       samples, seed, deterministic: how the pictures are made.
-      output: folder of the results; None for that of the command, RUN/evaluation/SPLIT.
+      output: folder of the results; None for that of the command, RUN/evaluation/SPLIT, of the
+        second direction of a run RUN/evaluation/SPLIT-DIRECTION.
       **settings: the flags of ``tfpix2pix evaluate --help`` that say how the data are read.
 
     Returns:
@@ -148,54 +150,68 @@ def evaluate(
         raise UserError(f"--weights={weights} is for runs; leave it out")
     arrays = arrays_of(model, dataset)
     return score(
-        None if model is None else lambda: _model(model, checkpoint, weights),
+        None if model is None else lambda direction: _model(model, checkpoint, weights, direction),
         _given(settings, FIELDS, dataset, arrays),
         Settings(split, size, limit, samples, seed, deterministic, rank_by),
         predictions="" if predictions is None else os.fspath(predictions),
         metrics=metrics if isinstance(metrics, str) else ",".join(metrics),
         scorer="" if scorer is None else os.fspath(scorer),
-        output=output or _output(model if predictions is None else predictions, split),
+        output=output,
+        default=_output(model if predictions is None else predictions, split),
         arrays=arrays,
     )
 
 
 def score(
-    model: Callable[[], Model] | None,
+    model: Callable[[str], Model] | None,
     given: Mapping[str, Any],
     settings: Settings,
     *,
     predictions: str,
     metrics: str,
     scorer: str,
-    output: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None,
+    default: Path,
     arrays: PairArrays | None = None,
 ) -> Evaluation:
     """What `evaluate` and the command share: scores, and writes the result's files.
 
     Args:
-      model: opens it; None for `predictions`.
+      model: opens it in a direction, or in its default one; None for `predictions`.
       given: fields of `tfpix2pix.evaluation.data.FIELDS`.
       settings: how.
       predictions, metrics, scorer: as the flags have them, empty where they are not given.
-      output: folder of the results.
+      output: folder of the results; None for `default`.
+      default: that folder; of a run's further direction its name has this behind it.
       arrays: the pairs, where the data set is arrays.
 
     Raises:
       UserError: what does not fit, before TensorFlow is imported where that can be.
     """
-    from tfpix2pix.evaluation.registry import choose_evaluators, parse_metrics
+    from tfpix2pix.evaluation.registry import (
+        choose_evaluators,
+        for_want_of_pairs,
+        parse_metrics,
+    )
     from tfpix2pix.evaluation.results import check_output
     from tfpix2pix.evaluation.subjects import FolderSubject, ModelSubject
 
     if metrics:
         parse_metrics(metrics)  # a wrong one is refused before data are looked at
-    output = Path(output)
-    check_output(output)
+    folder = default if output is None else Path(output)
+    check_output(folder)
     subject: ModelSubject | FolderSubject
     if model is None:
         subject = FolderSubject(predictions, given, settings, arrays)
     else:
-        subject = ModelSubject(model(), given, settings, arrays)
+        opened, given = model(""), dict(given)
+        if len(opened.config.directions) > 1 and "direction" in given:
+            # Which generator is meant, and not how the data lie.
+            opened = model(given.pop("direction"))
+        if output is None and opened.direction != opened.config.direction:
+            folder = default.with_name(f"{default.name}-{opened.direction}")
+            check_output(folder)
+        subject = ModelSubject(opened, given, settings, arrays)
     judge = None
     if scorer:
         from tfpix2pix.scorer import load_scorer
@@ -211,12 +227,15 @@ def score(
 
     import_tensorflow()
     say(f"data: {subject.source.describe()}")
-    total = subject.source.count(settings.split)
+    missed = [] if metrics else for_want_of_pairs(subject.kind(judge))
+    if missed:
+        say(f"note: these images are no pairs, which {', '.join(missed)} would need: left out")
+    total, _ = subject.source.sides(settings.split)
     total = min(settings.limit or total, total)
     with ProgressLine("evaluating", total, "image") as line:
         evaluation = subject.evaluate(evaluators, lambda done, _: line.show(done), say)
-    page = write_evaluation_page(output, evaluation)
-    evaluation.save(output)
+    page = write_evaluation_page(folder, evaluation)
+    evaluation.save(folder)
     return dataclasses.replace(evaluation, page=page)
 
 
@@ -267,18 +286,20 @@ def _is_run(model: Any) -> bool:
     return isinstance(model, str | os.PathLike) and Path(model, "config.json").is_file()
 
 
-def _model(model: Any, checkpoint: str | int, weights: str) -> Model:
+def _model(model: Any, checkpoint: str | int, weights: str, direction: str) -> Model:
     from tfpix2pix.inference import Model, Translator
 
     if isinstance(model, Translator):
+        what = "the model that was loaded"
+        chosen_direction(direction, [model.direction], what, "load the other one")
         return Model.of_translator("the model", model)
     name = os.fspath(model)
     if _is_run(model):
-        return Model.of_run(name, str(checkpoint), weights)
+        return Model.of_run(name, str(checkpoint), weights, direction)
     if Path(name).is_dir() or Path(name).is_file() or "://" in name:
         from tfpix2pix.export.opening import open_named
 
-        return Model.of_translator(name, open_named(name))
+        return Model.of_translator(name, open_named(name, direction))
     raise UserError(f"{name}: no such run, export or server; give what train or export returned")
 
 

@@ -53,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
     first = comparison.evaluations[0]
     facts = first.facts
     print(
-        f"{first.images:,} {facts.get('split')} images of {facts.get('size')}x"
+        f"{first.counted} {facts.get('split')} images of {facts.get('size')}x"
         f"{facts.get('size')}, {facts.get('dataset', {}).get('name')}"
     )
     for name, differences in comparison.found.items():

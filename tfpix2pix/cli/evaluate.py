@@ -60,8 +60,8 @@ def add_flags(parser: Parser) -> None:
         default="",
         metavar="NAME,NAME",
         help="of fcn, labels, color, l1, l2, psnr, ssim, ms_ssim, sharpness, grid, swd, "
-        "scorer_kid, scorer_fid, diversity, fid, kid [all that fit the data; fid and kid "
-        "only by name]",
+        "scorer_kid, scorer_fid, diversity, variety, fid, kid [all that fit the data; fid and kid, "
+        "and of pairs variety, only by name]",
     )
     group.add_argument(
         "--scorer",
@@ -97,7 +97,8 @@ def add_flags(parser: Parser) -> None:
         "--output",
         metavar="FOLDER",
         help="folder of the results, new or of an earlier call [RUN/evaluation/SPLIT; "
-        "evaluation/NAME-SPLIT for --model and --predictions]",
+        "evaluation/NAME-SPLIT for --model and --predictions; with -BtoA or -AtoB behind it for "
+        "the second direction of a run]",
     )
     group = parser.add_argument_group("How the pictures are made")
     group.add_argument(
@@ -132,6 +133,11 @@ def _help(field: dataclasses.Field[Any]) -> str:
             "for a run that saw labels as plain colours: which classes they are (facades, camvid, "
             "cityscapes or a JSON file); only the scores know of it [the run's own]"
         )
+    if field.name == "direction":
+        return (
+            "of a run that learned both ways: which way is scored [the one of its training]; of "
+            "others which image of the data set is the input [as the run]"
+        )
     required = "[the run's own; required for --predictions]"
     return f"{field.metadata['help']} {required if field.name == 'dataset' else '[as the run]'}"
 
@@ -139,7 +145,6 @@ def _help(field: dataclasses.Field[Any]) -> str:
 def main(args: argparse.Namespace) -> int:
     settings = _settings(args)
     given = {name: value for name, value in given_data_config(args).items() if name in FIELDS}
-    output = _output(args)
     evaluation = score(
         None if args.predictions else functools.partial(model_of, args),
         given,
@@ -147,13 +152,18 @@ def main(args: argparse.Namespace) -> int:
         predictions=args.predictions or "",
         metrics=args.metrics,
         scorer=args.scorer or "",
-        output=output,
+        output=Path(args.output).expanduser() if args.output else None,
+        default=default_output(
+            args.split, args.workdir or "", args.model or args.predictions or ""
+        ),
     )
 
     from tfpix2pix.base.progress import say
+    from tfpix2pix.evaluation.results import METRICS
 
     _print(evaluation)
-    say(f"wrote {output / 'metrics.json'}")
+    assert evaluation.page is not None, "score writes it"
+    say(f"wrote {evaluation.page.parent / METRICS}")
     say(f"page: {evaluation.page}")
     return 0
 
@@ -198,12 +208,6 @@ def _settings(args: argparse.Namespace) -> Settings:
     return settings
 
 
-def _output(args: argparse.Namespace) -> Path:
-    if args.output:
-        return Path(args.output).expanduser()
-    return default_output(args.split, args.workdir or "", args.model or args.predictions or "")
-
-
 def _print(evaluation: Evaluation) -> None:
     from tfpix2pix.cli.tables import print_table
     from tfpix2pix.report.evaluation_page import score_rows, scorer_text, size_text
@@ -214,4 +218,4 @@ def _print(evaluation: Evaluation) -> None:
         print(scorer)
     out = evaluation.facts.get("left_out")
     said = "" if out is None else f"; {out:.2%} of the pixels left out, where nothing is measured"
-    print(f"{evaluation.images:,} images of {size_text(evaluation)}{said}")
+    print(f"{evaluation.counted} images of {size_text(evaluation)}{said}")

@@ -42,6 +42,7 @@ class Batch:
       x: inputs, float32 ``[B, H, W, C_in]`` in [-1, 1]; None where they are not known.
       measured: bool ``[B, H, W]``, the pixels that count; None for all. `fake` and `samples` are y
         elsewhere (`Batch.of`), so that no measure sees a difference there.
+      paired: whether y are the targets of x; else they mean nothing.
     """
 
     names: Sequence[str]
@@ -51,6 +52,7 @@ class Batch:
     samples: np.ndarray | None = None
     x: np.ndarray | None = None
     measured: np.ndarray | None = None
+    paired: bool = True
 
     @classmethod
     def of(
@@ -118,11 +120,13 @@ class Evaluator(abc.ABC):
     """Whether numbers are a function of the (weighted) sums of the statistics over images."""
     of_one_image: ClassVar[bool] = True
     """Whether numbers of an additive evaluator have a value for a single image."""
+    of_pairs: ClassVar[bool] = True
+    """Whether a picture is compared with its own target."""
     bootstrap_draws: ClassVar[int] = 1000
     """How many bootstrap samples are worth their time."""
 
     def __init__(self) -> None:
-        self._parts: list[dict[str, np.ndarray]] = []
+        self._parts: dict[str, list[np.ndarray]] = {}
 
     @abc.abstractmethod
     def per_image(self, batch: Batch) -> Statistics:
@@ -148,29 +152,37 @@ class Evaluator(abc.ABC):
           UserError: the batch has not what the evaluator needs.
         """
         refuse(self.name, self.needs, batch)
-        self._parts.append({k: np.asarray(v) for k, v in self.per_image(batch).items()})
+        self._keep(self.per_image(batch))
+
+    def _keep(self, statistics: Statistics) -> None:
+        for name, values in statistics.items():
+            self._parts.setdefault(name, []).append(np.asarray(values))
 
     @property
     def count(self) -> int:
         """Images so far."""
-        return sum(len(next(iter(part.values()))) for part in self._parts)
+        return sum(map(len, next(iter(self._parts.values()), [])))
 
     @property
     def statistics(self) -> dict[str, np.ndarray]:
         """The statistics of all images so far, in the order in which they came."""
-        if len(self._parts) > 1:  # joined once, so that reading it often costs nothing
-            keys = self._parts[0]
-            self._parts = [{k: np.concatenate([p[k] for p in self._parts]) for k in keys}]
-        return dict(self._parts[0]) if self._parts else {}
+        for name, parts in self._parts.items():
+            if len(parts) > 1:  # joined once, so that reading it often costs nothing
+                self._parts[name] = [np.concatenate(parts)]
+        return {name: parts[0] for name, parts in self._parts.items()}
 
     def result(self) -> dict[str, float]:
         """The numbers over all images so far; NaN before the first."""
         statistics = self.statistics
         if not statistics:
             return {number.name: float("nan") for number in self.numbers_of}
-        count = len(next(iter(statistics.values())))
-        numbers = self.measure(statistics, np.ones((1, count)))
+        numbers = self.measure(statistics, *self.everyone(statistics))
         return {name: float(values[0]) for name, values in numbers.items()}
+
+    @classmethod
+    def everyone(cls, statistics: Statistics) -> tuple[np.ndarray, ...]:
+        """The weights for `measure` with which every image counts once."""
+        return (np.ones((1, counts_of(statistics)[0])),)
 
     @classmethod
     def measure(cls, statistics: Statistics, weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -187,6 +199,75 @@ class Evaluator(abc.ABC):
         return cls.score(sums, weights.sum(axis=1))
 
 
+class OfSets(Evaluator):
+    """Base of the evaluators that compare generated pictures with true ones as two sets, whichever
+    picture is of which input; of pairs, and of sets of different counts.
+
+    Its statistics are those of `of_pictures`, their names behind ``fake`` and ``truth``.
+    """
+
+    of_pairs = False
+
+    @abc.abstractmethod
+    def of_pictures(self, pictures: np.ndarray) -> Statistics:
+        """The statistics of pictures ``[B, H, W, C]``, values 0 to 255: arrays ``[B, ...]``."""
+
+    def per_image(self, batch: Batch) -> Statistics:
+        return self._of("fake", batch.fake) | self._of(TRUTH, batch.y)
+
+    def update_set(self, pictures: np.ndarray, *, truth: bool) -> None:
+        """Takes in generated pictures, or true ones, of which there may be another number."""
+        self._keep(self._of(TRUTH if truth else "fake", pictures))
+
+    @classmethod
+    def everyone(cls, statistics: Statistics) -> tuple[np.ndarray, ...]:
+        fake, truth = counts_of(statistics)
+        return np.ones((1, fake)), np.ones((1, truth))
+
+    @classmethod
+    def measure(
+        cls, statistics: Statistics, weights: np.ndarray, of_truth: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """See `Evaluator.measure`.
+
+        Args:
+          statistics: of N generated and M true pictures.
+          weights: of the generated ones, ``[R, N]``.
+          of_truth: of the true ones, ``[R, M]``; None where they are pairs: the same.
+        """
+        sums = {
+            name: weighted_sums(weights_of(name, weights, of_truth), values)
+            for name, values in statistics.items()
+        }
+        return cls.score(sums, weights.sum(axis=1))
+
+    def _of(self, whose: str, pictures: np.ndarray) -> dict[str, np.ndarray]:
+        found = self.of_pictures(pictures)
+        return {f"{whose}_{name}" if name else whose: values for name, values in found.items()}
+
+
+TRUTH = "truth"  # so begin the names of statistics of true pictures alone
+
+
+def is_truth(name: str) -> bool:
+    """Whether a statistic is of true pictures alone."""
+    return name.split("_")[0] == TRUTH
+
+
+def weights_of(name: str, weights: np.ndarray, of_truth: np.ndarray | None) -> np.ndarray:
+    """The weights of a statistic's images; those of true pictures together as much as the others,
+    so that sums of both compare."""
+    if of_truth is None or not is_truth(name):
+        return weights
+    return of_truth * (weights.sum(axis=1) / of_truth.sum(axis=1))[:, None]
+
+
+def counts_of(statistics: Statistics) -> tuple[int, int]:
+    """How many generated pictures statistics are of, and how many true ones."""
+    fake = next((len(v) for name, v in statistics.items() if not is_truth(name)), 0)
+    return fake, next((len(v) for name, v in statistics.items() if is_truth(name)), fake)
+
+
 def refuse(name: str, needs: frozenset[str], batch: Batch) -> None:
     """Raises UserError where a batch has not what an evaluator needs."""
     if "classes" in needs and batch.classes is None:
@@ -195,6 +276,13 @@ def refuse(name: str, needs: frozenset[str], batch: Batch) -> None:
         raise UserError(no_samples(name, 1 if batch.samples is None else len(batch.samples)))
     if "rgb" in needs and batch.y.shape[-1] != 3:
         raise UserError(no_rgb(name, batch.y.shape[-1]))
+
+
+def no_pairs(name: str) -> str:
+    return (
+        f"--metrics={name}: it compares each picture with its own target, and these images are no "
+        "pairs; leave the metric out, or give pairs with --dataset"
+    )
 
 
 def no_classes(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tfpix2pix.evaluation.base import Evaluator, Statistics
+from tfpix2pix.evaluation.base import Evaluator, OfSets, Statistics, counts_of
 
 DRAWS = Evaluator.bootstrap_draws
 _BLOCK = 100  # draws at a time, so that the weights of ten thousand images stay small
@@ -30,29 +30,59 @@ def draws(images: int, count: int = DRAWS, seed: int = 0) -> Iterator[np.ndarray
         yield random.multinomial(images, chances, size=rows).astype(np.float64)
 
 
-def resampled(
-    evaluator: type[Evaluator], statistics: Statistics, count: int | None = None, seed: int = 0
-) -> dict[str, np.ndarray]:
-    """Every number of an evaluator on `count` samples of the images: ``[count]`` each.
+def weights_for(
+    evaluator: type[Evaluator],
+    statistics: Statistics,
+    count: int | None = None,
+    seed: int = 0,
+    paired: bool = True,
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """What `measure` of an evaluator takes behind its statistics, for `count` samples in blocks.
 
-    None takes the evaluator's own `bootstrap_draws`.
+    Args:
+      evaluator, statistics: whose.
+      count: of samples; None for the evaluator's own `bootstrap_draws`.
+      seed: as `draws` has it.
+      paired: whether each generated picture has a target; else the true pictures of `OfSets` are
+        drawn by themselves.
     """
     count = evaluator.bootstrap_draws if count is None else count
-    images = len(next(iter(statistics.values())))
-    blocks = [evaluator.measure(statistics, weights) for weights in draws(images, count, seed)]
+    images, truths = counts_of(statistics)
+    if paired or not issubclass(evaluator, OfSets):
+        yield from ((weights,) for weights in draws(images, count, seed))
+    else:
+        yield from zip(draws(images, count, seed), draws(truths, count, seed + 1), strict=True)
+
+
+def resampled(
+    evaluator: type[Evaluator],
+    statistics: Statistics,
+    count: int | None = None,
+    seed: int = 0,
+    paired: bool = True,
+) -> dict[str, np.ndarray]:
+    """Every number of an evaluator on `count` samples of the images: ``[count]`` each; arguments
+    as `weights_for` has them."""
+    blocks = [
+        evaluator.measure(statistics, *weights)
+        for weights in weights_for(evaluator, statistics, count, seed, paired)
+    ]
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
 def standard_errors(
-    evaluator: type[Evaluator], statistics: Statistics, count: int | None = None, seed: int = 0
+    evaluator: type[Evaluator],
+    statistics: Statistics,
+    count: int | None = None,
+    seed: int = 0,
+    paired: bool = True,
 ) -> dict[str, float]:
     """The standard deviation of each number over bootstrap samples of the images.
 
     NaN for a single image, which says nothing about others.
     """
-    images = len(next(iter(statistics.values())))
-    numbers = resampled(evaluator, statistics, count, seed)
-    if images < 2:
+    numbers = resampled(evaluator, statistics, count, seed, paired)
+    if min(counts_of(statistics)) < 2:
         return dict.fromkeys(numbers, float("nan"))
     return {name: _deviation(values) for name, values in numbers.items()}
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tfpix2pix.evaluation.base import Batch, Evaluator, Number, Statistics
+from tfpix2pix.evaluation.base import Number, OfSets, Statistics
 
 EDGES: Mapping[str, np.ndarray] = {
     "l": np.linspace(0.0, 100.0, 51),
@@ -17,7 +17,7 @@ EDGES: Mapping[str, np.ndarray] = {
 lie within. The paper does not say its bins; wider ones give larger intersections."""
 
 
-class Color(Evaluator):
+class Color(OfSets):
     """Do generated pictures have the colours of the truth, wherever they stand? For each of L, a
     and b the histograms of all pixels of all images, generated and true, each divided by its sum;
     the number is their intersection, the sum over bins of the smaller of the two: 1 is equal, 0
@@ -35,11 +35,8 @@ class Color(Evaluator):
         Number("color_b", "colour intersection b", "higher"),
     )
 
-    def per_image(self, batch: Batch) -> Statistics:
-        fake, truth = lab_counts(batch.fake), lab_counts(batch.y)
-        return {f"fake_{axis}": fake[axis] for axis in EDGES} | {
-            f"truth_{axis}": truth[axis] for axis in EDGES
-        }
+    def of_pictures(self, pictures: np.ndarray) -> Statistics:
+        return lab_counts(pictures)
 
     @classmethod
     def score(cls, sums: Statistics, count: float | np.ndarray) -> dict[str, np.ndarray]:

@@ -25,8 +25,15 @@ from typing import Any
 import numpy as np
 
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.evaluation.base import Evaluator, Number, Statistics, weighted_sums
-from tfpix2pix.evaluation.bootstrap import draws
+from tfpix2pix.evaluation.base import (
+    Evaluator,
+    Number,
+    Statistics,
+    counts_of,
+    is_truth,
+    weighted_sums,
+)
+from tfpix2pix.evaluation.bootstrap import weights_for
 from tfpix2pix.evaluation.registry import EVALUATORS
 from tfpix2pix.evaluation.results import Evaluation, results_folder
 
@@ -119,7 +126,7 @@ def compare(
         if name in a.statistics and name in b.statistics:
             one, other = a.statistics[name], b.statistics[name]
             _check_alike(name, one, other, names)
-            found += _differences(evaluator, one, other, permutations, seed)
+            found += _differences(evaluator, one, other, permutations, seed, a.paired)
     if not found:
         raise UserError(
             f"{names[0]} and {names[1]} share no metric ({', '.join(a.statistics)}; "
@@ -144,6 +151,8 @@ def check_comparable(a: Evaluation, b: Evaluation, names: tuple[str, str]) -> No
             refuse(what, one.get(key), other.get(key))
     if a.images != b.images:
         refuse("numbers of images", a.images, b.images)
+    if a.paired != b.paired:
+        refuse("data", *("pairs" if each.paired else "images without pairs" for each in (a, b)))
     unlike = [pair for pair in zip(a.names, b.names, strict=True) if pair[0] != pair[1]]
     if unlike:
         refuse("images", *unlike[0])
@@ -173,13 +182,18 @@ def _check_alike(name: str, a: Statistics, b: Statistics, names: tuple[str, str]
 
 
 def _differences(
-    evaluator: type[Evaluator], a: Statistics, b: Statistics, permutations: int, seed: int
+    evaluator: type[Evaluator],
+    a: Statistics,
+    b: Statistics,
+    permutations: int,
+    seed: int,
+    paired: bool,
 ) -> list[Difference]:
     shown = [number for number in evaluator.numbers_of if "truth" not in number.name]
-    images = len(next(iter(a.values())))
-    everyone = np.ones((1, images))
-    one, other = (evaluator.measure(statistics, everyone) for statistics in (a, b))
-    spread = bootstrap_differences(evaluator, a, b, seed=seed)
+    images = min(counts_of(a))
+    everyone = evaluator.everyone(a)
+    one, other = (evaluator.measure(statistics, *everyone) for statistics in (a, b))
+    spread = bootstrap_differences(evaluator, a, b, seed=seed, paired=paired)
     p_values = permutation_test(evaluator, a, b, permutations, seed) if evaluator.additive else {}
     found = []
     for number in shown:
@@ -206,13 +220,12 @@ def bootstrap_differences(
     b: Statistics,
     count: int | None = None,
     seed: int = 0,
+    paired: bool = True,
 ) -> dict[str, np.ndarray]:
     """Each number's difference b - a on samples of the images, the same for both: ``[count]``."""
-    count = evaluator.bootstrap_draws if count is None else count
-    images = len(next(iter(a.values())))
     blocks = []
-    for weights in draws(images, count, seed):
-        one, other = (evaluator.measure(statistics, weights) for statistics in (a, b))
+    for weights in weights_for(evaluator, a, count, seed, paired):
+        one, other = (evaluator.measure(statistics, *weights) for statistics in (a, b))
         blocks.append({name: other[name] - one[name] for name in one})
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
@@ -235,14 +248,22 @@ def permutation_test(
     Returns:
       p by number; NaN where the observed difference has no value.
     """
-    images = len(next(iter(a.values())))
-    sums = {k: np.asarray(a[k], np.float64).sum(axis=0)[None] for k in a}
-    totals = {k: sums[k] + np.asarray(b[k], np.float64).sum(axis=0) for k in a}
-    changes = {k: np.asarray(b[k], np.float64) - a[k] for k in a}
+    images, truths = counts_of(a)
+    # True pictures of another number are those of both models: nothing is swapped there, and as
+    # sums they count as much as the others.
+    scale = {k: images / truths if is_truth(k) else 1.0 for k in a}
+    sums = {k: scale[k] * np.asarray(a[k], np.float64).sum(axis=0)[None] for k in a}
+    totals = {k: sums[k] + scale[k] * np.asarray(b[k], np.float64).sum(axis=0) for k in a}
+    changes = {k: np.asarray(b[k], np.float64) - a[k] for k in a if len(a[k]) == images}
 
     def scores(swapped: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Numbers of a and of b where the images marked with 1 in ``[R, N]`` are swapped."""
-        one = {k: sums[k] + weighted_sums(swapped, changes[k]) for k in sums}
+        one = {
+            k: sums[k] + weighted_sums(swapped, changes[k])
+            if k in changes
+            else np.repeat(sums[k], len(swapped), axis=0)
+            for k in sums
+        }
         other = {k: totals[k] - one[k] for k in sums}
         return evaluator.score(one, images), evaluator.score(other, images)
 

@@ -13,6 +13,7 @@ class Diversity(MeanOverImages):
     (section 3.1). It says nothing about whether the samples are good: noise is diverse."""
 
     name = "diversity"
+    of_pairs = False
     needs = frozenset({"samples"})
     numbers_of = (Number("diversity", "diversity over z (L1)"),)
 

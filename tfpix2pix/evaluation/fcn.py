@@ -48,7 +48,8 @@ class Scorer(Protocol):
 class FCNScore(Evaluator):
     """How well a segmentation network, trained on real photos, finds the labels from which photos
     were generated: per-pixel accuracy, per-class accuracy and class IoU (`segmentation_scores`),
-    and the same three for the real photos, which a perfect generator would reach.
+    and the same three for the real photos, which a perfect generator would reach; of images that
+    are no pairs nobody knows the labels of these, so that they have no value.
 
     The pixels of all images count together, as in the paper; void is ignored. Two confusion
     matrices int32 ``[K, K + 1]`` are kept of an image: 1,056 bytes with 11 classes.
@@ -59,6 +60,7 @@ class FCNScore(Evaluator):
 
     name = "fcn"
     needs = frozenset({"classes", "rgb"})
+    of_pairs = False  # the truth's numbers alone are
     numbers_of = (
         Number("fcn_per_pixel", "FCN per-pixel accuracy", "higher"),
         Number("fcn_per_class", "FCN per-class accuracy", "higher"),
@@ -74,10 +76,9 @@ class FCNScore(Evaluator):
 
     def per_image(self, batch: Batch) -> Statistics:
         assert batch.classes is not None, "update refuses such a batch"
-        return {
-            "fake": self._confusion(batch, batch.fake),
-            "truth": self._confusion(batch, batch.y),
-        }
+        fake = self._confusion(batch, batch.fake)
+        truth = self._confusion(batch, batch.y) if batch.paired else np.zeros_like(fake)
+        return {"fake": fake, "truth": truth}
 
     def _confusion(self, batch: Batch, photos: np.ndarray) -> np.ndarray:
         assert batch.classes is not None

@@ -9,7 +9,10 @@ from tfpix2pix.evaluation.inception import OfFeatures
 
 
 def frechet_distance(
-    fake: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None
+    fake: np.ndarray,
+    truth: np.ndarray,
+    weights: np.ndarray | None = None,
+    of_truth: np.ndarray | None = None,
 ) -> float:
     """The squared Frechet distance of the Gaussians that fit two sets of features::
 
@@ -21,28 +24,30 @@ def frechet_distance(
     covariances too, which all are where there are fewer images than features.
 
     Args:
-      fake, truth: ``[N, D]``.
-      weights: how often each image counts, ``[N]``; None: once.
+      fake, truth: ``[N, D]`` and ``[M, D]``.
+      weights: how often each fake counts, ``[N]``; None: once.
+      of_truth: how often each true image does, ``[M]``; None: as the fakes, whose pairs they are.
 
     Returns:
       The distance; NaN where fewer than 2 images count, or a feature is not finite.
     """
     weights = np.ones(len(fake)) if weights is None else np.asarray(weights, np.float64)
-    drawn = weights > 0
-    weights = weights[drawn]
-    total = weights.sum()
-    if total < 2 or not (np.isfinite(fake[drawn]).all() and np.isfinite(truth[drawn]).all()):
-        return float("nan")
+    of_truth = weights if of_truth is None else np.asarray(of_truth, np.float64)
     means, centred = [], []
-    for features in (fake, truth):
+    for features, counted in ((fake, weights), (truth, of_truth)):
+        drawn = counted > 0
+        counted, total = counted[drawn], counted.sum()
+        if total < 2 or not np.isfinite(features[drawn]).all():
+            return float("nan")
         values = np.asarray(features[drawn], np.float64)
-        mean = weights @ values / total
+        mean = counted @ values / total
         means.append(mean)
-        centred.append(np.sqrt(weights / (total - 1))[:, None] * (values - mean))
+        centred.append(np.sqrt(counted / (total - 1))[:, None] * (values - mean))
     traces = sum(float(np.square(part).sum()) for part in centred)
-    if len(centred[0]) > centred[0].shape[1]:
-        # A = Q R with orthonormal Q: the singular values of A B' are those of R_A R_B', D x D.
-        centred = [np.linalg.qr(part, mode="r") for part in centred]
+    # A = Q R with orthonormal Q: the singular values of A B' are those of R_A R_B', D x D.
+    centred = [
+        np.linalg.qr(part, mode="r") if len(part) > part.shape[1] else part for part in centred
+    ]
     roots = np.linalg.svd(centred[0] @ centred[1].T, compute_uv=False)
     distance = float(np.square(means[0] - means[1]).sum()) + traces - 2 * float(roots.sum())
     return max(distance, 0.0)  # equal sets leave a rounding error
@@ -60,6 +65,9 @@ class FID(OfFeatures):
     numbers_of = (Number("fid", "FID (Keras's InceptionV3)", "lower", 2),)
 
     @classmethod
-    def measure(cls, statistics: Statistics, weights: np.ndarray) -> dict[str, np.ndarray]:
+    def measure(
+        cls, statistics: Statistics, weights: np.ndarray, of_truth: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
         fake, truth = statistics["fake"], statistics["truth"]
-        return {"fid": np.array([frechet_distance(fake, truth, row) for row in weights])}
+        rows = zip(weights, weights if of_truth is None else of_truth, strict=True)
+        return {"fid": np.array([frechet_distance(fake, truth, *row) for row in rows])}

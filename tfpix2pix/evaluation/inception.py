@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.evaluation.base import Batch, Evaluator, Statistics
+from tfpix2pix.evaluation.base import OfSets, Statistics
 
 Features = Callable[[np.ndarray], np.ndarray]
 """Pictures ``[B, H, W, 3]`` of values 0 to 255 to features ``[B, D]``."""
@@ -70,7 +70,7 @@ class InceptionFeatures(RememberedFeatures):
         return np.asarray(self._network(resized(pictures) / 127.5 - 1.0, training=False))
 
 
-class OfFeatures(Evaluator):
+class OfFeatures(OfSets):
     """Base of the distances between the features of generated and true pictures.
 
     Two rows of features, float32, are kept of an image: 16 KiB. The bootstrap takes 30 draws, since
@@ -91,11 +91,8 @@ class OfFeatures(Evaluator):
         super().__init__()
         self.features = InceptionFeatures() if features is None else features
 
-    def per_image(self, batch: Batch) -> Statistics:
-        return {
-            "fake": np.asarray(self.features(batch.fake), np.float32),
-            "truth": np.asarray(self.features(batch.y), np.float32),
-        }
+    def of_pictures(self, pictures: np.ndarray) -> Statistics:
+        return {"": np.asarray(self.features(pictures), np.float32)}
 
 
 def resized(pictures: np.ndarray) -> np.ndarray:

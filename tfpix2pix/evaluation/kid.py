@@ -47,7 +47,7 @@ def mmd2(
 def kernel_distances(
     fake: np.ndarray,
     truth: np.ndarray,
-    samples: Sequence[np.ndarray],
+    samples: Sequence[tuple[np.ndarray, np.ndarray]],
     subsets: int = SUBSETS,
     size: int = SUBSET_SIZE,
     seed: int = 0,
@@ -55,18 +55,19 @@ def kernel_distances(
     """`mmd2` over random subsets: its mean and its standard deviation (divided by their number).
 
     Args:
-      fake, truth: features ``[N, D]``.
-      samples: for each answer, the images to draw from, each as often as it stands there.
+      fake, truth: features ``[N, D]`` and ``[M, D]``.
+      samples: for each answer, the fakes and the true images to draw from, each as often as it
+        stands there.
       subsets: how many.
       size: of each, drawn without replacement, independently from fake and truth; at most half of
-        the images, since subsets that are nearly the whole set hardly differ.
+        the smaller set, since subsets that are nearly the whole set hardly differ.
       seed: of the subsets; the same one draws the same.
 
     Returns:
       float64 ``[len(samples), 2]``; NaN with fewer than 4 images.
     """
     # All pairs at once where that is affordable (100 MB), since subsets share most of them.
-    whole = len(fake) <= WHOLE
+    whole = max(len(fake), len(truth)) <= WHOLE
     if whole:
         pairs = kernel(fake, fake), kernel(truth, truth), kernel(fake, truth)
 
@@ -79,14 +80,14 @@ def kernel_distances(
         return mmd2(*blocks, i, j)
 
     rows: list[tuple[float, float]] = []
-    for images in samples:
-        taken = min(size, len(images) // 2)
+    for of_both in samples:
+        taken = min(size, min(map(len, of_both)) // 2)
         if taken < 2:
             rows.append((np.nan, np.nan))
             continue
         random = np.random.default_rng(seed)
         values = [
-            value(*(random.choice(images, taken, replace=False) for _ in range(2)))
+            value(*(random.choice(images, taken, replace=False) for images in of_both))
             for _ in range(subsets)
         ]
         rows.append((float(np.mean(values)), float(np.std(values))))
@@ -110,9 +111,13 @@ class KID(OfFeatures):
     )
 
     @classmethod
-    def measure(cls, statistics: Statistics, weights: np.ndarray) -> dict[str, np.ndarray]:
+    def measure(
+        cls, statistics: Statistics, weights: np.ndarray, of_truth: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
         fake, truth = statistics["fake"], statistics["truth"]
-        everyone = np.arange(len(fake))
-        samples = [np.repeat(everyone, row.astype(np.int64)) for row in weights]
-        means, deviations = kernel_distances(fake, truth, samples).T
+        drawn = [
+            [np.repeat(np.arange(len(row)), row.astype(np.int64)) for row in rows]
+            for rows in (weights, weights if of_truth is None else of_truth)
+        ]
+        means, deviations = kernel_distances(fake, truth, list(zip(*drawn, strict=True))).T
         return {"kid": means, "kid_std": deviations}

@@ -17,13 +17,14 @@ KEPT = 4
 
 @dataclass(frozen=True)
 class Strip:
-    """One pair as a person sees it: uint8 ``[H, W, 1 or 3]``; `value` is its own measure."""
+    """One pair as a person sees it: uint8 ``[H, W, 1 or 3]``; `value` is its own measure. Without a
+    target, `y` is None."""
 
     name: str
     value: float
     x: np.ndarray
     fake: np.ndarray
-    y: np.ndarray
+    y: np.ndarray | None
 
 
 class Ranking:

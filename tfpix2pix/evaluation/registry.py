@@ -5,6 +5,7 @@ Importable without TensorFlow, so that a wrong ``--metrics`` is refused in a sec
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,7 +14,14 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.quiet import import_tensorflow
 from tfpix2pix.base.size import Size
 from tfpix2pix.config import nearest
-from tfpix2pix.evaluation.base import Evaluator, Number, no_classes, no_rgb, no_samples
+from tfpix2pix.evaluation.base import (
+    Evaluator,
+    Number,
+    no_classes,
+    no_pairs,
+    no_rgb,
+    no_samples,
+)
 from tfpix2pix.evaluation.color import Color
 from tfpix2pix.evaluation.diversity import Diversity
 from tfpix2pix.evaluation.fcn import FCNScore, Scorer
@@ -28,6 +36,7 @@ from tfpix2pix.evaluation.scorer_distance import OfScorer, ScorerFeatures, Score
 from tfpix2pix.evaluation.sharpness import Sharpness
 from tfpix2pix.evaluation.ssim import MSSSIM, SSIM
 from tfpix2pix.evaluation.swd import SWD
+from tfpix2pix.evaluation.variety import Variety
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairSpec, Palette
@@ -36,7 +45,7 @@ EVALUATORS: dict[str, type[Evaluator]] = {
     evaluator.name: evaluator
     for evaluator in (
         FCNScore, LabelsOut, Color, L1, L2, PSNR, SSIM, MSSSIM, Sharpness, Grid, SWD, ScorerKID,
-        ScorerFID, Diversity, FID, KID,
+        ScorerFID, Diversity, Variety, FID, KID,
     )
 }  # fmt: skip
 """In the order of tables."""
@@ -44,12 +53,15 @@ EVALUATORS: dict[str, type[Evaluator]] = {
 ON_REQUEST = ("fid", "kid")
 """Measured only when named: they need a download, and thousands of images to mean something."""
 
+OF_UNPAIRED = ("variety",)
+"""Of pairs measured only when named: there a target says what each picture should be."""
+
 OF_SCORER = ("fcn", "scorer_kid", "scorer_fid")
 """What a scorer is for."""
 
 # Label images are colours that stand for something else: how they are spread over CIELAB, or how
 # steep they are, says nothing.
-_NOT_OF_LABELS = (*OF_SCORER, "color", "sharpness", "grid", "swd", *ON_REQUEST)
+_NOT_OF_LABELS = (*OF_SCORER, "color", "sharpness", "grid", "swd", "variety", *ON_REQUEST)
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,7 @@ class Kind:
       labels_out: whether the labels are the target.
       samples: per input.
       scorer: for `OF_SCORER`; None where none was named.
+      paired: whether each picture has a target of its own.
     """
 
     channels: int
@@ -69,13 +82,16 @@ class Kind:
     labels_out: bool = False
     samples: int = 1
     scorer: Scorer | None = None
+    paired: bool = True
 
     @classmethod
-    def of(cls, spec: PairSpec, samples: int = 1, scorer: Scorer | None = None) -> Kind:
-        """The kind of a data set's pairs."""
+    def of(
+        cls, spec: PairSpec, samples: int = 1, scorer: Scorer | None = None, paired: bool = True
+    ) -> Kind:
+        """The kind of a data set's pairs, or of two sides that are none."""
         palette = spec.x.palette or spec.y.palette
         channels = spec.result_image.channels
-        return cls(channels, palette, spec.label_side == "target", samples, scorer)
+        return cls(channels, palette, spec.label_side == "target", samples, scorer, paired)
 
 
 def parse_metrics(text: str) -> list[str]:
@@ -102,14 +118,25 @@ def default_metrics(kind: Kind) -> list[str]:
         name
         for name in EVALUATORS
         if name not in ON_REQUEST
+        and not (kind.paired and name in OF_UNPAIRED)
         and not (kind.labels_out and name in _NOT_OF_LABELS)
         and not why_not(name, kind)
     ]
 
 
+def for_want_of_pairs(kind: Kind) -> list[str]:
+    """The names of what is left out because these images are no pairs, and for no other reason."""
+    if kind.paired:
+        return []
+    found = default_metrics(dataclasses.replace(kind, paired=True))
+    return [name for name in found if EVALUATORS[name].of_pairs]
+
+
 def why_not(name: str, kind: Kind) -> str:
     """Why an evaluator cannot be used on a kind of data, in a sentence; empty where it can."""
     needs = EVALUATORS[name].needs
+    if EVALUATORS[name].of_pairs and not kind.paired:
+        return no_pairs(name)
     if "classes" in needs and kind.palette is None:
         return no_classes(name)
     if "samples" in needs and kind.samples < 2:
@@ -166,6 +193,11 @@ def choose_evaluators(
             raise UserError(f"--scorer={scorer_folder}: {error}") from None
     if not set(ON_REQUEST).isdisjoint(names):  # their network is loaded at once
         import_tensorflow()
+    if rank_by is not None and not kind.paired:
+        raise UserError(
+            f"--rank_by={rank_by}: pictures are ranked beside their own targets, and these images "
+            "are no pairs; leave it out"
+        )
     evaluators = make_evaluators(names, kind)
     ranking_of(evaluators, rank_by)
     return evaluators

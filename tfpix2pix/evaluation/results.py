@@ -24,7 +24,7 @@ from tfpix2pix.base.archives import load_arrays
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import check_writable, write_bytes, write_json
 from tfpix2pix.base.version import __version__
-from tfpix2pix.evaluation.base import Evaluator, Number
+from tfpix2pix.evaluation.base import Evaluator, Number, is_truth
 from tfpix2pix.evaluation.bootstrap import standard_errors
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 METRICS, STATISTICS = "metrics.json", "statistics.npz"
 PAGE = "evaluation.html"  # beside them, made by `tfpix2pix.report.evaluation_page`
 FORMAT = 1
+_TRUTHS = "truths"  # of the statistics, beside names
 _LARGEST = 4 << 30  # bytes of all statistics together, unpacked
 
 
@@ -57,6 +58,9 @@ class Evaluation:
       statistics: evaluator name -> statistic -> array ``[images, ...]``.
       facts: JSON-able: what was scored, data set, split, size, seed, scorer, versions.
       ranked: for the page; None of a saved evaluation, whose pictures are not kept.
+      truths: of images that are no pairs, the names of the true ones that all pictures together
+        are compared with; None of pairs.
+      examples: for the page, where nothing ranks them.
       page: where its page was written, or None.
     """
 
@@ -67,6 +71,8 @@ class Evaluation:
     facts: dict[str, Any] = field(default_factory=dict)
     ranked: Ranked | None = None
     page: Path | None = field(default=None, compare=False)
+    truths: tuple[str, ...] | None = None
+    examples: Sequence[Strip] = field(default=(), compare=False)
 
     def __repr__(self) -> str:
         rows = [
@@ -78,7 +84,7 @@ class Evaluation:
             f"{name:<{widths[0]}}  {value:>{widths[1]}}  {error if 'nan' not in error else ''}"
             for name, value, error in rows
         ]
-        lines.append(f"{self.images:,} images of {self.facts.get('split', 'a split')}")
+        lines.append(f"{self.counted} images of {self.facts.get('split', 'a split')}")
         if self.page is not None:
             lines.append(f"page: {self.page}")
         return "\n".join(line.rstrip() for line in lines)
@@ -90,6 +96,8 @@ class Evaluation:
         names: Sequence[str],
         facts: Mapping[str, Any],
         ranking: Ranking | None = None,
+        truths: Sequence[str] | None = None,
+        examples: Sequence[Strip] = (),
     ) -> Evaluation:
         """The evaluation of evaluators that have seen all images."""
         numbers: dict[str, float] = {}
@@ -98,15 +106,38 @@ class Evaluation:
         for evaluator in evaluators:
             statistics[evaluator.name] = evaluator.statistics
             numbers.update(evaluator.result())
-            errors.update(standard_errors(type(evaluator), evaluator.statistics))
+            errors.update(
+                standard_errors(type(evaluator), evaluator.statistics, paired=truths is None)
+            )
         ranked = None
         if ranking is not None:
             ranked = Ranked(ranking.number, ranking.values, ranking.best, ranking.worst)
-        return cls(numbers, errors, tuple(names), statistics, dict(facts), ranked)
+        return cls(
+            numbers,
+            errors,
+            tuple(names),
+            statistics,
+            dict(facts),
+            ranked,
+            truths=None if truths is None else tuple(truths),
+            examples=examples,
+        )
 
     @property
     def images(self) -> int:
         return len(self.names)
+
+    @property
+    def paired(self) -> bool:
+        """Whether each picture has a target of its own."""
+        return self.truths is None
+
+    @property
+    def counted(self) -> str:
+        """How many images, in words: ``100``, or ``100 and 120 true`` where they are no pairs."""
+        return f"{self.images:,}" + (
+            "" if self.truths is None else f" and {len(self.truths):,} true"
+        )
 
     def rows(self) -> list[tuple[Number, float, float]]:
         """(what, value, standard error) of every number, for tables."""
@@ -153,6 +184,8 @@ class Evaluation:
             for name, values in some.items()
         }
         content = io.BytesIO()
+        if self.truths is not None:
+            arrays[_TRUTHS] = np.array(self.truths, np.str_)
         np.savez_compressed(content, names=np.array(self.names, np.str_), **arrays)
         return content.getvalue()
 
@@ -165,14 +198,16 @@ class Evaluation:
         """
         folder = Path(folder)
         content = _read_json(folder / METRICS)
-        names, statistics = _read_statistics(folder / STATISTICS, content["statistics_sha256"])
+        names, truths, statistics = _read_statistics(
+            folder / STATISTICS, content["statistics_sha256"]
+        )
         numbers, errors = (
             {k: math.nan if v is None else float(v) for k, v in content[key].items()}
             for key in ("numbers", "standard_errors")
         )
         taken = ("format", "numbers", "standard_errors", "statistics_sha256")
         facts = {key: value for key, value in content.items() if key not in taken}
-        return cls(numbers, errors, names, statistics, facts)
+        return cls(numbers, errors, names, statistics, facts, truths=truths)
 
 
 def check_output(folder: Path, own: Sequence[str] = (METRICS, STATISTICS, PAGE)) -> None:
@@ -253,7 +288,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _read_statistics(
     path: Path, sha256: str
-) -> tuple[tuple[str, ...], dict[str, dict[str, np.ndarray]]]:
+) -> tuple[tuple[str, ...], tuple[str, ...] | None, dict[str, dict[str, np.ndarray]]]:
     try:
         packed = path.read_bytes()
     except FileNotFoundError:
@@ -266,16 +301,20 @@ def _read_statistics(
     statistics: dict[str, dict[str, np.ndarray]] = {}
     try:
         arrays = load_arrays(io.BytesIO(packed), _LARGEST)
-        names = arrays["names"]
-        if names.dtype.kind != "U" or names.ndim != 1:
-            raise ValueError("names are no texts")
+        names, truths = arrays["names"], arrays.get(_TRUTHS)
+        for texts in (names, names if truths is None else truths):
+            if texts.dtype.kind != "U" or texts.ndim != 1:
+                raise ValueError("names are no texts")
         for key, values in arrays.items():
-            if key == "names":
+            if key in ("names", _TRUTHS):
                 continue
             evaluator, slash, name = key.partition("/")
-            if not slash or values.dtype.kind not in "biuf" or len(values) != len(names):
+            lengths = {len(names)}
+            if truths is not None and is_truth(name):
+                lengths.add(len(truths))
+            if not slash or values.dtype.kind not in "biuf" or len(values) not in lengths:
                 raise ValueError(f"{key} holds no numbers of {len(names)} images")
             statistics.setdefault(evaluator, {})[name] = values
     except (ValueError, KeyError, TypeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is damaged ({error}); evaluate again") from None
-    return tuple(map(str, names)), statistics
+    return tuple(map(str, names)), None if truths is None else tuple(map(str, truths)), statistics

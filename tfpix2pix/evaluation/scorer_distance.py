@@ -53,8 +53,10 @@ class ScorerKID(OfScorer):
     )
 
     @classmethod
-    def measure(cls, statistics: Statistics, weights: np.ndarray) -> dict[str, np.ndarray]:
-        found = KID.measure(statistics, weights)
+    def measure(
+        cls, statistics: Statistics, weights: np.ndarray, of_truth: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        found = KID.measure(statistics, weights, of_truth)
         return {"scorer_kid": found["kid"], "scorer_kid_std": found["kid_std"]}
 
 
@@ -71,5 +73,7 @@ class ScorerFID(OfScorer):
     numbers_of = (Number("scorer_fid", "FID in the scorer's features", "lower", 2),)
 
     @classmethod
-    def measure(cls, statistics: Statistics, weights: np.ndarray) -> dict[str, np.ndarray]:
-        return {"scorer_fid": FID.measure(statistics, weights)["fid"]}
+    def measure(
+        cls, statistics: Statistics, weights: np.ndarray, of_truth: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        return {"scorer_fid": FID.measure(statistics, weights, of_truth)["fid"]}

@@ -10,7 +10,9 @@ Pictures stream: what is kept of each is its statistics, and a few best and wors
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,7 +21,8 @@ import numpy as np
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.size import Size
-from tfpix2pix.evaluation.base import Batch, Evaluator
+from tfpix2pix.data import UnpairedSource
+from tfpix2pix.evaluation.base import Batch, Evaluator, OfSets
 from tfpix2pix.evaluation.fcn import as_uint8
 from tfpix2pix.evaluation.pictures import Generated, Maker, Pictures, file_levels
 from tfpix2pix.evaluation.predictions import Predictions
@@ -33,6 +36,7 @@ Progress = Callable[[int, int], None]
 """Called as ``progress(done, total)`` in images."""
 
 BATCH = 8  # images that evaluators are shown at a time
+EXAMPLES = 8  # pictures of the page where none is better or worse by its target
 
 
 def evaluate_model(
@@ -121,7 +125,7 @@ def check_split(source: PairSource, split: str) -> None:
         there = [name for name in ("train", "val", "test") if source.count(name)]
         raise UserError(
             f"{source.name}: its {split} split is empty; give --split={' or '.join(there)}, or "
-            f"add pairs of {split}"
+            f"add {source.unit}s of {split}"
         )
 
 
@@ -131,7 +135,7 @@ def check_spec(spec: PairSpec, source: PairSource) -> None:
     if found.is_like(spec):
         return
     raise UserError(
-        f"{source.name}: its pairs are {found.describe()}, and the model was trained on "
+        f"{source.name}: its {source.unit}s are {found.describe()}, and the model was trained on "
         f"{spec.describe()}; give the data set, the --direction and the palette that it knows"
     )
 
@@ -155,7 +159,9 @@ class _Session:
         check_split(source, split)
         self.pictures, self.source, self.evaluators = pictures, source, list(evaluators)
         self.split, self.size, self.spec = split, size, pictures.spec
-        self.ranking = ranking_of(self.evaluators, rank_by)
+        self.paired = source.paired(split)
+        self.ranking = ranking_of(self.evaluators, rank_by) if self.paired else None
+        self.examples: list[Strip] = []
         # Each pair is needed once, so that keeping them decoded would be of no use.
         self.store = open_store(source, split, size=size, cache="none")
         self.label_spec = self.spec
@@ -164,7 +170,9 @@ class _Session:
             self.label_spec = labels.spec
             self.label_store = open_store(labels, split, size=size, cache="none")
             _check_same_pairs(self.store, self.label_store)
-        self.total = min(limit or self.store.count, self.store.count)
+        self.total, self.truths = (
+            min(limit or count, count) for count in (self.store.x.count, self.store.y.count)
+        )
         self.pixels = self.left_out = 0  # of all images, where some do not count
         self.names = [self.store.pair_name(i) for i in range(self.total)]
 
@@ -174,15 +182,29 @@ class _Session:
         done = 0
         for x, batch in self._batches():
             for evaluator in self.evaluators if len(batch) else ():
-                evaluator.update(batch)
-            digests["targets"].update(np.ascontiguousarray(batch.y).data)
+                if not self.paired and isinstance(evaluator, OfSets):
+                    evaluator.update_set(batch.fake, truth=False)
+                else:
+                    evaluator.update(batch)
+            if self.paired:
+                digests["targets"].update(np.ascontiguousarray(batch.y).data)
             digests["pictures"].update(np.ascontiguousarray(batch.fake).data)
             if self.ranking is not None and len(batch):
                 self._rank(self.ranking, batch)
+            if not self.paired:
+                self._show(batch)
             done += len(x)
             names += batch.names
             if progress is not None:
                 progress(done, self.total)
+        truths = None
+        if not self.paired:
+            truths = [self._truth_name(i) for i in range(self.truths)]
+            for y in self._true_pictures():
+                for evaluator in self.evaluators:
+                    if isinstance(evaluator, OfSets):
+                        evaluator.update_set(y, truth=True)
+                digests["targets"].update(np.ascontiguousarray(y).data)
         made = self.pictures.facts()
         step, checkpoint = made.pop("step"), made.pop("checkpoint")
         facts = {
@@ -194,6 +216,7 @@ class _Session:
             },
             "split": self.split,
             "images": len(names),
+            **({} if truths is None else {"targets": len(truths), "paired": False}),
             **({"left_out": self.left_out / self.pixels} if self.pixels else {}),
             "size": self.size.value,
             **made,
@@ -203,7 +226,9 @@ class _Session:
             "classes": self._class_names(),
             "versions": versions(),
         }
-        return Evaluation.of(self.evaluators, names, facts, self.ranking)
+        return Evaluation.of(
+            self.evaluators, names, facts, self.ranking, truths, tuple(self.examples)
+        )
 
     def _batches(self) -> Iterator[tuple[np.ndarray, Batch]]:
         """x and what evaluators see, batch by batch."""
@@ -231,18 +256,43 @@ class _Session:
             label_x, label_y, own = next(label_pairs) if label_pairs else (x, y, None)
             if own is not None:
                 measured = own if measured is None else own & measured
+            if not self.paired:
+                measured = None  # it says where both images of a pair are
             if measured is not None:
                 self.pixels += measured.size
                 self.left_out += int(np.count_nonzero(~measured))
             true, classes = self.spec.levels(x, y), self._classes(label_x, label_y)
-            yield x, Batch.of(names, true, samples, x, classes=classes, measured=measured)
+            batch = Batch.of(names, true, samples, x, classes=classes, measured=measured)
+            yield x, dataclasses.replace(batch, paired=self.paired)
             done += len(x)
+
+    def _true_pictures(self) -> Iterator[np.ndarray]:
+        """The levels of all images of the targets' side, where they are no pairs."""
+        import tensorflow as tf
+
+        from tfpix2pix.data import evaluation_batches, explain
+
+        batches = evaluation_batches(
+            self.store, size=self.size, batch_size=BATCH, indices=range(self.truths)
+        )
+        try:
+            for x, y, *_ in batches:
+                yield self.spec.levels(x.numpy(), y.numpy())
+        except tf.errors.OpError as error:
+            raise explain(error, self.store) from None
+
+    def _truth_name(self, index: int) -> str:
+        source = self.source
+        assert isinstance(source, UnpairedSource), "others are pairs"
+        return source.y.image_name(self.split, index)
 
     def _classes(self, x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
         """The class of every pixel of the label images, uint8 ``[B, H, W]``."""
         if not self.label_spec.label_side:
             return None
         is_input = self.label_spec.label_side == "input"
+        if not is_input and not self.paired:
+            return None  # those of another image
         side, image = (self.label_spec.x, x) if is_input else (self.label_spec.y, y)
         return side.palette.to_classes(side.from_network(image))
 
@@ -251,6 +301,14 @@ class _Session:
 
         palette = self.label_spec.x.palette or self.label_spec.y.palette
         return counted_names(palette) if palette is not None else None
+
+    def _show(self, batch: Batch) -> None:
+        """Keeps the first pictures for the page."""
+        assert batch.x is not None
+        for name, x, fake in zip(batch.names, batch.x, batch.fake, strict=True):
+            if len(self.examples) < EXAMPLES:
+                seen = self.spec.picture_of_x(x)
+                self.examples.append(Strip(name, math.nan, seen, _shown(fake), None))
 
     def _rank(self, ranking: Ranking, batch: Batch) -> None:
         x = batch.x

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfpix2pix.evaluation.base import Batch, Evaluator, Number, Statistics
+from tfpix2pix.evaluation.base import Number, OfSets, Statistics
 
 # Rec. 601, the luminance of video and JPEG.
 LUMINANCE = (0.299, 0.587, 0.114)
@@ -33,7 +33,7 @@ def gradient(pictures: np.ndarray) -> np.ndarray:
     return np.hypot(across, down).mean(axis=(1, 2))
 
 
-class Sharpness(Evaluator):
+class Sharpness(OfSets):
     """The mean gradient magnitude of generated pictures, of the truth, and their ratio: below 1
     the generated ones are blurred (or flatter), above 1 they are noisier or busier. It says how
     much edge there is, not whether it stands in the right place.
@@ -48,8 +48,8 @@ class Sharpness(Evaluator):
         Number("sharpness_ratio", "sharpness / truth", ""),
     )
 
-    def per_image(self, batch: Batch) -> Statistics:
-        return {"fake": gradient(batch.fake), "truth": gradient(batch.y)}
+    def of_pictures(self, pictures: np.ndarray) -> Statistics:
+        return {"": gradient(pictures)}
 
     @classmethod
     def score(cls, sums: Statistics, count: float | np.ndarray) -> dict[str, np.ndarray]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.size import Size
 from tfpix2pix.config.dataset import missing_place, open_source
+from tfpix2pix.data import TurnedSource
 from tfpix2pix.evaluation.data import data_config, open_labels, open_pairs, predictions_config
 from tfpix2pix.evaluation.predictions import Predictions, size_of_first
 from tfpix2pix.evaluation.registry import Kind
@@ -111,7 +112,7 @@ class ModelSubject:
     """A run, an export or a server, and the pairs that it is scored on.
 
     Args:
-      model: it.
+      model: it; in which direction decides which images are its inputs.
       given: fields of `tfpix2pix.evaluation.data.FIELDS` in which the data set is not the run's.
       settings: how.
       arrays: the pairs, where the data set is arrays.
@@ -135,7 +136,11 @@ class ModelSubject:
                 f"the pairs of the run are not in {gone} any more; say with --dataset=FOLDER, or "
                 "--input_dir and --target_dir, where they are now"
             )
-        self.source = open_pairs(config, model.spec, arrays)
+        turned = model.direction != model.config.direction
+        trained = model.spec.turned() if turned else model.spec
+        self.source = open_pairs(config, trained, arrays)
+        if turned:
+            self.source = TurnedSource(self.source)
         check_split(self.source, settings.split)
         check_spec(model.spec, self.source)
         self.size = settings.wanted or model.config.whole_size
@@ -143,10 +148,13 @@ class ModelSubject:
         if given.get("label_palette"):
             self.labels = open_labels(config, given, arrays)
             _resolve(self.labels)
+            if turned:
+                self.labels = TurnedSource(self.labels)
 
     def kind(self, scorer: Scorer | None) -> Kind:
         """What of it decides which measures fit."""
-        kind = Kind.of(self.spec, self.settings.samples, scorer)
+        paired = self.source.paired(self.settings.split)
+        kind = Kind.of(self.spec, self.settings.samples, scorer, paired)
         if self.labels is None:
             return kind
         spec = self.labels.spec
@@ -174,7 +182,10 @@ class ModelSubject:
             deterministic=settings.deterministic,
             labels=self.labels,
             rank_by=settings.rank_by,
-            model={"path": model.name},
+            model={
+                "path": model.name,
+                **({"direction": model.direction} if len(model.config.directions) > 1 else {}),
+            },
             progress=progress,
         )
 
@@ -218,7 +229,7 @@ class FolderSubject:
 
     def kind(self, scorer: Scorer | None) -> Kind:
         """What of it decides which measures fit."""
-        return Kind.of(self.spec, 1, scorer)
+        return Kind.of(self.spec, 1, scorer, self.source.paired(self.settings.split))
 
     def evaluate(self, evaluators: Sequence[Evaluator], progress: Progress, say: Say) -> Evaluation:
         """Scores it."""

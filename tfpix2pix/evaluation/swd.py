@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 
-from tfpix2pix.evaluation.base import Batch, Evaluator, Number, Statistics
+from tfpix2pix.evaluation.base import Number, OfSets, Statistics
 
 LEVELS = 3
 """Full size, half and quarter."""
@@ -22,7 +22,7 @@ _CORE = 8.0  # grey levels around 0 in which bins are about equally wide
 _LARGEST = 2048.0  # grey levels; what is beyond falls into the outermost bins
 
 
-class SWD(Evaluator):
+class SWD(OfSets):
     """Sliced Wasserstein distance (Karras et al. 2018, section 5): how far the patches of generated
     pictures are from those of true ones, whichever picture they are of. It needs no labels and no
     network, and counts texture, blur, patterns and colours alike; where things stand plays no part.
@@ -52,8 +52,8 @@ class SWD(Evaluator):
         Number("swd_quarter", "SWD, quarter size", "lower"),
     )
 
-    def per_image(self, batch: Batch) -> Statistics:
-        return {"fake": counts(batch.fake), "truth": counts(batch.y)}
+    def of_pictures(self, pictures: np.ndarray) -> Statistics:
+        return {"": counts(pictures)}
 
     @classmethod
     def score(cls, sums: Statistics, count: float | np.ndarray) -> dict[str, np.ndarray]:

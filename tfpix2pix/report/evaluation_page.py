@@ -58,6 +58,7 @@ def render_evaluation(evaluation: Evaluation) -> str:
             scorer=scorer_text(evaluation),
             rows=score_rows(evaluation),
             ranked=ranked,
+            examples=evaluation.examples,
             rank_value=lambda value: shown(value, ranked.number) if ranked else "",
             histogram=histogram(ranked.values) if ranked else None,
             picture=data_uri,
@@ -87,13 +88,16 @@ def subject(evaluation: Evaluation) -> str:
 def summary(evaluation: Evaluation, with_model: bool = True) -> str:
     """One line: on what, and how the pictures were made."""
     facts = evaluation.facts
+    model = facts.get("model", {})
     parts = [
-        f"{evaluation.images:,} {facts.get('split', '')} images of {size_text(evaluation)}",
+        f"{evaluation.counted} {facts.get('split', '')} images of {size_text(evaluation)}",
         str(facts.get("dataset", {}).get("name", "")),
     ]
+    if model.get("direction"):
+        parts.append(model["direction"])
     if not with_model:
         return " · ".join(part for part in parts if part)
-    step = facts.get("model", {}).get("step")
+    step = model.get("step")
     if step is not None:
         parts.append(f"step {step:,}")
     if facts.get("deterministic"):
@@ -147,7 +151,7 @@ def fact_rows(evaluation: Evaluation) -> list[tuple[str, str]]:
     model, data = facts.get("model", {}), facts.get("dataset", {})
     rows = [(f"model, {key}", value) for key, value in model.items()]
     rows += [(f"data, {key}", value) for key, value in data.items()]
-    keys = ("split", "images", "size", "samples", "seed", "deterministic")
+    keys = ("split", "images", "targets", "size", "samples", "seed", "deterministic")
     rows += [(key, facts.get(key)) for key in keys]
     rows += [(key.replace("_", " "), facts.get(key)) for key in facts if key.endswith("_sha256")]
     return [(key, str(value)) for key, value in rows if value is not None and value != ""]

@@ -47,7 +47,8 @@ def test_loops_agree():
 def test_mean_and_standard_deviation_over_subsets_are_those_of_loops():
     random = np.random.default_rng(1)
     fake, truth = random.normal(size=(14, 3)), random.normal(0.5, 1, size=(14, 3))
-    ((mean, deviation),) = kernel_distances(fake, truth, [np.arange(14)], subsets=8, size=5, seed=3)
+    drawn = [(np.arange(14),) * 2]
+    ((mean, deviation),) = kernel_distances(fake, truth, drawn, subsets=8, size=5, seed=3)
     draw = np.random.default_rng(3)
     values = []
     for _ in range(8):
@@ -62,9 +63,9 @@ def test_mean_and_standard_deviation_over_subsets_are_those_of_loops():
 def test_computing_pairs_subset_by_subset_gives_the_same(monkeypatch):
     random = np.random.default_rng(2)
     fake, truth = random.normal(size=(2, 30, 6))
-    once = kernel_distances(fake, truth, [np.arange(30)], subsets=5, size=10)
+    once = kernel_distances(fake, truth, [(np.arange(30),) * 2], subsets=5, size=10)
     monkeypatch.setattr(kid, "WHOLE", 10)
-    parts = kernel_distances(fake, truth, [np.arange(30)], subsets=5, size=10)
+    parts = kernel_distances(fake, truth, [(np.arange(30),) * 2], subsets=5, size=10)
     np.testing.assert_allclose(parts, once)
 
 
@@ -118,14 +119,14 @@ def test_the_bootstrap_is_not_shifted_by_images_drawn_twice():
 
 def test_subsets_are_at_most_half_of_the_images():
     features = np.random.default_rng(7).normal(size=(2, 40, 3))
-    ((_, deviation),) = kernel_distances(*features, [np.arange(40)], size=1000)
+    ((_, deviation),) = kernel_distances(*features, [(np.arange(40),) * 2], size=1000)
     assert deviation > 0
-    half = kernel_distances(*features, [np.arange(40)], size=20)
+    half = kernel_distances(*features, [(np.arange(40),) * 2], size=20)
     assert half[0, 1] == deviation
 
 
 def test_three_images_are_too_few():
-    assert np.isnan(kernel_distances(*np.ones((2, 3, 4)), [np.arange(3)])).all()
+    assert np.isnan(kernel_distances(*np.ones((2, 3, 4)), [(np.arange(3),) * 2])).all()
 
 
 def test_the_evaluator_measures_in_the_features_it_is_given():
@@ -138,5 +139,5 @@ def test_the_evaluator_measures_in_the_features_it_is_given():
     evaluator = KID(features)
     evaluator.update(Batch([str(i) for i in range(16)], y, fake))
     found = evaluator.result()
-    expected = kernel_distances(features(fake), features(y), [np.arange(16)])[0]
+    expected = kernel_distances(features(fake), features(y), [(np.arange(16),) * 2])[0]
     assert [found["kid"], found["kid_std"]] == pytest.approx(expected.tolist())

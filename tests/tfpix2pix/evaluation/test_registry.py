@@ -52,7 +52,7 @@ def test_names_are_keys_in_the_order_of_tables():
     assert [evaluator.name for evaluator in EVALUATORS.values()] == list(EVALUATORS)
     assert list(EVALUATORS) == [
         "fcn", "labels", "color", "l1", "l2", "psnr", "ssim", "ms_ssim", "sharpness", "grid", "swd",
-        "scorer_kid", "scorer_fid", "diversity", "fid", "kid",
+        "scorer_kid", "scorer_fid", "diversity", "variety", "fid", "kid",
     ]  # fmt: skip
     assert [n.name for n in numbers_of(["color", "l1"])] == ["color_l", "color_a", "color_b", "l1"]
 
