@@ -55,7 +55,8 @@ def training_batches(
       A dataset of ``(x, y)``: float32 ``[B, height, width, C]`` of the crop in [-1, 1], where B is
       ``batch_size``, or of a part ``batch_size / workers / devices``. Where the spec has values
       that mean nothing measured, ``(x, y, measured)`` with float32 ``[B, height, width, 1]``: 1
-      where both images are measured, else 0.
+      where both images are measured, else 0; of images that are no pairs too, so that both have
+      the same holes and no discriminator can tell them apart by these.
       Iterating raises a TensorFlow error if a streamed file cannot be read; see `store.explain`.
 
     Raises:

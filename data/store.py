@@ -23,7 +23,7 @@ from tfpix2pix.base.size import Size
 from tfpix2pix.data.cache_choice import choose_cache, memory_budget
 from tfpix2pix.data.decoding import CALLS, Arrays, Decoder, Tensors
 from tfpix2pix.data.sources.base import ImageSource, PairSource, Progress
-from tfpix2pix.data.sources.unpaired import UnpairedSource
+from tfpix2pix.data.sources.unpaired import BrokenPairs, UnpairedSource
 from tfpix2pix.data.spec import ImageSpec, PairSpec
 
 CACHES = ("auto", "memory", "file", "none")
@@ -332,6 +332,17 @@ def open_store(
     """
     if not source.count(split):
         raise DataError(f"{source.name}: it has no {split} {source.unit}s; add {split}/.")
+    if isinstance(source, BrokenPairs) and not (source.paired(split) or source.disjoint):
+        pairs = open_store(  # both images of a pair are read once, and kept as those of pairs are
+            source.pairs,
+            split,
+            size=size,
+            cache=cache,
+            budget=budget,
+            cache_dir=cache_dir,
+            progress=progress,
+        )
+        return UnpairedStore(pairs.x, pairs.y, source, split)
     if isinstance(source, UnpairedSource) and not source.paired(split):
         of_x, of_y = source.sides(split)
 

@@ -77,14 +77,19 @@ class BrokenPairs(UnpairedSource):
       disjoint: inputs are those of one half of the training pairs, targets those of the other:
         of A the same half in either direction.
 
+    Attributes:
+      pairs, disjoint: as given.
+
     Raises:
       DataError: there are no two halves.
     """
 
+    unit: ClassVar[str] = "pair"
+
     def __init__(self, pairs: PairSource, *, seed: int = 0, disjoint: bool = False) -> None:
         self.pairs = pairs
         self.name, self.direction = pairs.name, pairs.direction
-        self._disjoint = disjoint
+        self.disjoint = disjoint
         count = pairs.count("train")
         every = list(range(count))
         a = b = every
@@ -127,13 +132,13 @@ class BrokenPairs(UnpairedSource):
 
     def how(self) -> str:
         """What training makes of the pairs, in a few words."""
-        if not self._disjoint:
+        if not self.disjoint:
             return "training sees them in an order that breaks the pairs"
         x, y = self.sides("train")
         return f"training sees inputs of {x:,} of them and targets of the other {y:,}"
 
     def identity(self) -> dict[str, Any]:
-        return {**self.pairs.identity(), "data": "unpaired", "disjoint": self._disjoint}
+        return {**self.pairs.identity(), "data": "unpaired", "disjoint": self.disjoint}
 
     def cache_key(self, split: str) -> str:
         return self.pairs.cache_key(split)

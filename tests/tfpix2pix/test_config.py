@@ -60,6 +60,8 @@ BAD = {
     "seed": (0.5, [-1, 2**31]),
     "load_size": ("256x", [31, 4097]),
     "flip": (1, []),
+    "data": (1, ["both", "Pairs"]),
+    "disjoint_stems": ("true", []),
     "layout": (1, ["sidebyside", ""]),
     "input_dir": (None, []),
     "target_dir": (3, []),
@@ -526,6 +528,8 @@ MAY_CHANGE = {
     "data_dir": "/elsewhere",
 }
 MAY_NOT = {
+    "data": "pairs",
+    "disjoint_stems": True,
     "layout": "two_folders",
     "input_dir": "/a",
     "target_dir": "/b",

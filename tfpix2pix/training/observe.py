@@ -88,7 +88,8 @@ class Observer:
         """
         self._store, self._val = store, val
         if val is None:
-            pictures = ", and the pictures show training pairs" if self._shows else ""
+            what = f", and the pictures show training {self.source.unit}s"
+            pictures = what if self._shows else ""
             self.say(
                 "note: without a val split nothing is measured, the newest "
                 f"checkpoint is the best there is{pictures}"

@@ -91,8 +91,8 @@ class Sitting:
         source = self._opened()
         if not source.count("train"):
             raise DataError(
-                f"{source.name}: no pairs are left for training; give more pairs, a train split, "
-                "or a smaller --val_fraction."
+                f"{source.name}: no {source.unit}s are left for training; give more, a train "
+                "split, or a smaller --val_fraction."
             )
         check_source(source)
         for note in self._notes(source):

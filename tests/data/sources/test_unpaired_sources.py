@@ -302,14 +302,25 @@ def test_halves_share_no_pair_and_follow_the_seed(pairs, direction):
 def test_halves_have_files_of_their_own(pairs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("decoded")
     keys = set()
-    for fields in ({}, {"disjoint_stems": True}, {"disjoint_stems": True, "seed": 1}):
+    for fields in ({"disjoint_stems": True}, {"disjoint_stems": True, "seed": 1}):
         source = unpaired(pairs, **fields)
         store = open_store(source, "train", size=8, cache="file", cache_dir=folder)
         assert (store.x.count, store.y.count) == source.sides("train")
         keys |= {source.x.cache_key("train"), source.y.cache_key("train")}
         for index in range(store.x.count):
             np.testing.assert_array_equal(store.x.image(index), source.x.load("train", index))
-    assert len(keys) == len(list(folder.glob("*.npy"))) == 6
+    assert len(keys) == len(list(folder.glob("*.npy"))) == 4
+
+
+def test_whole_pairs_are_kept_as_those_of_paired_training(pairs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("decoded")
+    stores = [
+        open_store(open_dataset(pairs, data=data), "train", size=8, cache="file", cache_dir=folder)
+        for data in ("pairs", "unpaired")
+    ]
+    assert [store.paired for store in stores] == [True, False]
+    assert len(list(folder.glob("*.npy"))) == 2
+    np.testing.assert_array_equal(stores[0].y.image(3), stores[1].y.image(3))
 
 
 def test_one_pair_has_no_halves(pairs):
