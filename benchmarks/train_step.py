@@ -2,19 +2,22 @@
 
     python benchmarks/train_step.py                                # the four sizes of the docs
     python benchmarks/train_step.py --cases=128/32/1 --repeats=20
+    python benchmarks/train_step.py --algorithm=cyclegan           # ResNets of 6 and 9 blocks
 
-A case is SIZE/NGF/BATCH: crop size in pixels, channels of the first layer of both networks, images
-per step. Each contestant is a process of its own, and they take turns (A B C, A B C, ...), so that
-whatever else the machine does meets all alike; a turn is some steps, at least `--turn` seconds. The
-machine's ceiling, a float32 matrix product and a 3x3 convolution in TensorFlow, takes its turns
-among them. The table gives the median over turns, in brackets the quartiles' distance from each
-other; the floating-point operations of our step, counted from its layers; what share of the
-convolution's ceiling it reaches; and the most memory that each process ever held, with its
-libraries and its data. Needs the extra ``torch`` for PyTorch's rows.
+A case is SIZE/NGF/BATCH: crop size in pixels, channels of the first layer of all networks, images
+per step. CycleGAN's ResNets have 6 blocks below 256 pixels, 9 from there on. Each contestant is a
+process of its own, and they take turns (A B C, A B C, ...), so that whatever else the machine does
+meets all alike; a turn is some steps, at least `--turn` seconds. The machine's ceiling, a float32
+matrix product and a 3x3 convolution in TensorFlow, takes its turns among them. The table gives the
+median over turns, in brackets the quartiles' distance from each other; the floating-point
+operations of our step, counted from its layers; what share of the convolution's ceiling it reaches;
+and the most memory that each process ever held, with its libraries and its data. Needs the extra
+``torch`` for PyTorch's rows.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import multiprocessing
 import os
@@ -29,7 +32,12 @@ from machine import cores, describe, memory, rate
 
 from tfpix2pix.base.progress import ProgressLine
 
-_CASES = flags.DEFINE_list("cases", ["256/64/1", "256/64/4", "128/32/1", "64/32/16"], "What.")
+CASES = {
+    "pix2pix": ["256/64/1", "256/64/4", "128/32/1", "64/32/16"],
+    "cyclegan": ["128/64/1", "256/64/1"],
+}
+_ALGORITHM = flags.DEFINE_enum("algorithm", "pix2pix", list(CASES), "Whose step.")
+_CASES = flags.DEFINE_list("cases", None, "What; by default the cases of the docs.")
 _REPEATS = flags.DEFINE_integer("repeats", 9, "Turns that each contestant takes.")
 _TURN = flags.DEFINE_float("turn", 2.0, "Seconds of a turn, at least.")
 _THREADS = flags.DEFINE_integer("threads", 0, "And cores of each contestant; 0: all there are.")
@@ -44,28 +52,33 @@ class Contestant:
 
     Attributes:
       name: for the table.
-      kind, option: which class makes its step, and how.
+      kind, algorithm, option: which class makes its step, and how.
       seconds: of a step, by turn; for the ceiling GFLOP/s of product and convolution.
       peak: resident memory, MiB.
     """
 
     name: str
     kind: str
+    algorithm: str = ""
     option: str = ""
     seconds: list[Any] = field(default_factory=list)
     peak: float = 0.0
 
 
 def _contestants() -> list[Contestant]:
-    found = [
-        Contestant("tfpix2pix", "ours", "alternating"),
-        Contestant("tfpix2pix, joint", "ours", "joint"),
-        Contestant("TensorFlow, plain", "plain"),
-        Contestant("TensorFlow, plain, jit_compile", "plain", "jit"),
+    algorithm = _ALGORITHM.value
+    found = [Contestant("tfpix2pix", "ours", algorithm)]
+    if algorithm == "pix2pix":
+        found.append(Contestant("tfpix2pix, joint", "ours", algorithm, "joint"))
+    found += [
+        Contestant("TensorFlow, plain", "plain", algorithm),
+        Contestant("TensorFlow, plain, jit_compile", "plain", algorithm, "jit"),
     ]
     if importlib.util.find_spec("torch"):
-        found.append(Contestant("PyTorch, NCHW", "torch", "contiguous"))
-        found.append(Contestant("PyTorch, channels_last", "torch", "channels_last"))
+        found += [
+            Contestant("PyTorch, NCHW", "torch", algorithm, "contiguous"),
+            Contestant("PyTorch, channels_last", "torch", algorithm, "channels_last"),
+        ]
     wanted = tuple(text.lower() for text in _ONLY.value) or ("",)
     found = [c for c in found if c.name.lower().startswith(wanted) or c.kind in wanted]
     return [*found, Contestant(CEILING, CEILING)]
@@ -75,34 +88,54 @@ def _contestants() -> list[Contestant]:
 
 
 class OurStep:
-    """The package's own step, on one batch again and again."""
+    """The package's own step, on one batch again and again.
+
+    Args:
+      size, ngf, batch: of the networks and the batch.
+      updates: of pix2pix; the default is the algorithm's own.
+      algorithm: its name.
+    """
 
     def __init__(
-        self, size: int, ngf: int, batch: int, updates: str = "alternating", preset: str = "paper"
+        self, size: int, ngf: int, batch: int, updates: str = "", algorithm: str = "pix2pix"
     ) -> None:
         import tensorflow as tf
 
-        from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
-        from tfpix2pix.algorithms.pix2pix import Pix2Pix
+        from tfpix2pix.algorithms.registry import algorithm_class
 
-        values = {
-            **Pix2PixConfig.PRESETS[preset].values,
-            "crop_size": size,
-            "load_size": size,
-            "ngf": ngf,
-            "ndf": ngf,
-            "batch_size": batch,
-            "updates": updates,
-        }
-        config = Pix2PixConfig(**values)
-        self.algorithm = Pix2Pix(config)
+        config = config_of(algorithm, size, ngf, batch)
+        if updates:
+            config = dataclasses.replace(config, updates=updates)
+        self.algorithm = algorithm_class(algorithm)(config)
         random = np.random.default_rng(0)
         self.x, self.y = (
             tf.constant(random.uniform(-1, 1, [batch, size, size, 3]), tf.float32) for _ in range(2)
         )
 
     def __call__(self) -> float:
-        return float(self.algorithm.train_step(self.x, self.y)["l1"])
+        means = self.algorithm.train_step(self.x, self.y)
+        return float(next(iter(means.values())))
+
+
+def config_of(algorithm: str, size: int, ngf: int, batch: int) -> Any:
+    """The config of a case."""
+    from tfpix2pix.algorithms.registry import config_class
+
+    values: dict[str, Any] = {
+        "crop_size": size,
+        "load_size": size,
+        "ngf": ngf,
+        "ndf": ngf,
+        "batch_size": batch,
+    }
+    if algorithm == "cyclegan":
+        values["generator"] = f"resnet{blocks_of(size)}"
+    return config_class(algorithm)(**values)
+
+
+def blocks_of(size: int) -> int:
+    """Of the ResNet for images of a size, as its authors choose them."""
+    return 6 if size < 256 else 9
 
 
 class Ceiling:
@@ -135,43 +168,51 @@ def _timed(call: Any) -> float:
 
 
 def _serve(
-    kind: str, option: str, case: tuple[int, int, int], threads: int, turn: float, pipe: Connection
+    contestant: Contestant,
+    case: tuple[int, int, int],
+    threads: int,
+    turn: float,
+    pipe: Connection,
 ) -> None:
     """Answers ``"turn"`` with a turn's result and ``"end"`` with the peak memory."""
     if hasattr(os, "sched_setaffinity"):
         # TensorFlow takes as many threads as the process has cores.
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
-    if kind == "torch":
-        from train_step_torch import TorchStep
-
-        step: Any = TorchStep(*case, option, threads)
-    elif kind == "ours":
-        from tfpix2pix.base.quiet import import_tensorflow
-
-        import_tensorflow()  # with deterministic operations, as the command has it
-        step = OurStep(*case, updates=option)
-    else:
-        from tfpix2pix.base.quiet import error_stream_aside
-
-        with error_stream_aside():
-            import tensorflow as tf
-
-            tf.config.list_logical_devices()
-        if kind == "plain":
-            from train_step_plain import PlainStep
-
-            step = PlainStep(*case, jit=option == "jit")
-        else:
-            step = Ceiling()
+    step = _step(contestant, case, threads)
     for _ in range(2):
         step()
     pipe.send("ready")
     while pipe.recv() == "turn":
-        if kind == CEILING:
+        if contestant.kind == CEILING:
             pipe.send(step())
             continue
         pipe.send(1 / rate(step, turn))
     pipe.send(memory(peak=True))
+
+
+def _step(contestant: Contestant, case: tuple[int, int, int], threads: int) -> Any:
+    """What makes a step; only what it needs is imported."""
+    kind, algorithm, option = contestant.kind, contestant.algorithm, contestant.option
+    if kind == "torch":
+        import train_step_torch
+
+        return train_step_torch.STEPS[algorithm](*case, option, threads)
+    if kind == "ours":
+        from tfpix2pix.base.quiet import import_tensorflow
+
+        import_tensorflow()  # with deterministic operations, as the command has it
+        return OurStep(*case, updates=option, algorithm=algorithm)
+    from tfpix2pix.base.quiet import error_stream_aside
+
+    with error_stream_aside():
+        import tensorflow as tf
+
+        tf.config.list_logical_devices()
+    if kind == CEILING:
+        return Ceiling()
+    import train_step_plain
+
+    return train_step_plain.STEPS[algorithm](*case, jit=option == "jit")
 
 
 # === Measuring ===
@@ -184,7 +225,7 @@ def _measure(case: tuple[int, int, int], line: ProgressLine, done: int) -> list[
     try:
         for each in contestants:
             ours, theirs = context.Pipe()
-            args = (each.kind, each.option, case, _THREADS.value or cores(), _TURN.value, theirs)
+            args = (each, case, _THREADS.value or cores(), _TURN.value, theirs)
             process = context.Process(target=_serve, args=args, daemon=True)
             process.start()
             theirs.close()
@@ -208,36 +249,43 @@ def _measure(case: tuple[int, int, int], line: ProgressLine, done: int) -> list[
     return contestants
 
 
-def flops(size: int, ngf: int, batch: int) -> float:
+def flops(size: int, ngf: int, batch: int, algorithm: str = "pix2pix") -> float:
     """Floating-point operations of a step's convolutions: two for each product.
 
     A forward pass and, backwards, as much again for the weights and for the inputs of every layer
-    (none for the inputs that are data). One generator pass serves both updates; D judges its result
-    once for its own weights and, moved, once more for G, backwards to the picture alone.
+    (none for the inputs that are data). Of pix2pix one generator pass serves both updates; D judges
+    its result once for its own weights and, moved, once more for G, backwards to the picture alone.
+    Of CycleGAN each generator makes three pictures, of which one is made of a picture, and each
+    discriminator judges one for the generators, then a real and a generated one.
     """
-    from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
-    from tfpix2pix.algorithms.pix2pix import discriminator_of
     from tfpix2pix.algorithms.registry import default_generator
+    from tfpix2pix.models.build import discriminator_of
 
-    config = Pix2PixConfig(crop_size=size, load_size=size, ngf=ngf, ndf=ngf)
+    config = config_of(algorithm, size, ngf, batch)
+    alone = algorithm == "cyclegan"
     g, g_first = _forward(default_generator(config).build(), size)
-    d, d_first = _forward(discriminator_of(config), size)
-    of_generator = g + g + (g - g_first)
-    real = d + d + (d - d_first)
-    fake, again = d + d + (d - d_first), d + d
-    return batch * (of_generator + real + fake + again)
+    d, d_first = _forward(discriminator_of(config, 3, 0 if alone else 3), size)
+    of_data, of_picture = g + g + (g - g_first), 3 * g
+    judging = d + d
+    learning = d + d + (d - d_first)
+    if alone:
+        return batch * 2 * (2 * of_data + of_picture + judging + 2 * learning)
+    return batch * (of_data + judging + 2 * learning)
 
 
 def _forward(network: Any, size: int) -> tuple[float, float]:
     """Operations of a forward pass of one image, and of its first layer alone."""
+    import tensorflow as tf
+
     total, first, side = 0.0, 0.0, size
     for layer in network.layers:
         kernel = getattr(layer, "kernel", None)
-        if type(layer).__name__ == "ZeroPadding2D":
-            side += 2
+        if isinstance(layer, tf.keras.layers.ZeroPadding2D):
+            side += sum(layer.padding[0])
+        side += 2 * getattr(layer, "pixels", 0)  # mirrored
         if kernel is None:
             continue
-        transposed = "Transpose" in type(layer).__name__
+        transposed = isinstance(layer, tf.keras.layers.Conv2DTranspose)
         stride = layer.strides[0]
         if not transposed:
             same = layer.padding == "same"
@@ -257,7 +305,8 @@ def main(argv: list[str]) -> None:
     from tfpix2pix.base.quiet import import_tensorflow
 
     import_tensorflow()
-    cases = [tuple(int(part) for part in text.split("/")) for text in _CASES.value]
+    texts = _CASES.value or CASES[_ALGORITHM.value]
+    cases = [tuple(int(part) for part in text.split("/")) for text in texts]
     results = []
     total = len(cases) * _REPEATS.value
     with ProgressLine("measuring", total, "round") as line:
@@ -270,7 +319,7 @@ def main(argv: list[str]) -> None:
 
 def _print(case: tuple[int, int, int], contestants: list[Contestant]) -> None:
     size, ngf, batch = case
-    count = flops(*case)
+    count = flops(*case, _ALGORITHM.value)
     ceiling = next(c for c in contestants if c.kind == CEILING)
     product, convolution = np.median(np.array(ceiling.seconds), axis=0)
     print(

@@ -1,7 +1,7 @@
 """What train_step.py compares with in TensorFlow: the step as people write it with Keras.
 
-Conv2D, Conv2DTranspose, BatchNormalization and Dropout of Keras, two gradient tapes, Keras's
-Adam; written from the description of TensorFlow's pix2pix tutorial.
+Conv2D, Conv2DTranspose, BatchNormalization and Dropout of Keras, gradient tapes, Keras's Adam;
+written from the descriptions of TensorFlow's pix2pix and CycleGAN tutorials.
 """
 
 from __future__ import annotations
@@ -99,3 +99,117 @@ class PlainStep:
     def __call__(self) -> float:
         """A step; returns the generator's L1, which also waits for it."""
         return float(self._step(self.x, self.y))
+
+
+# === CycleGAN ===
+
+
+class InstanceNorm(layers.Layer):
+    """Of each channel of each image."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        mean, variance = tf.nn.moments(inputs, axes=[1, 2], keepdims=True)
+        return (inputs - mean) * tf.math.rsqrt(variance + 1e-5)
+
+
+class Reflect(layers.Layer):
+    """Mirrors the image at its border."""
+
+    def __init__(self, pixels: int) -> None:
+        super().__init__()
+        self.pixels = pixels
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        around = [self.pixels, self.pixels]
+        return tf.pad(inputs, [[0, 0], around, around, [0, 0]], "REFLECT")
+
+
+def resnet(size: int, ngf: int) -> tf.keras.Model:
+    """The ResNet for images of `size` pixels."""
+
+    def convolved(features: tf.Tensor, width: int, kernel: int, stride: int = 1) -> tf.Tensor:
+        pad = layers.ZeroPadding2D(1) if stride > 1 else Reflect(kernel // 2)
+        convolution = layers.Conv2D(width, kernel, stride, kernel_initializer=_init())
+        return convolution(pad(features))
+
+    def active(features: tf.Tensor) -> tf.Tensor:
+        return layers.ReLU()(InstanceNorm()(features))
+
+    x = layers.Input((size, size, 3))
+    features = active(convolved(x, ngf, 7))
+    for width in (2 * ngf, 4 * ngf):
+        features = active(convolved(features, width, 3, 2))
+    for _ in range(6 if size < 256 else 9):
+        inner = active(convolved(features, 4 * ngf, 3))
+        features = layers.Add()([features, InstanceNorm()(convolved(inner, 4 * ngf, 3))])
+    for width in (2 * ngf, ngf):
+        features = layers.Conv2DTranspose(width, 3, 2, "same", kernel_initializer=_init())(features)
+        features = active(features)
+    return tf.keras.Model(x, layers.Activation("tanh")(convolved(features, 3, 7)))
+
+
+def judge(size: int, ndf: int) -> tf.keras.Model:
+    """The 70 pixel PatchGAN on an image alone."""
+    y = features = layers.Input((size, size, 3))
+    for number, (width, stride) in enumerate(((1, 2), (2, 2), (4, 2), (8, 1))):
+        features = layers.ZeroPadding2D()(features)
+        features = layers.Conv2D(width * ndf, 4, stride, kernel_initializer=_init())(features)
+        if number:
+            features = InstanceNorm()(features)
+        features = layers.LeakyReLU(0.2)(features)
+    features = layers.ZeroPadding2D()(features)
+    return tf.keras.Model(y, layers.Conv2D(1, 4, kernel_initializer=_init())(features))
+
+
+class PlainCycleGANStep:
+    """One training step of CycleGAN: one pass of everything, one persistent tape, an Adam for each
+    network, no pool; arguments as of `PlainStep`."""
+
+    def __init__(self, size: int, ngf: int, batch: int, jit: bool = False) -> None:
+        tf.random.set_seed(0)
+        self.there, self.back = resnet(size, ngf), resnet(size, ngf)
+        self.d_there, self.d_back = judge(size, ngf), judge(size, ngf)
+        self.adams = []
+        for network in (self.there, self.back, self.d_there, self.d_back):
+            adam = tf.keras.optimizers.Adam(2e-4, beta_1=0.5)
+            adam.build(network.trainable_variables)
+            self.adams.append(adam)
+        self.x, self.y = (tf.random.uniform([batch, size, size, 3], -1, 1) for _ in range(2))
+        self._step = tf.function(self._train, jit_compile=jit)
+
+    def _train(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        square = tf.keras.losses.MeanSquaredError()
+
+        def l1(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_mean(tf.abs(one - other))
+
+        def d_loss(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+            return 0.5 * (square(tf.ones_like(real), real) + square(tf.zeros_like(fake), fake))
+
+        with tf.GradientTape(persistent=True) as tape:
+            fake_y, fake_x = self.there(x, training=True), self.back(y, training=True)
+            again_x, again_y = self.back(fake_y, training=True), self.there(fake_x, training=True)
+            same_y, same_x = self.there(y, training=True), self.back(x, training=True)
+            real_y, real_x = self.d_there(y, training=True), self.d_back(x, training=True)
+            judged_y = self.d_there(fake_y, training=True)
+            judged_x = self.d_back(fake_x, training=True)
+            cycle = l1(x, again_x)
+            both = 10.0 * (cycle + l1(y, again_y))
+            there = square(tf.ones_like(judged_y), judged_y) + both + 5.0 * l1(y, same_y)
+            back = square(tf.ones_like(judged_x), judged_x) + both + 5.0 * l1(x, same_x)
+            of_y, of_x = d_loss(real_y, judged_y), d_loss(real_x, judged_x)
+        networks = (self.there, self.back, self.d_there, self.d_back)
+        for network, adam, loss in zip(
+            networks, self.adams, (there, back, of_y, of_x), strict=True
+        ):
+            weights = network.trainable_variables
+            gradients = tape.gradient(loss, weights)
+            adam.apply_gradients(zip(gradients, weights, strict=True))
+        return cycle
+
+    def __call__(self) -> float:
+        """A step; returns a cycle loss, which also waits for it."""
+        return float(self._step(self.x, self.y))
+
+
+STEPS = {"pix2pix": PlainStep, "cyclegan": PlainCycleGANStep}
