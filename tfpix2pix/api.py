@@ -52,7 +52,8 @@ def train(
       dataset: what ``--dataset`` takes: a folder, a manifest, a known name; or arrays: ``(x, y)``
         of inputs and targets, uint8, uint16 or float32 ``[N, H, W, C]`` or lists of images
         ``[H, W, C]``, of which ``val_fraction`` is held out, or
-        ``{"train": (x, y), "val": (x, y)}``. None: the run's own, or the embedded sample set.
+        ``{"train": (x, y), "val": (x, y)}``; for algorithms that need no pairs x and y may be of
+        any counts. None: the run's own, or the embedded sample set.
       workdir: the run's folder; None for ``runs/NAME``, from the data set and the preset.
       strategy: ``default``, ``mirrored`` or ``tpu``.
       tpu: which TPU.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tfpix2pix.data.check.scan import BadPair, PairLook, SideLook
@@ -13,6 +13,7 @@ from tfpix2pix.data.spec import ImageSpec, PairSpec
 _LISTED_PER_FAULT = 10
 _LISTED_KINDS = 3
 WILDLY = 8  # times as many pixels on one side as on the other
+RARE = 20  # times as many images
 
 
 def fault_report(name: str, faults: Sequence[Fault], total: int = 0) -> str:
@@ -148,6 +149,26 @@ def side_notes(x: Sequence[SideLook], y: Sequence[SideLook], spec: PairSpec | No
             "meant, cut the larger ones into pieces of the smaller ones' size"
         )
     return notes
+
+
+def count_notes(trained: Mapping[str, int]) -> list[str]:
+    """Remarks on very few training images of a side.
+
+    Args:
+      trained: number of training images of ``input`` and of ``target``.
+    """
+    (few, least), (many, most) = sorted(trained.items(), key=lambda item: item[1])
+    if least == 1:
+        return [
+            f"the {few} has one training image, which is all that could be learned of that side; "
+            "add more"
+        ]
+    if 0 < RARE * least <= most:
+        return [
+            f"the {few} has {least:,} training images and the {many} {most:,}, so that each of the "
+            f"former is seen {most / least:.3g} times as often; add more of them if there are any"
+        ]
+    return []
 
 
 def _median(values: Sequence[int]) -> int:

@@ -15,6 +15,7 @@ import numpy as np
 
 from tfpix2pix.data import images
 from tfpix2pix.data.check.faults import (
+    count_notes,
     lab_faults,
     plane_notes,
     reading_faults,
@@ -123,6 +124,7 @@ def resolve_unpaired(
         return resolved
     _resolve_sides(wish, sides, False, label, resolved)
     resolved.notes += side_notes(sides["input"].looks, sides["target"].looks, resolved.spec)
+    resolved.notes += count_notes({flag: sum(of.in_train) for flag, of in sides.items()})
     return resolved
 
 

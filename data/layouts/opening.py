@@ -196,8 +196,13 @@ def _unpaired(
     if data.disjoint_stems:
         raise DataError(
             f"{sides.name}: --disjoint_stems keeps the partners of pairs apart, and these are two "
-            "sides of unlike names; leave it out, or, if images of one stem are pairs, give every "
-            "image a partner and --data=unpaired."
+            "sides; leave it out, or, if images of one stem are pairs, give every image a partner "
+            "and --data=unpaired."
+        )
+    if sides.pairs:
+        sides.listings[0].notes.append(
+            "the images of both sides have the same names: if they are pairs, --data=unpaired "
+            "measures val and test as such, and --disjoint_stems keeps partners apart in training"
         )
     return UnpairedFiles(
         sides.name,

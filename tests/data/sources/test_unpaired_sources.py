@@ -176,6 +176,26 @@ def test_wildly_different_sizes_are_noted(two_sides):
     assert source.notes()[0].startswith("the target images have 64 times as many pixels")
 
 
+@pytest.mark.parametrize(
+    ("few", "said"),
+    [
+        (1, "the target has one training image, which is all that could be learned"),
+        (
+            2,
+            "the target has 2 training images and the input 40, so that each of the former is "
+            "seen 20 times as often",
+        ),
+        (3, ""),
+    ],
+)
+def test_very_few_images_of_a_side_are_noted(tmp_path, few, said):
+    save(tmp_path / "trainA", **{f"a{k}": flat(k) for k in range(40)})
+    save(tmp_path / "trainB", **{f"b{k}": flat(k) for k in range(few)})
+    source = unpaired(tmp_path)
+    source.check()
+    assert [note.startswith(said) for note in source.notes()] == ([True] if said else [])
+
+
 def test_grey_and_colour_are_each_what_they_are(two_sides):
     for name in ("trainA/a0", "trainA/a1", "trainA/a2", "testA/a9"):
         save(two_sides / Path(name).parent, **{Path(name).name: flat(1, channels=1)})
