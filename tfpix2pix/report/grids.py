@@ -8,6 +8,7 @@ strip and `fixed.npz` to be looked at: input, output and target side by side.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,6 @@ from tfpix2pix.base.grid import picture_grid, save_png
 
 _LARGEST = 4 << 30  # bytes of the fixed pairs, unpacked
 _BACK = "back"  # so begin the names of columns that are made of the target
-_TITLES = {"again": "input again", "back": "output, back", "back_again": "target again"}
 _STRIP_NAME = re.compile(r"step_(\d+)(?:_([a-z]\w*))?\.png")
 
 
@@ -34,11 +34,18 @@ class FixedPairs:
       x: inputs, uint8 `[N, H, W, C_in]`.
       y: targets, uint8 `[N, H, W, C_out]`.
       names: one name for each pair.
+      names_y: of images that are no pairs, one name for each y; else None.
     """
 
     x: np.ndarray
     y: np.ndarray
     names: tuple[str, ...]
+    names_y: tuple[str, ...] | None = None
+
+    @property
+    def paired(self) -> bool:
+        """Whether y are the targets of x."""
+        return self.names_y is None
 
     def __len__(self) -> int:
         """N, the number of pairs."""
@@ -134,12 +141,15 @@ def load_fixed(workdir: str | os.PathLike) -> FixedPairs:
             arrays = load_arrays(file, _LARGEST)
             x, y = arrays["x"], arrays["y"]
             names = tuple(str(name) for name in arrays["names"])
+            of_y = arrays.get("names_y")
+            names_y = None if of_y is None else tuple(str(name) for name in of_y)
         except Exception as error:  # A damaged archive raises a dozen kinds of error.
             raise ValueError(f"{path.name} cannot be read: {error}") from error
     fits = all(a.ndim == 4 and a.dtype == np.uint8 and len(a) == len(names) > 0 for a in (x, y))
+    fits = fits and (names_y is None or len(names_y) == len(names))
     if not fits or x.shape[:3] != y.shape[:3]:
         raise ValueError(f"{path.name}: x {x.shape}, y {y.shape} and {len(names)} names.")
-    return FixedPairs(x, y, names)
+    return FixedPairs(x, y, names, names_y)
 
 
 def load_outputs(workdir: str | os.PathLike, step: int, fixed: FixedPairs) -> np.ndarray:
@@ -158,7 +168,8 @@ def load_outputs(workdir: str | os.PathLike, step: int, fixed: FixedPairs) -> np
 
 def grid_for_step(workdir: str | os.PathLike, step: int) -> np.ndarray:
     """The fixed pairs at `step`: input | output | (further columns) | target | (what is made of
-    the target, by names that begin with ``back``).
+    the target, by names that begin with ``back``). Of a run that learned both ways the columns
+    are called by the sides, A and B.
 
     Returns:
       uint8 `[height, width, 3]`.
@@ -169,15 +180,67 @@ def grid_for_step(workdir: str | os.PathLike, step: int) -> np.ndarray:
     """
     fixed = load_fixed(workdir)
     outputs = load_outputs(workdir, step, fixed)
+    there, back = load_further(workdir, step, fixed)
+    words = Words.of(workdir, bool(back))
+    columns = {words.x: fixed.x, f"{words.there}, step {step:,}": outputs}
+    columns |= {words.column(name): of for name, of in there.items()}
+    columns |= {words.y: fixed.y}
+    columns |= {words.column(name): of for name, of in back.items()}
+    return picture_grid(list(columns.values()), list(columns))
+
+
+def load_further(
+    workdir: str | os.PathLike, step: int, fixed: FixedPairs
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The columns of a step besides its outputs, uint8 `[N, H, W, C]` by name: those that are made
+    of the inputs, and those that are made of the targets, the picture before what comes back of it.
+
+    Raises:
+      OSError: one is no picture.
+      ValueError: one is not of so many pairs.
+    """
     made = {
         name: load_strip(strip_path(workdir, step, name), len(fixed))
         for name in further_columns(workdir, step)
     }
-    columns = {"input": fixed.x, f"output, step {step:,}": outputs}
-    columns |= {name: of for name, of in made.items() if not name.startswith(_BACK)}
-    columns |= {"target": fixed.y}
-    columns |= {name: of for name, of in made.items() if name.startswith(_BACK)}
-    return picture_grid(list(columns.values()), [_TITLES.get(name, name) for name in columns])
+    back = {name: of for name, of in made.items() if name.startswith(_BACK)}
+    return {name: of for name, of in made.items() if name not in back}, back
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the pictures of a grid are called.
+
+    Attributes:
+      x, y: images of both sides.
+      there, back: what is made of x, and of y.
+      x_again, y_again: what is made of that.
+    """
+
+    x: str = "input"
+    there: str = "output"
+    x_again: str = "input again"
+    y: str = "target"
+    back: str = "output, back"
+    y_again: str = "target again"
+
+    @classmethod
+    def of(cls, workdir: str | os.PathLike, two_ways: bool) -> Words:
+        """Those of a run, of which each side is an input where it learned both ways."""
+        if not two_ways:
+            return cls()
+        try:
+            config = json.loads(Path(workdir, "config.json").read_text(encoding="utf-8"))
+            direction = config["direction"]
+        except (OSError, ValueError, KeyError, TypeError):
+            direction = "AtoB"
+        x, y = ("B", "A") if direction == "BtoA" else ("A", "B")
+        return cls(x, f"{x} to {y}", f"{x} again", y, f"{y} to {x}", f"{y} again")
+
+    def column(self, name: str) -> str:
+        """What a further column is called: its name, where nothing better is known."""
+        known = {"again": self.x_again, "back": self.back, "back_again": self.y_again}
+        return known.get(name, name)
 
 
 def write_sample_grid(workdir: str | os.PathLike, step: int) -> Path:
@@ -190,7 +253,8 @@ def write_sample_grid(workdir: str | os.PathLike, step: int) -> Path:
 def write_summary_picture(
     workdir: str | os.PathLike, path: str | os.PathLike, rows: int | Sequence[int] = 4
 ) -> Path:
-    """Saves one grid of the latest step, input | output | target, such as for a README.
+    """Saves one grid of the latest step, input | output | target, such as for a README; of images
+    that are no pairs without the last.
 
     Args:
       workdir: the run.
@@ -210,6 +274,7 @@ def write_summary_picture(
     fixed = load_fixed(workdir)
     outputs = load_outputs(workdir, steps[-1], fixed)
     chosen = list(range(min(rows, len(fixed))) if isinstance(rows, int) else rows)
-    columns = [images[chosen] for images in (fixed.x, outputs, fixed.y)]
-    save_png(path, picture_grid(columns, ["input", "output", "target"]))
+    columns = {"input": fixed.x, "output": outputs, **({"target": fixed.y} if fixed.paired else {})}
+    pictures = [images[chosen] for images in columns.values()]
+    save_png(path, picture_grid(pictures, list(columns)))
     return Path(path)

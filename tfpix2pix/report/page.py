@@ -94,10 +94,48 @@ def _render(workdir: Path) -> str:
 
 @dataclass(frozen=True)
 class Samples:
-    """The sample pictures a page shows; `outputs` maps a step to uint8 `[N, H, W, C]`."""
+    """The sample pictures a page shows.
+
+    Attributes:
+      pairs: the fixed ones.
+      outputs: by step, uint8 `[N, H, W, C]`.
+      there, back: further columns of the last of these steps, see `grids.load_further`.
+      words: what they are called.
+    """
 
     pairs: grids.FixedPairs | None = None
     outputs: dict[int, np.ndarray] = field(default_factory=dict)
+    there: dict[str, np.ndarray] = field(default_factory=dict)
+    back: dict[str, np.ndarray] = field(default_factory=dict)
+    words: grids.Words = field(default_factory=grids.Words)
+
+    @property
+    def ways(self) -> list[tuple[str, Sequence[str], list[tuple[str, str, np.ndarray]]]]:
+        """What is shown of each direction: its heading (empty where there is one alone), names of
+        its images, and (caption, words for ``alt``, pictures) of each column."""
+        pairs, words = self.pairs, self.words
+        if pairs is None:
+            return []
+        x = (words.x, "Input of pair {}", pairs.x)
+        y = (words.y, "Target of pair {}", pairs.y)
+        there = [x]
+        if self.outputs:
+            alt = f"Output for pair {{}}, at step {self.last_step}"
+            there.append((words.there, alt, self.outputs[self.last_step]))
+        there += self._columns(self.there)
+        if not self.back:
+            return [("", pairs.names, [*there, y])]
+        back = [y, *self._columns(self.back)]
+        if pairs.paired:  # what each should have been
+            there, back = [*there, y], [*back, x]
+        return [
+            (words.there, pairs.names, there),
+            (words.back, pairs.names_y or pairs.names, back),
+        ]
+
+    def _columns(self, made: dict[str, np.ndarray]) -> list[tuple[str, str, np.ndarray]]:
+        names = ((self.words.column(name), of) for name, of in made.items())
+        return [(name, f"{name.capitalize()} of pair {{}}", of) for name, of in names]
 
     @property
     def last_step(self) -> int:
@@ -125,7 +163,14 @@ def _read_samples(workdir: Path, problems: list[str]) -> Samples:
             outputs[step] = grids.load_outputs(workdir, step, fixed)
         except (OSError, ValueError) as error:
             problems.append(f"The sample pictures of step {step:,} could not be read: {error}")
-    return Samples(fixed, outputs)
+    there: dict[str, np.ndarray] = {}
+    back: dict[str, np.ndarray] = {}
+    if outputs:
+        try:
+            there, back = grids.load_further(workdir, max(outputs), fixed)
+        except (OSError, ValueError) as error:
+            problems.append(f"The further sample pictures could not be read: {error}")
+    return Samples(fixed, outputs, there, back, grids.Words.of(workdir, bool(back)))
 
 
 def spread(items: Sequence, limit: int) -> list:

@@ -25,7 +25,14 @@ from tfpix2pix.base.files import write_bytes, write_json
 from tfpix2pix.base.progress import ProgressLine
 from tfpix2pix.base.version import __version__
 from tfpix2pix.config import Config
-from tfpix2pix.data import PairSource, PairStore, evaluation_batches, explain, write_image
+from tfpix2pix.data import (
+    PairSource,
+    PairStore,
+    TurnedSource,
+    evaluation_batches,
+    explain,
+    write_image,
+)
 from tfpix2pix.training.checkpoints import Checkpoints
 from tfpix2pix.training.history import History
 
@@ -347,20 +354,27 @@ class Observer:
     def _keep_fixed_pairs(self) -> None:
         """Chooses the pairs that every grid shows, evenly over the split, and stores them."""
         store = self._val or self._store
-        count = min(self.config.sample_images, store.count)
-        self._fixed_indices = [index * store.count // count for index in range(count)]
+        sides = (store.x.count, store.y.count)
+        count = min(self.config.sample_images, *sides)
+        # Of images that are no pairs each side has its own.
+        self._fixed_indices, of_y = ([i * of // count for i in range(count)] for of in sides)
         # Through the same pipeline as validation, so that the grids show what is measured.
-        pairs = list(
-            evaluation_batches(store, size=self.config.whole_size, indices=self._fixed_indices)
-        )
-        self._fixed_xy = [(pair[0], pair[1]) for pair in pairs]
-        x, y = (np.stack([pair[side][0].numpy() for pair in pairs]) for side in (0, 1))
+        seen = [
+            list(evaluation_batches(store, size=self.config.whole_size, indices=indices))
+            for indices in (self._fixed_indices, of_y)
+        ]
+        self._fixed_xy = [(one[0], other[1]) for one, other in zip(*seen, strict=True)]
+        x, y = (np.concatenate([of[side].numpy() for of in self._fixed_xy]) for side in (0, 1))
         self._fixed = {"x": self.spec.picture_of_x(x), "y": self.spec.picture_of_y(x, y)}
         names = np.array([store.pair_name(index) for index in self._fixed_indices])
+        kept: dict[str, Any] = {"names": names, **self._fixed}
+        if not store.paired:
+            turned = TurnedSource(store.source)
+            kept["names_y"] = np.array([turned.pair_name(store.split, i) for i in of_y])
         folder = self.workdir / "samples"
         folder.mkdir(exist_ok=True)
         content = io.BytesIO()
-        np.savez_compressed(content, names=names, **self._fixed)
+        np.savez_compressed(content, **kept)
         write_bytes(folder / "fixed.npz", content.getvalue())
         # As single images too: something to try `tfpix2pix translate` on.
         (folder / "inputs").mkdir(exist_ok=True)

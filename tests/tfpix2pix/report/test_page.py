@@ -320,3 +320,46 @@ def test_a_large_picture_of_noise_is_shown():
     content = base64.b64decode(data_uri(noise).split(",")[1])
     with Image.open(io.BytesIO(content)) as picture:
         assert picture.size == (768, 512)
+
+
+# === Both ways ===
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_a_run_of_both_ways_shows_what_comes_back_of_each_side(workdir, paired):
+    fixed = report.load_fixed(workdir)
+    random = np.random.default_rng(1)
+    shape = fixed.x.shape
+    report.save_strip(workdir / "samples" / "step_00001000_again.png", fixed.x)
+    for name in ("back", "back_again"):
+        pixels = random.integers(0, 256, shape, dtype=np.uint8)
+        report.save_strip(workdir / "samples" / f"step_00001000_{name}.png", pixels)
+    if not paired:
+        names = {"names": np.array(fixed.names), "names_y": np.array(["p", "q", "r"])}
+        np.savez(workdir / "samples" / "fixed.npz", x=fixed.x, y=fixed.y, **names)
+    (workdir / "config.json").write_text('{"direction": "BtoA"}')
+    page = read_page(workdir)
+    alts = [image["alt"] for image in page.all("img")]
+    assert "B again of pair 2, house_1" in alts  # x is of B
+    there, back = (next(i for i, a in enumerate(alts) if a.startswith(w)) for w in ("B ag", "A ag"))
+    assert there < back
+    assert "A again of pair 1, " + ("house_0" if paired else "p") in alts
+    targets = [alt for alt in alts if alt.startswith("Target of pair")]
+    assert len(targets) == (6 if paired else 3)  # as an input, and as what it should have been
+    assert ("Pair 1, target" in alts) == paired
+    assert "--direction=AtoB" in page.text
+    grid = report.grid_for_step(workdir, 1000)
+    assert grid.shape[1] == 6 * (32 + 4) + 4
+    top = len(grid) - len(report.picture_grid([fixed.x]))
+    assert (grid[top + 4 :, 4:36] == grid[top + 4 :, 76:108]).all()  # again, a copy here
+
+
+def test_targets_that_are_none_are_not_shown_beside_outputs(workdir):
+    fixed = report.load_fixed(workdir)
+    names = {"names": np.array(fixed.names), "names_y": np.array(["p", "q", "r"])}
+    np.savez(workdir / "samples" / "fixed.npz", x=fixed.x, y=fixed.y, **names)
+    path = report.write_summary_picture(workdir, workdir / "summary.png")
+    assert np.asarray(Image.open(path)).shape[1] == 2 * (32 + 4) + 4
+    np.savez(workdir / "samples" / "fixed.npz", x=fixed.x, y=fixed.y, names=names["names"][:2])
+    with pytest.raises(ValueError, match="names"):
+        report.load_fixed(workdir)
