@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import tensorflow as tf
 
@@ -32,21 +32,20 @@ _NAMES = {
 SHAKEN = 4.0
 """Grey levels, at most, by which a picture is changed to see whether it hides something."""
 # What generators are used for in a step; each has a z of its own.
-_FAKE, _AGAIN, _SAME = range(3)
+_USES = _FAKE, _AGAIN, _SAME = "fake", "again", "same"
 
 
-@dataclasses.dataclass(frozen=True)
-class Drawn:
+class Drawn(NamedTuple):
     """What a step draws.
 
     Attributes:
-      z: of each use of each generator, ``(use, way)``; None where it takes none.
+      z: of each use of each generator, by ``use + way``; None where it takes none.
       pool: of each way, numbers of the images of the whole batch, ``[B, pool.NUMBERS]``.
       first: place of this replica's first image among them.
     """
 
-    z: Mapping[tuple[int, str], tf.Tensor | None]
-    pool: Mapping[str, tf.Tensor]
+    z: dict[str, tf.Tensor | None]
+    pool: dict[str, tf.Tensor]
     first: tf.Tensor
 
 
@@ -132,12 +131,13 @@ class CycleGAN(Algorithm[CycleGANConfig]):
         return state
 
     def draw(self, batch: Sequence[tf.Tensor], draws: Draws) -> Drawn:
-        z, numbers = {}, {}
-        for index, way in enumerate(WAYS):
-            for use in (_FAKE, _AGAIN, _SAME):
-                place = draws.positions * 6 + 2 * use + index
-                spec = self._made[way].noise
-                z[use, way] = spec and spec.draw(draws.seed, noise.TRAINING, place, batch[0])
+        z: dict[str, tf.Tensor | None] = {}
+        numbers: dict[str, tf.Tensor] = {}
+        for number, (use, way) in enumerate(itertools.product(_USES, WAYS)):
+            # As if each use had a stream of its own.
+            place = draws.positions * (len(_USES) * len(WAYS)) + number
+            spec = self._made[way].noise
+            z[use + way] = spec and spec.draw(draws.seed, noise.TRAINING, place, batch[0])
         if self._pools:
             first = draws.positions[0] - draws.first
             whole = first + tf.range(self.config.batch_size, dtype=tf.int64)
@@ -154,17 +154,17 @@ class CycleGAN(Algorithm[CycleGANConfig]):
         fakes: dict[str, tf.Tensor] = {}
         for way, other in (WAYS, WAYS[::-1]):
             if config.has_discriminator or cycles[way]:
-                fakes[way] = self._make(way, given[way], drawn.z[_FAKE, way])
+                fakes[way] = self._make(way, given[way], drawn.z[_FAKE + way])
             if config.has_discriminator:
                 logits = self._judge(way, _seen(fakes[way], masks))
                 parts[f"gan{way}"] = losses.generator_gan(logits, config.gan_loss)
                 weights[f"gan{way}"] = config.lambda_gan
             if cycles[way]:
-                again = self._make(other, fakes[way], drawn.z[_AGAIN, other])
+                again = self._make(other, fakes[way], drawn.z[_AGAIN + other])
                 parts[f"cycle{way}"] = losses.l1(given[way], again, *masks)
                 weights[f"cycle{way}"] = cycles[way]
             if config.lambda_identity and cycles[other]:
-                same = self._make(way, wanted[way], drawn.z[_SAME, way])
+                same = self._make(way, wanted[way], drawn.z[_SAME + way])
                 parts[f"identity{way}"] = losses.l1(wanted[way], same, *masks)
                 weights[f"identity{way}"] = config.lambda_identity * cycles[other]
         yield Update([Objective("generators", parts, weights)])

@@ -11,6 +11,7 @@ from tfpix2pix.algorithms.configs.cyclegan import CycleGANConfig
 from tfpix2pix.algorithms.cyclegan import CycleGAN
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import resolve
+from tfpix2pix.data import UnpairedStore, open_dataset, open_store
 from tfpix2pix.models.build import discriminator_of
 from tfpix2pix.models.weights import initialize, named_weights
 
@@ -158,7 +159,7 @@ def test_a_step_equals_a_plain_recomputation(pairs):
 
 
 def test_the_discriminators_are_shown_the_pool(pairs):
-    config = tiny(pool_size=2)
+    config = tiny(pool_size=2, jit_compile=True)
     algorithm, networks, (x, y) = CycleGAN(config), networks_of(config), pairs()
     kept = {way: pairs(seed=7 + i)[0] for i, way in enumerate(WAYS)}
     for way in WAYS:
@@ -281,3 +282,58 @@ def test_images_of_other_channels_are_not_compared():
 def test_nothing_to_learn_is_refused():
     with pytest.raises(UserError, match="leaves nothing to learn"):
         tiny(lambda_gan=0.0, lambda_forward=0.0, lambda_backward=0.0)
+
+
+# === What is measured, and what is said of it ===
+
+
+@pytest.fixture(scope="module")
+def two_sides() -> UnpairedStore:
+    """Sixteen inputs and four targets, of the embedded set."""
+    config = tiny(dataset="sample", sample_pairs=16)
+    source = open_dataset(config, sample_size=32)
+    train, val = (open_store(source, split, size=32) for split in ("train", "val"))
+    return UnpairedStore(train.x, val.y)
+
+
+def validated(store: UnpairedStore, there, back) -> tuple[dict[str, float], str | None]:
+    """What is measured of two functions as generators, and what is said of it."""
+    algorithm = CycleGAN(tiny(lambda_gan=0.0))
+    # z, which these U-Nets take, is the second of the inputs.
+    networks = {
+        "generator": lambda inputs, training: there(inputs[0]),
+        "generator_back": lambda inputs, training: back(inputs[0]),
+    }
+    seen = []
+    measured = algorithm.validate(store, networks, None, 100, seen.append)
+    assert measured["images"] == 16
+    assert seen == [*range(1, 17), *range(1, 5)]
+    said = algorithm.watch_val(1, measured)
+    assert algorithm.watch_val(2, measured) is None  # once is enough
+    return measured, said
+
+
+def test_generators_that_copy_are_found(two_sides):
+    measured, said = validated(two_sides, tf.identity, tf.identity)
+    for way in WAYS:
+        assert measured[f"change{way}"] == measured[f"cycle{way}"] == 0
+        assert measured[f"swd{way}"] == measured[f"swd_copy{way}"] > 0.1
+    assert measured["swd_mean"] == (measured["swd"] + measured["swd_back"]) / 2
+    assert "inputs to targets gives its inputs back almost unchanged" in said
+    assert "targets to inputs gives its inputs back almost unchanged" in said
+
+
+def test_an_image_that_hides_in_noise_is_found(two_sides):
+    # One grey level of contrast, from which all of it is read again.
+    measured, said = validated(two_sides, lambda x: x / 100, lambda y: y * 100)
+    assert measured["cycle"] < 1e-5
+    assert measured["shaken"] > 0.3
+    assert "inputs to targets hides its input in noise that nobody sees" in said
+    assert "unchanged" not in said
+
+
+def test_an_honest_way_there_and_back_is_not_reported(two_sides):
+    measured, said = validated(two_sides, lambda x: -0.9 * x, lambda y: -0.9 * y)
+    assert said is None
+    # Noise of up to four grey levels, of which the way back leaves nine tenths.
+    assert 0 < measured["cycle"] < measured["shaken"] < measured["cycle"] + 0.9 * 4 / 127.5
