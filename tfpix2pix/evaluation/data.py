@@ -15,6 +15,7 @@ from tfpix2pix.base.size import Size
 from tfpix2pix.config import Config, resolve
 from tfpix2pix.config.dataset import open_source
 from tfpix2pix.data.config import FOUND_BY, PLACES, DataConfig
+from tfpix2pix.data.layouts.table import EXTENSIONS
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairArrays, PairSource, PairSpec
@@ -50,7 +51,9 @@ def data_config(own: Config, given: Mapping[str, Any]) -> Config:
         }
         changes.setdefault("direction", "AtoB")
     elif "dataset" in given:
-        changes = {**_defaults(*PLACES, *FOUND_BY), **changes}
+        # Another table, or TFDS set, has the columns that this one has, if nothing else is said.
+        found_by = ("layout",) if _have_columns(own.dataset, given["dataset"]) else FOUND_BY
+        changes = {**_defaults(*PLACES, *found_by), **changes}
     config = own.replace(**changes)
     if not config.dataset and not config.input_dir:
         raise UserError(
@@ -113,6 +116,13 @@ def predictions_config(given: Mapping[str, Any], size: Size | None) -> Config:
         with contextlib.suppress(UserError):  # a size at which nothing is trained
             return resolve({"allow_mixed_sizes": True, **values, "crop_size": size})
     return resolve({"allow_mixed_sizes": True, **values})
+
+
+def _have_columns(*datasets: str) -> bool:
+    """Whether these are all tables, or all sets of TFDS."""
+    suffixes = [Path(name).suffix.lower() for name in datasets]
+    tables = all(suffix in EXTENSIONS for suffix in suffixes)
+    return tables or all(name.startswith("tfds:") for name in datasets)
 
 
 def _defaults(*names: str) -> dict[str, Any]:

@@ -62,7 +62,13 @@ class Sitting:
         check_writable(self.workdir, "--workdir")
 
     def _resolved(self) -> tuple[Path, Config]:
-        return workdir_and_config(self._workdir, self._given, self._name)
+        workdir, config = workdir_and_config(self._workdir, self._given, self._name)
+        if config.patience and not config.val_every:
+            raise UserError(
+                f"--patience={config.patience} counts measurements on val, and --val_every=0 takes "
+                "none but the last; give --val_every, or --patience=0"
+            )
+        return workdir, config
 
     def alone(self) -> Outcome:
         """Trains in the workdir while nobody else does.

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import tfpix2pix
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.training.checkpoints import Checkpoints
 from tfpix2pix.training.history import read_history
 
@@ -52,6 +54,12 @@ def test_the_run_is_finished_with_all_that_a_run_has(stopped):
     assert "best checkpoint, step 2" in page
     assert "Validation: grid and plaid" in page
     assert "not finished" not in page
+
+
+def test_patience_without_measurements_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"^--patience=3 counts .* give --val_every, or --patience"):
+        tfpix2pix.train("sample", workdir=tmp_path / "run", patience=3, val_every=0)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_that_was_killed_stops_at_the_same_step(stopped, run_command, tmp_path):

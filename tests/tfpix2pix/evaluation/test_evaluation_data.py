@@ -33,6 +33,17 @@ def test_another_set_is_recognised_anew_and_read_as_the_run_was_trained():
     assert found.input_channels == 1
 
 
+def test_another_table_is_read_by_the_columns_of_the_runs():
+    keys = {"input_key": "red,nir", "target_key": "map", "split_key": "fold"}
+    own = OWN.replace(dataset="/data/mine.csv", layout="auto", **keys)
+    found = data_config(own, {"dataset": "/other/pairs.tsv"})
+    assert found == own.replace(dataset="/other/pairs.tsv")
+    named = data_config(own, {"dataset": "/other/pairs.tsv", "input_key": "photo"})
+    assert (named.input_key, named.target_key) == ("photo", "map")
+    folder = data_config(own, {"dataset": "/other/pairs"})  # has no columns
+    assert (folder.input_key, folder.split_key) == ("", "")
+
+
 def test_two_folders_instead_of_a_set_and_the_other_way_round():
     folders = data_config(OWN, {"input_dir": "/a", "target_dir": "/b"})
     assert (folders.dataset, folders.input_dir, folders.target_dir) == ("", "/a", "/b")
