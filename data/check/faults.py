@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tfpix2pix.data.check.scan import BadPair, PairLook, SideLook
+from tfpix2pix.data.config import LEARNS_UNPAIRED
 from tfpix2pix.data.layouts.pair_files import Fault, count_text, size_text
 from tfpix2pix.data.spec import ImageSpec, PairSpec
 
@@ -75,7 +76,8 @@ def size_faults(
     ]
     if unequal:
         what = (
-            "of two sizes within a pair; `tfpix2pix pairs --task=combine --size=N` makes them alike"
+            "of two sizes within a pair; `tfpix2pix pairs --task=combine --size=N` makes them "
+            f"alike, and {LEARNS_UNPAIRED} learns from images that are no pairs"
         )
         yield Fault(what, tuple(unequal))
     if allow_mixed_sizes or not looks:
