@@ -22,10 +22,10 @@ class Mask(nn.Module):
         return x if self.mask is None else x * self.mask
 
 
-def norm_layer(norm: str, channels: int) -> nn.Module:
+def norm_layer(norm: str, channels: int, affine: bool = False) -> nn.Module:
     if norm == "batch":
         return nn.BatchNorm2d(channels)
-    return nn.InstanceNorm2d(channels) if norm == "instance" else nn.Identity()
+    return nn.InstanceNorm2d(channels, affine=affine) if norm == "instance" else nn.Identity()
 
 
 class Level(nn.Module):
@@ -74,6 +74,55 @@ class Generator(nn.Module):
             if masked:
                 self.masks[level] = block.model[-1]
         self.model = Level(inputs, widths[0], -outputs, block, norm, False)
+
+    def forward(self, x):
+        return self.model(x)
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions of the mirrored features, added to what came in."""
+
+    def __init__(self, channels, norm, masked, affine):
+        super().__init__()
+        self.mask = Mask() if masked else None
+        parts = []
+        for half in range(2):
+            parts += [
+                nn.ReflectionPad2d(1),
+                nn.Conv2d(channels, channels, 3, bias=norm == "instance"),
+            ]
+            parts.append(norm_layer(norm, channels, affine))
+            if half == 0:
+                parts += [nn.ReLU(True), *([self.mask] if masked else [])]
+        self.conv_block = nn.Sequential(*parts)
+
+    def forward(self, x):
+        return x + self.conv_block(x)
+
+
+class ResNet(nn.Module):
+    """CycleGAN's generator; `masks` has the dropout of each block, where there is one."""
+
+    def __init__(
+        self, blocks, inputs=3, outputs=3, ngf=64, norm="instance", masked=False, affine=False
+    ):
+        super().__init__()
+        bias = norm == "instance"
+
+        def normed(convolution):
+            return [convolution, norm_layer(norm, convolution.out_channels, affine), nn.ReLU(True)]
+
+        parts = [nn.ReflectionPad2d(3), *normed(nn.Conv2d(inputs, ngf, 7, bias=bias))]
+        for n in (ngf, 2 * ngf):
+            parts += normed(nn.Conv2d(n, 2 * n, 3, stride=2, padding=1, bias=bias))
+        self.blocks = [Block(4 * ngf, norm, masked, affine) for _ in range(blocks)]
+        parts += self.blocks
+        for n in (4 * ngf, 2 * ngf):
+            parts += normed(
+                nn.ConvTranspose2d(n, n // 2, 3, 2, padding=1, output_padding=1, bias=bias)
+            )
+        parts += [nn.ReflectionPad2d(3), nn.Conv2d(ngf, outputs, 7), nn.Tanh()]
+        self.model = nn.Sequential(*parts)
 
     def forward(self, x):
         return self.model(x)

@@ -8,6 +8,8 @@ WIDEST = 8  # channels never exceed 8 * ngf or 8 * ndf
 LEVELS = range(5, 11)  # a crop size of 32 to 1024
 RECEPTIVE_FIELDS = {1: 16, 3: 70, 5: 286}  # by the number of strided layers (``n_layers``)
 
+RESNET_BLOCKS = 10  # the place of the first block
+
 
 @dataclass(frozen=True)
 class TorchLayer:
@@ -80,6 +82,50 @@ def generator_layers(levels: int, ngf: int, inputs: int, outputs: int) -> list[T
         )
         prefix = f"{prefix}{at_inner}.model."
     return down + up[::-1]
+
+
+def resnet_layers(
+    blocks: int, ngf: int, inputs: int, outputs: int, dropout: bool
+) -> list[TorchLayer]:
+    """The ResNet's, in PyTorch's order.
+
+    One list of modules: padding, convolution, norm, ReLU; two of convolution, norm, ReLU; the
+    blocks, each ``[padding, convolution, norm, ReLU, (dropout), padding, convolution, norm]``; two
+    of transposed convolution, norm, ReLU; padding, convolution, tanh.
+
+    Args:
+      blocks: 6 or 9.
+      ngf: channels of the first layer.
+      inputs, outputs: channels of x and y.
+      dropout: whether the blocks have it.
+    """
+
+    def layer(name: str, place: str, channels: tuple[int, int], kernel: int = 3) -> TorchLayer:
+        came, goes = channels
+        shape = (came, goes) if name.startswith("up") else (goes, came)
+        prefix, _, at = f"model.{place}".rpartition(".")
+        last = name == "last"
+        norm = "" if last else f"{prefix}.{int(at) + 1}"
+        return TorchLayer(
+            name, f"model.{place}", (*shape, kernel, kernel), goes, norm=norm, biased=last
+        )
+
+    wide, after = 4 * ngf, RESNET_BLOCKS + blocks
+    layers = [
+        layer("first", "1", (inputs, ngf), 7),
+        layer("down1", "4", (ngf, 2 * ngf)),
+        layer("down2", "7", (2 * ngf, wide)),
+    ]
+    for block in range(blocks):
+        place = f"{RESNET_BLOCKS + block}.conv_block"
+        layers.append(layer(f"block{block + 1}a", f"{place}.1", (wide, wide)))
+        layers.append(layer(f"block{block + 1}b", f"{place}.{5 + dropout}", (wide, wide)))
+    return [
+        *layers,
+        layer("up2", f"{after}", (wide, 2 * ngf)),
+        layer("up1", f"{after + 3}", (2 * ngf, ngf)),
+        layer("last", f"{after + 7}", (ngf, outputs), 7),
+    ]
 
 
 def discriminator_layers(field: int, ndf: int, inputs: int) -> list[TorchLayer]:

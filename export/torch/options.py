@@ -9,6 +9,9 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.options import plain_values
 from tfpix2pix.config import Config
 
+RESNETS = {"resnet6": "resnet_6blocks", "resnet9": "resnet_9blocks"}
+"""The PyTorch code's names of ours."""
+
 
 @dataclass(frozen=True)
 class Networks:
@@ -28,7 +31,7 @@ class Networks:
     noise_channels: int
     last_channels: int
     spectral_norm: bool
-    discriminator_scales: int
+    discriminator_scales: int = 1
 
     @classmethod
     def of(cls, config: Config) -> Networks:
@@ -38,8 +41,10 @@ class Networks:
           UserError: the run's algorithm has other networks.
         """
         values = plain_values(config)
-        names = [field.name for field in dataclasses.fields(cls)]
-        if not values.keys() >= set(names):
+        fields = dataclasses.fields(cls)
+        names = [field.name for field in fields if field.name in values]
+        needed = {field.name for field in fields if field.default is dataclasses.MISSING}
+        if not needed <= set(names):
             raise UserError(
                 f"the PyTorch code does not have the networks of --algorithm={config.algorithm}"
             )
@@ -50,9 +55,12 @@ def options_of(config: Config, network: str) -> str:
     """The options of the PyTorch code that build a run's ``generator`` or ``discriminator``."""
     run = Networks.of(config)
     norm = "none" if run.norm == "none" else "batch"
-    if run.bias_layers == "pytorch":
+    if run.bias_layers == "pytorch" or run.norm == "instance_plain":
         norm = "instance"
-    if network == "generator":
+    if network.startswith("generator") and run.generator in RESNETS:
+        kind = f"--netG {RESNETS[run.generator]}"
+        options = f"--ngf {run.ngf}" + ("" if run.dropout else " --no_dropout")
+    elif network.startswith("generator"):
         levels = config.size_multiple.bit_length() - 1
         kind = {7: "--netG unet_128", 8: "--netG unet_256"}.get(
             levels, f"UnetGenerator with num_downs={levels}"
@@ -73,13 +81,14 @@ def options_of(config: Config, network: str) -> str:
 def notes_of(config: Config, network: str) -> list[str]:
     """What a user of the PyTorch code must know of a run's weights, a sentence each."""
     notes, run = [], Networks.of(config)
-    if run.norm == "instance" and run.bias_layers == "paper":
+    if run.norm == "instance" and run.bias_layers != "pytorch":
         notes.append(
             "the run's statistics are those of each image, so the file has no moving averages (0 "
             "and 1); use it in train mode with batch size 1, as the PyTorch code's test does; "
             "eval mode (--eval) would give wrong pictures"
         )
-    if network == "generator" and run.dropout_layers == "paper" and run.dropout:
+    innermost = run.dropout_layers == "paper" and run.generator not in RESNETS
+    if network.startswith("generator") and innermost and run.dropout:
         notes.append(
             "the run has dropout in the innermost decoder layers, as the paper; the PyTorch code "
             "has it elsewhere, so its pictures agree with dropout off (--no_dropout) only"
@@ -89,6 +98,6 @@ def notes_of(config: Config, network: str) -> list[str]:
             f"the run has {run.discriminator_scales} discriminators; this is the one that sees "
             "images of the full size"
         )
-    if network == "generator" and run.dropout not in (0.0, 0.5):
+    if network.startswith("generator") and run.dropout not in (0.0, 0.5):
         notes.append(f"the run's dropout is {run.dropout:g}; the PyTorch code's is 0.5")
     return notes

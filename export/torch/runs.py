@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tfpix2pix.algorithms.registry import config_fields
+from tfpix2pix.algorithms.registry import TWO_WAY, config_class, config_fields
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_json, write_text
 from tfpix2pix.base.options import as_kept
@@ -22,7 +22,7 @@ from tfpix2pix.base.size import Size
 from tfpix2pix.config import Config, load_config, resolve
 from tfpix2pix.export.torch.files import check_readable, read_state
 from tfpix2pix.export.torch.layers import LEVELS
-from tfpix2pix.export.torch.options import Networks
+from tfpix2pix.export.torch.options import RESNETS, Networks
 from tfpix2pix.export.torch.weights import (
     TorchDiscriminator,
     TorchGenerator,
@@ -67,6 +67,9 @@ def read_networks(
     generator: str | os.PathLike[str],
     discriminator: str | os.PathLike[str] | None = None,
     settings: Mapping[str, Any] | None = None,
+    *,
+    generator_back: str | os.PathLike[str] | None = None,
+    discriminator_back: str | os.PathLike[str] | None = None,
 ) -> Imported:
     """Reads networks that PyTorch trained. Does not need TensorFlow.
 
@@ -75,6 +78,9 @@ def read_networks(
       discriminator: its state dict, likewise.
       settings: config fields that the weights do not tell, such as ``norm``, ``dataset``,
         ``direction``, ``dropout``; what the weights do tell may be given and must agree.
+      generator_back: of CycleGAN, the generator from targets to inputs (``latest_net_G_B.pth``
+        where the first is ``latest_net_G_A.pth``).
+      discriminator_back: with it, what judges its pictures (``latest_net_D_B.pth``).
 
     Raises:
       UserError: a file that cannot be read or does not fit, settings that do not go with it.
@@ -83,13 +89,78 @@ def read_networks(
     path_d = check_readable(discriminator, "--discriminator") if discriminator else None
     net_g = generator_from_torch(read_state(path_g), str(path_g))
     net_d = discriminator_from_torch(read_state(path_d), str(path_d)) if path_d else None
-    config, notes = config_for(net_g, net_d, dict(settings or {}), str(path_g), str(path_d))
-    weights = {"generator": net_g.weights}
-    files = {"generator": _facts(path_g, net_g)}
-    if path_d is not None and net_d is not None:
-        weights["discriminator"] = net_d.weights
-        files["discriminator"] = _facts(path_d, net_d)
-    return Imported(config, weights, files, notes)
+    found: dict[str, tuple[Path | None, TorchGenerator | TorchDiscriminator | None]] = {
+        "generator": (path_g, net_g),
+        "discriminator": (path_d, net_d),
+    }
+    both_ways = generator_back is not None
+    if not both_ways and discriminator_back is not None:
+        raise UserError(
+            f"--discriminator_back={discriminator_back} judges the pictures of a second generator; "
+            "give that with --generator_back, or give this one with --discriminator"
+        )
+    given = dict(settings or {})
+    config, notes = config_for(net_g, net_d, given, str(path_g), str(path_d), both_ways)
+    if generator_back is not None:
+        back = check_readable(generator_back, "--generator_back")
+        net_back = generator_from_torch(read_state(back), str(back))
+        _check_alike(net_g, net_back, str(path_g), str(back))
+        found["generator_back"] = back, net_back
+    if discriminator_back is not None:
+        back = check_readable(discriminator_back, "--discriminator_back")
+        judge = discriminator_from_torch(read_state(back), str(back))
+        _check_judge(config, net_g, judge, net_g.input_channels, str(back), str(path_g))
+        found["discriminator_back"] = back, judge
+    read = {name: (at, net) for name, (at, net) in found.items() if at and net}
+    return Imported(
+        config,
+        {name: net.weights for name, (_, net) in read.items()},
+        {name: _facts(at, net) for name, (at, net) in read.items()},
+        notes,
+    )
+
+
+def _check_alike(one: TorchGenerator, back: TorchGenerator, source: str, source_back: str) -> None:
+    """Refuses a generator that is not the way back of another."""
+    for what, found, expected in (
+        ("blocks", back.blocks, one.blocks),
+        ("levels", back.crop_size.bit_length() - 1, one.crop_size.bit_length() - 1),
+        ("channels of the first layer (ngf)", back.ngf, one.ngf),
+        ("channels of its input", back.input_channels, one.output_channels),
+        ("channels of its output", back.output_channels, one.input_channels),
+        ("normalisation", back.norm, one.norm),
+        ("dropout", back.dropout, one.dropout),
+    ):
+        if found != expected:
+            raise UserError(
+                f"{source_back} is not the way back of {source}: {what}: {found}, expected "
+                f"{expected}; give the two generators of one run (latest_net_G_A.pth and "
+                "latest_net_G_B.pth)"
+            )
+
+
+def _check_judge(
+    config: Config,
+    net_g: TorchGenerator,
+    net_d: TorchDiscriminator,
+    channels: int,
+    source: str,
+    source_g: str,
+) -> None:
+    """Refuses a discriminator that does not judge single images of so many channels, or that is not
+    as the run's config has them."""
+    run = Networks.of(config)
+    for what, found, expected in (
+        ("channels of what it sees", net_d.channels, channels),
+        ("receptive field", net_d.receptive_field, run.receptive_field),
+        ("channels of the first layer (ndf)", net_d.ndf, run.ndf),
+        ("normalisation", net_d.norm, net_g.norm),
+    ):
+        if found != expected:
+            raise UserError(
+                f"{source} does not go with {source_g}: {what}: {found}, expected {expected}; give "
+                "the discriminators that were trained with these generators"
+            )
 
 
 def write_run(imported: Imported, workdir: str | os.PathLike[str]) -> None:
@@ -156,6 +227,7 @@ def config_for(
     settings: Mapping[str, Any],
     source_g: str,
     source_d: str,
+    both_ways: bool = False,
 ) -> tuple[Config, list[str]]:
     """The config of an imported run: what the weights tell, and the settings for the rest.
 
@@ -163,6 +235,7 @@ def config_for(
       net_g, net_d: the networks that were read.
       settings: config fields that were asked for.
       source_g, source_d: what to call the two in errors.
+      both_ways: whether there is a second generator, the way back.
 
     Returns:
       The config and notes for the user.
@@ -172,9 +245,14 @@ def config_for(
     """
     notes: list[str] = []
     values = {"preset": "paper", **settings}
+    if both_ways:
+        values |= {"algorithm": TWO_WAY, "preset": config_class(TWO_WAY).preset}
+    if net_g.blocks:
+        values["generator"] = f"resnet{net_g.blocks}"
     # The depth is all that weights tell of a size: that of its smaller side.
     given = as_kept(config_fields()["crop_size"], values.get("crop_size"))
-    if not isinstance(given, Size) or 1 << given.smaller.bit_length() - 1 != net_g.crop_size:
+    fits = isinstance(given, Size) and 1 << given.smaller.bit_length() - 1 == net_g.crop_size
+    if not net_g.blocks and not fits:
         _agree(values, "crop_size", net_g.crop_size, source_g)
     _agree(values, "ngf", net_g.ngf, source_g)
     _agree(values, "input_channels", net_g.input_channels, source_g)
@@ -183,15 +261,21 @@ def config_for(
     _agree(values, "bias_layers", net_g.bias_layers, source_g)
     for field, plain in _PLAIN.items():
         _agree(values, field, plain, source_g)
-    if net_g.crop_size < 64:
+    if net_g.blocks:
+        _agree(values, "dropout_layers", "paper", source_g)  # of U-Nets
+        if not net_g.dropout:
+            _agree(values, "dropout", 0.0, source_g)
+        values.setdefault("dropout", 0.5)
+    elif net_g.crop_size < 64:
         _agree(values, "dropout", 0.0, source_g)  # so shallow a U-Net has no dropout there
     else:
         values.setdefault("dropout_layers", "pytorch")
     if net_d is not None:
         _agree(values, "receptive_field", net_d.receptive_field, source_d)
         _agree(values, "ndf", net_d.ndf, source_d)
-        for field, plain in {"spectral_norm": False, "discriminator_scales": 1}.items():
-            _agree(values, field, plain, source_d)
+        _agree(values, "spectral_norm", False, source_d)
+        if not both_ways:
+            _agree(values, "discriminator_scales", 1, source_d)
         _norm(values["norm"], net_d.norm, source_d)  # raises where it does not fit
         if net_d.bias_layers != net_g.bias_layers:
             biased, other = source_d, source_g
@@ -202,6 +286,7 @@ def config_for(
                 "give the discriminator that was trained with this generator, or leave "
                 "--discriminator out"
             )
+    if net_d is not None and not both_ways:
         conditional = net_g.input_channels + net_g.output_channels
         if net_d.channels not in (conditional, net_g.output_channels):
             raise UserError(
@@ -216,6 +301,8 @@ def config_for(
                 f"channels; use --loss={losses[0]}, or leave the flag out"
             )
     config = resolve(values)
+    if net_d is not None and both_ways:
+        _check_judge(config, net_g, net_d, net_g.output_channels, source_d, source_g)
     if not settings.get("dataset") and not config.input_dir:
         config = config.replace(dataset="")
         notes.append("no --dataset was given, so to train on, give it to `tfpix2pix train`")
@@ -265,8 +352,10 @@ def _facts(path: Path, network: TorchGenerator | TorchDiscriminator) -> dict[str
 def _assign(network: Any, weights: Mapping[str, np.ndarray]) -> None:
     from tfpix2pix.models.weights import named_weights
 
+    idle = {layer.name for layer in network.layers if getattr(layer, "idle_bias", False)}
     for name, variable in named_weights(network).items():
-        variable.assign(weights[name])
+        if name in weights or name.removesuffix("/bias") not in idle:
+            variable.assign(weights[name])
 
 
 # === To PyTorch ===
@@ -283,7 +372,8 @@ def export_state(
 
     Args:
       workdir: the run's folder.
-      network: ``generator`` or ``discriminator``.
+      network: ``generator`` or ``discriminator``, or of a run that learned both ways
+        ``generator_back`` or ``discriminator_back``.
       checkpoint: ``latest``, ``best`` or a step.
       say: told in a sentence when a damaged checkpoint was passed over.
       weights: of the generator, ``average`` or ``raw``, as in `tfpix2pix.inference.load`.
@@ -300,14 +390,17 @@ def export_state(
     from tfpix2pix.models.weights import named_weights
     from tfpix2pix.training.checkpoints import Checkpoints
 
-    translator = load(workdir, checkpoint, say, weights)
+    way = load_config(workdir).directions[-1 if network == "generator_back" else 0]
+    translator = load(workdir, checkpoint, say, weights, way)
     config, model = translator.config, translator.generator
-    if network == "discriminator":
-        model = algorithm_class(config.algorithm)(config).networks["discriminator"]
-        Checkpoints(workdir).restore({"discriminator": named_weights(model)}, translator.step)
+    if network.startswith("discriminator"):
+        model = algorithm_class(config.algorithm)(config).networks[network]
+        Checkpoints(workdir).restore({network: named_weights(model)}, translator.step)
     values = {name: variable.numpy() for name, variable in named_weights(model).items()}
-    to_torch = generator_to_torch if network == "generator" else discriminator_to_torch
-    return to_torch(values), config, translator.step
+    if network.startswith("discriminator"):
+        return discriminator_to_torch(values), config, translator.step
+    dropout = Networks.of(config).dropout > 0
+    return generator_to_torch(values, dropout), config, translator.step
 
 
 def check_exportable(config: Config, network: str, workdir: str | os.PathLike[str]) -> None:
@@ -317,16 +410,21 @@ def check_exportable(config: Config, network: str, workdir: str | os.PathLike[st
       UserError: an encoder-decoder, layers of another kind, a discriminator where there is none, or
         another algorithm's.
     """
-    run = Networks.of(config)
-    if network == "generator" and run.generator != "unet":
+    run, way, part = Networks.of(config), network.removesuffix("_back"), network
+    if part != way and len(config.directions) == 1:
+        raise UserError(
+            f"--network={part}: --workdir={workdir} learned one direction; use --network={way}"
+        )
+    if way == "generator" and run.generator not in ("unet", *RESNETS):
         raise UserError(
             f"--workdir={workdir}: its generator is an {run.generator}, which the PyTorch code "
-            "does not have; only U-Nets (--generator=unet) can be exported"
+            f"does not have; only U-Nets and ResNets (--generator=unet, {', '.join(RESNETS)}) can "
+            "be exported"
         )
     wanted: dict[str, Any] = {
         "norm": "instance, batch or none" if run.norm == "group" else run.norm
     }
-    if network == "generator":
+    if way == "generator":
         wanted |= {name: value for name, value in _PLAIN.items() if name != "bottleneck"}
     else:
         wanted["spectral_norm"] = False
@@ -335,17 +433,17 @@ def check_exportable(config: Config, network: str, workdir: str | os.PathLike[st
         if found != value:
             raise UserError(
                 f"--workdir={workdir} was trained with --{name}={str(found).lower()}, which the "
-                f"PyTorch code's {network} does not have; only such with "
+                f"PyTorch code's {way} does not have; only such with "
                 f"--{name}={str(value).lower()} can be exported"
             )
     levels = config.size_multiple.bit_length() - 1
-    if network == "generator" and levels not in LEVELS:
+    if way == "generator" and run.generator == "unet" and levels not in LEVELS:
         raise UserError(
             f"--workdir={workdir}: its generator has {levels} levels (crop_size "
             f"{config.crop_size}, bottleneck {run.bottleneck}), and the PyTorch code's has "
             f"{LEVELS[0]} or more"
         )
-    if network == "discriminator" and not config.has_discriminator:
+    if way == "discriminator" and not config.has_discriminator:
         raise UserError(
             f"--workdir={workdir} was trained with --loss=l1 and has no discriminator; use "
             "--network=generator"

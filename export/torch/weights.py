@@ -25,9 +25,11 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.export.torch.layers import (
     LEVELS,
     RECEPTIVE_FIELDS,
+    RESNET_BLOCKS,
     TorchLayer,
     discriminator_layers,
     generator_layers,
+    resnet_layers,
 )
 
 State = Mapping[str, np.ndarray]
@@ -43,8 +45,10 @@ class TorchGenerator:
         a bias.
       norm: what it was trained with: ``batch``, ``instance`` or ``none``.
       bias_layers: as in ``build_generator``; ``pytorch`` with ``instance`` alone.
-      crop_size: 2 to the number of its levels, pixels.
+      crop_size: of a U-Net 2 to the number of its levels, pixels; 0 of a ResNet.
       ngf, input_channels, output_channels: as in ``build_generator``.
+      blocks: of a ResNet; 0 of a U-Net.
+      dropout: whether the blocks of a ResNet have it; a U-Net's weights do not tell.
     """
 
     weights: dict[str, np.ndarray]
@@ -54,6 +58,8 @@ class TorchGenerator:
     ngf: int
     input_channels: int
     output_channels: int
+    blocks: int = 0
+    dropout: bool = True
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,8 @@ class TorchDiscriminator:
 
 
 def generator_from_torch(state: State, source: str) -> TorchGenerator:
-    """Reads the state dict of a ``unet_256``, ``unet_128`` or another depth of the same network.
+    """Reads the state dict of a ``unet_256``, ``unet_128`` or another depth of the same network, or
+    of a ``resnet_6blocks`` or ``resnet_9blocks``.
 
     Args:
       state: arrays by key. What wrappers put into the keys is taken off: ``module.`` (DataParallel)
@@ -91,6 +98,8 @@ def generator_from_torch(state: State, source: str) -> TorchGenerator:
         infinite.
     """
     state = _unwrapped(state, "netG", source)
+    if any(".conv_block." in key for key in state):
+        return _resnet_from_torch(state, source)
     if "model.model.0.weight" not in state:
         raise UserError(f"{source} {_no_generator(state)}")
     first = _kernel(state, "model.model.0.weight", source)
@@ -108,6 +117,27 @@ def generator_from_torch(state: State, source: str) -> TorchGenerator:
     what = f"a U-Net generator of {levels} levels, ngf {ngf}"
     weights, norm, biases = _read(state, layers, source, what)
     return TorchGenerator(weights, norm, biases, 2**levels, ngf, input_channels, output_channels)
+
+
+def _resnet_from_torch(state: State, source: str) -> TorchGenerator:
+    blocks = len({key.split(".")[1] for key in state if key.split(".")[2:3] == ["conv_block"]})
+    if blocks not in (6, 9):
+        raise UserError(
+            f"{source} holds a ResNet of {blocks} blocks; expected 6 or 9 (resnet_6blocks, "
+            "resnet_9blocks)"
+        )
+    first = _kernel(state, "model.1.weight", source)
+    last = _kernel(state, f"model.{RESNET_BLOCKS + blocks + 7}.weight", source)
+    ngf, input_channels, output_channels = *first.shape[:2], last.shape[0]
+    # Behind the dropout a module more.
+    within = f"model.{RESNET_BLOCKS}.conv_block"
+    dropout = np.ndim(state.get(f"{within}.6.weight", 0)) == 4
+    layers = resnet_layers(blocks, ngf, input_channels, output_channels, dropout)
+    what = f"a ResNet generator of {blocks} blocks, ngf {ngf}"
+    weights, norm, biases = _read(state, layers, source, what)
+    return TorchGenerator(
+        weights, norm, biases, 0, ngf, input_channels, output_channels, blocks, dropout
+    )
 
 
 def discriminator_from_torch(state: State, source: str) -> TorchDiscriminator:
@@ -149,16 +179,24 @@ def discriminator_from_torch(state: State, source: str) -> TorchDiscriminator:
 # === To PyTorch ===
 
 
-def generator_to_torch(weights: State) -> dict[str, np.ndarray]:
-    """The state dict of a U-Net, from its weights by our names (``named_weights``).
+def generator_to_torch(weights: State, dropout: bool = True) -> dict[str, np.ndarray]:
+    """The state dict of a U-Net or a ResNet, from its weights by our names (``named_weights``).
 
     Normalisation is written as batch normalisation. Where there are no moving averages (per-image
     statistics) they are 0 and 1, which PyTorch uses in eval mode only. One without scale and offset
     (``bias_layers="pytorch"``) has nothing to write, as PyTorch's instance normalisation.
 
     Args:
-      weights: all of a generator with skips, of any depth.
+      weights: all of a ResNet, or of a generator with skips, of any depth.
+      dropout: whether a ResNet's blocks have it.
     """
+    if "first/kernel" in weights:
+        first, last = weights["first/kernel"], weights["last/kernel"]
+        blocks = sum(name.startswith("block") and name.endswith("a/kernel") for name in weights)
+        return _write(
+            weights,
+            resnet_layers(blocks, first.shape[3], first.shape[2], last.shape[3], dropout),
+        )
     levels = sum(name.startswith("down") and name.endswith("kernel") for name in weights)
     first, last = weights["down1/kernel"], weights["up1/kernel"]
     return _write(weights, generator_layers(levels, first.shape[3], first.shape[2], last.shape[2]))
@@ -282,9 +320,10 @@ def _write(weights: State, layers: list[TorchLayer]) -> dict[str, np.ndarray]:
     state: dict[str, np.ndarray] = {}
     for layer in layers:
         state[f"{layer.key}.weight"] = _kernel_to_torch(weights[f"{layer.name}/kernel"], layer)
-        if f"{layer.name}/bias" in weights:
-            state[f"{layer.key}.bias"] = _float32(weights[f"{layer.name}/bias"])
         name = f"{layer.name}_norm"
+        # One that goes before a scale and an offset adds nothing, and PyTorch has none there.
+        if f"{layer.name}/bias" in weights and f"{name}/gamma" not in weights:
+            state[f"{layer.key}.bias"] = _float32(weights[f"{layer.name}/bias"])
         if f"{name}/gamma" not in weights:
             continue
         for part, ours in _AFFINE.items():
@@ -360,16 +399,16 @@ def _kernel(state: State, key: str, source: str) -> np.ndarray:
 
 
 def _no_generator(state: State) -> str:
-    resnet = next((key for key in state if ".conv_block." in key), None)
-    if resnet:
-        return f"holds a ResNet generator ('{resnet}'); expected a U-Net (unet_256, unet_128)"
     if "net.0.weight" in state or "model.0.weight" in state:
         return "holds a discriminator; expected a generator (the file *_net_G.pth)"
-    return f"holds no U-Net generator: it lacks 'model.model.0.weight' ({_keys(state)})"
+    return (
+        "holds no U-Net or ResNet generator: it lacks 'model.model.0.weight' and 'conv_block' "
+        f"({_keys(state)})"
+    )
 
 
 def _no_discriminator(state: State) -> str:
-    if "model.model.0.weight" in state:
+    if "model.model.0.weight" in state or any(".conv_block." in key for key in state):
         return "holds a generator; expected a discriminator (the file *_net_D.pth)"
     return f"holds no PatchGAN discriminator: it lacks 'model.0.weight' ({_keys(state)})"
 

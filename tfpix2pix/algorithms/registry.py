@@ -36,6 +36,7 @@ ALGORITHMS: dict[str, tuple[str, str]] = {
 }
 # What `tfpix2pix train` offers; the others have commands of their own.
 TRAINABLE = ("pix2pix", "cyclegan")
+TWO_WAY = "cyclegan"  # of runs that are made of two generators, one the way back of the other
 
 
 def register(name: str, algorithm: str, config: str) -> None:

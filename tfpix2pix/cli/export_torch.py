@@ -12,8 +12,9 @@ from tfpix2pix.config import load_config
 USAGE = "tfpix2pix export-torch --workdir=RUN --output=FILE.pth|FILE.safetensors"
 DESCRIPTION = """\
 Writes a run's weights as a state dict of pytorch-CycleGAN-and-pix2pix: a U-Net as its unet_256 or
-unet_128 (or that depth), a discriminator as its basic, n_layers or pixel, with batch normalisation
-in its names; a run of --bias_layers=pytorch as one of --norm instance."""
+unet_128 (or that depth), a ResNet as its resnet_6blocks or resnet_9blocks, a discriminator as its
+basic, n_layers or pixel, with batch normalisation in its names; a run of --bias_layers=pytorch or
+--norm=instance_plain as one of --norm instance."""
 
 
 def add_flags(parser: Parser) -> None:
@@ -28,7 +29,8 @@ def add_flags(parser: Parser) -> None:
         "--network",
         default="generator",
         metavar="generator|discriminator",
-        help="which network [generator]",
+        help="which network; of a run that learned both ways also generator_back and "
+        "discriminator_back, from targets to inputs [generator]",
     )
     group.add_argument(
         "--checkpoint",
@@ -43,8 +45,11 @@ def main(args: argparse.Namespace) -> int:
     for flag in ("workdir", "output"):
         if not getattr(args, flag):
             raise UserError(f"--{flag} is missing; see `tfpix2pix export-torch --help`")
-    if args.network not in ("generator", "discriminator"):
-        raise UserError(f"--network={args.network}: expected generator or discriminator")
+    if args.network.removesuffix("_back") not in ("generator", "discriminator"):
+        raise UserError(
+            f"--network={args.network}: expected generator or discriminator, or of a run that "
+            "learned both ways generator_back or discriminator_back"
+        )
     from tfpix2pix.inference import check_weights
 
     check_weights(args.weights)

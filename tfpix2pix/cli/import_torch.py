@@ -12,9 +12,10 @@ from tfpix2pix.cli.flags import Parser, add_field, given_data_config
 
 USAGE = "tfpix2pix import-torch FILE --workdir=RUN [--discriminator=FILE] [--dataset=FOLDER]"
 DESCRIPTION = """\
-Makes a run of weights that pytorch-CycleGAN-and-pix2pix trained: a generator unet_256 or unet_128
-(or another depth) and, for training on, a discriminator basic, n_layers (1, 3 or 5) or pixel. Sizes
-and channels are read off the weights. Files are state dicts, .pth (read without running code) or
+Makes a run of weights that pytorch-CycleGAN-and-pix2pix trained: a generator unet_256, unet_128 (or
+another depth), resnet_6blocks or resnet_9blocks, and, for training on, a discriminator basic,
+n_layers (1, 3 or 5) or pixel; of CycleGAN one generator or both. Sizes and channels are read off
+the weights. Files are state dicts, .pth (read without running code) or
 .safetensors.
 
 `tfpix2pix translate --workdir=RUN` then works as for any run; `tfpix2pix train --workdir=RUN
@@ -58,6 +59,17 @@ def add_flags(parser: Parser) -> None:
     group.add_argument(
         "--discriminator", metavar="FILE", help="its discriminator, such as latest_net_D.pth"
     )
+    group.add_argument(
+        "--generator_back",
+        metavar="FILE",
+        help="of CycleGAN: the generator of the way back, latest_net_G_B.pth where the first one "
+        "is latest_net_G_A.pth",
+    )
+    group.add_argument(
+        "--discriminator_back",
+        metavar="FILE",
+        help="what judges its pictures, latest_net_D_B.pth (--discriminator is latest_net_D_A.pth)",
+    )
     group.add_argument("--workdir", metavar="RUN", help="the folder to make (required)")
     group = parser.add_argument_group("What the weights do not tell")
     fields = config_fields()
@@ -90,13 +102,24 @@ def main(args: argparse.Namespace) -> int:
 
     # What can be refused without TensorFlow is.
     check_new(Path(args.workdir).expanduser())
-    for flag, path in (("--generator", generator), ("--discriminator", args.discriminator)):
+    for flag, path in (
+        ("--generator", generator),
+        ("--discriminator", args.discriminator),
+        ("--generator_back", args.generator_back),
+        ("--discriminator_back", args.discriminator_back),
+    ):
         if path:
             check_readable(path, flag)
 
     from tfpix2pix.base.progress import say
 
-    imported = read_networks(generator, args.discriminator, settings)
+    imported = read_networks(
+        generator,
+        args.discriminator,
+        settings,
+        generator_back=args.generator_back,
+        discriminator_back=args.discriminator_back,
+    )
     config = imported.config
 
     from tfpix2pix.base.quiet import import_tensorflow
@@ -107,7 +130,7 @@ def main(args: argparse.Namespace) -> int:
         say(f"note: {note}")
     run, made = shlex.quote(args.workdir), Networks.of(config)
     say(
-        f"imported a generator of {config.crop_size} px, ngf {made.ngf}, "
+        f"imported a {made.generator} of {config.crop_size} px, ngf {made.ngf}, "
         f"{config.x_channels} to {config.y_channels} channels, norm {made.norm}"
         + (", a bias in every layer" if made.bias_layers == "pytorch" else "")
         + (
