@@ -80,6 +80,7 @@ class Generator:
       name: of the model, which names its weights in checkpoints.
       kernels: of its convolutions by layer, from which its size is told before it is made; empty
         where they are not known.
+      x_last: whether its last convolution reads x beside features.
     """
 
     family: str
@@ -92,6 +93,7 @@ class Generator:
     statistics: str = "instance"
     name: str = "generator"
     kernels: Mapping[str, Kernel] = field(default_factory=dict)
+    x_last: bool = False
 
     @property
     def z(self) -> NoiseSpec:

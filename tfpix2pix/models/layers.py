@@ -339,8 +339,34 @@ class NoiseDropout(tf.keras.layers.Layer):
         }
 
 
+class _IdleBias:
+    """A convolution that may have a bias and not add it, ``idle_bias=True``, for files that have
+    one: the normalisation behind it takes away what it would add.
+
+    Its gradient would be nothing but what rounding leaves of 0, of which Adam makes whole steps.
+    """
+
+    def __init__(self, *args: Any, idle_bias: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.idle_bias = idle_bias
+        if idle_bias:
+            self.use_bias = False
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)  # type: ignore[misc]
+        if self.idle_bias:
+            self.idle = self.add_weight(  # type: ignore[attr-defined]
+                name="bias",
+                shape=(self.filters,),  # type: ignore[attr-defined]
+                initializer="zeros",
+            )
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "idle_bias": self.idle_bias}  # type: ignore[misc]
+
+
 @tf.keras.utils.register_keras_serializable("tfpix2pix")
-class Convolution(tf.keras.layers.Conv2D):
+class Convolution(_IdleBias, tf.keras.layers.Conv2D):
     """Keras's ``Conv2D``, with 4x4 weights computed in a faster way while training on a CPU.
 
     With ``training=True`` and a size that is known when the graph is made, the result comes from
@@ -400,7 +426,7 @@ def spectral_norm(weights: tf.Tensor, iterations: int) -> tf.Tensor:
 
 
 @tf.keras.utils.register_keras_serializable("tfpix2pix")
-class TransposedConvolution(tf.keras.layers.Conv2DTranspose):
+class TransposedConvolution(_IdleBias, tf.keras.layers.Conv2DTranspose):
     """Keras's ``Conv2DTranspose`` of stride 2 with "same" padding, likewise."""
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
@@ -480,7 +506,7 @@ class PhasedConvolution(TransposedConvolution):
 
 
 @tf.keras.utils.register_keras_serializable("tfpix2pix")
-class DoublingConvolution(tf.keras.layers.Conv2DTranspose):
+class DoublingConvolution(_IdleBias, tf.keras.layers.Conv2DTranspose):
     """A 3x3 transposed convolution of stride 2 to twice the height and width, with the padding of
     PyTorch's ``ConvTranspose2d(..., 3, 2, padding=1, output_padding=1)``.
 
@@ -606,14 +632,22 @@ def statistics_of(norm: str) -> str:
     return norm if norm in ("batch", "none") else "instance"
 
 
-def with_biases(norm: str, bias_layers: str) -> tuple[str, bool]:
-    """What two settings say together: the normalisation, and whether every convolution has a bias.
+BIASES: dict[str, dict[str, bool]] = {
+    "none": {"use_bias": False},
+    "idle": {"use_bias": True, "idle_bias": True},
+    "added": {"use_bias": True},
+}
+"""What a convolution's bias is, as its arguments; see `with_biases`."""
+
+
+def with_biases(norm: str, bias_layers: str) -> tuple[str, str]:
+    """What two settings say together: the normalisation, and which of `BIASES` stands before it.
 
     Args:
       norm: one of `NORMS`.
-      bias_layers: ``paper``: only ``instance_plain`` has every bias; ``pytorch``: it is what
-        ``instance`` means, as for PyTorch; ``all``: ``instance`` has every bias beside its scales
-        and offsets.
+      bias_layers: ``paper``: only ``instance_plain`` has biases before it; ``pytorch``: it is what
+        ``instance`` means, as for PyTorch, and biases are trained, as there, by what rounding
+        leaves of their gradients; ``all``: ``instance`` has them beside its scales and offsets.
 
     Raises:
       ValueError: another ``bias_layers``, or ``pytorch`` with another norm.
@@ -623,5 +657,6 @@ def with_biases(norm: str, bias_layers: str) -> tuple[str, bool]:
     if bias_layers == "pytorch":
         if norm not in ("instance", "instance_plain"):
             raise ValueError(f"bias_layers='pytorch' needs norm='instance', got {norm!r}")
-        norm = "instance_plain"
-    return norm, norm == "instance_plain" or (norm == "instance" and bias_layers == "all")
+        return "instance_plain", "added"
+    idle = norm == "instance_plain" or (norm == "instance" and bias_layers == "all")
+    return norm, "idle" if idle else "none"

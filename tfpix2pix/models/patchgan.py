@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfpix2pix.models.layers import (
+    BIASES,
     GROUPS,
     Convolution,
     SpectralConvolution,
@@ -88,9 +89,9 @@ def with_features(discriminator: tf.keras.Model) -> tf.keras.Model:
 
 
 def _layers(
-    inputs: Any, receptive_field: int, ndf: int, norm: str, biased: bool, spectral: bool
+    inputs: Any, receptive_field: int, ndf: int, norm: str, bias: str, spectral: bool
 ) -> tf.Tensor:
-    """The logits of the symbolic [x, y], or of y alone; ``biased`` as in the generator."""
+    """The logits of the symbolic [x, y], or of y alone; ``bias`` as in the generator."""
     features = inputs
     if isinstance(inputs, list):
         features = tf.keras.layers.Concatenate(name="pair")(inputs)
@@ -106,8 +107,8 @@ def _layers(
     for number, (stride, width) in enumerate(zip(strides, widths, strict=True), start=1):
         first = number == 1
         name = f"conv{number}"
-        bias = biased or first
-        features = _convolution(features, ndf * width, kernel, stride, bias, name, spectral)
+        before = "added" if first else bias
+        features = _convolution(features, ndf * width, kernel, stride, before, name, spectral)
         groups = math.gcd(GROUPS, ndf * width)
         normalize = None
         if not first:
@@ -116,8 +117,9 @@ def _layers(
             features = normalize(features)
         features = tf.keras.layers.LeakyReLU(0.2, name=f"{name}_relu")(features)
     # The paper's 1x1 network has no bias in its last layer (9,024 parameters).
-    name, bias = f"conv{len(strides) + 1}", biased or kernel == 4
-    features = _convolution(features, 1, kernel, 1, bias, name, spectral)
+    last = "none" if kernel == 1 and bias == "none" else "added"
+    name = f"conv{len(strides) + 1}"
+    features = _convolution(features, 1, kernel, 1, last, name, spectral)
     return tf.keras.layers.Activation("linear", dtype="float32", name="logits")(features)
 
 
@@ -126,13 +128,12 @@ def _convolution(
     channels: int,
     kernel: int,
     stride: int,
-    bias: bool,
+    bias: str,
     name: str,
     spectral: bool,
 ) -> tf.Tensor:
     if kernel > 1:
         features = tf.keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(features)
     kind = SpectralConvolution if spectral else Convolution
-    return kind(channels, kernel, strides=stride, padding="valid", use_bias=bias, name=name)(
-        features
-    )
+    layer = kind(channels, kernel, strides=stride, padding="valid", name=name, **BIASES[bias])
+    return layer(features)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfpix2pix.models.base import Generator, Kernel, NoiseSpec
 from tfpix2pix.models.layers import (
+    BIASES,
     GROUPS,
     BilinearDouble,
     Convolution,
@@ -26,7 +27,6 @@ from tfpix2pix.models.layers import (
 from tfpix2pix.models.precision import layers_compute_in
 
 SIZE_MULTIPLE = 4  # it halves the image twice
-SMALLEST = 8  # pixels: a feature map of one could not be mirrored
 UPSAMPLINGS = ("transposed", "nearest", "bilinear", "subpixel")
 
 
@@ -158,31 +158,38 @@ def build_resnet(
     """
     if upsampling not in UPSAMPLINGS:
         raise ValueError(f"upsampling must be one of {', '.join(UPSAMPLINGS)}, got {upsampling!r}")
-    norm, biased = with_biases(norm, bias_layers)
+    norm, bias = with_biases(norm, bias_layers)
     numbers = _noise_channels(ngf, blocks, dropout, input_noise)
     noise = noise and numbers > 0
     x = tf.keras.Input((None, None, input_channels), name="x")
     z = tf.keras.Input((None, None, numbers), name="z") if noise else None
 
     def convolved(
-        features: tf.Tensor, name: str, channels: int, size: int = 3, stride: int = 1
+        features: tf.Tensor,
+        name: str,
+        channels: int,
+        size: int = 3,
+        stride: int = 1,
+        bias: str = bias,
     ) -> tf.Tensor:
         # TensorFlow's "same" is a pixel off where the stride is 2.
         pad = tf.keras.layers.ZeroPadding2D if stride > 1 else ReflectPadding
         features = pad(size // 2, name=f"{name}_pad")(features)
-        bias = biased or name == "last"
-        kind = functools.partial(Convolution, strides=stride, padding="valid", use_bias=bias)
+        kind = functools.partial(Convolution, strides=stride, padding="valid", **BIASES[bias])
         return kind(channels, size, name=name)(features)
 
     def enlarged(features: tf.Tensor, name: str, channels: int) -> tf.Tensor:
         if upsampling == "transposed":
-            return DoublingConvolution(channels, use_bias=biased, name=name)(features)
+            return DoublingConvolution(channels, name=name, **BIASES[bias])(features)
         if upsampling == "nearest":  # mirrored at its border, where each pixel stands twice
-            layer = NearestConvolution(channels, replicate=True, use_bias=biased, name=name)
+            layer = NearestConvolution(channels, replicate=True, name=name, **BIASES[bias])
             return layer(features)
         if upsampling == "bilinear":
             return convolved(BilinearDouble(name=f"{name}_double")(features), name, channels)
-        return DepthToSpace(2, name=f"{name}_pixels")(convolved(features, name, 4 * channels))
+        # Each of the four pixels has a bias of its own, which no normalisation takes away.
+        own = "none" if bias == "none" else "added"
+        features = convolved(features, name, 4 * channels, bias=own)
+        return DepthToSpace(2, name=f"{name}_pixels")(features)
 
     def normalized(features: tf.Tensor, name: str, relu: bool = True) -> tf.Tensor:
         groups = math.gcd(GROUPS, features.shape[-1])
@@ -211,7 +218,7 @@ def build_resnet(
             features = tf.keras.layers.Add(name=f"{block}_sum")([features, inner])
         for level in (2, 1):
             features = normalized(enlarged(features, f"up{level}", ngf * level), f"up{level}")
-        features = convolved(features, "last", output_channels, 7)
+        features = convolved(features, "last", output_channels, 7, bias="added")
         # float32 whatever the layers compute in: the result is a picture, not a feature.
         y = tf.keras.layers.Activation("tanh", dtype="float32", name="y")(features)
     with layers_compute_in("none"):

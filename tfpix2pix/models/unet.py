@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfpix2pix.models.base import Generator, Kernel, NoiseSpec
 from tfpix2pix.models.layers import (
+    BIASES,
     GROUPS,
     BilinearDouble,
     Convolution,
@@ -145,6 +146,7 @@ def unet(
             upsampling,
             last_channels,
         ),
+        x_last=last_channels > 0,
     )
 
 
@@ -279,7 +281,7 @@ def build_generator(
         raise ValueError(f"padding must be 'zeros' or 'replicate', got {padding!r}")
     if padding == "replicate" and upsampling == "transposed":
         raise ValueError("upsampling='transposed' has a border of its own; padding must be 'zeros'")
-    norm, biased = with_biases(norm, bias_layers)
+    norm, bias = with_biases(norm, bias_layers)
     noisy = _dropout_levels(depth, dropout_layers)
     numbers = noise_channels(crop_size, ngf, dropout_layers, bottleneck, input_noise)
     factor = noise_factor(crop_size, dropout_layers, bottleneck)
@@ -300,7 +302,7 @@ def build_generator(
             output_channels=output_channels,
             ngf=ngf,
             norm=norm,
-            biased=biased,
+            bias=bias,
             dropout=dropout,
             skips=skips,
             bottleneck=bottleneck,
@@ -324,7 +326,7 @@ def _layers(
     output_channels: int,
     ngf: int,
     norm: str,
-    biased: bool,
+    bias: str,
     dropout: float,
     skips: bool,
     bottleneck: int,
@@ -337,7 +339,8 @@ def _layers(
 ) -> tf.Tensor:
     """y of the symbolic x and z.
 
-    ``noisy`` are the decoder levels with dropout; ``biased`` is whether every layer has a bias.
+    ``noisy`` are the decoder levels with dropout; ``bias`` is that of the layers before a
+    normalisation.
     """
 
     def normalize(features: tf.Tensor, level: int, name: str) -> tf.Tensor:
@@ -356,9 +359,11 @@ def _layers(
         if level > 1:
             features = tf.keras.layers.LeakyReLU(0.2, name=f"down{level}_relu")(features)
         width = _channels(level, ngf)
-        features = _convolved(features, width, 4, 2, biased, f"down{level}", replicate)
         # Of one channel at a single pixel nothing is left (the paper's erratum).
-        if 1 < level < depth or (level == depth and norm == "group"):
+        normed = 1 < level < depth or (level == depth and norm == "group")
+        before = bias if normed else _beside(bias)
+        features = _convolved(features, width, 4, 2, before, f"down{level}", replicate)
+        if normed:
             features = normalize(features, level, f"down{level}_norm")
         skip[level] = features
 
@@ -374,7 +379,7 @@ def _layers(
             features,
             upsampling,
             channels,
-            biased or last,
+            "added" if last else bias,
             f"up{level}",
             replicate=replicate,
             papers=papers,
@@ -392,16 +397,21 @@ def _layers(
         features = tf.keras.layers.ReLU(name="last_relu")(features)
         if skips:
             features = tf.keras.layers.Concatenate(name="last_skip")([features, skip[0]])
-        features = _convolved(features, output_channels, 3, 1, True, "last", replicate)
+        features = _convolved(features, output_channels, 3, 1, "added", "last", replicate)
     # float32 whatever the layers compute in: the result is a picture, not a feature.
     return tf.keras.layers.Activation("tanh", dtype="float32", name="y")(features)
+
+
+def _beside(bias: str) -> str:
+    """The bias of a layer that no normalisation follows, given that of the others."""
+    return "none" if bias == "none" else "added"
 
 
 def _enlarged(
     features: tf.Tensor,
     upsampling: str,
     channels: int,
-    bias: bool,
+    bias: str,
     name: str,
     *,
     replicate: bool,
@@ -414,15 +424,16 @@ def _enlarged(
     """
     if upsampling == "transposed":
         kind = TransposedConvolution if papers else PhasedConvolution
-        layer = kind(channels, 4, strides=2, padding="same", use_bias=bias, name=name)
+        layer = kind(channels, 4, strides=2, padding="same", name=name, **BIASES[bias])
         return layer(features)
     if upsampling == "nearest":
-        layer = NearestConvolution(channels, replicate=replicate, use_bias=bias, name=name)
+        layer = NearestConvolution(channels, replicate=replicate, name=name, **BIASES[bias])
         return layer(features)
     if upsampling == "bilinear":
         features = BilinearDouble(name=f"{name}_double")(features)
         return _convolved(features, channels, 3, 1, bias, name, replicate)
-    features = _convolved(features, 4 * channels, 3, 1, bias, name, replicate)
+    # Each of the four pixels has a bias of its own, which no normalisation takes away.
+    features = _convolved(features, 4 * channels, 3, 1, _beside(bias), name, replicate)
     return DepthToSpace(2, name=f"{name}_pixels")(features)
 
 
@@ -431,7 +442,7 @@ def _convolved(
     channels: int,
     kernel: int,
     stride: int,
-    bias: bool,
+    bias: str,
     name: str,
     replicate: bool,
 ) -> tf.Tensor:
@@ -439,5 +450,7 @@ def _convolved(
     padding = "same"
     if replicate:
         features, padding = ReplicatePadding(name=f"{name}_pad")(features), "valid"
-    layer = Convolution(channels, kernel, strides=stride, padding=padding, use_bias=bias, name=name)
+    layer = Convolution(
+        channels, kernel, strides=stride, padding=padding, name=name, **BIASES[bias]
+    )
     return layer(features)
