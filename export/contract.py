@@ -156,7 +156,7 @@ class Contract:
         size = self.image_size
         if size is None:
             return
-        if any(side < 1 or side % self.size_multiple for side in size):
+        if any(side < self.config.least_size or side % self.size_multiple for side in size):
             raise UserError(
                 f"image_size {list(size)}: expected multiples of {self.size_multiple} pixels"
             )

@@ -171,11 +171,13 @@ class Request:
         if self.image_size is None:
             return
         step = config.size_multiple
-        if any(side % step for side in self.image_size):
-            height, width = (max(step, -(-side // step) * step) for side in self.image_size)
+        least = max(step, config.least_size)
+        if any(side % step or side < least for side in self.image_size):
+            height, width = (max(least, -(-side // step) * step) for side in self.image_size)
+            from_on = f" from {least} on" if least > step else ""
             raise UserError(
                 f"--image_size={self.image_size[1]}x{self.image_size[0]}: the generator takes "
-                f"multiples of {step} pixels; use --image_size={width}x{height}, or any"
+                f"multiples of {step} pixels{from_on}; use --image_size={width}x{height}, or any"
             )
 
 

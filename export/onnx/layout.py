@@ -122,6 +122,13 @@ class _Turner:
             turned = np.array([_PLACE[axis] for axis in axes.tolist()], np.int64)
             inputs[0] = self.twins[inputs[0]]
             inputs[3] = self.graph.constant(turned, f"{node.output[0]}_axes")
+        elif kind == "Pad" and known[0]:
+            sides = self.graph.constants.get(inputs[1])
+            if sides is None or sides.size != 8:
+                return False
+            turned = sides.reshape(2, 4)[:, [0, 3, 1, 2]].reshape(-1)
+            inputs[0] = self.twins[inputs[0]]
+            inputs[1] = self.graph.constant(turned, f"{node.output[0]}_sides")
         elif kind in _TOGETHER:
             others = [self._broadcast(name) for name in inputs]
             if None in others:

@@ -73,7 +73,7 @@ def int8(model: onnx.ModelProto, job: Job) -> onnx.ModelProto:
     # The images of the calibration have the training's size, whatever the export's is.
     set_sizes(free, dataclasses.replace(job.contract, image_size=None))
     convolutions = [node.name for node in free.graph.node if node.op_type == "Conv"]
-    exact = convolutions[-1:] if "last" in job.contract.generator.kernels else []
+    exact = convolutions[-1:] if job.contract.generator.x_last else []
     with tempfile.TemporaryDirectory() as folder, quiet_logs():
         source, target = Path(folder, "float32.onnx"), Path(folder, "int8.onnx")
         onnx.save(free, source)

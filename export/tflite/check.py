@@ -364,6 +364,7 @@ _RULES: dict[str, _Rule] = {
     "TRANSPOSE_CONV": _filled(0),
     "RESHAPE": _reshape,
     "PAD": _pad,
+    "MIRROR_PAD": _pad,
     "TRANSPOSE": _transpose,
     "MEAN": _mean,
     "CONV_2D": _conv_2d,

@@ -95,13 +95,13 @@ def convert(job: Job, quantize: str, inputs: list[dict[str, np.ndarray]], scratc
         # The converter talks from C++, on the stream that the progress line writes to.
         with error_stream_aside():
             if quantize == "int8":
-                family, kernels = job.contract.generator.family, job.contract.generator.kernels
-                if family in equalize.KNOWN:
+                made = job.contract.generator
+                if made.family in equalize.KNOWN:
                     tensors = (list(each.values()) for each in inputs)
                     generator = equalize.equalized(generator, job.contract.generator, tensors)
                 quantizer = int8.Quantizer(_save(job, generator, scratch), lambda: iter(inputs))
                 return quantizer.convert(
-                    special_ends=family in int8.KNOWN, float_last="last" in kernels
+                    special_ends=made.family in int8.KNOWN, float_last=made.x_last
                 )
             converter = tf.lite.TFLiteConverter.from_saved_model(
                 str(_save(job, generator, scratch))

@@ -24,10 +24,10 @@ import tensorflow as tf
 FLOAT_OPERATORS = (
     *("MEAN", "SQUARED_DIFFERENCE", "RSQRT", "ADD", "SUB", "MUL", "RESHAPE"),  # normalisation
     *("STRIDED_SLICE", "DEPTH_TO_SPACE", "GREATER_EQUAL", "LESS", "CAST"),  # masks from z
-    *("LEAKY_RELU", "RELU", "CONCATENATION", "PAD", "TANH"),
+    *("LEAKY_RELU", "RELU", "CONCATENATION", "PAD", "MIRROR_PAD", "TANH"),
 )
 # Families of generators whose first convolution sees x, and whose last one is in front of tanh.
-KNOWN = ("unet", "unet_variant")
+KNOWN = ("unet", "unet_variant", "resnet")
 TANH_RANGE = np.float32(3.5)
 """Beyond it tanh is within 0.002 of its limit, a quarter of a level of 8 bits."""
 Representative = Callable[[], Iterator[dict[str, np.ndarray]]]

@@ -268,6 +268,11 @@ class Config(RunConfig, DataConfig):
         return self.crop_size.smaller
 
     @property
+    def least_size(self) -> int:
+        """Height and width of what the networks see are not smaller, pixels."""
+        return 1
+
+    @property
     def whole_size(self) -> Size:
         """Height and width at which whole images are measured, shown and exported with.
 

@@ -33,12 +33,14 @@ _LEAST = 32
 _COPIES = 3
 _PLAIN = (
     tf.keras.layers.Activation,
+    tf.keras.layers.Add,
     tf.keras.layers.BatchNormalization,
     tf.keras.layers.Concatenate,
     tf.keras.layers.LeakyReLU,
     tf.keras.layers.ReLU,
     ours.ZeroChannels,
 )
+_PADS = (ours.ReflectPadding, ours.ReplicatePadding, tf.keras.layers.ZeroPadding2D)
 _NOISY = (ours.InputNoise, ours.NoiseDropout)
 _NORMS = (ours.GroupNormalization, ours.InstanceNormalization)
 _NUMBER = 4  # bytes of a float32
@@ -70,6 +72,12 @@ class Node:
     kind: str
     reach: int = 0
     padding: Any = None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether its result is kept as a whole, where that is not too large: of a convolution, or
+        of a sum, without which all that was added up so far would have to be."""
+        return self.kind == "kernel" or isinstance(self.layer, tf.keras.layers.Add)
 
     @property
     def weight(self) -> int:
@@ -113,7 +121,7 @@ def nodes_of(model: tf.keras.Model, noise_factor: int = 1) -> dict[str, Node]:
                 nodes["xz"[place]] = Node(None, (), level, tensor.shape[-1], "source")
             inputs.append(names[id(tensor)])
         names[id(layer.output)] = layer.name
-        if isinstance(layer, ours.ReplicatePadding):
+        if isinstance(layer, _PADS):
             pads[layer.name] = layer
             nodes[layer.name] = dataclasses.replace(nodes[inputs[0]], inputs=tuple(inputs))
             continue
@@ -197,7 +205,7 @@ class Plan:
 
     @classmethod
     def of(cls, nodes: Mapping[str, Node], height: int, width: int, side: int, depth: int) -> Plan:
-        kept = {n for n, node in nodes.items() if node.kind == "kernel" and node.level >= depth}
+        kept = {n for n, node in nodes.items() if node.level >= depth and node.is_kept}
         norms = {node.inputs[0]: name for name, node in nodes.items() if node.kind == "norm"}
         last = list(nodes)[-1]
         steps = []

@@ -387,6 +387,12 @@ class Translator:
         return self.network(x, z)[0]
 
     def _check_size(self, height: int, width: int) -> None:
+        least = self.config.least_size
+        if min(height, width) < least:
+            raise ValueError(
+                f"{width}x{height} pixels (width x height, padded), and the generator takes "
+                f"{least} or more a side; use --fit, or a larger image"
+            )
         fixed = self.network.image_size
         if fixed is not None and fixed != (height, width):
             raise ValueError(

@@ -424,3 +424,17 @@ def test_a_model_that_is_no_run_is_refused_without_tensorflow(tmp_path):
         "sys.exit(2)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_a_resnet_takes_pictures_of_any_size_but_the_smallest(tmp_path, dropout):
+    make_run(tmp_path / "run", generator="resnet6", dropout=dropout)
+    model = tfpix2pix.load(tmp_path / "run")
+    assert model.takes_noise == (dropout > 0)
+    for height, width in ((5, 30), (33, 8)):
+        picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+        assert model.translate(picture).shape == (height, width, 3)
+        tiled = model.translate(picture, tile=64).astype(int)
+        assert np.abs(tiled - model.translate(picture, tile="off")).max() <= 1
+    with pytest.raises(ValueError, match=r"12x4 pixels .* takes 8 or more a side; use --fit"):
+        model.translate(np.zeros((3, 9, 3), np.uint8))

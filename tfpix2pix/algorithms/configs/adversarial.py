@@ -236,6 +236,11 @@ class AdversarialConfig(Config):
         return self.dropout > 0 or self.noise_channels > 0
 
     @property
+    def least_size(self) -> int:
+        # A feature map of one pixel cannot be mirrored at its border.
+        return 2 * _RESNET_MULTIPLE if self.blocks else 1
+
+    @property
     def size_multiple(self) -> int:
         return self._multiple(self.crop_size)
 
