@@ -92,13 +92,18 @@ def config_class(name: str) -> type[Config]:
 
 def config_fields() -> dict[str, dataclasses.Field[Any]]:
     """Every field that a run may have, by name: common ones, and those of each algorithm."""
-    kinds = [config_class(name) for name in TRAINABLE]
-    return {field.name: field for kind in reversed(kinds) for field in dataclasses.fields(kind)}
+    kinds = reversed(trainable())
+    return {field.name: field for kind in kinds for field in dataclasses.fields(kind)}
+
+
+def trainable() -> list[type[Config]]:
+    """The configs of the algorithms that `tfpix2pix train` offers, the default one first."""
+    return [config_class(name) for name in TRAINABLE]
 
 
 def presets() -> dict[str, Preset]:
     """The presets of all algorithms that `tfpix2pix train` offers, by name."""
-    return {key: preset for name in TRAINABLE for key, preset in config_class(name).PRESETS.items()}
+    return {key: preset for kind in trainable() for key, preset in kind.PRESETS.items()}
 
 
 def _entry(name: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 import shutil
 import sys
 import textwrap
@@ -19,7 +20,7 @@ from absl.flags import argparse_flags
 from tfpix2pix.algorithms import registry
 from tfpix2pix.base.options import KIND_NAMES, default_text, kind_of, nearest, parser_of
 from tfpix2pix.base.size import Size
-from tfpix2pix.config import GROUPS
+from tfpix2pix.config import GROUPS, Config
 from tfpix2pix.config.dataset import with_absolute_paths
 
 METAVARS: dict[type, str] = {Size: "PIXELS|HEIGHTxWIDTH"}
@@ -78,8 +79,13 @@ class ManualFormatter(argparse.RawDescriptionHelpFormatter):
         head = ", ".join(names) or str(action.metavar or action.dest)
         if action.metavar and action.nargs != 0 and names:
             head += f"={action.metavar}"
-        body = textwrap.wrap(action.help or "", self._width - 8)
-        return "\n".join([f"  {head}", *(f"      {line}" for line in body)]) + "\n"
+        lines = [""]
+        for part in re.findall(r"[^|]+\|?", head):  # a long row of choices is broken
+            if len(lines[-1] + part) > self._width - 4:
+                lines.append("    ")
+            lines[-1] += part
+        lines += [f"    {line}" for line in textwrap.wrap(action.help or "", self._width - 8)]
+        return "".join(f"  {line}\n" for line in lines)
 
 
 class _SetBoolean(argparse.Action):
@@ -186,20 +192,36 @@ def add_field(group: Any, field: dataclasses.Field[Any], text: str | None = None
 
 
 def _default_text(field: dataclasses.Field[Any]) -> str:
-    """``[286]``, or ``[quick 143, paper 286]`` where a run's default preset differs."""
-    if registry.config_fields().get(field.name) is not field:
+    """``[286]``, or ``[quick 143, paper 286]`` where a run's default preset differs; behind it what
+    the default presets of other algorithms have: ``[unet; cyclegan_quick resnet6]``."""
+    if registry.config_fields().get(field.name) is not field or field.name == "algorithm":
         return default_text(field)
-    default = registry.config_class(registry.DEFAULT)
+    owners = [kind for kind in registry.trainable() if hasattr(kind, field.name)]
+    first, *others = owners
+    used = _used(first, field.name)
+    text = default_text(field)[1:-1]
     if field.name == "preset":
-        return f"[{default.DEFAULT_PRESET}]"
+        text = used
+    elif field.name in first.PRESETS[first.DEFAULT_PRESET].values:
+        text = f"{first.DEFAULT_PRESET} {used}, {first.preset} {_shown(field.default)}"
+    for kind in others:
+        own = _used(kind, field.name)
+        if field.name == "preset":
+            text += f"; with --algorithm={kind.algorithm} {own}"
+        elif own != used:
+            text += f"; {kind.DEFAULT_PRESET} {own}"
+    return f"[{text}]" if text else ""
 
-    def show(value: Any) -> str:
-        return str(value).lower() if isinstance(value, bool) else str(value)
 
-    preset = default.PRESETS[default.DEFAULT_PRESET].values
-    if field.name in preset:
-        return f"[{default.DEFAULT_PRESET} {show(preset[field.name])}, paper {show(field.default)}]"
-    return default_text(field)
+def _used(kind: type[Config], name: str) -> str:
+    """What a field is in a run of an algorithm where nothing is said."""
+    if name == "preset":
+        return kind.DEFAULT_PRESET
+    return _shown(kind.PRESETS[kind.DEFAULT_PRESET].values.get(name, getattr(kind, name)))
+
+
+def _shown(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def given_config(args: argparse.Namespace) -> dict[str, Any]:

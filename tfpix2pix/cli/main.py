@@ -65,6 +65,9 @@ First steps
   tfpix2pix train --dataset=FOLDER
       the same with your pairs: FOLDER/train/ (and val/, test/) of side-by-side images, or A/ and
       B/ with images of one name; `tfpix2pix inspect --dataset=FOLDER` looks at them first
+  tfpix2pix train --algorithm=cyclegan --dataset=FOLDER
+      the same without pairs: FOLDER/trainA and FOLDER/trainB, two sides of any images; translates
+      both ways
   tfpix2pix translate --workdir=runs/sample --input=IMAGE_OR_FOLDER --output=IMAGE_OR_FOLDER
       translates new images; no flag of the training is repeated
 
