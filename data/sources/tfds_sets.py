@@ -118,8 +118,7 @@ def tfds_folder(
             show = partial(_show, progress, f"writing the images of {name}")
             shutil.rmtree(scratch, ignore_errors=True)
             try:
-                write = _write_sides if sides else _write
-                write(tfds, builder, splits, keys, scratch, show)
+                _write(tfds, builder, splits, keys, form, scratch, show)
                 os.replace(scratch, folder)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
@@ -221,7 +220,7 @@ def _check_keys(tfds: Any, builder: Any, name: str, keys: Mapping[str, str]) -> 
         if key in found:
             what = f"is no image but {found[key][0]}"
         else:
-            what = "is no feature of it" if key else "is empty"
+            what = "is no feature of it"
         raise DataError(
             f"--dataset=tfds:{name}: --{flag}={key} {what}; its image features are: {listed}."
         )
@@ -370,47 +369,27 @@ def _write(
     builder: Any,
     splits: list[tuple[str, str, str]],
     keys: list[str],
+    form: str,
     folder: Path,
     progress: Any,
 ) -> None:
-    total = _examples_in(builder, splits)
-    widest = {key: _widest(tfds, builder, splits, key) for key in keys}
+    total = sum(builder.info.splits[split].num_examples for split, _, _ in splits)
+    widest = {key: _widest(tfds, builder, splits, key) for key in dict.fromkeys(keys)}
     done = 0
     for split, ours, letter in splits:
-        folders = [folder / ours] if len(keys) == 1 else [folder / s / ours for s in "AB"]
-        for target in folders:
+        targets = dict(zip([folder / side / ours for side in "AB"], keys, strict=False))
+        if form == SINGLE:
+            targets = {folder / ours: keys[0]}
+        elif form == UNPAIRED:  # each split is one side's
+            targets = {folder / f"{ours}{letter.upper()}": keys["ab".index(letter)]}
+        for target in targets:
             target.mkdir(parents=True, exist_ok=True)
-        for index, images in enumerate(_examples(tfds, builder, split, keys)):
-            for target, key in zip(folders, keys, strict=True):
+        read = list(dict.fromkeys(targets.values()))
+        for index, images in enumerate(_examples(tfds, builder, split, read)):
+            for target, key in targets.items():
                 _write_array(target / f"{letter}{index:06d}", images[key], widest[key])
             done += 1
             progress(done, total)
-
-
-def _write_sides(
-    tfds: Any,
-    builder: Any,
-    splits: list[tuple[str, str, str]],
-    keys: list[str],
-    folder: Path,
-    progress: Any,
-) -> None:
-    """As `_write`, of an unpaired set: each of its splits is one side's."""
-    total, done = _examples_in(builder, splits), 0
-    for split, ours, letter in splits:
-        key = dict(zip("ab", keys, strict=True))[letter]
-        target = folder / f"{ours}{letter.upper()}"
-        target.mkdir(parents=True, exist_ok=True)
-        same_side = [of for of in splits if of[2] == letter]
-        widest = _widest(tfds, builder, same_side, key)
-        for index, images in enumerate(_examples(tfds, builder, split, [key])):
-            _write_array(target / f"{letter}{index:06d}", images[key], widest)
-            done += 1
-            progress(done, total)
-
-
-def _examples_in(builder: Any, splits: list[tuple[str, str, str]]) -> int:
-    return sum(builder.info.splits[split].num_examples for split, _, _ in splits)
 
 
 def _examples(tfds: Any, builder: Any, split: str, keys: list[str]) -> Iterator[dict[str, Any]]:

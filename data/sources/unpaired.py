@@ -29,6 +29,14 @@ class UnpairedSource(PairSource):
     unit: ClassVar[str] = "image"
     x: ImageSource
     y: ImageSource
+    _spec: PairSpec | None = None  # known once both sides were looked at
+
+    @property
+    def spec(self) -> PairSpec:
+        if self._spec is None:
+            self.check()
+            assert self._spec is not None, "a look without faults resolves the spec"
+        return self._spec
 
     def paired(self, split: str) -> bool:
         return False

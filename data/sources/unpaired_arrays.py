@@ -19,7 +19,7 @@ from tfpix2pix.data.layouts.splits import DEFAULT_VAL_FRACTION, check_val_fracti
 from tfpix2pix.data.sources.arrays import Images, PairArrays, decoded_of, label_of, name_of
 from tfpix2pix.data.sources.base import SPLITS, ImageSource, Progress
 from tfpix2pix.data.sources.unpaired import UnpairedSource, sizes_of_both
-from tfpix2pix.data.spec import ImageSpec, PairSpec, PairWish
+from tfpix2pix.data.spec import ImageSpec, PairWish
 from tfpix2pix.data.threads import threaded
 
 
@@ -107,7 +107,7 @@ class UnpairedArrays(UnpairedSource):
     ) -> None:
         self.name, self.direction, self.arrays = f"--dataset={ARRAYS}", "AtoB", arrays
         self._wish, self._allow_mixed_sizes = wish, allow_mixed_sizes
-        self._spec: PairSpec | None = wish.spec() if wish.resolved else None
+        self._spec = wish.spec() if wish.resolved else None
         self._notes: list[str] = []
         check_val_fraction(val_fraction)
         self._both = (
@@ -115,13 +115,6 @@ class UnpairedArrays(UnpairedSource):
             _Side("y", arrays, val_fraction, lambda: self.spec.y),
         )
         self.x, self.y = self._both
-
-    @property
-    def spec(self) -> PairSpec:
-        if self._spec is None:
-            self.check()
-            assert self._spec is not None, "a look without faults resolves the spec"
-        return self._spec
 
     def describe(self) -> str:
         return f"{self._shown_counts()} images (unpaired, arrays; {self.spec.describe()})"

@@ -21,7 +21,7 @@ from tfpix2pix.data.layouts.splits import fraction_for_both
 from tfpix2pix.data.sources.base import SPLITS, ImageSource, Progress, check_direction
 from tfpix2pix.data.sources.file_source import FileSet
 from tfpix2pix.data.sources.unpaired import UnpairedSource, sizes_of_both
-from tfpix2pix.data.spec import ImageSpec, PairSpec, PairWish
+from tfpix2pix.data.spec import ImageSpec, PairWish
 
 
 class FileImages(FileSet, ImageSource):
@@ -99,17 +99,10 @@ class UnpairedFiles(UnpairedSource):
             FileImages(name, listings[1], wish.y.planes, lambda: self.spec.y),
         )
         self.x, self.y = self.files
-        self._spec: PairSpec | None = wish.spec() if wish.resolved else None
+        self._spec = wish.spec() if wish.resolved else None
         self._notes: list[str] = []
         if not self.count("train") and (training or not any(map(self.count, SPLITS))):
             raise DataError(self._no_training_images())
-
-    @property
-    def spec(self) -> PairSpec:
-        if self._spec is None:
-            self.check()
-            assert self._spec is not None, "a scan without faults resolves the spec"
-        return self._spec
 
     def describe(self) -> str:
         sizes = []

@@ -370,7 +370,7 @@ def test_a_missing_feature_lists_those_there_are(home):
     assert "depth (Tensor, 6 x 8, float32)" in text
     for other in ("kind", "clip", "boxes", "pair/name"):
         assert f"{other} (" not in text
-    refusal("--input_key= is empty", "toy_pairs", home, ("", "photo"))
+    refusal("--input_key=input_image is no feature", "toy_pairs", home, ("", "photo"))
 
 
 @pytest.mark.parametrize(
