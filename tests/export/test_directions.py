@@ -121,6 +121,22 @@ def test_a_run_of_one_direction_says_which(make_run, tmp_path):
         Request(direction="ba")
 
 
+def test_either_direction_is_evaluated(run, both, tmp_path):
+    there = tfpix2pix.evaluate(run, metrics="sharpness")
+    back = tfpix2pix.evaluate(run, metrics="sharpness,variety", direction="BtoA")
+    assert there.page.parent == run / "evaluation" / "val"
+    assert back.page.parent == run / "evaluation" / "val-BtoA"
+    assert (there.images, len(there.truths)) == (3, 4)
+    assert (back.images, len(back.truths)) == (4, 3)
+    assert back.facts["model"]["direction"] == "BtoA"
+    assert "The way back from" in back.page.read_text(encoding="utf-8")
+    exported = tfpix2pix.evaluate(
+        both, metrics="sharpness,variety", direction="BtoA", output=tmp_path / "scores"
+    )
+    for name, value in back.numbers.items():
+        assert exported.numbers[name] == pytest.approx(value, abs=0.02)
+
+
 # === Its export ===
 
 

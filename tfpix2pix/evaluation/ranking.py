@@ -18,13 +18,14 @@ KEPT = 4
 @dataclass(frozen=True)
 class Strip:
     """One pair as a person sees it: uint8 ``[H, W, 1 or 3]``; `value` is its own measure. Without a
-    target, `y` is None."""
+    target, `y` is None; `again` is what the way back makes of `fake`, where there is one."""
 
     name: str
     value: float
     x: np.ndarray
     fake: np.ndarray
     y: np.ndarray | None
+    again: np.ndarray | None = None
 
 
 class Ranking:

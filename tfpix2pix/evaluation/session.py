@@ -52,6 +52,7 @@ def evaluate_model(
     deterministic: bool = False,
     labels: PairSource | None = None,
     rank_by: str | None = None,
+    back: Maker | None = None,
     model: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -71,6 +72,7 @@ def evaluate_model(
       labels: the same data set opened with a label palette, for the classes of pairs whose own
         spec has none.
       rank_by: the number by which best and worst are chosen; None for l1 or the first there is.
+      back: the way back, to show what it makes of pictures that have no targets.
       model: facts to record on what is scored, such as its path.
       progress: told how far it is.
 
@@ -84,9 +86,9 @@ def evaluate_model(
     check_spec(translator.spec, source)
     size = Size.of(size or translator.config.whole_size)
     pictures = Generated(translator, size, seed=seed, samples=samples, deterministic=deterministic)
-    return _Session(pictures, source, evaluators, split, size, limit, labels, rank_by).run(
-        model, progress
-    )
+    session = _Session(pictures, source, evaluators, split, size, limit, labels, rank_by)
+    session.back = back
+    return session.run(model, progress)
 
 
 def evaluate_predictions(
@@ -162,6 +164,7 @@ class _Session:
         self.paired = source.paired(split)
         self.ranking = ranking_of(self.evaluators, rank_by) if self.paired else None
         self.examples: list[Strip] = []
+        self.back: Maker | None = None
         # Each pair is needed once, so that keeping them decoded would be of no use.
         self.store = open_store(source, split, size=size, cache="none")
         self.label_spec = self.spec
@@ -307,8 +310,11 @@ class _Session:
         assert batch.x is not None
         for name, x, fake in zip(batch.names, batch.x, batch.fake, strict=True):
             if len(self.examples) < EXAMPLES:
-                seen = self.spec.picture_of_x(x)
-                self.examples.append(Strip(name, math.nan, seen, _shown(fake), None))
+                seen, again = self.spec.picture_of_x(x), None
+                if self.back is not None and fake.shape[-1] == self.spec.y.channels:
+                    result = self.back.translate_x(fake.astype(np.float32) / 127.5 - 1.0)
+                    again = _shown(file_levels(self.back.spec, result))
+                self.examples.append(Strip(name, math.nan, seen, _shown(fake), None, again))
 
     def _rank(self, ranking: Ranking, batch: Batch) -> None:
         x = batch.x

@@ -107,6 +107,9 @@ class Model(Protocol):
     @property
     def open(self) -> Callable[[Say], Maker]: ...
 
+    @property
+    def open_back(self) -> Callable[[Say], Maker] | None: ...
+
 
 class ModelSubject:
     """A run, an export or a server, and the pairs that it is scored on.
@@ -165,6 +168,7 @@ class ModelSubject:
         """Scores it; `say` is told with which weights."""
         model, settings = self.model, self.settings
         translator = model.open(say)
+        paired = self.source.paired(settings.split)
         noisy = translator.takes_noise and not settings.deterministic
         say(
             f"{model.title} at step {translator.step:,}, "
@@ -182,6 +186,7 @@ class ModelSubject:
             deterministic=settings.deterministic,
             labels=self.labels,
             rank_by=settings.rank_by,
+            back=None if paired or model.open_back is None else model.open_back(say),
             model={
                 "path": model.name,
                 **({"direction": model.direction} if len(model.config.directions) > 1 else {}),

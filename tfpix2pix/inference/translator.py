@@ -507,6 +507,7 @@ class Model:
       spec: of its pairs, x the input of its direction.
       direction: ``AtoB`` or ``BtoA``.
       open: loads it; its argument is told in a sentence when a damaged checkpoint was passed over.
+      open_back: loads its other direction likewise; None where it has none, or that is not known.
     """
 
     name: str
@@ -514,6 +515,7 @@ class Model:
     spec: PairSpec
     direction: str
     open: Callable[[Callable[[str], None]], Translator]
+    open_back: Callable[[Callable[[str], None]], Translator] | None = None
 
     @property
     def title(self) -> str:
@@ -538,12 +540,14 @@ class Model:
         check_weights(weights)
         config = load_config(workdir)
         direction = config.direction_of(direction, f"the run {workdir}")
+        back = next((each for each in config.directions if each != direction), "")
         return cls(
             workdir,
             config,
             spec_of(config, workdir, direction),
             direction,
             lambda say: load_quietly(workdir, checkpoint, say, weights, direction),
+            (lambda say: load_quietly(workdir, checkpoint, say, weights, back)) if back else None,
         )
 
     @classmethod

@@ -13,19 +13,30 @@ from tfpix2pix.base.size import Size
 from tfpix2pix.config import config_of
 from tfpix2pix.config.dataset import open_source, resolved, spec_of
 from tfpix2pix.data import TurnedSource, write_image
+from tfpix2pix.data.label_classes import LabelClass, Palette
+from tfpix2pix.evaluation.base import Batch
 from tfpix2pix.evaluation.bootstrap import resampled, standard_errors
 from tfpix2pix.evaluation.color import Color
 from tfpix2pix.evaluation.comparison import compare
+from tfpix2pix.evaluation.fcn import FCNScore
 from tfpix2pix.evaluation.fid import FID
 from tfpix2pix.evaluation.kid import KID, kernel, mmd2
-from tfpix2pix.evaluation.registry import EVALUATORS, Kind, choose_evaluators, default_metrics
+from tfpix2pix.evaluation.registry import (
+    EVALUATORS,
+    Kind,
+    choose_evaluators,
+    default_metrics,
+    for_want_of_pairs,
+)
 from tfpix2pix.evaluation.results import Evaluation
 from tfpix2pix.evaluation.session import evaluate_model
 from tfpix2pix.evaluation.sharpness import Sharpness, gradient
 from tfpix2pix.evaluation.swd import SWD
 from tfpix2pix.evaluation.variety import Variety, thumbnails
+from tfpix2pix.report.evaluation_page import render_evaluation
 
 FAKES, TRUTHS = 3, 5
+PALETTE = Palette("two", (LabelClass("sky", (0, 0, 0), (0,)), LabelClass("road", (9, 9, 9), (1,))))
 
 
 def pictures(count: int, seed: int, low: int = 0) -> np.ndarray:
@@ -172,6 +183,39 @@ def test_each_side_is_compared_with_all_images_of_the_other(sides, direction, tm
     found = {d.number.name: d for d in compare(loaded, other)}
     assert found["sharpness"].difference == pytest.approx(0, abs=0.02)  # an inverse is as sharp
     assert found["variety"].difference == pytest.approx(0, abs=0.01)  # and as varied
+
+
+def test_the_page_shows_the_way_back(sides):
+    config, source = sides
+    model = Inverting(config, source.spec)
+    back = Inverting(config, source.spec.turned())
+    made = evaluate_model(model, source, [Sharpness()], split="test", size=32, back=back)
+    page = render_evaluation(made)
+    assert page.count('alt="The way back from a') == FAKES
+    assert "Target of" not in page
+    strip = made.examples[0]
+    np.testing.assert_allclose(strip.again, 255.0 - np.repeat(strip.fake, 3, axis=-1), atol=1)
+
+
+def test_a_scorer_reads_generated_photos_of_labels_whose_photos_nobody_knows():
+    classes = np.zeros((2, 16, 16), np.uint8)
+    classes[:, 8:] = 1
+
+    class Halves:
+        palette, size = PALETTE, Size(16, 16)
+
+        def classes(self, photos):
+            return (photos[..., 0] > 99).astype(np.uint8)
+
+    fake = np.repeat(classes[..., None] * 200, 3, axis=-1).astype(np.uint8)
+    evaluator = FCNScore(Halves())
+    evaluator.update(Batch(["a", "b"], fake[::-1], fake, classes, paired=False))
+    found = evaluator.result()
+    assert found["fcn_iou"] == 1.0
+    assert math.isnan(found["fcn_truth_iou"])
+    kind = Kind(3, palette=PALETTE, scorer=Halves(), paired=False)
+    assert "fcn" in default_metrics(kind)
+    assert for_want_of_pairs(kind) == ["l1", "l2", "psnr", "ssim", "ms_ssim", "grid"]
 
 
 def test_limit_is_of_each_side(sides):
