@@ -1,4 +1,4 @@
-"""``tfpix2pix reproduce``: the paper's ablation tables, on a data set of labels and photographs,
+"""``tfpix2pix reproduce``: the papers' ablation tables, on a data set of labels and photographs,
 and a table of what else there is."""
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.cli.flags import Parser, add_field, given_data_config, number
 from tfpix2pix.config import GROUPS
 from tfpix2pix.reproduction.plan import MINUTES, STEPS, begin
-from tfpix2pix.reproduction.tables import DECIDED, TABLES, chosen_rows, chosen_tables
+from tfpix2pix.reproduction.tables import (
+    CHOSEN,
+    DECIDED,
+    TABLES,
+    chosen_rows,
+    chosen_tables,
+    table_names,
+)
 
 if TYPE_CHECKING:
     from tfpix2pix.reproduction.results import Result
@@ -28,6 +35,9 @@ paper's own figures, grids of pictures, all configs, and a page, DIR/report.html
 --table=recipe is not of the paper: its recipe, single ingredients on top of it, and several
 together, each trained for as many minutes as the paper's, and held against it.
 
+--table=cyclegan is CycleGAN's paper's: its loss and parts of it, trained on photographs of one half
+of the pairs and labels of the other, beside pix2pix on the pairs, labels to photographs and back.
+
 Run the same command again and it continues: finished runs are not run again. Another --table or
 more --seeds with the same DIR add what is missing; networks that tables share are trained once."""
 
@@ -37,17 +47,23 @@ _STAGES = ("all", "train", "score")
 
 def add_flags(parser: Parser) -> None:
     group = parser.add_argument_group("What to reproduce")
-    tables = "; ".join(f"{t.name}: {t.label if t.paper else t.title}" for t in TABLES.values())
+    labels = {name: [t for t in TABLES.values() if t.asked == name] for name in table_names()}
+    tables = "; ".join(
+        f"{name}: {' and '.join(t.label if t.paper else t.title for t in of_name)}"
+        for name, of_name in labels.items()
+    )
     group.add_argument(
         "--table",
-        metavar="|".join(TABLES),
-        help=f"{tables}; several with commas between them, or all of the paper's (required)",
+        metavar="|".join(labels),
+        help=f"{tables}; several with commas between them, or all of the pix2pix paper's "
+        "(required)",
     )
+    chosen = " and ".join(dict.fromkeys(TABLES[name].asked for name in CHOSEN))
     group.add_argument(
         "--rows",
         metavar="ROW,ROW",
-        help="of --table=recipe: the rows to train and score, with commas between them; the table "
-        "keeps those of earlier calls [all]",
+        help=f"of --table={chosen}: the rows to train and score, with commas between them; the "
+        "table keeps those of earlier calls [all]",
     )
     group.add_argument(
         "--output",
@@ -71,9 +87,9 @@ def add_flags(parser: Parser) -> None:
     group.add_argument(
         "--same",
         metavar=f"{MINUTES}|{STEPS}",
-        help="what the runs have the same of. minutes, for --table=recipe: a step of each row is "
-        "timed by turns with one of the paper's row, which has --steps, and the others get as many "
-        "as take as long [minutes for recipe, steps for the paper's tables]",
+        help=f"what the runs have the same of. minutes, for --table={chosen}: a step of each row "
+        "is timed by turns with one of the paper's row (CycleGAN's), which has --steps, and the "
+        "others get as many as take as long [minutes for recipe, steps for the papers' tables]",
     )
     group.add_argument(
         "--score_split",
@@ -151,7 +167,6 @@ def _print(results: list[Result], folder: Path, suffix: str) -> None:
     from tfpix2pix.base.progress import say
     from tfpix2pix.cli.tables import print_table
     from tfpix2pix.reproduction.publish import verdicts
-    from tfpix2pix.reproduction.results import PACE
 
     for result in results:
         headings = result.table.headings
@@ -163,7 +178,7 @@ def _print(results: list[Result], folder: Path, suffix: str) -> None:
             print_table([f"against {result.rows[0].title}", *headings], rows)
         if result.paces:
             say("")
-            print_table(["", *(heading for heading, _ in PACE.values())], result.paces)
+            print_table(["", *result.pace_headings], result.paces)
         say(verdicts(result))
     say(f"\nresults: {folder / 'results'}")
     say(f"report: {folder / f'report{suffix}.html'}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -15,9 +16,13 @@ from tfpix2pix.report import grids
 from tfpix2pix.reproduction.plan import Run
 from tfpix2pix.reproduction.tables import Table
 
+if TYPE_CHECKING:
+    from tfpix2pix.inference import Translator
+
 ROWS = 6  # inputs that a grid shows
 _LEAST = 128  # pixels that a picture has in a grid, so that its title fits
 _JPEG_QUALITY = 85
+_BACK = "samples.png"  # beside the scores of the way back, as the strips of `grids` are
 
 
 def columns_of(
@@ -38,14 +43,41 @@ def columns_of(
         run = next((r for r in runs if r.variant == row.variant and r.trained), None)
         if run is None:
             continue
-        pairs = grids.load_fixed(run.workdir)
-        outputs = grids.load_outputs(run.workdir, grids.sample_steps(run.workdir)[-1], pairs)
+        found = _pictures_of(run)
+        if found is None:
+            continue
+        pairs, outputs = found
         chosen = np.linspace(0, len(pairs) - 1, min(ROWS, len(pairs))).round().astype(int)
         if fixed is None:
             names = tuple(pairs.names[i] for i in chosen)
             fixed = grids.FixedPairs(pairs.x[chosen], pairs.y[chosen], names)
         columns.append((row.short or row.title, outputs[chosen]))
     return None if fixed is None else (fixed, columns)
+
+
+def _pictures_of(run: Run) -> tuple[grids.FixedPairs, np.ndarray] | None:
+    """The fixed pairs of a run as its task has them, and what it makes of them; None where it was
+    not scored yet on the way back."""
+    pairs = grids.load_fixed(run.workdir)
+    if not run.is_back:
+        return pairs, grids.load_outputs(run.workdir, grids.sample_steps(run.workdir)[-1], pairs)
+    try:
+        outputs = grids.load_strip(run.evaluation / _BACK, len(pairs))
+    except (OSError, ValueError):
+        return None
+    return grids.FixedPairs(pairs.y, pairs.x, pairs.names), outputs
+
+
+def write_pictures_back(run: Run, translator: Translator) -> None:
+    """Keeps what a run makes of its fixed pairs on the way back, beside the scores of that way."""
+    from tfpix2pix.evaluation.fcn import as_uint8
+    from tfpix2pix.evaluation.pictures import file_levels
+
+    inputs = grids.load_fixed(run.workdir).y
+    made = [translator.translate(picture, seed=index) for index, picture in enumerate(inputs)]
+    outputs = [as_uint8(file_levels(translator.spec, picture)) for picture in made]
+    run.evaluation.mkdir(parents=True, exist_ok=True)
+    grids.save_strip(run.evaluation / _BACK, np.stack(outputs))
 
 
 def write_grids(

@@ -19,18 +19,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tfpix2pix.algorithms import registry
 from tfpix2pix.base import lock
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_json
 from tfpix2pix.base.options import plain_values
 from tfpix2pix.base.progress import say
 from tfpix2pix.base.version import __version__
-from tfpix2pix.config import Config, allowed_changes, config_of, differences, resolve, with_preset
+from tfpix2pix.config import (
+    Config,
+    RunConfig,
+    allowed_changes,
+    config_of,
+    differences,
+    resolve,
+    with_preset,
+)
+from tfpix2pix.data.config import DataConfig
 from tfpix2pix.reproduction import recipe
 from tfpix2pix.reproduction.tables import (
+    CHOSEN,
     DECIDED,
     LABELS,
-    OWN,
     PHOTO,
     TABLES,
     Table,
@@ -43,16 +53,20 @@ MINUTES, STEPS = "minutes", "steps"  # what the rows of a table have the same of
 # How often a run of a reproduction looks up, unless the user says so: steps in so many parts.
 SHARES = {"val_every": 4, "checkpoint_every": 8}
 _OPPOSITE = {"AtoB": "BtoA", "BtoA": "AtoB"}
+# Of the base config, what a row has too that is learned by an algorithm of its own.
+_SHARED = {f.name for kind in (RunConfig, DataConfig) for f in dataclasses.fields(kind)}
+_SHARED -= {"algorithm", "preset", "init_from", "best_metric", "lr_schedule"}
+_SHARED |= {"ngf", "ndf"}
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How many steps a row of our own tables has, and why.
+    """How many steps a row of a table has of which rows are chosen, and why.
 
     Attributes:
       fields: that the row set when it was first asked for; another setting is another row.
       steps: of each of its runs.
-      ratio: seconds of its step, of those of the paper's row; None where nobody asked.
+      ratio: seconds of its step, of those of the table's unit; None where nobody asked.
       seconds: that a step took when it was timed, whatever else the machine did.
     """
 
@@ -69,6 +83,7 @@ class Run:
     Attributes:
       cost: of a step, in steps of the other runs; to say how long the rest takes.
       split: that it is scored on.
+      task: in which it is scored: `PHOTO` or `LABELS`. What learned both ways has two.
     """
 
     variant: Variant
@@ -77,11 +92,33 @@ class Run:
     workdir: Path
     cost: float = 1.0
     split: str = "val"
+    task: str = PHOTO
+
+    @property
+    def is_back(self) -> bool:
+        """Whether it is scored on the way back of the one that it was trained for."""
+        return self.task != self.variant.task
+
+    @property
+    def direction(self) -> str:
+        """In which it is scored, ``AtoB`` or ``BtoA``."""
+        return _OPPOSITE[self.config.direction] if self.is_back else self.config.direction
 
     @property
     def evaluation(self) -> Path:
         """Where its scores stand."""
-        return self.workdir / "evaluation" / self.split
+        name = f"{self.split}-{self.direction}" if self.is_back else self.split
+        return self.workdir / "evaluation" / name
+
+    @property
+    def id(self) -> str:
+        """For lines on the terminal."""
+        back = f" ({self.task.replace('_', ' ')})" if self.is_back else ""
+        return f"{self.variant.key}, seed {self.seed}{back}"
+
+    def in_task(self, task: str) -> Run:
+        """The same training, scored in that task."""
+        return dataclasses.replace(self, task=task)
 
     @property
     def steps_done(self) -> int:
@@ -114,8 +151,8 @@ class Plan:
     Attributes:
       folder: of the reproduction.
       base: the config that every run shares, for labels to photos; `steps` is set.
-      same: what the rows of our own tables have the same of, `MINUTES` or `STEPS`.
-      paces: of the rows of our own tables, by variant key, as far as they were asked for.
+      same: what the rows of tables have the same of whose rows are chosen, `MINUTES` or `STEPS`.
+      paces: of these rows, by variant key, as far as they were asked for.
     """
 
     folder: Path
@@ -130,23 +167,36 @@ class Plan:
         Raises:
           UserError: the variant cannot be trained at this size, or by this algorithm.
         """
-        direction = self.base.direction
-        if variant.task == LABELS:
-            direction = _OPPOSITE[direction]
-        known = {field.name for field in dataclasses.fields(self.base)}
+        algorithm = variant.fields.get("algorithm", self.base.algorithm)
+        kind = registry.config_class(algorithm)
+        known = {field.name for field in dataclasses.fields(kind)}
         for name in variant.fields:
             if name not in known:
                 raise UserError(
-                    f"--algorithm={self.base.algorithm} has no setting {name!r}, which "
-                    f"{variant.key} needs"
+                    f"--algorithm={algorithm} has no setting {name!r}, which {variant.key} needs"
                 )
-        return self.base.replace(
+        own = {
+            field.name: getattr(self.base, field.name) for field in dataclasses.fields(self.base)
+        }
+        if "algorithm" in variant.fields:
+            own = {name: value for name, value in own.items() if name in _SHARED & known}
+        changes = {
             **variant.fields,
             **self._schedule(self.steps_of(variant)),
-            direction=direction,
-            label_side="input" if variant.task == PHOTO else "target",
-            seed=seed,
-        )
+            **self._way(variant.task),
+            "seed": seed,
+        }
+        return kind(**{**own, **changes})
+
+    def data_of(self, task: str) -> Config:
+        """The base config with the pairs as a task has them, which it is scored on."""
+        return self.base.replace(**self._way(task))
+
+    def _way(self, task: str) -> dict[str, str]:
+        direction = self.base.direction
+        if task == LABELS:
+            direction = _OPPOSITE[direction]
+        return {"direction": direction, "label_side": "input" if task == PHOTO else "target"}
 
     def steps_of(self, variant: Variant) -> int:
         """Of each run of a variant."""
@@ -172,7 +222,8 @@ class Plan:
         ]
 
     def known_runs(self, table: Table, split: str = "val") -> list[Run]:
-        """The runs of one of our own tables that earlier calls began, of all rows and seeds."""
+        """The runs that earlier calls began of a table whose rows are chosen, of all rows and
+        seeds, to be scored as the table has it."""
         found = []
         for variant in TABLES[table.name].variants:
             if variant.key not in self.paces:
@@ -180,13 +231,14 @@ class Plan:
             folders = (self.folder / "runs" / variant.key).glob("seed*")
             seeds = sorted(int(f.name[4:]) for f in folders if f.name[4:].isdigit())
             found += [self._run(variant, seed, split) for seed in seeds]
-        return found
+        return [run.in_task(table.task) for run in found]
 
     def _run(self, variant: Variant, seed: int, split: str) -> Run:
         pace = self.paces.get(variant.key)
         cost = pace.ratio if pace and pace.ratio else 1.0
         workdir = self.folder / "runs" / variant.key / f"seed{seed}"
-        return Run(variant, seed, self.config(variant, seed), workdir, cost, split)
+        config = self.config(variant, seed)
+        return Run(variant, seed, config, workdir, cost, split, variant.task)
 
     def with_pace(self, variant: Variant, ratio: float | None, seconds: float | None) -> Plan:
         """The plan in which a variant has the steps that its pace gives it."""
@@ -258,8 +310,8 @@ def begin(
       given: fields of the config that the user gave.
       tables: to reproduce.
       has_budget: whether the number of steps was to follow from a budget of time.
-      same: what rows of our own tables are to have the same of; None for what they have, at first
-        minutes.
+      same: what rows are to have the same of where they are chosen; None for what they have, at
+        first minutes if one of the tables is our own, and steps as the paper's if none is.
 
     Returns:
       The plan, and whether it is new: then its direction and steps are still open.
@@ -274,7 +326,7 @@ def begin(
         plan = Plan(Path(folder), _base(given))
     else:
         plan = dataclasses.replace(found, base=_continued(found, given, has_budget))
-    if any(table.name in OWN for table in tables):
+    if any(table.unit for table in tables):
         plan = _with_same(plan, tables, same)
     for variant in variants_of(tables):
         plan.config(variant, plan.base.seed)  # refused before anything is trained
@@ -282,18 +334,23 @@ def begin(
 
 
 def _check_own(given: Mapping[str, Any], tables: Sequence[Table], same: str | None) -> None:
-    """Raises UserError where flags and our own tables, or the paper's, do not go together."""
-    own = [table.name for table in tables if table.name in OWN]
-    if not own:
-        if same == MINUTES:
-            raise UserError(
-                f"--same={MINUTES} is for --table={'|'.join(OWN)}; the paper's tables compare the "
-                "same number of steps"
-            )
-        return
-    for name in given:
-        if name in recipe.PAPER:
-            raise UserError(f"--{name}: the rows of --table={own[0]} decide it; drop the flag")
+    """Raises UserError where flags and the tables do not go together."""
+    if same == MINUTES and not any(table.unit for table in tables):
+        chosen = "|".join(dict.fromkeys(TABLES[name].asked for name in CHOSEN))
+        raise UserError(
+            f"--same={MINUTES} is for --table={chosen}; the paper's other tables compare the same "
+            "number of steps"
+        )
+    for table in tables:
+        of_rows = {name for variant in table.variants for name in variant.fields}
+        for name in given:
+            decided = name in recipe.PAPER
+            if "algorithm" in of_rows:  # each row has a config of its own
+                decided = name not in _SHARED | {"preset"}
+            if table.unit and decided:
+                raise UserError(
+                    f"--{name}: the rows of --table={table.asked} decide it; drop the flag"
+                )
 
 
 def _with_same(plan: Plan, tables: Sequence[Table], same: str | None) -> Plan:
@@ -311,14 +368,20 @@ def _with_same(plan: Plan, tables: Sequence[Table], same: str | None) -> Plan:
         pace = plan.paces.get(variant.key)
         if pace is None:
             continue
-        old, new = {**recipe.PAPER, **pace.fields}, dict(variant.fields)
-        changed = [f"{n}={old.get(n)}" for n in sorted(new) if old.get(n) != new[n]]
+        old, new = dict(pace.fields), dict(variant.fields)
+        if "algorithm" not in new:
+            old = {**recipe.PAPER, **old}
+        names = sorted(old.keys() | new.keys())
+        changed = [f"{n}={old.get(n)}" for n in names if old.get(n) != new.get(n)]
         if changed:
             raise UserError(
                 f"{variant.key} of {plan.folder} was another row, with {', '.join(changed)}; give "
                 "another --output, or leave it out with --rows"
             )
-    return plan if plan.paces else dataclasses.replace(plan, same=same or MINUTES)
+    if plan.paces:
+        return plan
+    usual = MINUTES if any(table.unit and not table.paper for table in tables) else STEPS
+    return dataclasses.replace(plan, same=same or usual)
 
 
 def _base(given: Mapping[str, Any]) -> Config:

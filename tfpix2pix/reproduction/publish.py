@@ -16,8 +16,8 @@ from tfpix2pix.reproduction.against import BETTER, CLOSE, WORSE, Draws
 from tfpix2pix.reproduction.draws import draws_of
 from tfpix2pix.reproduction.pictures import write_color_plot, write_grids
 from tfpix2pix.reproduction.plan import Plan, Run
-from tfpix2pix.reproduction.results import PACE, Result, result_of, with_error
-from tfpix2pix.reproduction.tables import Table, with_known_rows
+from tfpix2pix.reproduction.results import Result, result_of, with_error
+from tfpix2pix.reproduction.tables import Table, paper, with_known_rows
 
 # Beside a table's own columns: measures that every run has, so that blur and colour have a number.
 _OTHERS = {
@@ -43,7 +43,7 @@ def publish(
     path of a folder; ``grids/`` has the inputs and targets too. Of another split than val each
     name has it as a suffix, and so has the page: TABLE-test.json, report-test.html.
 
-    A table of our own also has the rows and seeds of earlier calls.
+    A table whose rows are chosen also has the rows and seeds of earlier calls.
 
     Args:
       plan: of the reproduction.
@@ -61,7 +61,8 @@ def publish(
     suffix = "" if split == "val" else f"-{split}"
     results, sections = [], []
     for table in tables:
-        result, own = _result(plan, table, [r for r in runs if r.variant in table.variants])
+        of_table = [r.in_task(table.task) for r in runs if r.variant in table.variants]
+        result, own = _result(plan, table, of_table)
         metrics = read_metrics(own)
         content = result.to_json()
         content["configs"] = {
@@ -88,6 +89,7 @@ def publish(
             name=plan.folder.resolve().name,
             summary=_summary(plan, runs),
             sections=sections,
+            sources=list(dict.fromkeys(map(_arxiv, tables))),
             scorer=scorer,
             config=_public(plan.base),
             split=split,
@@ -99,19 +101,25 @@ def publish(
     return results
 
 
+def _arxiv(table: Table) -> str:
+    """Which paper a table is of; of our own, against which: ``arXiv 1611.07004``."""
+    source = (table.paper or {}).get("source") or paper()["source"]
+    return source.rsplit(", ", 1)[-1]
+
+
 def _result(plan: Plan, table: Table, runs: Sequence[Run]) -> tuple[Result, list[Run]]:
-    """A table's result, and the runs behind it: of our own tables those of earlier calls too."""
+    """A table's result, and the runs behind it, with those of earlier calls of chosen rows."""
     split, shown = runs[0].split, list(runs)
     wanted = {(run.variant.key, run.seed) for run in runs}
     draws: dict[tuple[str, int], Draws] = {}
     facts = {}
-    if not table.paper:
+    if table.unit:
         known = [r for r in plan.known_runs(table, split) if (r.variant.key, r.seed) not in wanted]
         known = [run for run in known if read_metrics([run])]
         shown += known
         table = with_known_rows(table, {run.variant.key for run in known})
         facts = {variant.key: _facts(plan, variant.key, shown) for variant in table.variants}
-        for run in shown:
+        for run in () if table.paper else shown:
             draws[run.variant.key, run.seed] = draws_of(run)
     seeds = sorted({run.seed for run in shown})
     result = result_of(table, read_metrics(shown), seeds, split=split, draws=draws, facts=facts)
@@ -160,7 +168,7 @@ def _summary(plan: Plan, runs: Sequence[Run]) -> str:
 def _same(plan: Plan, runs: Sequence[Run]) -> str:
     """What the rows have the same of, where it is not the steps."""
     steps = {run.config.steps for run in runs}
-    return f" of the paper's row, others the same {plan.same}" if len(steps) > 1 else ""
+    return f" of one row, others the same {plan.same}" if len(steps) > 1 else ""
 
 
 def _section(
@@ -185,7 +193,7 @@ def _section(
         "rows": [(row.title, len(row.seeds), result.texts(row)) for row in result.all_rows],
         "first": result.rows[0].title,
         "against": result.differences,
-        "pace_headings": [heading for heading, _ in PACE.values()],
+        "pace_headings": result.pace_headings,
         "paces": result.paces,
         "others": list(others.values()),
         "other_rows": [
@@ -201,7 +209,7 @@ def _section(
         "plot": image_uri(plot.read_bytes()) if plot.is_file() else None,
         "figure": table.figure,
         "runs": [
-            (run.variant.key, run.seed, (run.workdir / "report.html").relative_to(folder))
+            (run.id, (run.workdir / "report.html").relative_to(folder))
             for run in runs
             if run.trained
         ],

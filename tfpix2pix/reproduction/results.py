@@ -11,7 +11,7 @@ from typing import Any
 from tfpix2pix.evaluation.registry import numbers_of
 from tfpix2pix.evaluation.results import finite_or_none
 from tfpix2pix.reproduction.against import APART, Against, Draws, against
-from tfpix2pix.reproduction.tables import Table, goal_of, known_evaluators, with_columns
+from tfpix2pix.reproduction.tables import TABLES, Table, goal_of, known_evaluators, with_columns
 
 _DIGITS = 3
 
@@ -68,7 +68,7 @@ class ResultRow:
       key, title: as in the table.
       seeds: that are scored; empty where none is yet.
       cells: by number, the table's own and all others that were measured.
-      paper: the paper's figures, by the table's columns; empty where there are none.
+      paper: the paper's figures, by the table's columns; empty where none are known.
       facts: what else is known of it, JSON-able.
     """
 
@@ -118,7 +118,7 @@ class Result:
         if not self.table.paper:
             return []
         found = []
-        scored = [row for row in self.rows if row.seeds]
+        scored = [row for row in self.rows if row.seeds and row.paper]
         for column, number in enumerate(self.table.numbers):
             for one, other in itertools.combinations(scored, 2):
                 if one.paper[column] == other.paper[column]:
@@ -133,7 +133,8 @@ class Result:
         table = self.table
         content: dict[str, Any] = {"table": table.name, "title": table.title, "split": self.split}
         if table.paper:
-            content["paper"] = {name: table.paper[name] for name in ("number", "title", "data")}
+            facts = ("number", "title", "data", "source", "read_in")
+            content["paper"] = {n: table.paper[n] for n in facts if n in table.paper}
         content["columns"] = dict(zip(table.numbers, table.headings, strict=True))
         content["rows"] = [self._row_json(row) for row in self.all_rows]
         if table.paper:
@@ -183,7 +184,7 @@ class Result:
             rows = [[title, *texts] for title, texts in self.differences]
             parts.append(_markdown([f"Against {self.rows[0].title}", *head[1:]], rows))
         if self.paces:
-            parts.append(_markdown(["", *(head for head, _ in PACE.values())], self.paces))
+            parts.append(_markdown(["", *self.pace_headings], self.paces))
         return "\n".join(parts)
 
     @property
@@ -196,13 +197,24 @@ class Result:
         return list(found.items())
 
     @property
+    def pace_headings(self) -> list[str]:
+        """What stands above the columns of `paces`."""
+        rows = TABLES[self.table.name].rows
+        unit = next((row.title for row in rows if row.key == self.table.unit), "")
+        return [PACE[name][0].format(unit=unit) for name in self._pace_columns]
+
+    @property
     def paces(self) -> list[list[str]]:
-        """Rows as text: title and `PACE`; none where no row has a pace."""
+        """Rows as text: title and what is known of `PACE`; none where no row has a pace."""
         return [
-            [row.title, *(_written(row.facts.get(n), form) for n, (_, form) in PACE.items())]
+            [row.title, *(_written(row.facts.get(n), PACE[n][1]) for n in self._pace_columns)]
             for row in self.rows
             if "steps" in row.facts
         ]
+
+    @property
+    def _pace_columns(self) -> list[str]:
+        return [n for n in PACE if any(row.facts.get(n) is not None for row in self.rows)]
 
     def texts(self, row: ResultRow) -> list[str]:
         """The row's cells as text, ``0.612 ± 0.004 (0.66)``."""
@@ -223,11 +235,12 @@ class Result:
 
 PACE = {
     "steps": ("Steps", "{:,}"),
-    "ratio": ("A step's time, of the paper's", "{:.3f}"),
+    "ratio": ("A step's time, of {unit}'s", "{:.3f}"),
     "seconds_per_step": ("Seconds a step, when timed", "{:.4f}"),
     "minutes": ("Minutes a run", "{:.2f}"),
 }
-"""What is known of how fast a row is: its name in the JSON, its heading, how it is written."""
+"""What is known of how fast a row is: its name in the JSON, its heading with the title of the row
+whose step is the unit, how it is written."""
 
 
 def _written(value: float | None, form: str) -> str:
@@ -274,7 +287,7 @@ def result_of(
         there = [seed for seed in seeds if (key, seed) in metrics]
         missing += [f"{key} seed {s}" for s in seeds if s not in there]
         scores = [metrics[key, seed] for seed in there]
-        paper = tuple(table.paper["rows"][row.key]) if table.paper else ()
+        paper = tuple(table.paper["rows"].get(row.key, ())) if table.paper else ()
         about = (facts or {}).get(key, {})
         rows.append(ResultRow(row.key, row.title, tuple(there), _cells(scores), paper, about))
     truth = None

@@ -16,7 +16,7 @@ from tfpix2pix.reproduction.plan import MINUTES, SHARES, Plan, Run, share_of
 from tfpix2pix.reproduction.publish import publish
 from tfpix2pix.reproduction.results import Result
 from tfpix2pix.reproduction.scoring import open_scorer, score_runs
-from tfpix2pix.reproduction.tables import OWN, TABLES, Table, Variant, variants_of
+from tfpix2pix.reproduction.tables import Table, Variant, variants_of
 from tfpix2pix.reproduction.training import train_runs
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def reproduce(plan: Plan, is_new: bool, wish: Wish) -> Outcome:
         if wish.train and stop.signal is None:
             diverged = train_runs(runs, sources, stop, command=wish.command)
         if wish.score and stop.signal is None:
-            score_runs(runs, sources, scorer, stop)
+            score_runs(as_scored(runs, wish.tables), sources, scorer, stop)
         if wish.score and stop.signal is None:
             facts: dict[str, Any] | None = None
             if scorer is not None:
@@ -117,6 +117,15 @@ def reproduce(plan: Plan, is_new: bool, wish: Wish) -> Outcome:
         if stop.signal is not None:
             return Outcome(results, diverged, stop.signal.name, stop.exit_code)
     return Outcome(results, diverged)
+
+
+def as_scored(runs: Sequence[Run], tables: Sequence[Table]) -> list[Run]:
+    """Every training of these, once for each task in which a table scores it."""
+    return [
+        run.in_task(task)
+        for run in runs
+        for task in dict.fromkeys(t.task for t in tables if run.variant in t.variants)
+    ]
 
 
 # === What a new one finds out ===
@@ -132,10 +141,11 @@ def _turned(base: Config) -> Config:
 def _sources(plan: Plan, wish: Wish) -> dict[str, PairSource]:
     """The data set by task, looked at once."""
     sources = {}
-    for variant in {t.task: t.variants[0] for t in wish.tables}.values():
-        source = open_source(plan.config(variant, plan.base.seed))
+    tasks = [v.task for v in variants_of(wish.tables)] + [table.task for table in wish.tables]
+    for task in dict.fromkeys(tasks):
+        source = open_source(plan.data_of(task))
         check_source(source)
-        sources[variant.task] = source
+        sources[task] = source
     first = next(iter(sources.values()))
     if not first.count("val"):
         raise UserError(f"{first.name} has no val split to score on; {first.no_val_advice()}")
@@ -157,33 +167,42 @@ def _steps(runs: Sequence[Run]) -> str:
 def _with_paces(
     plan: Plan, sources: Mapping[str, PairSource], tables: Sequence[Table], stop: StopRequest
 ) -> Plan:
-    """The plan with a pace for every row of our own tables, timed once and saved."""
-    own = [table for table in tables if table.name in OWN]
-    waiting = [variant for variant in variants_of(own) if variant.key not in plan.paces]
-    if not waiting:
-        return plan
-    if plan.same != MINUTES:
-        for variant in waiting:
-            plan = plan.with_pace(variant, None, None)
-        plan.save()
-        return plan
-    from tfpix2pix.reproduction.timing import Turns
+    """The plan with a pace for every row of tables whose rows are chosen, timed once and saved."""
+    for unit, variants in _by_unit(tables).items():
+        waiting = [variant for variant in variants if variant.key not in plan.paces]
+        if not waiting:
+            continue
+        if plan.same != MINUTES:
+            for variant in waiting:
+                plan = plan.with_pace(variant, None, None)
+            plan.save()
+            continue
+        from tfpix2pix.reproduction.timing import Turns
 
-    reference: Variant = TABLES[own[0].name].variants[0]
-    say(f"timing a step of {len(waiting)} networks, by turns with {reference.key}'s")
-    turns = Turns(_timed(plan, reference), sources)
-    for variant in waiting:
-        if stop.signal is not None:
-            break
-        ratio, seconds = 1.0, turns.seconds
-        if variant != reference:
-            ratio, seconds = turns.ratio(_timed(plan, variant))
-        plan = plan.with_pace(variant, ratio, seconds)
-        plan.save()
-        say(f"  {variant.key}: {ratio:.3f} of its seconds, so {plan.steps_of(variant):,} steps")
-    del turns
-    forget()
+        say(f"timing a step of {len(waiting)} networks, by turns with {unit.key}'s")
+        turns = Turns(_timed(plan, unit), sources)
+        for variant in waiting:
+            if stop.signal is not None:
+                break
+            ratio, seconds = 1.0, turns.seconds
+            if variant != unit:
+                ratio, seconds = turns.ratio(_timed(plan, variant))
+            plan = plan.with_pace(variant, ratio, seconds)
+            plan.save()
+            steps = plan.steps_of(variant)
+            say(f"  {variant.key}: {ratio:.3f} of its seconds, so {steps:,} steps")
+        del turns
+        forget()
     return plan
+
+
+def _by_unit(tables: Sequence[Table]) -> dict[Variant, list[Variant]]:
+    """The networks of the tables whose rows are chosen, by the one whose step is their unit."""
+    found: dict[Variant, list[Variant]] = {}
+    for table in tables:
+        if table.unit:
+            found.setdefault(table.unit_variant, []).extend(table.variants)
+    return {unit: list(dict.fromkeys(variants)) for unit, variants in found.items()}
 
 
 def _timed(plan: Plan, variant: Variant) -> Run:
@@ -215,12 +234,12 @@ def _affordable(plan: Plan, sources: Mapping[str, PairSource], wish: Wish, secon
     """Steps of the base config with which all runs together take so long."""
     from tfpix2pix.reproduction.timing import seconds_per_step
 
-    variants = variants_of(wish.tables)
-    own = variants_of(t for t in wish.tables if t.name in OWN) if plan.same == MINUTES else []
-    # A run of the same minutes takes as long as one of the first row, whatever its own steps.
-    timed = [variant for variant in variants if variant not in own]
-    units = [TABLES[OWN[0]].variants[0]] if own else []
-    say(f"timing a step of {len(timed + units)} networks")
-    found = seconds_per_step(plan.runs(timed + units, 1), sources, 10)
-    together = sum(found[: len(timed)]) + len(own) * (found[-1] if own else 0.0)
+    of_units = _by_unit(wish.tables) if plan.same == MINUTES else {}
+    # A run of the same minutes takes as long as one of its unit, whatever its own steps.
+    shared = {variant for variants in of_units.values() for variant in variants}
+    timed = [variant for variant in variants_of(wish.tables) if variant not in shared]
+    say(f"timing a step of {len(timed) + len(of_units)} networks")
+    found = seconds_per_step(plan.runs([*timed, *of_units], 1), sources, 10)
+    runs = [1] * len(timed) + [len(variants) for variants in of_units.values()]
+    together = sum(count * of_one for count, of_one in zip(runs, found, strict=True))
     return int(seconds / (together * wish.seeds))

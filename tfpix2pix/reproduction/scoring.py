@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.progress import ProgressLine, say
 from tfpix2pix.reproduction.memory import forget
+from tfpix2pix.reproduction.pictures import write_pictures_back
 from tfpix2pix.reproduction.plan import Plan, Run
 from tfpix2pix.reproduction.tables import PHOTO, known_evaluators, own_table
 
@@ -94,18 +95,19 @@ def score_runs(
     for done, run in enumerate(waiting):
         if stop.signal is not None:
             return
-        say(f"scoring {done + 1:,} of {len(waiting):,}: {run.variant.key}, seed {run.seed}")
-        score_run(run, sources[run.variant.task], scorer)
+        say(f"scoring {done + 1:,} of {len(waiting):,}: {run.id}")
+        score_run(run, sources[run.task], scorer)
 
 
 def score_run(run: Run, source: PairSource, scorer: Scorer | None) -> None:
-    """Evaluates one run into its ``evaluation/SPLIT``."""
+    """Evaluates one run into its ``evaluation/SPLIT``; on the way back ``SPLIT-DIRECTION``, where
+    what it makes of the fixed pairs stands too."""
     from tfpix2pix.evaluation.registry import make_evaluators
     from tfpix2pix.evaluation.session import evaluate_model
     from tfpix2pix.inference import load
     from tfpix2pix.report.evaluation_page import write_evaluation_page
 
-    translator = load(run.workdir)
+    translator = load(run.workdir, direction=run.direction)
     kind = _kind(run, source, scorer)
     evaluators = make_evaluators(_metrics(run, kind), kind)
     with ProgressLine("scoring", source.count(run.split), "image") as line:
@@ -118,6 +120,8 @@ def score_run(run: Run, source: PairSource, scorer: Scorer | None) -> None:
             progress=lambda done, _: line.show(done),
         )
     write_evaluation_page(run.evaluation, evaluation)
+    if run.is_back:
+        write_pictures_back(run, translator)
     evaluation.save(run.evaluation)  # last: who reads these numbers finds the page too
     forget()
 
@@ -125,7 +129,7 @@ def score_run(run: Run, source: PairSource, scorer: Scorer | None) -> None:
 def _kind(run: Run, source: PairSource, scorer: Scorer | None) -> Kind:
     from tfpix2pix.evaluation.registry import Kind
 
-    return Kind.of(source.spec, scorer=scorer if run.variant.task == PHOTO else None)
+    return Kind.of(source.spec, scorer=scorer if run.task == PHOTO else None)
 
 
 def _metrics(run: Run, kind: Kind) -> list[str]:
@@ -146,7 +150,7 @@ def _wanted(run: Run, sources: Mapping[str, PairSource], scorer: Scorer | None) 
     table = own_table(run.variant)
     if table is None:
         return []
-    metrics = _metrics(run, _kind(run, sources[run.variant.task], scorer))
+    metrics = _metrics(run, _kind(run, sources[run.task], scorer))
     return [n.name for n in numbers_of([m for m in metrics if m in table.evaluators])]
 
 
@@ -157,7 +161,7 @@ def is_scored(run: Run, scorer: Scorer | None, wanted: Sequence[str] = ()) -> bo
     except (OSError, ValueError):
         return False
     same_scorer = (
-        run.variant.task != PHOTO
+        run.task != PHOTO
         or scorer is None
         or (content.get("scorer") or {}).get("identity") == scorer.identity
     )

@@ -1,7 +1,8 @@
 """The tables as experiments: which networks each row trains, and what scores them.
 
-The paper's own figures are data, ``paper.json`` beside this file, with the number of each table.
-One table is not the paper's: ``recipe``, whose rows stand in ``recipe.py``.
+The papers' own figures are data, ``paper.json`` beside this file, with the number of each table.
+Not of the pix2pix paper are ``recipe``, of nobody, whose rows stand in ``recipe.py``, and
+CycleGAN's, whose rows stand in ``unpaired.py``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import nearest
-from tfpix2pix.reproduction import recipe
+from tfpix2pix.reproduction import recipe, unpaired
 
 if TYPE_CHECKING:
     from tfpix2pix.evaluation.base import Number
@@ -27,6 +28,8 @@ PHOTO, LABELS = "labels_to_photo", "photo_to_labels"
 DECIDED = {
     "direction",
     "label_side",
+    "data",
+    "disjoint_stems",
     "loss",
     "generator",
     "receptive_field",
@@ -45,7 +48,8 @@ class Variant:
 
     Attributes:
       key: its folder, unique over all tables.
-      fields: what it sets in the config.
+      fields: what it sets in the config. Where ``algorithm`` is among them the rest of its config
+        is what all runs share and that algorithm's defaults, else it is the base config.
       task: `PHOTO` (labels are the input) or `LABELS` (labels are the target).
     """
 
@@ -79,10 +83,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: of the paper, or of our own, where every row is held against the first.
+    """A table: of a paper, or of our own, where every row is held against the first.
 
     Attributes:
-      name: after ``--table=``.
+      name: of its files, and after ``--table=``.
       rows: in the paper's order.
       evaluators: the measures of the columns (`tfpix2pix.evaluation`).
       numbers: of these measures, one for each column; empty where they are found out from what was
@@ -91,6 +95,11 @@ class Table:
       truth: the number of the ground-truth row in each column; empty for none.
       figure: which figure of the paper shows such rows of pictures.
       digits: of the columns, after the point.
+      task: in which its rows are scored; one that learned both ways may have been trained in the
+        other.
+      group: a name for several tables, after ``--table=``; empty for its own.
+      unit: key of the row whose step is the unit of time of the others; empty where the rows of a
+        table have nothing but the same steps. Of a table that has one rows can be chosen.
     """
 
     name: str
@@ -101,10 +110,14 @@ class Table:
     truth: tuple[str, ...] = ()
     figure: str = ""
     digits: tuple[int, ...] = ()
+    task: str = PHOTO
+    group: str = ""
+    unit: str = ""
 
     @property
     def paper(self) -> dict[str, Any] | None:
-        """The paper's own figures: number, title, data, columns, rows; None of our own tables."""
+        """The paper's own figures: number, title, data, columns, rows; None of our own tables. Rows
+        may be missing, and ``source`` says which paper it is where it is not pix2pix's."""
         return paper()["tables"].get(self.name)
 
     @property
@@ -118,12 +131,18 @@ class Table:
         return self.paper["title"] if self.paper else _OWN_TITLES[self.name]
 
     @property
-    def task(self) -> str:
-        return self.rows[0].variant.task
+    def asked(self) -> str:
+        """What ``--table=`` calls it."""
+        return self.group or self.name
 
     @property
     def variants(self) -> list[Variant]:
         return [row.variant for row in self.rows]
+
+    @property
+    def unit_variant(self) -> Variant:
+        """The network behind `unit`, whichever rows were chosen."""
+        return next(row.variant for row in TABLES[self.name].rows if row.key == self.unit)
 
 
 _OWN_TITLES = {"recipe": "what else there is, against the paper's recipe"}
@@ -131,11 +150,36 @@ _OWN_TITLES = {"recipe": "what else there is, against the paper's recipe"}
 _SEGMENTATION = ("Per-pixel acc.", "Per-class acc.", "Class IoU")
 _FCN = tuple(f"fcn_{name}" for name in ("per_pixel", "per_class", "iou"))
 _FCN_TRUTH = tuple(f"fcn_truth_{name}" for name in ("per_pixel", "per_class", "iou"))
+_LABELS = tuple(f"labels_{name}" for name in ("per_pixel", "per_class", "iou"))
 
 
 def _losses(names: tuple[str, ...], task: str = PHOTO) -> tuple[Row, ...]:
     titles = {"l1": "L1", "gan": "GAN", "cgan": "cGAN", "l1+gan": "L1+GAN", "l1+cgan": "L1+cGAN"}
     return tuple(Row(name, titles[name], of_paper(task=task, loss=name)) for name in names)
+
+
+def _unpaired(
+    task: str, evaluators: tuple[str, ...], numbers: tuple[str, ...], truth: tuple[str, ...] = ()
+) -> Table:
+    """A table of `unpaired.ROWS`: what learned both ways is trained from labels to photographs."""
+    rows = []
+    for row in unpaired.ROWS:
+        key = f"{unpaired.NAME}-{row.key}"
+        variant = Variant(key, row.fields)
+        if not row.two_way:
+            variant = Variant(f"{key}-{task}", row.fields, task)
+        rows.append(Row(row.key, row.title, variant, row.short))
+    return Table(
+        f"{unpaired.NAME}_{'photo' if task == PHOTO else 'labels'}",
+        tuple(rows),
+        evaluators,
+        numbers,
+        _SEGMENTATION,
+        truth,
+        task=task,
+        group=unpaired.NAME,
+        unit=unpaired.UNIT,
+    )
 
 
 TABLES = {
@@ -186,9 +230,10 @@ TABLES = {
             "labels",
             _losses(("l1", "cgan", "l1+cgan"), LABELS),
             ("labels",),
-            tuple(f"labels_{name}" for name in ("per_pixel", "per_class", "iou")),
+            _LABELS,
             _SEGMENTATION,
             figure="Figure 10",
+            task=LABELS,
         ),
         Table(
             "colour",
@@ -211,11 +256,14 @@ TABLES = {
                 *("fcn", "scorer_kid", "scorer_fid", "grid", "swd"),
                 *("sharpness", "color", "l1", "psnr", "ssim", "ms_ssim"),
             ),
+            unit=recipe.ROWS[0].key,
         ),
+        _unpaired(PHOTO, ("fcn",), _FCN, truth=_FCN_TRUTH),
+        _unpaired(LABELS, ("labels",), _LABELS),
     )
 }
-OWN = ("recipe",)
-"""Tables that are not the paper's; ``--table=all`` leaves them out."""
+CHOSEN = tuple(name for name, table in TABLES.items() if table.unit)
+"""Tables of which rows are chosen; ``--table=all`` leaves them out."""
 
 
 @functools.cache
@@ -226,20 +274,27 @@ def paper() -> dict[str, Any]:
 
 def chosen_tables(text: str) -> list[Table]:
     """The tables that ``--table=`` names: one, several with commas between them, or ``all`` of the
-    paper's.
+    pix2pix paper's.
 
     Raises:
       UserError: there is no such table.
     """
-    names = [n for n in TABLES if n not in OWN] if text == "all" else text.split(",")
+    names = [n for n in TABLES if n not in CHOSEN] if text == "all" else text.split(",")
     names = ["colour" if name == "color" else name for name in names]
+    known = table_names()
     for name in names:
-        if name not in TABLES:
+        if name not in TABLES and name not in known:
             raise UserError(
-                f"--table={text}: there is no table {name!r}{nearest(name, TABLES)} (there are "
-                f"{', '.join(TABLES)}, or all)"
+                f"--table={text}: there is no table {name!r}{nearest(name, known)} (there are "
+                f"{', '.join(known)}, or all)"
             )
-    return [TABLES[name] for name in dict.fromkeys(names)]
+    found = [t for name in names for t in TABLES.values() if name in (t.name, t.asked)]
+    return list(dict.fromkeys(found))
+
+
+def table_names() -> list[str]:
+    """What ``--table=`` takes."""
+    return list(dict.fromkeys(table.asked for table in TABLES.values()))
 
 
 def variants_of(tables: Iterable[Table]) -> list[Variant]:
@@ -248,24 +303,26 @@ def variants_of(tables: Iterable[Table]) -> list[Variant]:
 
 
 def own_table(variant: Variant) -> Table | None:
-    """The table of our own that a variant is of; None of the paper's."""
-    return next((TABLES[name] for name in OWN if variant in TABLES[name].variants), None)
+    """The table of our own that a variant is of; None of a paper's."""
+    own = (table for table in TABLES.values() if not table.paper)
+    return next((table for table in own if variant in table.variants), None)
 
 
 def chosen_rows(tables: Iterable[Table], text: str) -> list[Table]:
     """The tables with those rows alone that ``--rows=`` names, with commas between them.
 
     Raises:
-      UserError: one of the tables is the paper's, or has no such row.
+      UserError: one of the tables is run as a whole, or has no such row.
     """
     names = [name.strip() for name in text.split(",") if name.strip()]
     found = []
     for table in tables:
         known = [row.key for row in table.rows]
-        if table.paper:
+        if not table.unit:
+            names_of_chosen = dict.fromkeys(TABLES[name].asked for name in CHOSEN)
             raise UserError(
-                f"--rows={text}: rows are chosen of --table={'|'.join(OWN)}; a table of the paper "
-                "is run as a whole"
+                f"--rows={text}: rows are chosen of --table={'|'.join(names_of_chosen)}; another "
+                "table of the paper is run as a whole"
             )
         for name in names or [""]:
             if name not in known:

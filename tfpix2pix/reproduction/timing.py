@@ -16,6 +16,7 @@ from tfpix2pix.config.dataset import resolved
 from tfpix2pix.data import open_store, training_batches
 from tfpix2pix.reproduction.memory import forget
 from tfpix2pix.reproduction.plan import Run
+from tfpix2pix.reproduction.training import training_source
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairSource, PairStore
@@ -64,7 +65,7 @@ class Stepper:
 
 
 class Steppers:
-    """Opens the train split of each task once.
+    """Opens the train split of each task, and of its pairs broken apart, once.
 
     Args:
       sources: the data set by task.
@@ -72,15 +73,15 @@ class Steppers:
 
     def __init__(self, sources: Mapping[str, PairSource]) -> None:
         self._sources = sources
-        self._stores: dict[str, PairStore] = {}
+        self._opened: dict[tuple[str, bool], tuple[PairSource, PairStore]] = {}
 
     def of(self, run: Run) -> Stepper:
         """A run's variant, ready to be timed."""
-        task = run.variant.task
-        source = self._sources[task]
-        if task not in self._stores:
-            self._stores[task] = open_store(source, "train", size=run.config.load_size)
-        return Stepper(run, source, self._stores[task])
+        kind = (run.variant.task, run.config.unpaired)
+        if kind not in self._opened:
+            source = training_source(run, self._sources)
+            self._opened[kind] = source, open_store(source, "train", size=run.config.load_size)
+        return Stepper(run, *self._opened[kind])
 
 
 class Turns:

@@ -15,6 +15,22 @@ if TYPE_CHECKING:
     from tfpix2pix.training.stop import StopRequest
 
 
+def training_source(run: Run, sources: Mapping[str, PairSource]) -> PairSource:
+    """What a run is trained on: the pairs of its task, in an order that breaks them where its
+    algorithm learns from none.
+
+    Args:
+      run: whose.
+      sources: the pairs by task, already checked.
+    """
+    from tfpix2pix.data.sources.unpaired import BrokenPairs
+
+    pairs, config = sources[run.variant.task], run.config
+    if not config.unpaired:
+        return pairs
+    return BrokenPairs(pairs, seed=config.seed, disjoint=config.disjoint_stems)
+
+
 def train_runs(
     runs: Sequence[Run],
     sources: Mapping[str, PairSource],
@@ -48,7 +64,7 @@ def train_runs(
                 train(
                     run.config,
                     run.workdir,
-                    sources[run.variant.task],
+                    training_source(run, sources),
                     stop=stop,
                     command=command,
                     say=lambda text: say(f"  {text}"),

@@ -27,6 +27,10 @@ def test_every_row_has_the_papers_figures_for_every_column():
         ("patches", "286", [0.42, 0.16, 0.11]),
         ("labels", "cgan", [0.74, 0.28, 0.22]),
         ("colour", "pixelgan", [0.83, 0.68, 0.78]),
+        ("cyclegan_photo", "forward", [0.55, 0.18, 0.12]),
+        ("cyclegan_photo", "pix2pix", [0.71, 0.25, 0.18]),
+        ("cyclegan_labels", "cyclegan", [0.58, 0.22, 0.16]),
+        ("cyclegan_labels", "backward", [0.01, 0.06, 0.01]),
     ],
 )
 def test_figures_of_the_paper(table, row, figures):
