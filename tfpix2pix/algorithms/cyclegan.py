@@ -245,36 +245,37 @@ class CycleGAN(Algorithm[CycleGANConfig]):
     ) -> dict[str, Any]:
         """Measures that need no pairs: how alike the pictures of each direction are to real ones,
         what comes back of an image, and how much of it a little noise on the way destroys."""
-        batches = list(evaluation_batches(val, size=self.config.whole_size, limit=limit))
         of = {THERE: (val.x.count, val.spec.x), BACK: (val.y.count, val.spec.y)}
         measured: dict[str, Any] = {}
         for side, way in enumerate(WAYS):
-            count, spec = of[way]
-            other_count, target = of[_OTHER[way]]
-            count, other_count = min(count, len(batches)), min(other_count, len(batches))
-            fakes, copies = Likeness(), Likeness()
+            (count, spec), (other_count, target) = of[way], of[_OTHER[way]]
             comparable = spec.channels == target.channels
+            fakes, copies, done = Likeness(), Likeness(), 0
             sums: dict[str, float] = {}
-            for place, batch in enumerate(batches[:count]):
-                x, positions = batch[side], tf.constant([place], tf.int64)
-                fake, numbers = self._trip(way, networks)(x, positions)
+            batches = evaluation_batches(val, size=self.config.whole_size, limit=limit)
+            for place, batch in enumerate(batches):  # the smaller side begins again at its end
+                x, y = batch[side], batch[1 - side]
+                if place < other_count:
+                    for likeness in (fakes, copies):
+                        likeness.add("truth", target.levels(y.numpy()))
+                if place >= count:
+                    continue
+                fake, numbers = self._trip(way, networks)(x, tf.constant([place], tf.int64))
                 fakes.add("fake", target.levels(fake.numpy()))
                 if comparable:
                     copies.add("fake", target.levels(x.numpy()))
                 for name, value in numbers.items():
                     sums[name] = sums.get(name, 0.0) + float(value[0])
-                on_images(place + 1)
-            for batch in batches[:other_count]:
-                for likeness in (fakes, copies):
-                    likeness.add("truth", target.levels(batch[1 - side].numpy()))
+                done += 1
+                on_images(done)
             found = fakes.result()
             measured[f"swd{way}"] = found["swd"]
             measured["sharpness_back" if way else "sharpness_ratio"] = found["sharpness_ratio"]
-            measured |= {f"{name}{way}": value / count for name, value in sums.items()}
+            measured |= {f"{name}{way}": value / done for name, value in sums.items()}
             if comparable:
                 measured[f"swd_copy{way}"] = copies.result()["swd"]
-        measured["swd_mean"] = (measured["swd"] + measured["swd_back"]) / 2
-        return {**measured, "images": max(of[way][0] for way in WAYS)}
+            measured["images"] = max(done, measured.get("images", 0))
+        return {**measured, "swd_mean": (measured["swd"] + measured["swd_back"]) / 2}
 
     def _trip(
         self, way: str, networks: Mapping[str, tf.keras.Model]

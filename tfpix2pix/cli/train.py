@@ -1,4 +1,4 @@
-"""``tfpix2pix train``: learn from pairs, or continue where a run stopped."""
+"""``tfpix2pix train``: learn from images, or continue where a run stopped."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from tfpix2pix.training.strategies import STRATEGIES
 
 USAGE = "tfpix2pix train [--dataset=FOLDER] [--workdir=RUN] [--preset=NAME] [--flag=value ...]"
 DESCRIPTION = """\
-Trains pix2pix on pairs of images and writes everything into one folder, the workdir: config.json,
-checkpoints, event files for TensorBoard, sample grids, and report.html, a page to look at.
+Trains on pairs of images (or with --algorithm=cyclegan on images of two sides without pairs) and
+writes everything into one folder, the workdir: config.json, checkpoints, event files for
+TensorBoard, sample grids, and report.html, a page to look at.
 
 Run the same command again, or `tfpix2pix train --workdir=RUN`, and it continues where it stopped;
 give a larger --steps or --epochs to train on. Ctrl-C and SIGTERM save first. A second command on
 the same workdir is refused while one is training there.
 
 [brackets] show the default; where the preset that is used by default, `quick`, differs from the
-paper's settings, both."""
+paper's settings, both; and what the default preset of another algorithm has instead."""
 
 
 def add_flags(parser: Parser) -> None:

@@ -81,7 +81,7 @@ def resolve(flags: Mapping[str, Any]) -> Config:
     for field in flags:
         if field not in own and field in registry.config_fields():
             raise UserError(
-                f"--{field} is no setting of --algorithm={kind().algorithm}; leave it out"
+                f"--{field} is no setting of --algorithm={kind.algorithm}; leave it out"
             )
     values: dict[str, Any] = {**kind.preset_values(name, flags), **flags, "preset": name}
     if "epochs" in flags and "steps" not in flags:

@@ -272,6 +272,25 @@ def test_without_a_preset_it_has_its_own_default():
     assert resolve({}).preset == "quick"
 
 
+def test_a_preset_alone_says_of_which_algorithm_it_is():
+    assert resolve({"preset": "cyclegan", "lambda_forward": 5.0}).algorithm == "cyclegan"
+    assert resolve({"preset": "best"}).algorithm == "pix2pix"
+    with pytest.raises(UserError, match=r"--preset=best is of --algorithm=pix2pix; give that"):
+        resolve({"preset": "best", "algorithm": "cyclegan"})
+    with pytest.raises(UserError, match=r"--preset=cycleggan is not known.*mean 'cyclegan'"):
+        resolve({"preset": "cycleggan"})
+
+
+@pytest.mark.parametrize(
+    ("flag", "algorithm"), [("lambda_l1", "cyclegan"), ("pool_size", "pix2pix")]
+)
+def test_a_flag_of_another_algorithm_is_refused(flag, algorithm):
+    with pytest.raises(
+        UserError, match=f"--{flag} is no setting of --algorithm={algorithm}; leave"
+    ):
+        resolve({flag: 1, "algorithm": algorithm})
+
+
 def test_images_of_other_channels_are_not_compared():
     with pytest.raises(UserError, match=r"inputs have 1 channels, targets 3.*--lambda_identity=0"):
         tiny(input_channels=1)
@@ -296,7 +315,9 @@ def two_sides() -> UnpairedStore:
     return UnpairedStore(train.x, val.y)
 
 
-def validated(store: UnpairedStore, there, back) -> tuple[dict[str, float], str | None]:
+def validated(
+    store: UnpairedStore, there, back, limit: int = 100
+) -> tuple[dict[str, float], str | None]:
     """What is measured of two functions as generators, and what is said of it."""
     algorithm = CycleGAN(tiny(lambda_gan=0.0))
     # z, which these U-Nets take, is the second of the inputs.
@@ -305,9 +326,10 @@ def validated(store: UnpairedStore, there, back) -> tuple[dict[str, float], str 
         "generator_back": lambda inputs, training: back(inputs[0]),
     }
     seen = []
-    measured = algorithm.validate(store, networks, None, 100, seen.append)
-    assert measured["images"] == 16
-    assert seen == [*range(1, 17), *range(1, 5)]
+    measured = algorithm.validate(store, networks, None, limit, seen.append)
+    counts = min(16, limit), min(4, limit)
+    assert measured["images"] == counts[0]
+    assert seen == [*range(1, counts[0] + 1), *range(1, counts[1] + 1)]
     said = algorithm.watch_val(1, measured)
     assert algorithm.watch_val(2, measured) is None  # once is enough
     return measured, said
@@ -333,7 +355,7 @@ def test_an_image_that_hides_in_noise_is_found(two_sides):
 
 
 def test_an_honest_way_there_and_back_is_not_reported(two_sides):
-    measured, said = validated(two_sides, lambda x: -0.9 * x, lambda y: -0.9 * y)
+    measured, said = validated(two_sides, lambda x: -0.9 * x, lambda y: -0.9 * y, limit=3)
     assert said is None
     # Noise of up to four grey levels, of which the way back leaves nine tenths.
     assert 0 < measured["cycle"] < measured["shaken"] < measured["cycle"] + 0.9 * 4 / 127.5
