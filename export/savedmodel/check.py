@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 _NAMES = """
 Abs Add AddN AddV2 All Any ArgMax ArgMin AsString Assert BiasAdd Bitcast BitwiseAnd BitwiseOr
 BitwiseXor BroadcastArgs BroadcastTo Cast Ceil ClipByValue ConcatOffset ConcatV2 Const Conv2D
-Conv2DBackpropInput DecodeAndCropJpeg DecodeImage DecodeJpeg DecodePng DecodeRaw DepthToSpace Div
-DivNoNan EncodePng EnsureShape Equal Exp ExpandDims ExtractJpegShape Fill Floor FloorDiv FloorMod
-FusedBatchNormV3 GatherNd GatherV2 Greater GreaterEqual Identity IdentityN If InvertPermutation
-IsFinite IsNan LeakyRelu LeftShift Less LessEqual Log LogicalAnd LogicalNot LogicalOr Max Maximum
-Mean Min Minimum MirrorPad Mul MulNoNan Neg NoOp NotEqual OneHot OnesLike Pack Pad PadV2
-PartitionedCall Placeholder PlaceholderWithDefault Pow Prod Range Rank ReadVariableOp RealDiv
-Reciprocal Relu Reshape ResizeBilinear ResizeNearestNeighbor ReverseV2 RightShift Rint Round Rsqrt
-ScaleAndTranslate Select SelectV2 Shape ShapeN Sign Size Slice SpaceToDepth Split SplitV Sqrt Square
-SquaredDifference Squeeze StatefulPartitionedCall StatelessIf StatelessRandomGetAlg
+Conv2DBackpropInput DecodeAndCropJpeg DecodeImage DecodeJpeg DecodePng DecodeRaw DepthToSpace
+DepthwiseConv2dNative Div DivNoNan EncodePng EnsureShape Equal Exp ExpandDims ExtractJpegShape Fill
+Floor FloorDiv FloorMod FusedBatchNormV3 GatherNd GatherV2 Greater GreaterEqual Identity IdentityN
+If InvertPermutation IsFinite IsNan LeakyRelu LeftShift Less LessEqual Log LogicalAnd LogicalNot
+LogicalOr Max Maximum Mean Min Minimum MirrorPad Mul MulNoNan Neg NoOp NotEqual OneHot OnesLike Pack
+Pad PadV2 PartitionedCall Placeholder PlaceholderWithDefault Pow Prod Range Rank ReadVariableOp
+RealDiv Reciprocal Relu Reshape ResizeBilinear ResizeNearestNeighbor ReverseV2 RightShift Rint Round
+Rsqrt ScaleAndTranslate Select SelectV2 Shape ShapeN Sign Size Slice SpaceToDepth Split SplitV Sqrt
+Square SquaredDifference Squeeze StatefulPartitionedCall StatelessIf StatelessRandomGetAlg
 StatelessRandomGetKeyCounter StatelessRandomGetKeyCounterAlg StatelessRandomUniformFullIntV2
 StatelessRandomUniformV2 StatelessWhile StopGradient StridedSlice StringFormat StringJoin
 StringLength Sub Substr Sum Tanh TensorListConcatV2 TensorListFromTensor TensorListGetItem

@@ -8,6 +8,7 @@ whole numbers that shapes are computed from.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -324,9 +325,12 @@ def _mean(sources: list[_Tensor], options: _Options) -> _Tensor:
     return _Tensor(tuple(side for i, side in enumerate(shape) if i not in axes))
 
 
-def _conv_2d(sources: list[_Tensor], options: _Options) -> _Tensor:
-    (batch, height, width, _), (channels, tall, wide, _) = sources[0].shape, sources[1].shape
-    how = options("Conv2DOptions")
+def _conv_2d(
+    sources: list[_Tensor], options: _Options, kind: str = "Conv2DOptions", out: int = 0
+) -> _Tensor:
+    """`out`: which side of the weights is the channels of the result."""
+    (batch, height, width, _), (_, tall, wide, _) = sources[0].shape, sources[1].shape
+    channels, how = sources[1].shape[out], options(kind)
     valid = how.Padding() == schema().Padding.VALID
 
     def side(size: int, kernel: int, stride: int, dilation: int) -> int:
@@ -368,5 +372,6 @@ _RULES: dict[str, _Rule] = {
     "TRANSPOSE": _transpose,
     "MEAN": _mean,
     "CONV_2D": _conv_2d,
+    "DEPTHWISE_CONV_2D": functools.partial(_conv_2d, kind="DepthwiseConv2DOptions", out=3),
     "DEPTH_TO_SPACE": _depth_to_space,
 }

@@ -25,6 +25,7 @@ FLOAT_OPERATORS = (
     *("MEAN", "SQUARED_DIFFERENCE", "RSQRT", "ADD", "SUB", "MUL", "RESHAPE"),  # normalisation
     *("STRIDED_SLICE", "DEPTH_TO_SPACE", "GREATER_EQUAL", "LESS", "CAST"),  # masks from z
     *("LEAKY_RELU", "RELU", "CONCATENATION", "PAD", "MIRROR_PAD", "TANH"),
+    "DEPTHWISE_CONV_2D",  # fixed filters
 )
 # Families of generators whose first convolution sees x, and whose last one is in front of tanh.
 KNOWN = ("unet", "unet_variant", "resnet")

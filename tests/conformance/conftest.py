@@ -44,6 +44,13 @@ SMALL: dict[str, dict[str, Any]] = {
         "receptive_field": 16,
         "pool_size": 3,
     },
+    "cut": {
+        "generator": "resnet6",
+        "ngf": 4,
+        "ndf": 4,
+        "receptive_field": 16,
+        "nce_channels": 16,
+    },
     "scorer": {"width": 2, "label_palette": "facades"},
     "toy": {},
 }

@@ -14,9 +14,9 @@ from tfpix2pix.algorithms import losses, pool
 from tfpix2pix.algorithms.adam import Adam
 from tfpix2pix.algorithms.base import Algorithm, Draws, Objective, Update
 from tfpix2pix.algorithms.configs.cyclegan import CycleGANConfig
+from tfpix2pix.algorithms.unpaired import judge_both, likeness_on, seen
 from tfpix2pix.algorithms.watch import CycleWatch, DiscriminatorWatch
 from tfpix2pix.data import PairStore, evaluation_batches
-from tfpix2pix.evaluation.likeness import Likeness
 from tfpix2pix.models import noise
 from tfpix2pix.models.base import Generator
 from tfpix2pix.models.build import discriminator_of, generator_of
@@ -156,7 +156,7 @@ class CycleGAN(Algorithm[CycleGANConfig]):
             if config.has_discriminator or cycles[way]:
                 fakes[way] = self._make(way, given[way], drawn.z[_FAKE + way])
             if config.has_discriminator:
-                logits = self._judge(way, _seen(fakes[way], masks))
+                logits = self._judge(way, seen(fakes[way], masks))
                 parts[f"gan{way}"] = losses.generator_gan(logits, config.gan_loss)
                 weights[f"gan{way}"] = config.lambda_gan
             if cycles[way]:
@@ -172,10 +172,11 @@ class CycleGAN(Algorithm[CycleGANConfig]):
             return
         parts, observed = {}, {}
         for way in WAYS:
-            fake = _seen(tf.stop_gradient(fakes[way]), masks)
+            fake = seen(tf.stop_gradient(fakes[way]), masks)
             if way in self._pools:
                 fake = self._pools[way].exchange(fake, drawn.pool[way], drawn.first)
-            logits = self._judge_both(way, _seen(wanted[way], masks), fake)
+            judge = functools.partial(self._judge, way)
+            logits = judge_both(judge, seen(wanted[way], masks), fake, config.batch_statistics)
             parts[f"discriminator{way}"] = losses.discriminator(*logits, config.gan_loss)
             for name, value in losses.judgement(*logits, config.gan_loss).items():
                 observed[name + way] = value
@@ -188,15 +189,6 @@ class CycleGAN(Algorithm[CycleGANConfig]):
 
     def _judge(self, way: str, images: tf.Tensor) -> tf.Tensor:
         return self.networks[f"discriminator{way}"](images, training=True)
-
-    def _judge_both(
-        self, way: str, real: tf.Tensor, fake: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """The logits of both, in one pass where images do not depend on their batch."""
-        if self.config.batch_statistics:
-            return self._judge(way, real), self._judge(way, fake)
-        real, fake = tf.split(self._judge(way, tf.concat([real, fake], axis=0)), 2)
-        return real, fake
 
     # === Looking at it ===
 
@@ -245,36 +237,13 @@ class CycleGAN(Algorithm[CycleGANConfig]):
     ) -> dict[str, Any]:
         """Measures that need no pairs: how alike the pictures of each direction are to real ones,
         what comes back of an image, and how much of it a little noise on the way destroys."""
-        of = {THERE: (val.x.count, val.spec.x), BACK: (val.y.count, val.spec.y)}
-        measured: dict[str, Any] = {}
+        measured: dict[str, Any] = {"images": 0}
         for side, way in enumerate(WAYS):
-            (count, spec), (other_count, target) = of[way], of[_OTHER[way]]
-            comparable = spec.channels == target.channels
-            fakes, copies, done = Likeness(), Likeness(), 0
-            sums: dict[str, float] = {}
             batches = evaluation_batches(val, size=self.config.whole_size, limit=limit)
-            for place, batch in enumerate(batches):  # the smaller side begins again at its end
-                x, y = batch[side], batch[1 - side]
-                if place < other_count:
-                    for likeness in (fakes, copies):
-                        likeness.add("truth", target.levels(y.numpy()))
-                if place >= count:
-                    continue
-                fake, numbers = self._trip(way, networks)(x, tf.constant([place], tf.int64))
-                fakes.add("fake", target.levels(fake.numpy()))
-                if comparable:
-                    copies.add("fake", target.levels(x.numpy()))
-                for name, value in numbers.items():
-                    sums[name] = sums.get(name, 0.0) + float(value[0])
-                done += 1
-                on_images(done)
-            found = fakes.result()
-            measured[f"swd{way}"] = found["swd"]
-            measured["sharpness_back" if way else "sharpness_ratio"] = found["sharpness_ratio"]
-            measured |= {f"{name}{way}": value / done for name, value in sums.items()}
-            if comparable:
-                measured[f"swd_copy{way}"] = copies.result()["swd"]
-            measured["images"] = max(done, measured.get("images", 0))
+            found = likeness_on(val, batches, side, self._trip(way, networks), on_images)
+            measured["images"] = max(measured["images"], found.pop("images"))
+            measured["sharpness_back" if way else "sharpness_ratio"] = found.pop("sharpness_ratio")
+            measured |= {f"{name}{way}": value for name, value in found.items()}
         return {**measured, "swd_mean": (measured["swd"] + measured["swd_back"]) / 2}
 
     def _trip(
@@ -288,10 +257,7 @@ class CycleGAN(Algorithm[CycleGANConfig]):
             u = noise.draw(self.config.seed, noise.VALIDATION, positions, tf.shape(fake)[1:])
             shaken = tf.clip_by_value(fake + SHAKEN / 127.5 * (2.0 * u - 1.0), -1.0, 1.0)
             shaken = self._still(_OTHER[way], shaken, positions, networks)
-            numbers = {"cycle": losses.l1(images, again), "shaken": losses.l1(images, shaken)}
-            if images.shape[-1] == fake.shape[-1]:
-                numbers["change"] = losses.l1(images, fake)
-            return fake, numbers
+            return fake, {"cycle": losses.l1(images, again), "shaken": losses.l1(images, shaken)}
 
         if way not in self._trips:
             self._trips[way] = tf.function(trip, reduce_retracing=True, autograph=False)
@@ -322,11 +288,3 @@ def _discriminator(
     config: CycleGANConfig, channels: int, name: str, precision: str
 ) -> tf.keras.Model:
     return discriminator_of(config, channels, precision=precision, name=name)
-
-
-def _seen(images: tf.Tensor, masks: Sequence[tf.Tensor]) -> tf.Tensor:
-    """What a discriminator is shown: grey where nothing is measured, in real images and in
-    generated ones, so that this does not tell them apart."""
-    for measured in masks:
-        images = images * measured
-    return images

@@ -29,13 +29,17 @@ ALGORITHMS: dict[str, tuple[str, str]] = {
         "tfpix2pix.algorithms.cyclegan:CycleGAN",
         "tfpix2pix.algorithms.configs.cyclegan:CycleGANConfig",
     ),
+    "cut": (
+        "tfpix2pix.algorithms.cut:Cut",
+        "tfpix2pix.algorithms.configs.cut:CutConfig",
+    ),
     "scorer": (
         "tfpix2pix.algorithms.scorer:ScorerTraining",
         "tfpix2pix.algorithms.configs.scorer:ScorerConfig",
     ),
 }
 # What `tfpix2pix train` offers; the others have commands of their own.
-TRAINABLE = ("pix2pix", "cyclegan")
+TRAINABLE = ("pix2pix", "cyclegan", "cut")
 TWO_WAY = "cyclegan"  # of runs that are made of two generators, one the way back of the other
 
 

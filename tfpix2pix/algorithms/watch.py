@@ -60,12 +60,20 @@ _MEANING = {
 
 
 class CycleWatch:
-    """Notices by measures on val that two generators agree on something that is no translation.
+    """Notices by measures on val that generators have learned something that is no translation.
 
     Each state of each direction is reported once until it has passed.
+
+    Args:
+      freedom: the settings that leave more freedom to a generator that copies.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        freedom: str = "a smaller --lambda_identity, or 0, and smaller --lambda_forward and "
+        "--lambda_backward",
+    ) -> None:
+        self.freedom = freedom
         self._told: set[str] = set()
 
     def __call__(self, measured: Mapping[str, float], what: str, way: str = "") -> str | None:
@@ -85,7 +93,7 @@ class CycleWatch:
         for state, there in states.items():
             key = state + way
             if there and key not in self._told:
-                said.append(_CYCLE[state].format(what=what, **values))
+                said.append(_CYCLE[state].format(what=what, freedom=self.freedom, **values))
             (self._told.add if there else self._told.discard)(key)
         return "; ".join(said) or None
 
@@ -110,8 +118,8 @@ CHANCE = 0.06  # SWD of two halves of one set of a few dozen pictures
 HIDDEN = 1.5
 _CYCLE = {
     "copies": "{what} gives its inputs back almost unchanged (mean difference {change:.3f} of -1 "
-    "to 1, SWD {swd:.3f}, of the inputs themselves {swd_copy:.3f}): a smaller --lambda_identity, "
-    "or 0, and smaller --lambda_forward and --lambda_backward leave it more freedom",
+    "to 1, SWD {swd:.3f}, of the inputs themselves {swd_copy:.3f}): {freedom} leave it more "
+    "freedom",
     "hides": "{what} hides its input in noise that nobody sees: what comes back is off by "
     "{cycle:.3f}, with a few grey levels of noise on the way by {shaken:.3f}; the small error says "
     "little then, and files of 8 bits do not lead back: a smaller --lambda_forward or "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,6 +78,8 @@ class Generator:
       statistics: by which features are normalised after training: ``instance`` (of the image
         itself), ``batch`` (moving averages) or ``none``.
       name: of the model, which names its weights in checkpoints.
+      features: layers of its first half, from fine to coarse, with their channels: what is at a
+        place of an image, at several scales. The picture's layer is ``y``.
       kernels: of its convolutions by layer, from which its size is told before it is made; empty
         where they are not known.
       x_last: whether its last convolution reads x beside features.
@@ -92,6 +94,7 @@ class Generator:
     activation: str = "tanh"
     statistics: str = "instance"
     name: str = "generator"
+    features: Mapping[str, int] = field(default_factory=dict)
     kernels: Mapping[str, Kernel] = field(default_factory=dict)
     x_last: bool = False
 
@@ -131,3 +134,9 @@ def inputs_of(x: tf.Tensor, z: tuple[tf.Tensor, ...]) -> tf.Tensor | list[tf.Ten
     """What the model of a generator is called with for the images x and what `Generator.draw`
     gave."""
     return [x, *z] if z else x
+
+
+def with_outputs(model: tf.keras.Model, layers: Sequence[str]) -> tf.keras.Model:
+    """The same network, with the outputs of some of its layers, in this order, for outputs."""
+    outputs = [model.get_layer(name).output for name in layers]
+    return tf.keras.Model(model.inputs, outputs, name=f"{model.name}_outputs")

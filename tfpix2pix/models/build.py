@@ -34,6 +34,7 @@ def generator_of(
         "name": name,
     }
     if config.blocks:
+        shared |= {"resampling": config.resampling, "features_read": config.READS_FEATURES}
         # The paper's ResNet has every bias, and scales and offsets besides.
         biases = "all" if config.bias_layers == "paper" else config.bias_layers
         return resnet(**{**shared, "bias_layers": biases}, blocks=config.blocks)
@@ -74,6 +75,7 @@ def discriminator_of(
         bias_layers=config.bias_layers,
         conditional=conditions > 0,
         spectral_norm=config.spectral_norm,
+        resampling=config.resampling,
         precision=precision,
         name=name,
     )

@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 # One stream per use, so that no two uses of one seed ever share a draw.
-TRAINING, VALIDATION, INFERENCE, AUGMENTATION, POOL = 1, 2, 3, 4, 5
+TRAINING, VALIDATION, INFERENCE, AUGMENTATION, POOL, PATCHES = 1, 2, 3, 4, 5, 6
 
 
 def seed_of(seed: Any, stream: int, position: Any) -> tf.Tensor:

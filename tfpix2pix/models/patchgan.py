@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpix2pix.models.base import with_outputs
 from tfpix2pix.models.layers import (
     BIASES,
     GROUPS,
@@ -16,6 +17,7 @@ from tfpix2pix.models.layers import (
     with_biases,
 )
 from tfpix2pix.models.precision import layers_compute_in
+from tfpix2pix.models.resampling import BlurDownsampling, check_resampling
 
 # Receptive field in pixels -> number of 4x4 stride-2 layers; two 4x4 stride-1 layers follow.
 _STRIDED_LAYERS = {16: 1, 70: 3, 286: 5}
@@ -32,6 +34,7 @@ def build_discriminator(
     bias_layers: str = "paper",
     conditional: bool = True,
     spectral_norm: bool = False,
+    resampling: str = "conv",
     precision: str = "none",
     name: str = "discriminator",
 ) -> tf.keras.Model:
@@ -56,6 +59,9 @@ def build_discriminator(
       conditional: whether D sees x beside y (cGAN) or y alone (GAN).
       spectral_norm: divide the weights of every convolution by their spectral norm, see
         `SpectralConvolution`.
+      resampling: how a strided layer halves the image: ``conv``: by its stride; ``blur``: the
+        convolution has stride 1, and a fixed filter halves after its LeakyReLU, see
+        `BlurDownsampling` (CUT's code). The sizes of logits are the same.
       precision: what the layers compute in, see ``layers_compute_in``.
 
     Returns:
@@ -71,7 +77,8 @@ def build_discriminator(
         inputs = [tf.keras.Input((None, None, input_channels), name="x"), y]
     with layers_compute_in(precision):
         norms = with_biases(norm, bias_layers)
-        logits = _layers(inputs, receptive_field, ndf, *norms, spectral_norm)
+        blur = check_resampling(resampling) == "blur"
+        logits = _layers(inputs, receptive_field, ndf, *norms, spectral_norm, blur)
     with layers_compute_in("none"):
         return tf.keras.Model(inputs, logits, name=name)
 
@@ -83,13 +90,18 @@ def with_features(discriminator: tf.keras.Model) -> tf.keras.Model:
       A model of the same inputs and weights to a list: of every layer but the last its features
       after the LeakyReLU, float32 or half ``[B, h, w, C]``; at the end the logits.
     """
-    layers = [layer for layer in discriminator.layers if layer.name.endswith("_relu")]
-    outputs = [*(layer.output for layer in layers), *discriminator.outputs]
-    return tf.keras.Model(discriminator.inputs, outputs, name=f"{discriminator.name}_features")
+    layers = [layer.name for layer in discriminator.layers if layer.name.endswith("_relu")]
+    return with_outputs(discriminator, [*layers, "logits"])
 
 
 def _layers(
-    inputs: Any, receptive_field: int, ndf: int, norm: str, bias: str, spectral: bool
+    inputs: Any,
+    receptive_field: int,
+    ndf: int,
+    norm: str,
+    bias: str,
+    spectral: bool,
+    blur: bool,
 ) -> tf.Tensor:
     """The logits of the symbolic [x, y], or of y alone; ``bias`` as in the generator."""
     features = inputs
@@ -108,7 +120,8 @@ def _layers(
         first = number == 1
         name = f"conv{number}"
         before = "added" if first else bias
-        features = _convolution(features, ndf * width, kernel, stride, before, name, spectral)
+        step = 1 if blur else stride
+        features = _convolution(features, ndf * width, kernel, step, before, name, spectral)
         groups = math.gcd(GROUPS, ndf * width)
         normalize = None
         if not first:
@@ -116,6 +129,8 @@ def _layers(
         if normalize is not None:
             features = normalize(features)
         features = tf.keras.layers.LeakyReLU(0.2, name=f"{name}_relu")(features)
+        if step < stride:
+            features = BlurDownsampling(name=f"{name}_blur")(features)
     # The paper's 1x1 network has no bias in its last layer (9,024 parameters).
     last = "none" if kernel == 1 and bias == "none" else "added"
     name = f"conv{len(strides) + 1}"

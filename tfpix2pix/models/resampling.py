@@ -17,6 +17,13 @@ from tfpix2pix.models.layers import BilinearDouble
 RESAMPLINGS = ("conv", "blur")
 
 
+def check_resampling(name: str) -> str:
+    """The name, if it is one of `RESAMPLINGS`; raises ValueError."""
+    if name not in RESAMPLINGS:
+        raise ValueError(f"resampling must be 'conv' or 'blur', got {name!r}")
+    return name
+
+
 @tf.keras.utils.register_keras_serializable("tfpix2pix")
 class BlurDownsampling(tf.keras.layers.Layer):
     """Half the height and width: [1, 2, 1] / 4 along each axis around every second pixel, the first

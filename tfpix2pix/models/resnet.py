@@ -25,6 +25,7 @@ from tfpix2pix.models.layers import (
     with_biases,
 )
 from tfpix2pix.models.precision import layers_compute_in
+from tfpix2pix.models.resampling import BlurDownsampling, BlurUpsampling, check_resampling
 
 SIZE_MULTIPLE = 4  # it halves the image twice
 UPSAMPLINGS = ("transposed", "nearest", "bilinear", "subpixel")
@@ -39,6 +40,7 @@ def resnet(
     dropout: float = 0.0,
     norm: str = "instance",
     upsampling: str = "transposed",
+    resampling: str = "conv",
     input_noise: int = 0,
     name: str = "generator",
     **layers: Any,
@@ -53,6 +55,7 @@ def resnet(
         "dropout": dropout,
         "norm": norm,
         "upsampling": upsampling,
+        "resampling": resampling,
         "input_noise": input_noise,
     }
     channels = _noise_channels(ngf, blocks, dropout, input_noise)
@@ -65,7 +68,20 @@ def resnet(
         functools.partial(build_resnet, **sizes, **layers),
         statistics=statistics_of(norm),
         name=name,
-        kernels=_kernels(input_channels + input_noise, output_channels, ngf, blocks, upsampling),
+        features={
+            "first_pad": input_channels + input_noise,
+            "down1": 2 * ngf,
+            "down2": 4 * ngf,
+            "block1_sum": 4 * ngf,
+            f"block{min(blocks, 5)}_sum": 4 * ngf,
+        },
+        kernels=_kernels(
+            input_channels + input_noise,
+            output_channels,
+            ngf,
+            blocks,
+            "blur" if resampling == "blur" else upsampling,
+        ),
     )
 
 
@@ -76,7 +92,7 @@ def _noise_channels(ngf: int, blocks: int, dropout: float, input_noise: int) -> 
 
 
 def _kernels(
-    input_channels: int, output_channels: int, ngf: int, blocks: int, upsampling: str
+    input_channels: int, output_channels: int, ngf: int, blocks: int, enlarging: str
 ) -> dict[str, Kernel]:
     """``[k, k, C_in, C_out]``; of ``up2`` and ``up1`` ``[3, 3, C_out, C_in]`` where transposed or
     nearest."""
@@ -86,20 +102,22 @@ def _kernels(
 
     kernels = {"first": plain(7, input_channels, ngf, 0, 0)}
     for level in (1, 2):
-        kernels[f"down{level}"] = plain(3, ngf * level, ngf * 2 * level, level - 1, level)
+        to = level - (enlarging == "blur")  # which halves after the convolution
+        kernels[f"down{level}"] = plain(3, ngf * level, ngf * 2 * level, level - 1, to)
     for block in range(1, blocks + 1):
         for half in ("a", "b"):
             kernels[f"block{block}{half}"] = plain(3, 4 * ngf, 4 * ngf, 2, 2)
     for level in (2, 1):
         one, other = ngf * 2 * level, ngf * level
-        # Only the bilinear one reads features that are enlarged already.
-        finer = upsampling == "bilinear"
+        # Only these read features that are enlarged already.
+        finer = enlarging in ("bilinear", "blur")
         shape = {
             "transposed": (3, 3, other, one),
             "nearest": (3, 3, other, one),
             "bilinear": (3, 3, one, other),
+            "blur": (3, 3, one, other),
             "subpixel": (3, 3, one, 4 * other),
-        }[upsampling]
+        }[enlarging]
         features = ((one, 2 ** (level - finer)), (other, 2 ** (level - 1)))
         kernels[f"up{level}"] = Kernel(shape, features)
     kernels["last"] = plain(7, ngf, output_channels, 0, 0)
@@ -116,6 +134,8 @@ def build_resnet(
     bias_layers: str = "all",
     dropout: float = 0.0,
     upsampling: str = "transposed",
+    resampling: str = "conv",
+    features_read: bool = False,
     input_noise: int = 0,
     noise: bool = True,
     precision: str = "none",
@@ -143,6 +163,12 @@ def build_resnet(
       dropout: rate in [0, 1) between the two convolutions of a block, as PyTorch's ``use_dropout``.
       upsampling: of ``up2`` and ``up1``. ``transposed``: as above; ``nearest``, ``bilinear`` or
         ``subpixel`` as in ``build_generator``, mirrored at the border.
+      resampling: ``conv``: as above; ``blur``, as CUT's code has it: ``down1`` and ``down2`` have
+        stride 1, and a fixed filter halves after their ReLU; ``up2`` and ``up1`` are 3x3
+        convolutions of features that another one has doubled, see `BlurDownsampling` and
+        `BlurUpsampling`. It has no other ``upsampling``.
+      features_read: whether `Generator.features` are read in training: then a bias of ``down1`` and
+        ``down2`` that a normalisation takes away counts all the same.
       input_noise: channels of noise beside x, see `InputNoise`; their numbers are the last of z.
       noise: False for G(x), the same network without dropout and without the input z.
       precision: what the layers compute in, see ``layers_compute_in``.
@@ -158,6 +184,9 @@ def build_resnet(
     """
     if upsampling not in UPSAMPLINGS:
         raise ValueError(f"upsampling must be one of {', '.join(UPSAMPLINGS)}, got {upsampling!r}")
+    blur = check_resampling(resampling) == "blur"
+    if blur and upsampling != "transposed":
+        raise ValueError(f"resampling='blur' enlarges by a way of its own, not by {upsampling!r}")
     norm, bias = with_biases(norm, bias_layers)
     numbers = _noise_channels(ngf, blocks, dropout, input_noise)
     noise = noise and numbers > 0
@@ -171,14 +200,18 @@ def build_resnet(
         size: int = 3,
         stride: int = 1,
         bias: str = bias,
+        zeros: bool = False,
     ) -> tf.Tensor:
         # TensorFlow's "same" is a pixel off where the stride is 2.
-        pad = tf.keras.layers.ZeroPadding2D if stride > 1 else ReflectPadding
+        pad = tf.keras.layers.ZeroPadding2D if zeros else ReflectPadding
         features = pad(size // 2, name=f"{name}_pad")(features)
         kind = functools.partial(Convolution, strides=stride, padding="valid", **BIASES[bias])
         return kind(channels, size, name=name)(features)
 
     def enlarged(features: tf.Tensor, name: str, channels: int) -> tf.Tensor:
+        if blur:
+            features = BlurUpsampling(name=f"{name}_blur")(features)
+            return convolved(features, name, channels, zeros=True)
         if upsampling == "transposed":
             return DoublingConvolution(channels, name=name, **BIASES[bias])(features)
         if upsampling == "nearest":  # mirrored at its border, where each pixel stands twice
@@ -206,8 +239,14 @@ def build_resnet(
             features = beside.silent(x) if z is None else beside([x, z])
         features = normalized(convolved(features, "first", ngf, 7), "first")
         for level in (1, 2):
-            down = convolved(features, f"down{level}", ngf * 2 * level, stride=2)
+            stride = 1 if blur else 2
+            counts = "added" if features_read and bias != "none" else bias
+            down = convolved(
+                features, f"down{level}", 2 * level * ngf, stride=stride, bias=counts, zeros=True
+            )
             features = normalized(down, f"down{level}")
+            if blur:
+                features = BlurDownsampling(name=f"down{level}_blur")(features)
         for number in range(1, blocks + 1):
             block = f"block{number}"
             inner = normalized(convolved(features, f"{block}a", 4 * ngf), f"{block}a")

@@ -137,6 +137,7 @@ def unet(
         functools.partial(build_generator, **sizes, **layers),
         statistics=statistics_of(norm),
         name=name,
+        features=_features(depth_for(crop_size, bottleneck), input_channels, ngf),
         kernels=_kernels(
             depth_for(crop_size, bottleneck),
             input_channels + input_noise,
@@ -148,6 +149,12 @@ def unet(
         ),
         x_last=last_channels > 0,
     )
+
+
+def _features(depth: int, input_channels: int, ngf: int) -> dict[str, int]:
+    """Of `Generator.features`: the input and what the first four convolutions make of it."""
+    levels = range(1, min(depth, 4) + 1)
+    return {"x": input_channels} | {f"down{level}": _channels(level, ngf) for level in levels}
 
 
 def _is_papers(

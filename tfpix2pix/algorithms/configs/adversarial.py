@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.options import LONGEST, option
@@ -29,7 +29,13 @@ def _depth_size(size: Size) -> int:
 @dataclass(frozen=True)
 class AdversarialConfig(Config):
     """The part of a run's config that says what its networks are, and how they step. Defaults: the
-    pix2pix paper's (arXiv 1611.07004); an algorithm's config may have others, see `again`."""
+    pix2pix paper's (arXiv 1611.07004); an algorithm's config may have others, see `again`.
+
+    Attributes:
+      READS_FEATURES: whether training reads features of the generator, not its pictures alone.
+    """
+
+    READS_FEATURES: ClassVar[bool] = False
 
     generator: str = option(
         "unet",
@@ -95,6 +101,14 @@ class AdversarialConfig(Config):
         "the channels)",
         "model",
         choices=("transposed", "nearest", "bilinear", "subpixel"),
+    )
+    resampling: str = option(
+        "conv",
+        "how a ResNet halves and doubles features, and a discriminator halves them: 'conv' (by "
+        "convolutions of stride 2) or 'blur' (by fixed filters beside convolutions of stride 1, "
+        "as CUT's code: slower)",
+        "model",
+        choices=("conv", "blur"),
     )
     padding: str = option(
         "zeros",
@@ -206,7 +220,12 @@ class AdversarialConfig(Config):
             )
 
     def _check_resnet(self) -> None:
-        """Raises UserError for what only a U-Net can have."""
+        """Raises UserError for what only a U-Net can have, and for what goes not together."""
+        if self.resampling == "blur" and self.upsampling != "transposed":
+            raise UserError(
+                f"--resampling=blur does not go with --upsampling={self.upsampling}: it enlarges "
+                "by a filter of its own; use --resampling=conv, or --upsampling=transposed"
+            )
         for name, value in UNET_ONLY.items():
             found = getattr(self, name)
             if found != value:
