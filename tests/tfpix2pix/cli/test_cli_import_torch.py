@@ -51,7 +51,7 @@ def test_a_run_is_imported_trained_on_and_exported(run_cli, tmp_path):
         fresh=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "a generator of 64 px, ngf 4, 3 to 3 channels, norm batch" in done.stdout
+    assert "imported a unet of 64 px, ngf 4, 3 to 3 channels, norm batch" in done.stdout
     assert "a discriminator of 70 px, ndf 4" in done.stdout
 
     done = run_cli("train", "--workdir=run", "--steps=2")
