@@ -153,8 +153,14 @@ class CycleGAN(Algorithm[CycleGANConfig]):
         weights: dict[str, float] = {}
         fakes: dict[str, tf.Tensor] = {}
         for way, other in (WAYS, WAYS[::-1]):
+            uses = {}
             if config.has_discriminator or cycles[way]:
-                fakes[way] = self._make(way, given[way], drawn.z[_FAKE + way])
+                uses[_FAKE] = given[way]
+            if config.lambda_identity and cycles[other]:
+                uses[_SAME] = wanted[way]
+            made = self._make_each(way, uses, drawn.z)
+            if _FAKE in made:
+                fakes[way] = made[_FAKE]
             if config.has_discriminator:
                 logits = self._judge(way, seen(fakes[way], masks))
                 parts[f"gan{way}"] = losses.generator_gan(logits, config.gan_loss)
@@ -163,9 +169,8 @@ class CycleGAN(Algorithm[CycleGANConfig]):
                 again = self._make(other, fakes[way], drawn.z[_AGAIN + other])
                 parts[f"cycle{way}"] = losses.l1(given[way], again, *masks)
                 weights[f"cycle{way}"] = cycles[way]
-            if config.lambda_identity and cycles[other]:
-                same = self._make(way, wanted[way], drawn.z[_SAME + way])
-                parts[f"identity{way}"] = losses.l1(wanted[way], same, *masks)
+            if _SAME in made:
+                parts[f"identity{way}"] = losses.l1(wanted[way], made[_SAME], *masks)
                 weights[f"identity{way}"] = config.lambda_identity * cycles[other]
         yield Update([Objective("generators", parts, weights)])
         if not config.has_discriminator:
@@ -181,6 +186,18 @@ class CycleGAN(Algorithm[CycleGANConfig]):
             for name, value in losses.judgement(*logits, config.gan_loss).items():
                 observed[name + way] = value
         yield Update([Objective("discriminators", parts)], observed)
+
+    def _make_each(
+        self, way: str, uses: Mapping[str, tf.Tensor], z: Mapping[str, tf.Tensor | None]
+    ) -> dict[str, tf.Tensor]:
+        """What a generator makes for each use, in one pass where images do not depend on their
+        batch: weights are read, and turned into what the faster layers need, once."""
+        if len(uses) < 2 or self.config.batch_statistics:
+            return {use: self._make(way, images, z[use + way]) for use, images in uses.items()}
+        numbers = [z[use + way] for use in uses]
+        together = None if numbers[0] is None else tf.concat(numbers, axis=0)
+        made = self._make(way, tf.concat(list(uses.values()), axis=0), together)
+        return dict(zip(uses, tf.split(made, len(uses)), strict=True))
 
     def _make(self, way: str, images: tf.Tensor, z: tf.Tensor | None) -> tf.Tensor:
         """What a generator makes in training."""

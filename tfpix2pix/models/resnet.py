@@ -13,12 +13,12 @@ from tfpix2pix.models.layers import (
     BIASES,
     GROUPS,
     BilinearDouble,
-    Convolution,
     DepthToSpace,
     DoublingConvolution,
     InputNoise,
     NearestConvolution,
     NoiseDropout,
+    PaddedConvolution,
     ReflectPadding,
     normalization,
     statistics_of,
@@ -205,7 +205,7 @@ def build_resnet(
         # TensorFlow's "same" is a pixel off where the stride is 2.
         pad = tf.keras.layers.ZeroPadding2D if zeros else ReflectPadding
         features = pad(size // 2, name=f"{name}_pad")(features)
-        kind = functools.partial(Convolution, strides=stride, padding="valid", **BIASES[bias])
+        kind = functools.partial(PaddedConvolution, strides=stride, padding="valid", **BIASES[bias])
         return kind(channels, size, name=name)(features)
 
     def enlarged(features: tf.Tensor, name: str, channels: int) -> tf.Tensor:

@@ -96,6 +96,75 @@ def test_winograd_by_hand():
     np.testing.assert_allclose(y[0, :, :, 0], [[144, 160], [224, 240]], rtol=1e-5)
 
 
+# A ResNet's layers: outputs that fill the tiles of four, and that leave one to three over.
+@pytest.mark.parametrize(
+    ("batch", "height", "width"), [(1, 34, 34), (3, 11, 8), (2, 4, 5), (1, 6, 9)]
+)
+@pytest.mark.parametrize("kind", ["ones", "positive", "normal"])
+def test_winograd_of_3x3_weights_is_the_convolution(batch, height, width, kind):
+    x, weights = normal(0, batch, height, width, 48), normal(1, 3, 3, 48, 40)
+    x = {"ones": np.ones_like(x), "positive": np.maximum(x, 0) + 1, "normal": x}[kind]
+    direction = normal(2, batch, height - 2, width - 2, 40)
+    assert_way(
+        lambda x, w: kernels.winograd(x, w, 0),
+        lambda x, w: exact(x, w, 1, 0),
+        *(x, weights, direction),
+    )
+
+
+@pytest.mark.parametrize(("batch", "height", "width"), [(1, 8, 8), (3, 6, 10), (2, 2, 4)])
+def test_halved_and_doubled_are_the_convolutions_of_stride_2(batch, height, width):
+    edge = [[0, 0], [1, 1], [1, 1], [0, 0]]
+    assert_way(
+        lambda x, w: kernels.halved(tf.pad(x, edge), w),
+        lambda x, w: exact(x, w, 2, 1),
+        normal(0, batch, height, width, 24),
+        normal(1, 3, 3, 24, 40),
+        normal(2, batch, height // 2, width // 2, 40),
+    )
+
+    def plain(x, w):
+        shape = [batch, 2 * height + 1, 2 * width + 1, 40]
+        return tf.nn.conv2d_transpose(x, w, shape, 2, "VALID")[:, 1:, 1:]
+
+    assert_way(
+        kernels.doubled,
+        plain,
+        normal(0, batch, height, width, 24),
+        normal(1, 3, 3, 40, 24),
+        normal(2, batch, 2 * height, 2 * width, 40),
+    )
+
+
+@pytest.mark.parametrize("out", [1, 3, 4])
+def test_a_convolution_by_columns_is_the_convolution(out):
+    x, weights, direction = (
+        normal(0, 2, 14, 11, 24),
+        normal(1, 7, 7, 24, out),
+        normal(2, 2, 8, 5, out),
+    )
+    assert_way(kernels.by_columns, lambda x, w: exact(x, w, 1, 0), x, weights, direction)
+
+
+@pytest.mark.parametrize(("pixels", "height", "width"), [(1, 4, 7), (3, 8, 9), (3, 12, 8)])
+def test_mirrored_is_the_padding_with_its_gradient(pixels, height, width):
+    around = [pixels, pixels]
+    x = normal(0, 2, height, width, 3)
+    direction = normal(1, 2, height + 2 * pixels, width + 2 * pixels, 3)
+    found = with_gradients(lambda x, w: kernels.mirrored(x, pixels) * w, x, [1.0], direction)
+    expected = with_gradients(
+        lambda x, w: tf.pad(x, [[0, 0], around, around, [0, 0]], "REFLECT") * w, x, [1.0], direction
+    )
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
+
+
+def assert_way(way, plain, x, weights, direction) -> None:
+    """A way in float32, with its gradients, is the plain operation in float64."""
+    found = with_gradients(way, *(v.astype(np.float32) for v in (x, weights, direction)))
+    assert_close(found, with_gradients(plain, x, weights, direction))
+
+
 # === Which way is taken ===
 
 
@@ -130,6 +199,22 @@ def test_half_precision_other_kernels_and_open_sizes_are_tensorflows():
     of_any_size.get_concrete_function()
     assert chosen
     assert not any(chosen)
+
+
+def test_the_layers_of_a_resnet_have_ways_of_their_own():
+    def way(x, weights, stride=1):
+        return kernels.padded_convolution(tf.zeros(x), tf.zeros(weights), stride)
+
+    assert way([1, 34, 34, 256], [3, 3, 256, 256]).func is kernels.winograd
+    assert way([1, 34, 34, 64], [3, 3, 64, 128], 2).func is kernels.halved
+    assert way([1, 38, 38, 64], [7, 7, 64, 3]).func is kernels.by_columns
+    assert not way([1, 34, 34, 16], [3, 3, 16, 16])
+    assert not way([1, 38, 38, 3], [7, 7, 3, 64])
+    half = tf.zeros([1, 34, 34, 256], tf.bfloat16), tf.zeros([3, 3, 256, 256], tf.bfloat16)
+    assert not kernels.padded_convolution(*half, 1)
+    assert kernels.doubling_convolution(tf.zeros([1, 8, 8, 32]), tf.zeros([3, 3, 16, 32]))
+    # Keras's layer and the U-Net's give what they always gave.
+    assert not kernels.convolution(tf.zeros([1, 34, 34, 256]), tf.zeros([3, 3, 256, 256]), 1, 0)
 
 
 # === In layers, networks and a step ===
@@ -203,3 +288,24 @@ def test_gradients_of_a_step_are_those_of_the_plain_layers(monkeypatch):
                 found, expected, rtol=0, atol=1e-4 * np.abs(expected).max(), err_msg=name
             )
     assert not all(equal)  # the other way was really taken
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (36, 44)])
+def test_a_resnet_gives_the_same_in_training_as_outside(height, width):
+    from tfpix2pix.models.resnet import build_resnet
+
+    x = tf.constant(np.tanh(normal(0, 2, height, width, 3)), tf.float32)
+    g = build_resnet(ngf=32, blocks=2, norm="instance_plain")
+    plain, faster = g(x), g(x, training=True)
+    assert not np.array_equal(plain, faster)
+    # Each of its layers is within the tolerance.
+    np.testing.assert_allclose(faster, plain, rtol=0, atol=5 * TOLERANCE)
+    weights = [weight for weight in g.trainable_variables if len(weight.shape) == 4]
+    gradients = []
+    for training in (True, False):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(g(x, training=training) - 0.5))
+        gradients.append(tape.gradient(loss, weights))
+    for weight, ours, theirs in zip(weights, *gradients, strict=True):
+        scale = np.abs(theirs).max()
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4 * scale, err_msg=weight.name)
