@@ -35,8 +35,8 @@ paper's own figures, grids of pictures, all configs, and a page, DIR/report.html
 --table=recipe is not of the paper: its recipe, single ingredients on top of it, and several
 together, each trained for as many minutes as the paper's, and held against it.
 
---table=cyclegan is CycleGAN's paper's: its loss and parts of it, trained on photographs of one half
-of the pairs and labels of the other, beside pix2pix on the pairs, labels to photographs and back.
+--table=cyclegan is CycleGAN's paper's: its loss and parts of it, and CUT, trained on photographs of
+one half of the pairs and labels of the other, beside pix2pix on the pairs, in both directions.
 
 Run the same command again and it continues: finished runs are not run again. Another --table or
 more --seeds with the same DIR add what is missing; networks that tables share are trained once."""

@@ -78,6 +78,7 @@ def test_rows_differ_in_algorithm_objective_and_pairs_alone(plan):
     }
     assert {one.generator for one in configs} == {"resnet6"}
     assert {(one.ngf, one.ndf, one.seed, one.steps) for one in configs} == {(4, 4, 3, 8)}
+    assert len(configs) == 5 + 2 + 2
     for one in configs:
         assert one.disjoint_stems == one.unpaired == (one.DATA == "unpaired")
 
