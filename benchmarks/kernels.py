@@ -2,11 +2,13 @@
 
     python benchmarks/kernels.py                       # 256 px, ngf 64, batch 1
     python benchmarks/kernels.py --case=64/32/16
+    python benchmarks/kernels.py --network=resnet
 
-For each 4x4 convolution of the generator and of the 70 pixel discriminator that another way than
-TensorFlow's may compute (see ``tfpix2pix/models/kernels.py``): milliseconds of the result and both
-gradients, median of repetitions that take turns, which way training takes, and the largest
-difference between that way's numbers and TensorFlow's, as a share of the largest number.
+For each 4x4 convolution of the U-Net and of the 70 pixel discriminator, or each of a ResNet with
+its padding, that another way than TensorFlow's may compute (see ``tfpix2pix/models/kernels.py``):
+milliseconds of the result and both gradients, median of repetitions that take turns, which way
+training takes, and the largest difference between that way's numbers and TensorFlow's, as a share
+of the largest number.
 """
 
 from __future__ import annotations
@@ -25,8 +27,17 @@ from machine import cores, describe
 from tfpix2pix.base.progress import ProgressLine
 
 _CASE = flags.DEFINE_string("case", "256/64/1", "SIZE/NGF/BATCH.")
+_NETWORK = flags.DEFINE_enum("network", "unet", ["unet", "resnet"], "Whose layers.")
+_CLOCK = flags.DEFINE_enum(
+    "clock",
+    "wall",
+    ["wall", "processor"],
+    "What is measured. 'processor', the time that all threads compute, is for a machine that does "
+    "other work.",
+)
 _REPEATS = flags.DEFINE_integer("repeats", 9, "Of each way.")
 
+_COLUMNS = {"unet": ("TensorFlow", "matmul", "winograd"), "resnet": ("TensorFlow", "training")}
 _LARGEST = 32  # pixels: windows of larger images would be many times the image
 
 
@@ -40,6 +51,7 @@ class Layer:
     out: int
     stride: int
     transposed: bool = False
+    kernel: int = 4
 
 
 def _layers(size: int, ngf: int) -> list[Layer]:
@@ -61,6 +73,50 @@ def _layers(size: int, ngf: int) -> list[Layer]:
         Layer("conv4", size // 8, 4 * ngf, 8 * ngf, 1),
     ]
     return [*down, *up, *discriminator]
+
+
+def _resnet_layers(size: int, ngf: int) -> list[Layer]:
+    return [
+        Layer("down1", size, ngf, 2 * ngf, 2, kernel=3),
+        Layer("down2", size // 2, 2 * ngf, 4 * ngf, 2, kernel=3),
+        Layer("block", size // 4, 4 * ngf, 4 * ngf, 1, kernel=3),
+        Layer("up2", size // 4, 4 * ngf, 2 * ngf, 2, True, kernel=3),
+        Layer("up1", size // 2, 2 * ngf, ngf, 2, True, kernel=3),
+        Layer("last", size, ngf, 3, 1, kernel=7),
+    ]
+
+
+def _resnet_ways(layer: Layer, x: Any, weights: Any) -> tuple[dict[str, Callable], str]:
+    """Likewise of a ResNet's layer: TensorFlow's, and the one that training takes."""
+    import tensorflow as tf
+
+    from tfpix2pix.models import kernels
+
+    if layer.transposed:
+        shape = [x.shape[0], *(2 * layer.size + 1,) * 2, layer.out]
+
+        def plain(x: Any, w: Any) -> Any:
+            return tf.nn.conv2d_transpose(x, w, shape, 2, "VALID")[:, 1:, 1:]
+
+        chosen = kernels.doubling_convolution(x, weights)
+        return {"TensorFlow": plain, "training": chosen.func}, chosen.func.__name__
+    edge = layer.kernel // 2
+    edges, mode = [[0, 0], [edge, edge], [edge, edge], [0, 0]], "REFLECT"
+    if layer.stride == 2:
+        mode = "CONSTANT"
+
+    def padded(x: Any) -> Any:
+        return tf.pad(x, edges, mode)
+
+    chosen = kernels.padded_convolution(padded(x), weights, layer.stride)
+    name = chosen.func.__name__ if chosen else "TensorFlow"
+    ways = {"TensorFlow": lambda x, w: tf.nn.conv2d(padded(x), w, layer.stride, "VALID")}
+
+    def taken(x: Any, w: Any) -> Any:
+        around = padded(x) if layer.stride == 2 else kernels.mirrored(x, edge)
+        return kernels.padded_convolution(around, w, layer.stride)()
+
+    return {**ways, **({"training": taken} if chosen else {})}, name
 
 
 def _ways(layer: Layer, x: Any, weights: Any) -> tuple[dict[str, Callable], str]:
@@ -103,8 +159,10 @@ def _row(layer: Layer, batch: int, repeats: int) -> list[str]:
 
     x = normal(batch, layer.size, layer.size, layer.channels)
     kernel = (layer.out, layer.channels) if layer.transposed else (layer.channels, layer.out)
-    weights = 0.02 * normal(4, 4, *kernel)
-    ways, taken = _ways(layer, x, weights)
+    weights = 0.02 * normal(layer.kernel, layer.kernel, *kernel)
+    of_resnet = _NETWORK.value == "resnet"
+    ways, taken = (_resnet_ways if of_resnet else _ways)(layer, x, weights)
+    clock = time.process_time if _CLOCK.value == "processor" else time.perf_counter
 
     def step(way: Callable) -> Callable:
         @tf.function(autograph=False)
@@ -121,16 +179,17 @@ def _row(layer: Layer, batch: int, repeats: int) -> list[str]:
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(repeats):
         for name, run in steps.items():
-            start = time.perf_counter()
+            start = clock()
             run(x, weights)[-1].numpy().ravel()[:1]
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(clock() - start)
+    in_training = "training" if "training" in numbers else taken
     off = max(
         float(tf.reduce_max(tf.abs(a - b)) / tf.reduce_max(tf.abs(b)))
-        for a, b in zip(numbers[taken], numbers["TensorFlow"], strict=True)
+        for a, b in zip(numbers[in_training], numbers["TensorFlow"], strict=True)
     )
     times = [
         f"{1000 * np.median(seconds[name]):.1f}" if name in seconds else ""
-        for name in ("TensorFlow", "matmul", "winograd")
+        for name in _COLUMNS[_NETWORK.value]
     ]
     shape = f"{layer.size} px, {layer.channels} to {layer.out}"
     return [layer.name, shape, *times, taken, f"{off:.0e}" if off else ""]
@@ -142,16 +201,19 @@ def main(argv: list[str]) -> None:
 
     import_tensorflow()
     size, ngf, batch = (int(part) for part in _CASE.value.split("/"))
-    layers = _layers(size, ngf)
+    network = _NETWORK.value
+    layers = (_resnet_layers if network == "resnet" else _layers)(size, ngf)
     rows = []
     with ProgressLine("measuring", len(layers), "layer") as line:
         for layer in layers:
             rows.append(_row(layer, batch, _REPEATS.value))
             line.show(len(rows))
     print(f"{date.today():%d %B %Y}; {describe(cores())}")
-    print(f"\n**{size} px, ngf {ngf}, batch {batch}**, ms of a layer forward and backward\n")
-    print("| layer | input | TensorFlow | matmul | winograd | training takes | apart |")
-    print("| --- | --- | ---: | ---: | ---: | --- | ---: |")
+    unit = "ms" if _CLOCK.value == "wall" else "processor ms"
+    print(f"\n**{size} px, ngf {ngf}, batch {batch}**, {unit} of a layer forward and backward\n")
+    columns = _COLUMNS[network]
+    print(f"| layer | input | {' | '.join(columns)} | training takes | apart |")
+    print(f"| --- | --- |{' ---: |' * len(columns)} --- | ---: |")
     for row in rows:
         print(f"| {' | '.join(row)} |")
 

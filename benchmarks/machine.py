@@ -43,14 +43,17 @@ def describe(threads: int) -> str:
     )
 
 
-def rate(call: Callable[[], Any], seconds: float) -> float:
-    """Calls a second; one before them, which does not count, wakes threads and caches up."""
+def rate(
+    call: Callable[[], Any], seconds: float, clock: Callable[[], float] = time.perf_counter
+) -> float:
+    """Calls a second of a clock; one before them, which does not count, wakes threads and caches
+    up."""
     call()
-    start, calls = time.perf_counter(), 0
-    while calls == 0 or time.perf_counter() - start < seconds:
+    start, calls = clock(), 0
+    while calls == 0 or clock() - start < seconds:
         call()
         calls += 1
-    return calls / (time.perf_counter() - start)
+    return calls / (clock() - start)
 
 
 def memory(peak: bool = False) -> float:
