@@ -128,7 +128,7 @@ readme = HERE / "README.md"
 setup(
     name="tfpix2pix",
     version=read_version(),
-    description="Paired image-to-image translation (pix2pix) in TensorFlow",
+    description="Image-to-image translation (pix2pix, CycleGAN, CUT) in TensorFlow",
     long_description=readme.read_text(encoding="utf-8") if readme.is_file() else "",
     long_description_content_type="text/markdown",
     license="Apache-2.0",

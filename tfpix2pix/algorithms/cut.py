@@ -10,8 +10,8 @@ from typing import Any, ClassVar, NamedTuple
 import tensorflow as tf
 
 from tfpix2pix.algorithms import losses
-from tfpix2pix.algorithms.adam import Adam
-from tfpix2pix.algorithms.base import Algorithm, Draws, Objective, Update
+from tfpix2pix.algorithms.adversarial import Adversarial
+from tfpix2pix.algorithms.base import Draws, Objective, Update
 from tfpix2pix.algorithms.configs.cut import CutConfig
 from tfpix2pix.algorithms.unpaired import judge_both, likeness_on, seen
 from tfpix2pix.algorithms.watch import CycleWatch, DiscriminatorWatch
@@ -38,7 +38,7 @@ class Drawn(NamedTuple):
     mirrored: tf.Tensor
 
 
-class Cut(Algorithm[CutConfig]):
+class Cut(Adversarial[CutConfig]):
     """Section 3 of the paper, in the order of its authors' code; see `Algorithm`.
 
     A step on D, which sees images alone, then one on G and the head against the D that has moved.
@@ -103,12 +103,6 @@ class Cut(Algorithm[CutConfig]):
 
     def initialize(self, name: str) -> None:
         initialize(self.networks[name], self.config.seed, xavier=True)
-
-    def optimizer(self, group: str) -> Adam:
-        adam = super().optimizer(group)
-        if group == "discriminator" and self.config.learning_rate_d:
-            adam.learning_rate = self.config.learning_rate_d
-        return adam
 
     def draw(self, batch: Sequence[tf.Tensor], draws: Draws) -> Drawn:
         terms = 2 if self.config.nce_idt else 1

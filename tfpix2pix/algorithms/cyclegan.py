@@ -11,8 +11,8 @@ from typing import Any, ClassVar, NamedTuple
 import tensorflow as tf
 
 from tfpix2pix.algorithms import losses, pool
-from tfpix2pix.algorithms.adam import Adam
-from tfpix2pix.algorithms.base import Algorithm, Draws, Objective, Update
+from tfpix2pix.algorithms.adversarial import Adversarial
+from tfpix2pix.algorithms.base import Draws, Objective, Update
 from tfpix2pix.algorithms.configs.cyclegan import CycleGANConfig
 from tfpix2pix.algorithms.unpaired import judge_both, likeness_on, seen
 from tfpix2pix.algorithms.watch import CycleWatch, DiscriminatorWatch
@@ -49,7 +49,7 @@ class Drawn(NamedTuple):
     first: tf.Tensor
 
 
-class CycleGAN(Algorithm[CycleGANConfig]):
+class CycleGAN(Adversarial[CycleGANConfig]):
     """Sections 3 and 4 of the paper, as its authors' PyTorch code has them; see `Algorithm`.
 
     ``generator`` makes y of x, which ``discriminator`` judges, ``generator_back`` makes x of y, for
@@ -117,12 +117,6 @@ class CycleGAN(Algorithm[CycleGANConfig]):
 
     def order(self) -> tuple[tuple[str, ...], ...]:
         return tuple((group,) for group in self.groups())
-
-    def optimizer(self, group: str) -> Adam:
-        adam = super().optimizer(group)
-        if group == "discriminators" and self.config.learning_rate_d:
-            adam.learning_rate = self.config.learning_rate_d
-        return adam
 
     def state(self) -> dict[str, Any]:
         state = super().state()

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import tensorflow as tf
 
 from tfpix2pix.algorithms import augment, losses
-from tfpix2pix.algorithms.adam import Adam
-from tfpix2pix.algorithms.base import Algorithm, Draws, Objective, Update
+from tfpix2pix.algorithms.adversarial import Adversarial
+from tfpix2pix.algorithms.base import Draws, Objective, Update
 from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 from tfpix2pix.algorithms.watch import DiscriminatorWatch
 from tfpix2pix.models import noise
@@ -24,7 +24,7 @@ Seen = list[list[tf.Tensor]]
 """Of each scale: D's features where they are asked for, at the end its logits ``[B, h, w, 1]``."""
 
 
-class Pix2Pix(Algorithm[Pix2PixConfig]):
+class Pix2Pix(Adversarial[Pix2PixConfig]):
     """Equation 4 of the paper, its ablations, and what others added since; see `Algorithm`.
 
     A step on D, then one on G against the D that has moved (section 3.3); one forward of G serves
@@ -80,12 +80,6 @@ class Pix2Pix(Algorithm[Pix2PixConfig]):
         if self.config.updates == "joint":
             return (("discriminator", "generator"),)
         return (("discriminator",), ("generator",))
-
-    def optimizer(self, group: str) -> Adam:
-        adam = super().optimizer(group)
-        if group == "discriminator" and self.config.learning_rate_d:
-            adam.learning_rate = self.config.learning_rate_d
-        return adam
 
     def draw(self, batch: Sequence[tf.Tensor], draws: Draws) -> Drawn:
         z = self._made.draw(draws.seed, noise.TRAINING, draws.positions, batch[0])
