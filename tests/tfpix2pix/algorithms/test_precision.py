@@ -104,7 +104,7 @@ def drawn_for(algorithm, x):
     """What the algorithm draws for its first images."""
     spec = default_generator(algorithm.config).noise
     z = spec.draw(0, noise.TRAINING, tf.range(len(x), dtype=tf.int64), x)
-    return z, tf.zeros([])
+    return (z,), tf.zeros([])
 
 
 @pytest.mark.parametrize("updates", ["alternating", "joint"])

@@ -109,7 +109,7 @@ def test_a_preset_that_needs_a_data_set(train_refused):
         ("--learning_rate=nan", "finite"),
         ("--batch_size=0", "too small"),
         ("--flip=perhaps", "true or false"),
-        ("--norm=layer", "instance, group, batch, none"),
+        ("--norm=layer", "instance, instance_plain, group, batch, none"),
         ("--receptive_field=71", "1, 16, 70, 286"),
         ("--preset=huge", "facades_cpu"),
     ],

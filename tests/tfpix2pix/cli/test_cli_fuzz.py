@@ -125,7 +125,7 @@ def test_translate_reads_each_whole_or_says_why_not(malformed, tmp_path):
 
     class Network:
         config = Pix2PixConfig()
-        spec = PairSpec(ImageSpec(3), ImageSpec(3))
+        spec, direction = PairSpec(ImageSpec(3), ImageSpec(3)), "AtoB"
 
         def translate(self, image, **_: object) -> np.ndarray:
             taken.append(image.array.shape)
