@@ -28,7 +28,8 @@ import numpy as np
 import tensorflow as tf
 
 FEW = 4  # channels of a picture: as a convolution's results they leave most of a register empty
-NARROWEST = 128  # channels below which Cook-Toom's maps cost more than its products save
+# Channels below which Cook-Toom's maps cost more than its products save, by the weights' size.
+NARROWEST = {3: 64, 4: 128}
 
 # Where the polynomials are evaluated, besides infinity: small numbers of few bits. With one more a
 # 4x4 convolution is a little faster, but 1e-5 off.
@@ -56,7 +57,7 @@ def convolution(
     narrower = min(channels, weights.shape[3])
     if 2 * outputs <= narrower:
         return functools.partial(matmul, x, weights, stride, padding)
-    if stride == 1 and narrower >= NARROWEST:
+    if stride == 1 and narrower >= NARROWEST[4]:
         return functools.partial(winograd, x, weights, padding)
     return None
 
@@ -77,7 +78,7 @@ def padded_convolution(x: tf.Tensor, weights: tf.Tensor, stride: int) -> functoo
     narrower = min(x.shape[-1], weights.shape[3])
     if _eligible(x, weights, 3) and stride == 2:
         return functools.partial(halved, x, weights)
-    if _eligible(x, weights, 3) and stride == 1 and narrower >= NARROWEST:
+    if _eligible(x, weights, 3) and stride == 1 and narrower >= NARROWEST[3]:
         return functools.partial(winograd, x, weights, 0)
     if _eligible(x, weights, 7) and stride == 1 and weights.shape[3] <= FEW:
         return functools.partial(by_columns, x, weights)
