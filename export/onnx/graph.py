@@ -165,13 +165,13 @@ def set_sizes(model: onnx.ModelProto, contract: Contract) -> None:
             z = contract.noise_shape(*contract.image_size)
         sizes["z"] = ("batch", *z)
     for value in [*model.graph.input, *model.graph.output]:
-        for dimension, size in zip(
-            value.type.tensor_type.shape.dim, sizes[value.name], strict=True
-        ):
-            dimension.Clear()
+        # Anew: what was inferred of them may have any rank.
+        dimensions = value.type.tensor_type.shape.dim
+        del dimensions[:]
+        for size in sizes[value.name]:
             if isinstance(size, str):
-                dimension.dim_param = size
+                dimensions.add(dim_param=size)
             else:
-                dimension.dim_value = int(size)
+                dimensions.add(dim_value=int(size))
     # Shapes between were those of the tracing.
     del model.graph.value_info[:]

@@ -263,6 +263,22 @@ def test_no_convolution_is_taken_for_a_matrix_product(crop, size, cut):
             assert not (behind_alone and list(values["kernel_shape"]) == shape[node.input[0]])
 
 
+def test_sizes_are_written_whatever_rank_was_inferred():
+    from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
+    from tfpix2pix.export.onnx.graph import set_sizes
+
+    kind = onnx.TensorProto.FLOAT
+    x, y = (
+        onnx.helper.make_tensor_value_info(name, kind, [None] * rank)
+        for name, rank in (("x", 5), ("y", 3))
+    )
+    node = onnx.helper.make_node("Identity", ["x"], ["y"])
+    model = onnx.helper.make_model(onnx.helper.make_graph([node], "g", [x], [y]))
+    config = Pix2PixConfig(dropout=0.0, input_channels=1)
+    set_sizes(model, Contract(config, "", 1, "0", "deterministic", (256, 512)))
+    assert shapes(model) == {"x": ["batch", 256, 512, 1], "y": ["batch", 256, 512, 3]}
+
+
 def test_names_sizes_and_checker(exported):
     made, folder, artifacts = exported
     for artifact in artifacts.values():
