@@ -72,10 +72,6 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
             "ema": 0.9,
         },
     ),
-    "resnet": (
-        "pix2pix",
-        {"generator": "resnet6", "norm": "instance_plain", "loss": "l1+gan", "crop_size": 36},
-    ),
 }
 COMMON = {
     "dataset": "sample",
