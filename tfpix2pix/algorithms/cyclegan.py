@@ -15,10 +15,10 @@ from tfpix2pix.algorithms.adversarial import Adversarial
 from tfpix2pix.algorithms.base import Draws, Objective, Update
 from tfpix2pix.algorithms.configs.cyclegan import CycleGANConfig
 from tfpix2pix.algorithms.unpaired import judge_both, likeness_on, seen
-from tfpix2pix.algorithms.watch import CycleWatch, DiscriminatorWatch
+from tfpix2pix.algorithms.watch import CycleWatch, DiscriminatorWatch, saturated
 from tfpix2pix.data import PairStore, evaluation_batches
 from tfpix2pix.models import noise
-from tfpix2pix.models.base import Generator
+from tfpix2pix.models.base import Generator, inputs_of
 from tfpix2pix.models.build import discriminator_of, generator_of
 
 # The two directions by what their names end with: from x to y, and from y to x.
@@ -39,12 +39,12 @@ class Drawn(NamedTuple):
     """What a step draws.
 
     Attributes:
-      z: of each use of each generator, by ``use + way``; None where it takes none.
+      z: of each use of each generator, by ``use + way``, see `Generator.draw`.
       pool: of each way, numbers of the images of the whole batch, ``[B, pool.NUMBERS]``.
       first: place of this replica's first image among them.
     """
 
-    z: dict[str, tf.Tensor | None]
+    z: dict[str, tuple[tf.Tensor, ...]]
     pool: dict[str, tf.Tensor]
     first: tf.Tensor
 
@@ -71,8 +71,7 @@ class CycleGAN(Adversarial[CycleGANConfig]):
     def __init__(self, config: CycleGANConfig, *args: Any, **kwargs: Any) -> None:
         there, back = self.generators(config).values()
         self._made = {THERE: there, BACK: back}
-        # Least squares saturate nothing: an output stays further from 0 and 1.
-        margin = 0.05 if config.gan_loss == "lsgan" else 0.01
+        margin = saturated(config.gan_loss)
         self._watches = {
             way: DiscriminatorWatch(margin=margin, judges=judges, rest="the other terms train")
             for way, judges in ((THERE, "of targets"), (BACK, "of inputs"))
@@ -125,13 +124,12 @@ class CycleGAN(Adversarial[CycleGANConfig]):
         return state
 
     def draw(self, batch: Sequence[tf.Tensor], draws: Draws) -> Drawn:
-        z: dict[str, tf.Tensor | None] = {}
+        z: dict[str, tuple[tf.Tensor, ...]] = {}
         numbers: dict[str, tf.Tensor] = {}
         for number, (use, way) in enumerate(itertools.product(_USES, WAYS)):
             # As if each use had a stream of its own.
             place = draws.positions * (len(_USES) * len(WAYS)) + number
-            spec = self._made[way].noise
-            z[use + way] = spec and spec.draw(draws.seed, noise.TRAINING, place, batch[0])
+            z[use + way] = self._made[way].draw(draws.seed, noise.TRAINING, place, batch[0])
         if self._pools:
             first = draws.positions[0] - draws.first
             whole = first + tf.range(self.config.batch_size, dtype=tf.int64)
@@ -182,21 +180,20 @@ class CycleGAN(Adversarial[CycleGANConfig]):
         yield Update([Objective("discriminators", parts)], observed)
 
     def _make_each(
-        self, way: str, uses: Mapping[str, tf.Tensor], z: Mapping[str, tf.Tensor | None]
+        self, way: str, uses: Mapping[str, tf.Tensor], z: Mapping[str, tuple[tf.Tensor, ...]]
     ) -> dict[str, tf.Tensor]:
         """What a generator makes for each use, in one pass where images do not depend on their
         batch: weights are read, and turned into what the faster layers need, once."""
         if len(uses) < 2 or self.config.batch_statistics:
             return {use: self._make(way, images, z[use + way]) for use, images in uses.items()}
-        numbers = [z[use + way] for use in uses]
-        together = None if numbers[0] is None else tf.concat(numbers, axis=0)
+        numbers = zip(*(z[use + way] for use in uses), strict=True)
+        together = tuple(tf.concat(of, axis=0) for of in numbers)
         made = self._make(way, tf.concat(list(uses.values()), axis=0), together)
         return dict(zip(uses, tf.split(made, len(uses)), strict=True))
 
-    def _make(self, way: str, images: tf.Tensor, z: tf.Tensor | None) -> tf.Tensor:
+    def _make(self, way: str, images: tf.Tensor, z: tuple[tf.Tensor, ...]) -> tf.Tensor:
         """What a generator makes in training."""
-        inputs = images if z is None else [images, z]
-        return self.networks[f"generator{way}"](inputs, training=True)
+        return self.networks[f"generator{way}"](inputs_of(images, z), training=True)
 
     def _judge(self, way: str, images: tf.Tensor) -> tf.Tensor:
         return self.networks[f"discriminator{way}"](images, training=True)
@@ -234,9 +231,8 @@ class CycleGAN(Adversarial[CycleGANConfig]):
         networks: Mapping[str, tf.keras.Model],
     ) -> tf.Tensor:
         """What a generator makes where it is looked at."""
-        spec = self._made[way].noise
-        z = spec and spec.draw(self.config.seed, noise.VALIDATION, positions, images)
-        return networks[f"generator{way}"](images if z is None else [images, z], training=False)
+        z = self._made[way].draw(self.config.seed, noise.VALIDATION, positions, images)
+        return networks[f"generator{way}"](inputs_of(images, z), training=False)
 
     def validate(
         self,

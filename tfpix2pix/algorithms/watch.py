@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 
+def saturated(gan_loss: str) -> float:
+    """The margin of a `DiscriminatorWatch`: least squares saturate nothing, so that an output stays
+    further from 0 and 1."""
+    return 0.05 if gan_loss == "lsgan" else 0.01
+
+
 class DiscriminatorWatch:
     """Notices a discriminator whose output has stopped to say anything.
 

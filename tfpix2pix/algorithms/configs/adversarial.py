@@ -11,6 +11,7 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.options import LONGEST, option
 from tfpix2pix.base.size import Size
 from tfpix2pix.config.base import LARGEST_DEPTH, Config
+from tfpix2pix.config.declared import ChartSpec
 
 RESNETS: Mapping[str, int] = MappingProxyType({"resnet6": 6, "resnet9": 9})
 """Their blocks."""
@@ -20,6 +21,31 @@ UNET_ONLY: Mapping[str, Any] = MappingProxyType(
 """Settings without a meaning for a ResNet, as it has to have them."""
 _RESNET_MULTIPLE = 4
 _LARGEST_BOTTLENECK = 8
+
+
+def judgement_chart(
+    heading: str, explanation: str, made: str = "output", way: str = ""
+) -> ChartSpec:
+    """The chart of what a discriminator thinks.
+
+    Args:
+      heading, explanation: as of `ChartSpec`.
+      made: the word for a generated image.
+      way: what the names of the discriminator and of its judgements end with.
+    """
+    key = f"discriminator{way}"
+    return ChartSpec(
+        key.replace("_", "-"),
+        heading,
+        explanation,
+        "share (0 to 1)",
+        (
+            ("says real of real", "train", key, f"real{way}"),
+            (f"says real of {made}", "train", key, f"fake{way}"),
+            ("accuracy", "train", key, f"accuracy{way}"),
+        ),
+        y_range=(-0.02, 1.02),
+    )
 
 
 def _depth_size(size: Size) -> int:

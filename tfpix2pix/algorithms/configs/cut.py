@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tfpix2pix.algorithms.configs.adversarial import AdversarialConfig
+from tfpix2pix.algorithms.configs.adversarial import AdversarialConfig, judgement_chart
 from tfpix2pix.algorithms.configs.cyclegan import CycleGANConfig
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.options import again, option
@@ -111,19 +111,11 @@ CHARTS = (
         ),
         from_zero=True,
     ),
-    ChartSpec(
-        "discriminator",
+    judgement_chart(
         "What the discriminator thinks",
         "How real it holds real targets and outputs to be, on average, and how often it is right. "
         "Both curves near 0.5: it cannot tell them apart. Real near 1, outputs near 0 and accuracy "
         "at 1 for long: it has won.",
-        "share (0 to 1)",
-        (
-            ("says real of real", "train", "discriminator", "real"),
-            ("says real of output", "train", "discriminator", "fake"),
-            ("accuracy", "train", "discriminator", "accuracy"),
-        ),
-        y_range=(-0.02, 1.02),
     ),
     ChartSpec(
         "total",

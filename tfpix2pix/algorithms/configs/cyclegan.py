@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tfpix2pix.algorithms.configs.adversarial import AdversarialConfig
+from tfpix2pix.algorithms.configs.adversarial import AdversarialConfig, judgement_chart
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.options import again, option
 from tfpix2pix.config.base import Preset
@@ -49,22 +49,15 @@ MEASURES = (
 _THERE, _BACK = "to targets", "back to inputs"
 
 
-def _thinks(key: str, what: str) -> ChartSpec:
-    """The chart of one discriminator; ``key`` as in `CycleGAN.judgements`."""
-    end = key.removeprefix("discriminator")
-    return ChartSpec(
-        key.replace("_", "-"),
+def _thinks(what: str, way: str = "") -> ChartSpec:
+    """The chart of one discriminator."""
+    return judgement_chart(
         f"What the discriminator of {what} thinks",
         f"How real it holds real {what} and generated ones to be (earlier ones among them, from "
         "the pool), on average, and how often it is right. Both curves near 0.5: it cannot tell "
         "them apart. Real near 1, generated near 0 and accuracy at 1 for long: it has won.",
-        "share (0 to 1)",
-        (
-            ("says real of real", "train", key, f"real{end}"),
-            ("says real of generated", "train", key, f"fake{end}"),
-            ("accuracy", "train", key, f"accuracy{end}"),
-        ),
-        y_range=(-0.02, 1.02),
+        "generated",
+        way,
     )
 
 
@@ -134,8 +127,8 @@ CHARTS = (
         ),
         from_zero=True,
     ),
-    _thinks("discriminator", "targets"),
-    _thinks("discriminator_back", "inputs"),
+    _thinks("targets"),
+    _thinks("inputs", "_back"),
     ChartSpec(
         "train-cycle",
         "Training: cycle and identity",

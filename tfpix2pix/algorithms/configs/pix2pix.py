@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from tfpix2pix.algorithms.configs.adversarial import AdversarialConfig
+from tfpix2pix.algorithms.configs.adversarial import AdversarialConfig, judgement_chart
 from tfpix2pix.base.options import option
 from tfpix2pix.config.base import Config, Preset
 from tfpix2pix.config.declared import ChartSpec, Measure
@@ -215,20 +215,12 @@ CHARTS = (
         reference=(math.log(2), "guessing (0.69)"),
         from_zero=True,
     ),
-    ChartSpec(
-        "discriminator",
+    judgement_chart(
         "What the discriminator thinks",
         "How real it holds real targets and the generator's outputs to be, on average, and how "
         "often it is right. Both curves near 0.5: it cannot tell them apart. Saturated, "
         "real stuck at 1, outputs at 0 and accuracy at 1: it has won, and the generator "
         "learns from L1 alone. Short visits there are harmless.",
-        "share (0 to 1)",
-        (
-            ("says real of real", "train", "discriminator", "real"),
-            ("says real of output", "train", "discriminator", "fake"),
-            ("accuracy", "train", "discriminator", "accuracy"),
-        ),
-        y_range=(-0.02, 1.02),
     ),
     ChartSpec(
         "train-l1",
