@@ -19,7 +19,7 @@ from tfpix2pix.algorithms.average import Average
 from tfpix2pix.algorithms.loss_scale import LossScale, all_finite
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import Config
-from tfpix2pix.models.base import Generator
+from tfpix2pix.models.base import Encoder, Generator
 from tfpix2pix.models.weights import initialize, named_weights
 
 if TYPE_CHECKING:
@@ -173,6 +173,12 @@ class Algorithm(abc.ABC, Generic[C]):
 
         Empty for a network that makes no pictures. The name of each is that of its network.
         """
+
+    @classmethod
+    def encoders(cls, config: C) -> dict[str, Encoder]:
+        """The encoders of a run by direction: what makes codes of images like the outputs, for
+        generators that take such a code. Here none. The name of each is that of its network."""
+        return {}
 
     @abc.abstractmethod
     def builders(self) -> dict[str, Callable[[str], tf.keras.Model]]:

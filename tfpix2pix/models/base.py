@@ -130,6 +130,39 @@ class Generator:
         )
 
 
+@dataclass(frozen=True)
+class Encoder:
+    """E(y): which code an image like the targets stands for, as a normal distribution; ``build``
+    makes the Keras model.
+
+    Attributes:
+      least_size: height and width of an image, at least.
+      channels: of y.
+      latent: numbers of the code, those of `Generator.latent`.
+      builder: see `build`.
+      name: of the model, which names its weights in checkpoints.
+    """
+
+    least_size: int
+    channels: int
+    latent: int
+    builder: Callable[..., tf.keras.Model]
+    name: str = "encoder"
+
+    def build(self, *, precision: str = "none") -> tf.keras.Model:
+        """The model, with Keras's initial weights.
+
+        Args:
+          precision: what its layers compute in, see `tfpix2pix.models.precision`.
+
+        Returns:
+          ``y -> [mean, log_variance]``: y float32 ``[B, H, W, channels]`` in [-1, 1], of any size
+          from ``least_size`` on, both results float32 ``[B, latent]``. The mean is the code that an
+          image is best known by.
+        """
+        return self.builder(precision=precision, name=self.name)
+
+
 def inputs_of(x: tf.Tensor, z: tuple[tf.Tensor, ...]) -> tf.Tensor | list[tf.Tensor]:
     """What the model of a generator is called with for the images x and what `Generator.draw`
     gave."""

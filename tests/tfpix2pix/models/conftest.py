@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -33,7 +34,9 @@ def scramble() -> Callable[..., dict[str, np.ndarray]]:
             if name.endswith("kernel"):
                 # A transposed kernel is [h, w, out, in]; every output pixel gets 2 x 2 of 4 x 4.
                 transposed = name.startswith("up")
-                fan_in = shape[0] * shape[1] * (shape[3] / 4 if transposed else shape[2])
+                fan_in = (
+                    math.prod(shape[:2]) * shape[3] / 4 if transposed else math.prod(shape[:-1])
+                )
                 value *= np.sqrt(1.0 / fan_in)
             elif name.endswith("gamma"):
                 value = 1.0 + 0.3 * value
