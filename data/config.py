@@ -246,6 +246,14 @@ class DataConfig(PairsConfig):
         "data",
         choices=("color", "onehot"),
     )
+    target_encoding: str = option(
+        "image",
+        "what the generator makes of target labels: 'image', their colours, or 'onehot', the "
+        "probability of each class, learned by cross-entropy in the place of L1 (needs "
+        "--label_palette)",
+        "data",
+        choices=("image", "onehot"),
+    )
     color_space: str = option(
         "rgb",
         "rgb, or lab: colourization as the paper's, lightness L in, colours a and b out, of "
@@ -258,6 +266,11 @@ class DataConfig(PairsConfig):
     def unpaired(self) -> bool:
         """Whether it is trained on images of two sides that are no pairs."""
         return (self.data or self.DATA) == UNPAIRED
+
+    @property
+    def labels_out(self) -> bool:
+        """Whether the generator gives a logit for each class of the target's labels."""
+        return self.target_encoding == "onehot"
 
     @property
     def x_channels(self) -> int:

@@ -127,6 +127,8 @@ class PairWish:
       label_side: which image shows labels: ``input``, ``target``, or empty to find out.
       encoding: how a network sees input labels: ``color`` or ``onehot``.
       color_space: ``rgb``, or ``lab`` for a `LabSpec`.
+      target_encoding: what a network makes of target labels: ``image`` (their colours) or
+        ``onehot``.
     """
 
     x: ImageWish = ImageWish("input")
@@ -135,18 +137,32 @@ class PairWish:
     label_side: str = ""
     encoding: str = "color"
     color_space: str = "rgb"
+    target_encoding: str = "image"
 
     def __post_init__(self) -> None:
-        if self.encoding == "onehot" and self.palette is None:
-            raise DataError(
-                "--input_encoding=onehot needs to know the classes; give --label_palette=facades, "
-                "camvid, cityscapes or a JSON file."
-            )
-        if self.encoding == "onehot" and self.label_side == "target":
-            raise DataError(
-                "--input_encoding=onehot needs labels as the input, --label_side=target says that "
-                "they are the target; drop one of the two, or turn --direction round."
-            )
+        for wish, other in ((self.x, self.y), (self.y, self.x)):
+            if not self._one_hot(wish.flag):
+                continue
+            flag = f"--{wish.flag}_encoding=onehot"
+            if self.in_lab:
+                raise DataError(
+                    f"{flag} is for labels, --color_space=lab for photographs; drop one of the two."
+                )
+            if self.palette is None:
+                raise DataError(
+                    f"{flag} needs to know the classes; give --label_palette=facades, camvid, "
+                    "cityscapes or a JSON file."
+                )
+            if self._one_hot(other.flag):
+                raise DataError(
+                    "--input_encoding=onehot and --target_encoding=onehot: one of the two images "
+                    "shows labels; drop one of the two."
+                )
+            if self.label_side == other.flag:
+                raise DataError(
+                    f"{flag} needs labels as the {wish.flag}, --label_side={other.flag} says that "
+                    f"they are the {other.flag}; drop one of the two, or turn --direction round."
+                )
         if self.in_lab:
             if self.palette is not None:
                 raise DataError(
@@ -186,6 +202,14 @@ class PairWish:
         settled = all(w.channels and w.dtype and w.value_range for w in labels.values())
         return settled and bool(self.x.ignore and self.y.ignore)
 
+    @property
+    def one_hot_side(self) -> str:
+        """Whose labels are to be one-hot, ``input`` or ``target``; empty for none."""
+        return next((wish.flag for wish in (self.x, self.y) if self._one_hot(wish.flag)), "")
+
+    def _one_hot(self, flag: str) -> bool:
+        return (self.encoding if flag == "input" else self.target_encoding) == "onehot"
+
     def spec(self) -> PairSpec:
         """The spec that a resolved wish describes."""
         if self.in_lab:
@@ -202,7 +226,7 @@ class PairWish:
         palette = self.palette
         if palette is None or self.label_side != wish.flag:
             return None
-        encoding = self.encoding if wish.flag == "input" else "color"
+        encoding = "onehot" if self._one_hot(wish.flag) else "color"
         channels = len(palette) if encoding == "onehot" else 3
         ignore = wish.ignored
         if not wish.ignore and wish.flag == "target" and palette.void.any():
@@ -249,7 +273,8 @@ class ImageSpec:
       low, high: the stored values that become -1 and 1.
       palette: if given, stored arrays hold class numbers, uint8 ``[H, W, 1]``.
       encoding: how networks see classes: ``color``, the palette's colours, or ``onehot``, one
-        channel for each class with 1 where it is and 0 elsewhere.
+        channel for each class with 1 where it is and 0 elsewhere. What a network makes of such
+        targets are logits, see `classes`.
       planes: which of a file's planes are read, as `tfpix2pix.data.decode` has it.
       alpha: whether the last of 2 or 4 channels is alpha.
       ignore: values that mean nothing measured, as words; see `tfpix2pix.data.unmeasured`. With
@@ -269,6 +294,11 @@ class ImageSpec:
     @property
     def is_classes(self) -> bool:
         return self.palette is not None
+
+    @property
+    def one_hot(self) -> bool:
+        """Whether networks see a channel for each class."""
+        return self.is_classes and self.encoding == "onehot"
 
     @property
     def value_channels(self) -> int:
@@ -316,7 +346,7 @@ class ImageSpec:
     @property
     def channel_names(self) -> list[str]:
         """What each channel that networks see means."""
-        if self.palette is not None and self.encoding == "onehot":
+        if self.palette is not None and self.one_hot:
             return [label.name for label in self.palette.classes]
         names = {
             1: ["grey"],
@@ -430,12 +460,13 @@ class ImageSpec:
     def from_network(self, image: np.ndarray) -> np.ndarray:
         """What `to_network` undoes: ``[..., channels]`` in [-1, 1] to values of type `dtype`.
 
-        Whole-number types are rounded and clipped to low..high. Labels become their colours as
-        the network painted them, not snapped to the palette; see `picture`.
+        Whole-number types are rounded and clipped to low..high. Labels become their colours, uint8
+        ``[..., 3]``: as the network painted them, not snapped to the palette, or where they are
+        one-hot that of the likeliest class.
         """
         image = np.asarray(image)
-        if self.encoding == "onehot" and self.palette is not None:
-            return self.palette.to_colors(image.argmax(axis=-1).astype(np.uint8))
+        if self.palette is not None and self.one_hot:
+            return self.palette.to_colors(self.classes(image))
         if self.dtype == "float32":
             span = np.float32((self.high - self.low) / 2)
             return (image.astype(np.float32) + np.float32(1)) * span + np.float32(self.low)
@@ -445,6 +476,26 @@ class ImageSpec:
         values = np.rint((image.astype(kind) + kind(1)) * half + kind(self.low))
         return np.clip(values, np.ceil(self.low), np.floor(self.high)).astype(self.dtype)
 
+    # === Of one-hot classes ===
+
+    def classes(self, image: np.ndarray) -> np.ndarray:
+        """The likeliest class of every pixel, uint8 ``[...]``; of equals the lower one.
+
+        Args:
+          image: logits, probabilities or one-hots, ``[..., channels]``, of a `one_hot` image;
+            channel k is class k of the palette. Index maps are `Palette.to_indices` of the
+            result, pictures `Palette.to_colors`, which `from_network` does at once.
+        """
+        return np.asarray(image).argmax(axis=-1).astype(np.uint8)
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """The probability of every class: float32 ``[..., channels]``, the softmax of logits."""
+        from scipy.special import softmax
+
+        return softmax(np.asarray(logits, np.float32), axis=-1)
+
+    # === Pictures ===
+
     def picture(self, image: np.ndarray) -> np.ndarray:
         """What a person sees: ``[..., channels]`` in [-1, 1] to uint8 ``[..., 1 or 3]``.
 
@@ -452,7 +503,7 @@ class ImageSpec:
         more than three the first three; one-hot classes are painted in their colours.
         """
         image = np.asarray(image)
-        if self.is_classes and self.encoding == "onehot":
+        if self.one_hot:
             return self.from_network(image)
         shown = image[..., :3] if image.shape[-1] >= 3 else image[..., :1]
         return np.clip(np.rint((shown + 1.0) * 127.5), 0, 255).astype(np.uint8)
@@ -613,8 +664,11 @@ class PairSpec:
 
     @property
     def result_image(self) -> ImageSpec:
-        """The images that a run gives, `result`: of the target's own depth and range."""
-        return self.y
+        """The images that a run gives, `result`: of the target's own depth and range, of one-hot
+        labels their colours."""
+        return (
+            dataclasses.replace(self.y, channels=3, encoding="color") if self.y.one_hot else self.y
+        )
 
     @property
     def suffix(self) -> str:

@@ -181,7 +181,7 @@ def _resolve_labels(
 ) -> PairWish:
     """Finds which image shows labels; the palette has to explain nearly all of its pixels."""
     shares = {flag: _mean_covered(of.looks) for flag, of in sides.items()}
-    side = wish.label_side or ("input" if wish.encoding == "onehot" else "")
+    side = wish.label_side or wish.one_hot_side
     if not side:
         side = max(shares, key=lambda flag: shares[flag])
         if shares["input"] >= LEAST_COVERED:

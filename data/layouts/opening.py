@@ -100,6 +100,7 @@ def _wish(data: DataConfig) -> PairWish:
         data.label_side,
         data.input_encoding,
         data.color_space,
+        data.target_encoding,
     )
 
 

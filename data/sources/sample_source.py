@@ -57,10 +57,10 @@ class SampleSource(PairSource):
                 f"--label_side={wish.label_side}: the labels of the sample set are the {labels} "
                 f"with --direction={direction}."
             )
-        if wish.encoding == "onehot" and labels != "input":
+        if wish.one_hot_side not in ("", labels):
             raise DataError(
-                "--input_encoding=onehot: the labels of the sample set are the target with "
-                "--direction=BtoA; use AtoB."
+                f"--{wish.one_hot_side}_encoding=onehot: the labels of the sample set are the "
+                f"{labels} with --direction={direction}; use the other direction."
             )
         # The pictures are 8-bit RGB whatever is wished; what is not wished is so.
         shows_labels = labels if wish.palette is not None else ""

@@ -96,7 +96,7 @@ def _image(builder: flatbuffers.Builder, name: str, contract: Contract) -> tuple
     side: ImageSpec = getattr(spec, name)
     channels = contract.to_dict()[name]["channels"]
     lab = isinstance(spec, LabSpec)
-    onehot = side.is_classes and side.encoding == "onehot"
+    onehot = side.one_hot
     what = "the image to translate" if name == "x" else "the translated image"
     low = 0.0 if onehot else -1.0
     description = f"{what}: {', '.join(channels)}, float32 from {low:g} to 1"

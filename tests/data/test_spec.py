@@ -646,8 +646,6 @@ def test_lab_is_like_nothing_but_lab():
 @pytest.mark.parametrize("name", SIDES)
 def test_results_have_the_depth_and_range_of_targets(tmp_path, name):
     side = SIDES[name]
-    if side.encoding == "onehot":
-        pytest.skip("one-hot is for inputs")
     spec = PairSpec(ImageSpec(3), side)
     stored = stored_of(side)
     result = spec.result(np.zeros((48, 64, 3), np.float32), network(side, stored))

@@ -22,6 +22,36 @@ def l1(y: tf.Tensor, fake: tf.Tensor, measured: tf.Tensor | None = None) -> tf.T
     return tf.math.divide_no_nan(_mean(difference * measured), _mean(measured))
 
 
+def cross_entropy(
+    y: tf.Tensor,
+    logits: tf.Tensor,
+    measured: tf.Tensor | None = None,
+    weights: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """Mean over the pixels of -log p of the true class, in nats, p the softmax of the logits.
+
+    Args:
+      y: one-hot classes, ``[B, H, W, C]``.
+      logits: the same shape.
+      measured: 1 or 0 ``[B, H, W, 1]``: the pixels that count; 0 nats where none does.
+      weights: of the classes, ``[C]``: how often a pixel of each counts.
+    """
+    value = -tf.reduce_sum(y * tf.nn.log_softmax(logits), axis=-1, keepdims=True)
+    if weights is not None:
+        value *= tf.reduce_sum(y * weights, axis=-1, keepdims=True)
+    if measured is None:
+        return _mean(value)
+    return tf.math.divide_no_nan(_mean(value * measured), _mean(measured))
+
+
+def straight_through(logits: tf.Tensor) -> tf.Tensor:
+    """The likeliest class of every pixel as a one-hot ``[B, H, W, C]``, exactly; gradients pass as
+    if it were the softmax of the logits (Bengio et al. 2013, arXiv 1308.3432, section 4)."""
+    probabilities = tf.nn.softmax(logits)
+    likeliest = tf.one_hot(tf.argmax(logits, axis=-1), logits.shape[-1], dtype=logits.dtype)
+    return likeliest + (probabilities - tf.stop_gradient(probabilities))
+
+
 def _cross_entropy(logits: tf.Tensor, real: bool) -> tf.Tensor:
     # As softplus its gradient is one operation. TensorFlow's cross-entropy has four terms there,
     # which are added in the order in which their memory happens to be free: not the same bits

@@ -37,6 +37,7 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
     }
     shown: ClassVar[tuple[tuple[str, str, int], ...]] = (
         ("l1", "L1", 3),
+        ("cross_entropy", "cross-entropy", 3),
         ("gan", "GAN", 2),
         ("discriminator", "D", 2),
     )
@@ -90,17 +91,17 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
 
     def updates(self, batch: Sequence[tf.Tensor], drawn: Drawn) -> Iterator[Update]:
         (x, y, *masks), (z, changes), config = batch, drawn, self.config
-        fake = self.generator(inputs_of(x, z), training=True)
-        l1 = losses.l1(y, fake, *masks)
+        made = self.generator(inputs_of(x, z), training=True)
+        fake, close = self._compared(y, made, masks)
         for measured in masks:  # elsewhere D sees the same in both, and G learns nothing from it
             fake = tf.where(measured > 0, fake, y)
         if self.discriminator is None:
-            yield Update([Objective("generator", {"l1": l1}, {"l1": config.lambda_l1})])
+            yield Update([Objective("generator", close, config.closeness)])
             return
         if config.updates == "joint":
             seen = self._discriminate(x, y, changes), self._discriminate(x, fake, changes)
             discriminator, observed = self._discriminator_update(x, y, changes, *seen)
-            yield Update([discriminator, self._generator_update(l1, *seen)], observed)
+            yield Update([discriminator, self._generator_update(close, *seen)], observed)
             return
         # Nothing that D learns goes back to G.
         seen = self._discriminate_both(x, y, tf.stop_gradient(fake), changes)
@@ -109,7 +110,7 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
         real = seen[0]
         if config.lambda_feature_matching:
             real = self._discriminate(x, y, changes)
-        yield Update([self._generator_update(l1, real, self._discriminate(x, fake, changes))])
+        yield Update([self._generator_update(close, real, self._discriminate(x, fake, changes))])
 
     def _discriminator_update(
         self, x: tf.Tensor, y: tf.Tensor, changes: tf.Tensor, real: Seen, fake: Seen
@@ -137,11 +138,22 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
         observed = losses.judgement(real_logits, fake_logits, config.gan_loss)
         return Objective("discriminator", parts, weights), observed
 
-    def _generator_update(self, l1: tf.Tensor, real: Seen, fake: Seen) -> Objective:
+    def _compared(
+        self, y: tf.Tensor, made: tf.Tensor, masks: Sequence[tf.Tensor]
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """What D sees of G's output, and by name how far that is from the target."""
+        if not self.config.labels_out:
+            return made, {"l1": losses.l1(y, made, *masks)}
+        return losses.straight_through(made), {
+            "cross_entropy": losses.cross_entropy(y, made, *masks)
+        }
+
+    def _generator_update(
+        self, close: Mapping[str, tf.Tensor], real: Seen, fake: Seen
+    ) -> Objective:
         config = self.config
         gan = tf.add_n([losses.generator_gan(f[-1], config.gan_loss) for f in fake])
-        parts = {"gan": gan, "l1": l1}
-        weights = {"l1": config.lambda_l1 if config.loss.startswith("l1") else 0.0}
+        parts, weights = {"gan": gan, **close}, dict(config.closeness)
         if config.lambda_feature_matching:
             features = [
                 losses.feature_matching(r[:-1], f[:-1]) for r, f in zip(real, fake, strict=True)

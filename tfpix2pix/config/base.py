@@ -21,7 +21,7 @@ from tfpix2pix.base.files import write_text
 from tfpix2pix.base.options import check_options, nearest, option, plain_values
 from tfpix2pix.base.size import Size
 from tfpix2pix.config.declared import ChartSpec, Measure
-from tfpix2pix.data.config import DIRECTIONS, SMALLEST, DataConfig
+from tfpix2pix.data.config import DIRECTIONS, LEARNS_PAIRS, SMALLEST, DataConfig
 
 C = TypeVar("C", bound="Config")
 
@@ -226,6 +226,7 @@ class Config(RunConfig, DataConfig):
         is not the default.
       EARLIER_PRESETS: by preset, the values that fields had with it in earlier versions.
       TWO_WAY: whether a generator for the way back is trained too.
+      LABELS_OUT: whether it can learn classes, ``target_encoding="onehot"``.
       FLAG: by which the command line names the folder that a run stands in.
       SMALLER: flags by which a run needs less memory.
     """
@@ -237,11 +238,17 @@ class Config(RunConfig, DataConfig):
     EARLIER: ClassVar[Mapping[str, Any]] = {"input_ignore": "none", "target_ignore": "none"}
     EARLIER_PRESETS: ClassVar[Mapping[str, Mapping[str, Collection[Any]]]] = {}
     TWO_WAY: ClassVar[bool] = False
+    LABELS_OUT: ClassVar[bool] = False
     FLAG: ClassVar[str] = "--workdir"
     SMALLER: ClassVar[str] = "--batch_size, --crop_size or --ngf"
 
     def __post_init__(self) -> None:
         self.check()
+        if self.labels_out and not self.LABELS_OUT:
+            raise UserError(
+                f"--target_encoding={self.target_encoding}: the targets of --algorithm="
+                f"{self.algorithm} are pictures; leave it out, or use {LEARNS_PAIRS}"
+            )
         self.check_crop_size()
         if not self.crop_size.fits(self.load_size):
             raise UserError(

@@ -255,6 +255,7 @@ def _spec(config: Config, palette: Palette | None, direction: str) -> PairSpec:
         config.label_side,
         config.input_encoding,
         config.color_space,
+        config.target_encoding,
     )
     spec = wish.spec()
     return spec if config.direction_of(direction) == config.direction else spec.turned()

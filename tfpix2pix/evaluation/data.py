@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from tfpix2pix.data import PairArrays, PairSource, PairSpec
 
 # What of the data part is the run's own: how pairs are shown to its networks, and kept meanwhile.
-_OF_THE_RUN = ("input_encoding", "seed", "load_size", "flip", "cache")
+_OF_THE_RUN = ("input_encoding", "target_encoding", "seed", "load_size", "flip", "cache")
 # The config's fields that say which pairs there are; each is a flag of `tfpix2pix evaluate`.
 FIELDS = tuple(f.name for f in dataclasses.fields(DataConfig) if f.name not in _OF_THE_RUN)
 # What is resolved when the labels are plain colours, and is not known of them as classes.
 _SETTLED = (
     *(field.name for field in dataclasses.fields(DataConfig) if field.metadata["resolves"]),
     "input_encoding",
+    "target_encoding",
     "color_space",
 )
 

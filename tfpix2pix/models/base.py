@@ -10,6 +10,9 @@ import tensorflow as tf
 
 from tfpix2pix.models import noise as z_of
 
+KERAS_NAMES = {"tanh": "tanh", "logits": "linear"}
+"""Of `Generator.activation`: what Keras calls it."""
+
 
 @dataclass(frozen=True)
 class NoiseSpec:
@@ -74,7 +77,8 @@ class Generator:
       input_channels, output_channels: of x and y.
       noise: of z; None for G(x).
       builder: see `build`.
-      activation: of the last layer; ``tanh``: y is in [-1, 1].
+      activation: of the last layer; ``tanh``: y is in [-1, 1]; ``logits``: none, y has a logit for
+        each class (`ImageSpec.classes`, `ImageSpec.probabilities`).
       statistics: by which features are normalised after training: ``instance`` (of the image
         itself), ``batch`` (moving averages) or ``none``.
       name: of the model, which names its weights in checkpoints.

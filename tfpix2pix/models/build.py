@@ -31,6 +31,7 @@ def generator_of(
         "dropout": config.dropout,
         "upsampling": config.upsampling,
         "input_noise": config.noise_channels,
+        "activation": "logits" if config.labels_out else "tanh",
         "name": name,
     }
     if config.blocks:

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpix2pix.models.base import Generator, Kernel, NoiseSpec
+from tfpix2pix.models.base import KERAS_NAMES, Generator, Kernel, NoiseSpec
 from tfpix2pix.models.layers import (
     BIASES,
     GROUPS,
@@ -42,6 +42,7 @@ def resnet(
     upsampling: str = "transposed",
     resampling: str = "conv",
     input_noise: int = 0,
+    activation: str = "tanh",
     name: str = "generator",
     **layers: Any,
 ) -> Generator:
@@ -57,6 +58,7 @@ def resnet(
         "upsampling": upsampling,
         "resampling": resampling,
         "input_noise": input_noise,
+        "activation": activation,
     }
     channels = _noise_channels(ngf, blocks, dropout, input_noise)
     return Generator(
@@ -66,6 +68,7 @@ def resnet(
         output_channels,
         NoiseSpec(SIZE_MULTIPLE, channels, dropout) if channels else None,
         functools.partial(build_resnet, **sizes, **layers),
+        activation,
         statistics=statistics_of(norm),
         name=name,
         features={
@@ -137,6 +140,7 @@ def build_resnet(
     resampling: str = "conv",
     features_read: bool = False,
     input_noise: int = 0,
+    activation: str = "tanh",
     noise: bool = True,
     precision: str = "none",
     name: str = "generator",
@@ -170,13 +174,15 @@ def build_resnet(
       features_read: whether `Generator.features` are read in training: then a bias of ``down1`` and
         ``down2`` that a normalisation takes away counts all the same.
       input_noise: channels of noise beside x, see `InputNoise`; their numbers are the last of z.
+      activation: of y: ``tanh``, or ``logits`` for none.
       noise: False for G(x), the same network without dropout and without the input z.
       precision: what the layers compute in, see ``layers_compute_in``.
 
     Returns:
-      A model ``x -> y``, float32 ``[B, H, W, C]`` in [-1, 1], height and width multiples of 4 from
-      8 on. With dropout or input noise ``[x, z] -> y``, where z ``[B, H / 4, W / 4, Z]`` has a
-      number for each feature that is dropped or not, 4 ``ngf`` of each block, see `NoiseDropout`.
+      A model ``x -> y``, float32 ``[B, H, W, C]``, y in [-1, 1] with ``tanh``, height and width
+      multiples of 4 from 8 on. With dropout or input noise ``[x, z] -> y``, where z
+      ``[B, H / 4, W / 4, Z]`` has a number for each feature that is dropped or not, 4 ``ngf`` of
+      each block, see `NoiseDropout`.
       11,388,675 parameters at the defaults.
 
     Raises:
@@ -259,6 +265,6 @@ def build_resnet(
             features = normalized(enlarged(features, f"up{level}", ngf * level), f"up{level}")
         features = convolved(features, "last", output_channels, 7, bias="added")
         # float32 whatever the layers compute in: the result is a picture, not a feature.
-        y = tf.keras.layers.Activation("tanh", dtype="float32", name="y")(features)
+        y = tf.keras.layers.Activation(KERAS_NAMES[activation], dtype="float32", name="y")(features)
     with layers_compute_in("none"):
         return tf.keras.Model(x if z is None else [x, z], y, name=name)

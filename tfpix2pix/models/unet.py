@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpix2pix.models.base import Generator, Kernel, NoiseSpec
+from tfpix2pix.models.base import KERAS_NAMES, Generator, Kernel, NoiseSpec
 from tfpix2pix.models.layers import (
     BIASES,
     GROUPS,
@@ -103,6 +103,7 @@ def unet(
     input_noise: int = 0,
     padding: str = "zeros",
     last_channels: int = 0,
+    activation: str = "tanh",
     name: str = "generator",
     **layers: Any,
 ) -> Generator:
@@ -122,6 +123,7 @@ def unet(
         "input_noise": input_noise,
         "padding": padding,
         "last_channels": last_channels,
+        "activation": activation,
     }
     return Generator(
         # The exporters' shortcuts know the layers of the paper's network alone.
@@ -135,6 +137,7 @@ def unet(
             dropout,
         ),
         functools.partial(build_generator, **sizes, **layers),
+        activation,
         statistics=statistics_of(norm),
         name=name,
         features=_features(depth_for(crop_size, bottleneck), input_channels, ngf),
@@ -221,6 +224,7 @@ def build_generator(
     input_noise: int = 0,
     padding: str = "zeros",
     last_channels: int = 0,
+    activation: str = "tanh",
     noise: bool = True,
     precision: str = "none",
     name: str = "generator",
@@ -270,13 +274,14 @@ def build_generator(
         values, so that nothing tells the network where the border is; not with ``transposed``).
       last_channels: where not 0, ``up1`` has so many channels and the picture is made from them and
         x, with its noise, by one more 3x3 convolution ``last``, at full resolution.
+      activation: of y: ``tanh``, or ``logits`` for none.
       noise: False for G(x), the same network without dropout and without the input z.
       precision: what the layers compute in, see ``layers_compute_in``.
 
     Returns:
       A model ``[x, z] -> y``: x float32 ``[B, H, W, input_channels]`` in [-1, 1], z as above, y
-      float32 ``[B, H, W, output_channels]`` in [-1, 1]. 54,413,955 parameters at the defaults.
-      With ``noise=False`` a model ``x -> y``.
+      float32 ``[B, H, W, output_channels]``, in [-1, 1] with ``tanh``. 54,413,955 parameters at the
+      defaults. With ``noise=False`` a model ``x -> y``.
 
     Raises:
       ValueError: a size, norm, rate, place of biases or dropout, or precision out of range.
@@ -318,6 +323,7 @@ def build_generator(
             noise=noise,
             replicate=padding == "replicate",
             last_channels=last_channels,
+            activation=activation,
             papers=_is_papers(norm, upsampling, padding, input_noise, last_channels),
         )
     with layers_compute_in("none"):
@@ -342,6 +348,7 @@ def _layers(
     noise: bool,
     replicate: bool,
     last_channels: int,
+    activation: str,
     papers: bool,
 ) -> tf.Tensor:
     """y of the symbolic x and z.
@@ -406,7 +413,7 @@ def _layers(
             features = tf.keras.layers.Concatenate(name="last_skip")([features, skip[0]])
         features = _convolved(features, output_channels, 3, 1, "added", "last", replicate)
     # float32 whatever the layers compute in: the result is a picture, not a feature.
-    return tf.keras.layers.Activation("tanh", dtype="float32", name="y")(features)
+    return tf.keras.layers.Activation(KERAS_NAMES[activation], dtype="float32", name="y")(features)
 
 
 def _beside(bias: str) -> str:

@@ -35,6 +35,7 @@ DECIDED = {
     "receptive_field",
     "color_space",
     "input_encoding",
+    "target_encoding",
     "input_dir",
     "target_dir",
     "best_metric",

@@ -106,7 +106,7 @@ def photos_and_classes(spec: PairSpec, x: Any, y: Any) -> tuple[tf.Tensor, tf.Te
     import tensorflow as tf
 
     side, labels, photos = (spec.x, x, y) if spec.x.is_classes else (spec.y, y, x)
-    if side.encoding == "onehot":
+    if side.one_hot:
         return photos, tf.argmax(labels, axis=-1, output_type=tf.int32)
     # What networks see is exactly the colour of a class, so the nearest one is the one.
     colors = tf.constant(side.palette.colors.astype(np.float32) / 127.5 - 1.0)

@@ -25,7 +25,7 @@ _OWN = ("lr_schedule", "lr_decay_from", "learning_rate", "learning_rate_d")
 # Networks of another value have the same weights, whose use is the user's choice.
 _FREE = ("dropout", "bottleneck")
 # In other groups, but decide what the networks are or what their images mean.
-_ALSO = ("crop_size", "load_size", "color_space", "input_encoding")
+_ALSO = ("crop_size", "load_size", "color_space", "input_encoding", "target_encoding")
 
 
 def config_started_from(given: Mapping[str, Any]) -> Config:

@@ -189,6 +189,16 @@ def _try_listing(folder):
         ({"target_range": "0:inf"}, "--target_range=0:inf: expected LOW:HIGH"),
         ({"target_range": "a:b"}, "--target_range=a:b: expected LOW:HIGH"),
         ({"input_encoding": "onehot"}, "needs to know the classes; give --label_palette="),
+        ({"target_encoding": "onehot"}, "needs to know the classes; give --label_palette="),
+        (
+            {"label_palette": "facades", "target_encoding": "onehot", "label_side": "input"},
+            "--label_side=input says that they are the input; drop one of the two, or turn",
+        ),
+        (
+            {"label_palette": "facades", "target_encoding": "onehot", "input_encoding": "onehot"},
+            "one of the two images shows labels; drop one of the two",
+        ),
+        ({"target_encoding": "onehot", "color_space": "lab"}, "drop one of the two"),
         ({"label_palette": "facade"}, "did you mean 'facades'"),
         ({"label_palette": "facades", "color_space": "lab"}, "drop one of the two"),
         (
@@ -204,6 +214,9 @@ def test_options_out_of_range(fill, refusal, options, said):
 
 def test_the_sample_set_has_options_of_its_own(refusal):
     assert "--label_side=target" in refusal("sample", label_palette="facades", label_side="target")
+    assert "the labels of the sample set are the input" in refusal(
+        "sample", label_palette="facades", target_encoding="onehot"
+    )
     assert "--input_dtype=float32: the sample set is drawn in 8 bits" in refusal(
         "sample", input_dtype="float32"
     )

@@ -247,6 +247,7 @@ class Pix2PixConfig(AdversarialConfig):
 
     PRESETS: ClassVar[Mapping[str, Preset]] = PRESETS
     DEFAULT_PRESET: ClassVar[str] = "quick"
+    LABELS_OUT: ClassVar[bool] = True
     MEASURES: ClassVar[tuple[Measure, ...]] = MEASURES
     CHARTS: ClassVar[tuple[ChartSpec, ...]] = CHARTS
     EARLIER: ClassVar[Mapping[str, Any]] = {
@@ -301,15 +302,30 @@ class Pix2PixConfig(AdversarialConfig):
     )
     loss: str = option(
         "l1+cgan",
-        "the paper's objectives",
+        "the paper's objectives; with --target_encoding=onehot its l1 is the cross-entropy",
         "loss",
         choices=("l1", "gan", "cgan", "l1+gan", "l1+cgan"),
     )
     lambda_l1: float = option(100.0, "weight of the L1 term", "loss", minimum=0.0)
+    lambda_ce: float = option(
+        100.0,
+        "weight of the cross-entropy that --target_encoding=onehot has in the place of L1",
+        "loss",
+        minimum=0.0,
+    )
 
     @property
     def networks(self) -> str:
-        return f"ngf {self.ngf}, loss {self.loss}"
+        loss = self.loss.replace("l1", "cross-entropy") if self.labels_out else self.loss
+        return f"ngf {self.ngf}, loss {loss}"
+
+    @property
+    def closeness(self) -> dict[str, float]:
+        """The name of the term that holds outputs against their targets, and its weight."""
+        name, weight = ("l1", self.lambda_l1)
+        if self.labels_out:
+            name, weight = ("cross_entropy", self.lambda_ce)
+        return {name: weight if self.loss.startswith("l1") else 0.0}
 
     @property
     def has_discriminator(self) -> bool:
