@@ -59,15 +59,15 @@ def add_flags(parser: Parser) -> None:
         "--metrics",
         default="",
         metavar="NAME,NAME",
-        help="of fcn, labels, color, l1, l2, psnr, ssim, ms_ssim, sharpness, grid, swd, "
-        "scorer_kid, scorer_fid, diversity, variety, fid, kid [all that fit the data; fid and kid, "
-        "and of pairs variety, only by name]",
+        help="of fcn, labels, color, chroma, l1, l2, psnr, ssim, ms_ssim, sharpness, grid, swd, "
+        "scorer_kid, scorer_fid, diversity, scorer_diversity, fcn_samples, variety, fid, kid [all "
+        "that fit the data; fid and kid, and of pairs variety, only by name]",
     )
     group.add_argument(
         "--scorer",
         metavar="FOLDER",
-        help="for fcn, scorer_kid and scorer_fid: what `tfpix2pix train-scorer` made of photos of "
-        "the same size (for fcn, and labels)",
+        help="for fcn, fcn_samples, scorer_kid, scorer_fid and scorer_diversity: what `tfpix2pix "
+        "train-scorer` made of photos of the same size (for the first two, and labels)",
     )
     group.add_argument(
         "--rank_by",
@@ -114,8 +114,9 @@ def add_flags(parser: Parser) -> None:
         type=number(int),
         default=1,
         metavar="INT",
-        help="pictures for each input, with the seeds --seed, --seed + 1, ...; diversity needs 2 "
-        "or more, all else is measured on the first [1]",
+        help="pictures for each input, with the seeds --seed, --seed + 1, ... of the latent code "
+        "(or of z, where there is none); diversity, scorer_diversity and fcn_samples need 2 or "
+        "more (20 is usual), all else is measured on the first [1]",
     )
     group.add_argument(
         "--seed", type=number(int), metavar="INT", help="seed of the noise z, as in translate [0]"

@@ -34,7 +34,7 @@ from tfpix2pix.evaluation.base import (
     weighted_sums,
 )
 from tfpix2pix.evaluation.bootstrap import weights_for
-from tfpix2pix.evaluation.registry import EVALUATORS
+from tfpix2pix.evaluation.registry import EVALUATORS, OF_SCORER
 from tfpix2pix.evaluation.results import Evaluation, results_folder
 
 PERMUTATIONS = 9999
@@ -163,12 +163,12 @@ def check_comparable(a: Evaluation, b: Evaluation, names: tuple[str, str]) -> No
             f"{data[1]}: other pictures, direction, channels or depth, or another TensorFlow "
             "resized them); evaluate both on one data set"
         )
-    if "fcn" in a.statistics and "fcn" in b.statistics:
+    if set(OF_SCORER) & set(a.statistics) & set(b.statistics):
         scorers = [(facts.get("scorer") or {}).get("identity", "none") for facts in (one, other)]
         if scorers[0] != scorers[1]:
             raise UserError(
                 f"{both} were scored by different scorers ({scorers[0][:12]} and "
-                f"{scorers[1][:12]}), whose FCN-scores do not compare; evaluate both with one "
+                f"{scorers[1][:12]}), whose scores do not compare; evaluate both with one "
                 "--scorer"
             )
 

@@ -15,7 +15,8 @@ from tfpix2pix.evaluation.confusion import confusion, segmentation_scores
 if TYPE_CHECKING:
     from tfpix2pix.data import Palette
 
-_PARTS = ("per_pixel", "per_class", "iou")
+PARTS = ("per_pixel", "per_class", "iou")
+"""The ends of the names of `segmentation_scores`."""
 
 
 class Scorer(Protocol):
@@ -37,6 +38,9 @@ class Scorer(Protocol):
 
     def features(self, photos: np.ndarray) -> np.ndarray:
         """What it sees in RGB photos, uint8 ``[B, H, W, 3]``: float32 ``[B, D]``."""
+
+    def activations(self, photos: np.ndarray) -> list[np.ndarray]:
+        """The same place by place: of several of its layers float32 ``[B, h, w, C]``."""
 
     def check(self, palette: Palette | None, size: Size) -> None:
         """Raises UserError where it cannot judge photos of this size and labels of this palette."""
@@ -89,8 +93,8 @@ class FCNScore(Evaluator):
     @classmethod
     def score(cls, sums: Statistics, count: float | np.ndarray) -> dict[str, np.ndarray]:
         fake, truth = segmentation_scores(sums["fake"]), segmentation_scores(sums["truth"])
-        return {f"fcn_{part}": value for part, value in zip(_PARTS, fake, strict=True)} | {
-            f"fcn_truth_{part}": value for part, value in zip(_PARTS, truth, strict=True)
+        return {f"fcn_{part}": value for part, value in zip(PARTS, fake, strict=True)} | {
+            f"fcn_truth_{part}": value for part, value in zip(PARTS, truth, strict=True)
         }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -24,7 +26,8 @@ class Maker(Protocol):
     checkpoint: str
     weights: str
     network: Any
-    """Its `image_size`: the height and width that inputs must have, padded; None for any."""
+    """Its `image_size`: the height and width that inputs must have, padded; None for any; and its
+    `latent_size`, 0 for no latent code."""
 
     @property
     def takes_noise(self) -> bool: ...
@@ -33,9 +36,17 @@ class Maker(Protocol):
     def stride(self) -> int: ...
 
     def translate_x(
-        self, x: np.ndarray, *, seed: int = 0, deterministic: bool = False
+        self,
+        x: np.ndarray,
+        *,
+        seed: int = 0,
+        deterministic: bool = False,
+        latent: np.ndarray | None = None,
     ) -> np.ndarray:
         """See `tfpix2pix.inference.Translator.translate_x`."""
+
+    def latent(self, seeds: Sequence[int]) -> np.ndarray:
+        """See `tfpix2pix.inference.Translator.latent`."""
 
 
 class Pictures(Protocol):
@@ -74,12 +85,15 @@ class Generated:
     Args:
       translator: of a run, an export or a server.
       size: of the inputs, for the check of exports of a fixed size.
-      seed: of the noise z of every input's first sample; sample k has seed + k.
+      seed: of every input's first sample. Sample k has the latent code of seed + k and the noise
+        z of the first; where there is no code, z of seed + k.
       samples: for each input.
-      deterministic: no noise.
+      deterministic: no noise; codes still vary.
+      may_repeat: whether a network that has nothing to vary gives the same picture for every
+        sample.
 
     Raises:
-      UserError: the network takes no inputs of this size, or has no noise to draw samples with.
+      UserError: the network takes no inputs of this size, or has nothing to draw samples with.
     """
 
     def __init__(
@@ -90,6 +104,7 @@ class Generated:
         seed: int = 0,
         samples: int = 1,
         deterministic: bool = False,
+        may_repeat: bool = False,
     ) -> None:
         self.translator, self.spec = translator, translator.spec
         self.seed, self.samples, self.deterministic = seed, samples, deterministic
@@ -106,8 +121,9 @@ class Generated:
                 f"--size={size}: this export takes at most {limit:,} pixels; give a smaller size, "
                 "or export with a larger --max_pixels"
             )
-        if samples > 1 and not self.noisy:
-            why, drop = "the network has no noise", "--samples"
+        self.latent = getattr(translator.network, "latent_size", 0)
+        if samples > 1 and not self.varies and not may_repeat:
+            why, drop = "the network has neither noise nor a latent code", "--samples"
             if deterministic and translator.takes_noise:
                 why, drop = "--deterministic leaves the noise out", "one of the two"
             raise UserError(
@@ -115,22 +131,26 @@ class Generated:
             )
 
     @property
-    def noisy(self) -> bool:
+    def varies(self) -> bool:
         """Whether seeds change the pictures."""
         config = self.translator.config
-        return self.translator.takes_noise and not self.deterministic and config.noisy
+        noisy = self.translator.takes_noise and not self.deterministic and config.noisy
+        return noisy or self.latent > 0
 
     def of(self, name: str, x: np.ndarray) -> list[np.ndarray]:
+        make = functools.partial(self.translator.translate_x, x, deterministic=self.deterministic)
         seeds = range(self.seed, self.seed + self.samples)
-        return [
-            self.translator.translate_x(x, seed=seed, deterministic=self.deterministic)
-            for seed in seeds
-        ]
+        if self.latent:
+            codes = self.translator.latent(seeds)
+            return [make(seed=self.seed, latent=code) for code in codes]
+        if not self.varies:
+            return [make(seed=self.seed)] * self.samples
+        return [make(seed=seed) for seed in seeds]
 
     def facts(self) -> dict[str, Any]:
         return {
             "samples": self.samples,
-            "seed": self.seed if self.translator.takes_noise else None,
+            "seed": self.seed if self.translator.takes_noise or self.latent else None,
             "deterministic": self.deterministic or not self.translator.takes_noise,
             "step": self.translator.step,
             "checkpoint": self.translator.checkpoint,

@@ -22,8 +22,8 @@ from tfpix2pix.evaluation.base import (
     no_rgb,
     no_samples,
 )
-from tfpix2pix.evaluation.color import Color
-from tfpix2pix.evaluation.diversity import Diversity
+from tfpix2pix.evaluation.color import Chroma, Color
+from tfpix2pix.evaluation.diversity import Diversity, FCNSamples, ScorerDiversity
 from tfpix2pix.evaluation.fcn import FCNScore, Scorer
 from tfpix2pix.evaluation.fid import FID
 from tfpix2pix.evaluation.grid import Grid
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 EVALUATORS: dict[str, type[Evaluator]] = {
     evaluator.name: evaluator
     for evaluator in (
-        FCNScore, LabelsOut, Color, L1, L2, PSNR, SSIM, MSSSIM, Sharpness, Grid, SWD, ScorerKID,
-        ScorerFID, Diversity, Variety, FID, KID,
+        FCNScore, LabelsOut, Color, Chroma, L1, L2, PSNR, SSIM, MSSSIM, Sharpness, Grid, SWD,
+        ScorerKID, ScorerFID, Diversity, ScorerDiversity, FCNSamples, Variety, FID, KID,
     )
 }  # fmt: skip
 """In the order of tables."""
@@ -56,12 +56,15 @@ ON_REQUEST = ("fid", "kid")
 OF_UNPAIRED = ("variety",)
 """Of pairs measured only when named: there a target says what each picture should be."""
 
-OF_SCORER = ("fcn", "scorer_kid", "scorer_fid")
+OF_SCORER = ("fcn", "scorer_kid", "scorer_fid", "scorer_diversity", "fcn_samples")
 """What a scorer is for."""
+
+READERS = ("fcn", "fcn_samples")
+"""Of these, what needs one that knows the labels of the data set."""
 
 # Label images are colours that stand for something else: how they are spread over CIELAB, or how
 # steep they are, says nothing.
-_NOT_OF_LABELS = (*OF_SCORER, "color", "sharpness", "grid", "swd", "variety", *ON_REQUEST)
+_NOT_OF_LABELS = (*OF_SCORER, "color", "chroma", "sharpness", "grid", "swd", "variety", *ON_REQUEST)
 
 
 @dataclass(frozen=True)
@@ -185,7 +188,7 @@ def choose_evaluators(
                 "out; drop one of the two"
             )
         try:
-            if "fcn" in names and not why_not("fcn", kind):
+            if any(name in names and not why_not(name, kind) for name in READERS):
                 kind.scorer.check(kind.palette, size)
             else:
                 kind.scorer.check_size(size)
@@ -224,9 +227,9 @@ def make_evaluators(
     seen = ScorerFeatures(kind.scorer) if kind.scorer is not None else None
     for name in names:
         evaluator = EVALUATORS[name]
-        if evaluator is FCNScore:
+        if issubclass(evaluator, (FCNScore, ScorerDiversity, FCNSamples)):
             assert kind.scorer is not None, "why_not has said so"
-            made.append(FCNScore(kind.scorer))
+            made.append(evaluator(kind.scorer))
         elif evaluator is LabelsOut:
             assert kind.palette is not None, "why_not has said so"
             made.append(LabelsOut(kind.palette))

@@ -50,6 +50,7 @@ def evaluate_model(
     limit: int = 0,
     seed: int = 0,
     deterministic: bool = False,
+    may_repeat: bool = False,
     labels: PairSource | None = None,
     rank_by: str | None = None,
     back: Maker | None = None,
@@ -64,11 +65,14 @@ def evaluate_model(
       evaluators: the measures, fresh.
       split: train, val or test.
       size: that pairs are resized to, a number for a square; None for the run's.
-      samples: pictures for each input, of the seeds `seed`, `seed` + 1, ...; measures are taken on
-        the first, diversity on all.
+      samples: pictures for each input, of the seeds `seed`, `seed` + 1, ...: of the latent code
+        where there is one, and then with one z, else of z. Measures are taken on the first, those
+        of diversity on all.
       limit: only the first `limit` pairs; 0 for all.
-      seed: of the noise z, as `Translator.translate` takes it.
+      seed: of the noise z and the latent code, as `Translator.translate` takes it.
       deterministic: no noise.
+      may_repeat: whether the samples of a model that has nothing to vary are all the same, so that
+        its diversity is 0; else it is refused.
       labels: the same data set opened with a label palette, for the classes of pairs whose own
         spec has none.
       rank_by: the number by which best and worst are chosen; None for l1 or the first there is.
@@ -85,7 +89,14 @@ def evaluate_model(
     """
     check_spec(translator.spec, source)
     size = Size.of(size or translator.config.whole_size)
-    pictures = Generated(translator, size, seed=seed, samples=samples, deterministic=deterministic)
+    pictures = Generated(
+        translator,
+        size,
+        seed=seed,
+        samples=samples,
+        deterministic=deterministic,
+        may_repeat=may_repeat,
+    )
     session = _Session(pictures, source, evaluators, split, size, limit, labels, rank_by)
     session.back = back
     return session.run(model, progress)

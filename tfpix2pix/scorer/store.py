@@ -51,6 +51,7 @@ class Scorer:
         self.identity = identity_of(weights)
         self._read: Callable[[np.ndarray], np.ndarray] | None = None
         self._describe: Callable[[np.ndarray], np.ndarray] | None = None
+        self._look: Callable[[np.ndarray], list[np.ndarray]] | None = None
         self._network: Any = None
 
     def classes(self, photos: np.ndarray) -> np.ndarray:
@@ -96,6 +97,26 @@ class Scorer:
             self._describe = describer(self._built())
         each = [self._describe(photos[index : index + 1]) for index in range(len(photos))]
         return np.concatenate([np.empty((0, 22 * self.width), np.float32), *each])
+
+    def activations(self, photos: np.ndarray) -> list[np.ndarray]:
+        """The last activations of blocks 2 to 5, before pooling, of which `features` are the means.
+
+        Every photo by itself, as in `classes`.
+
+        Args:
+          photos: uint8 ``[B, H, W, 3]`` of `size`, RGB; at least one.
+
+        Returns:
+          float32 ``[B, H / 2, W / 2, 2 * width]`` to ``[B, H / 16, W / 16, 8 * width]``.
+
+        Raises:
+          ValueError: photos of another shape or type.
+        """
+        photos = self._checked(photos)
+        if self._look is None:
+            self._look = looker(self._built())
+        each = [self._look(photos[index : index + 1]) for index in range(len(photos))]
+        return [np.concatenate(layer) for layer in zip(*each, strict=True)]
 
     def _checked(self, photos: np.ndarray) -> np.ndarray:
         photos = np.asarray(photos)
@@ -173,6 +194,21 @@ def describer(network: Any) -> Callable[[np.ndarray], np.ndarray]:
         return tf.concat([tf.reduce_mean(a, axis=[1, 2]) for a in activations], axis=-1)
 
     return lambda photos: describe(tf.constant(photos, tf.uint8)).numpy()
+
+
+def looker(network: Any) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """``uint8 [B, H, W, 3]`` to `Scorer.activations`, by a network's layers."""
+    import tensorflow as tf
+
+    from tfpix2pix.scorer.fcn import last_activations
+
+    layers = tf.keras.Model(network.input, last_activations(network))
+
+    @tf.function(reduce_retracing=True)
+    def look(photos: tf.Tensor) -> list[tf.Tensor]:
+        return layers(tf.cast(photos, tf.float32) / 127.5 - 1.0, training=False)
+
+    return lambda photos: [layer.numpy() for layer in look(tf.constant(photos, tf.uint8))]
 
 
 def reader(network: Any, numbers: Any) -> Callable[[np.ndarray], np.ndarray]:

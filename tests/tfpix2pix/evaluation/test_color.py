@@ -7,7 +7,7 @@ import pytest
 from skimage.color import rgb2lab
 
 from tfpix2pix.evaluation import Batch
-from tfpix2pix.evaluation.color import EDGES, Color, intersection, lab_counts, summed
+from tfpix2pix.evaluation.color import EDGES, Chroma, Color, intersection, lab_counts, summed
 
 
 def flat(*colors: tuple[int, int, int]) -> np.ndarray:
@@ -92,3 +92,41 @@ def test_ten_thousand_images_stay_small():
 
 def test_nothing_has_no_intersection():
     assert np.isnan(intersection(np.zeros(4), np.ones(4)))
+
+
+# === Chroma ===
+
+
+def chroma(fake: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    evaluator = Chroma()
+    evaluator.update(Batch([str(i) for i in range(len(y))], y, fake))
+    return evaluator.result()
+
+
+def test_chroma_is_the_distance_from_grey_whatever_the_hue():
+    y = photos(0, 60)
+    assert chroma(y.copy(), y) == pytest.approx({"chroma": 1, "chroma_ratio": 1})
+    # Red and green have chroma 104.6 and 119.8, grey has none.
+    found = chroma(flat((120, 120, 120), (255, 0, 0)), flat((0, 255, 0), (255, 0, 0)))
+    assert found["chroma"] == pytest.approx(1 / 2)
+    assert found["chroma_ratio"] == pytest.approx(104.55 / (119.78 + 104.55), abs=1e-4)
+    assert chroma(flat((9, 9, 9)), flat((0, 0, 255)))["chroma_ratio"] == pytest.approx(0, abs=1e-3)
+    # Of a grey truth nobody knows what is too much.
+    assert np.isnan(chroma(flat((0, 0, 255)), flat((90, 90, 90)))["chroma_ratio"])
+
+
+def test_chroma_by_numpy():
+    fake, y = photos(2, 30), photos(3, 60)
+    lengths = [np.hypot(*np.moveaxis(rgb2lab(of)[..., 1:], -1, 0)).ravel() for of in (fake, y)]
+    counts = [np.bincount((values // 2).astype(int), minlength=67) for values in lengths]
+    found = chroma(fake, y)
+    assert found["chroma"] == pytest.approx(np.minimum(*(of / of.sum() for of in counts)).sum())
+    assert found["chroma_ratio"] == pytest.approx(lengths[0].mean() / lengths[1].mean())
+    assert found["chroma"] < 0.9
+
+
+def test_the_strongest_blue_lies_within_the_bins():
+    evaluator = Chroma()
+    evaluator.update(Batch(["a"], *[flat((0, 0, 255))] * 2))
+    assert evaluator.statistics["fake_counts"][0, -1] == 16
+    assert sum(values.nbytes for values in evaluator.statistics.values()) <= 560

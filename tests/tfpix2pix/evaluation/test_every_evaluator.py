@@ -41,6 +41,10 @@ class NearestColour:
         assert photos.dtype == np.uint8
         return few_numbers(photos)
 
+    def activations(self, photos):
+        values = photos / np.float32(255)
+        return [values, values[:, ::2, ::2] ** 2]
+
 
 def few_numbers(pictures):
     """Features of a picture: the means of its quarters, ``[B, 12]``."""
@@ -58,6 +62,8 @@ MAKE = EVALUATORS | {
     "labels": lambda: EVALUATORS["labels"](PALETTE),
     "fid": lambda: EVALUATORS["fid"](few_numbers),
     "kid": lambda: EVALUATORS["kid"](few_numbers),
+    "fcn_samples": lambda: EVALUATORS["fcn_samples"](NearestColour()),
+    "scorer_diversity": lambda: EVALUATORS["scorer_diversity"](NearestColour()),
     "scorer_kid": lambda: of_scorer("scorer_kid"),
     "scorer_fid": lambda: of_scorer("scorer_fid"),
 }
@@ -147,11 +153,14 @@ def test_images_that_count_twice_count_as_two_images(name, whole):
 @pytest.mark.parametrize("name", [n for n, e in EVALUATORS.items() if e.needs])
 def test_what_is_missing_is_said_in_a_sentence(name, whole):
     needs = EVALUATORS[name].needs
-    grey = whole.y[..., :1]
+    grey, pictures = whole.y[..., :1], (whole.names, whole.y, whole.fake)
     lacking = {
-        "classes": (Batch(whole.names, whole.y, whole.fake), "--label_palette"),
-        "samples": (Batch(whole.names, whole.y, whole.fake, None, whole.samples[:1]), "--samples"),
-        "rgb": (Batch(whole.names, grey, grey, whole.classes), "these have 1 channel;"),
+        "classes": (Batch(*pictures, None, whole.samples), "--label_palette"),
+        "samples": (Batch(*pictures, whole.classes, whole.samples[:1]), "--samples"),
+        "rgb": (
+            Batch(whole.names, grey, grey, whole.classes, whole.samples[..., :1]),
+            "these have 1 channel;",
+        ),
     }
     for need in needs:
         batch, hint = lacking[need]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 
@@ -26,6 +27,7 @@ PALETTE = Palette("two", (LabelClass("a", (0, 0, 0), (0,)), LabelClass("b", (9, 
 PHOTO, LABELS = ImageSpec(3), ImageSpec(3, palette=PALETTE)
 ALWAYS = ["l1", "l2", "psnr", "ssim", "ms_ssim"]
 OF_PHOTOS = [*ALWAYS, "sharpness", "grid", "swd"]
+COLOURED = ["color", "chroma", *OF_PHOTOS]
 
 
 class Scorer:
@@ -51,8 +53,9 @@ def test_the_registry_needs_no_tensorflow():
 def test_names_are_keys_in_the_order_of_tables():
     assert [evaluator.name for evaluator in EVALUATORS.values()] == list(EVALUATORS)
     assert list(EVALUATORS) == [
-        "fcn", "labels", "color", "l1", "l2", "psnr", "ssim", "ms_ssim", "sharpness", "grid", "swd",
-        "scorer_kid", "scorer_fid", "diversity", "variety", "fid", "kid",
+        "fcn", "labels", "color", "chroma", "l1", "l2", "psnr", "ssim", "ms_ssim", "sharpness",
+        "grid", "swd", "scorer_kid", "scorer_fid", "diversity", "scorer_diversity", "fcn_samples",
+        "variety", "fid", "kid",
     ]  # fmt: skip
     assert [n.name for n in numbers_of(["color", "l1"])] == ["color_l", "color_a", "color_b", "l1"]
 
@@ -88,21 +91,34 @@ def test_what_is_no_metric_is_refused(text, sentence):
 @pytest.mark.parametrize(
     ("spec", "more", "names"),
     [
-        (PairSpec(LABELS, PHOTO), {}, ["color", *OF_PHOTOS]),
+        (PairSpec(LABELS, PHOTO), {}, COLOURED),
         (
             PairSpec(LABELS, PHOTO),
             {"scorer": Scorer()},
-            ["fcn", "color", *OF_PHOTOS, "scorer_kid", "scorer_fid"],
+            ["fcn", *COLOURED, "scorer_kid", "scorer_fid"],
         ),
         (
             PairSpec(PHOTO, PHOTO),
             {"scorer": Scorer()},
-            ["color", *OF_PHOTOS, "scorer_kid", "scorer_fid"],
+            [*COLOURED, "scorer_kid", "scorer_fid"],
         ),
         (PairSpec(PHOTO, LABELS), {"scorer": Scorer()}, ["labels", *ALWAYS]),
-        (PairSpec(PHOTO, PHOTO), {"samples": 3}, ["color", *OF_PHOTOS, "diversity"]),
+        (PairSpec(PHOTO, PHOTO), {"samples": 3}, [*COLOURED, "diversity"]),
+        (
+            PairSpec(LABELS, PHOTO),
+            {"samples": 3, "scorer": Scorer()},
+            [
+                *("fcn", *COLOURED, "scorer_kid", "scorer_fid"),
+                *("diversity", "scorer_diversity", "fcn_samples"),
+            ],
+        ),
+        (
+            PairSpec(PHOTO, PHOTO),
+            {"samples": 3, "scorer": Scorer()},
+            [*COLOURED, "scorer_kid", "scorer_fid", "diversity", "scorer_diversity"],
+        ),
         (PairSpec(PHOTO, ImageSpec(1)), {"scorer": Scorer()}, OF_PHOTOS),
-        (LabSpec(), {}, ["color", *OF_PHOTOS]),
+        (LabSpec(), {}, COLOURED),
     ],
 )
 def test_data_gets_the_metrics_that_fit_it(spec, more, names):
@@ -123,6 +139,10 @@ def test_data_gets_the_metrics_that_fit_it(spec, more, names):
         ("scorer_fid", Kind(3, PALETTE, labels_out=True), "the labels are the target; use"),
         ("scorer_fid", Kind(1, scorer=Scorer()), "defined for RGB pictures"),
         ("diversity", Kind(3), "at least 2 samples per input, and there is 1; .*--samples=8"),
+        ("scorer_diversity", Kind(3, samples=2), "it needs a trained scorer; .*train-scorer"),
+        ("fcn_samples", Kind(3, samples=2), "no label palette; name its palette"),
+        ("fcn_samples", Kind(3, PALETTE), "at least 2 samples per input, and there is 1"),
+        ("chroma", Kind(1), "defined for RGB pictures, and these have 1 channel;"),
         ("color", Kind(1), "defined for RGB pictures, and these have 1 channel;"),
         ("fid", Kind(4), "defined for RGB pictures, and these have 4 channels;"),
     ],
@@ -154,7 +174,8 @@ def test_evaluators_get_what_they_work_with():
 
 def test_a_scorer_is_for_any_of_its_metrics():
     kind = Kind(3, PALETTE, scorer=Scorer())
-    for names in ("fcn", "l1,scorer_kid", "scorer_fid"):
+    kind = dataclasses.replace(kind, samples=2)
+    for names in ("fcn", "l1,scorer_kid", "scorer_fid", "scorer_diversity", "fcn_samples"):
         assert choose_evaluators(kind, 8, names, "S")
         with pytest.raises(UserError, match="--scorer=S: of 8 pixels"):
             choose_evaluators(kind, 16, names, "S")

@@ -311,8 +311,12 @@ def test_samples_that_would_all_be_the_same(make):
     without = Translator(
         dataclasses.replace(translator.config, dropout=0.0), translator.network, 5, source.spec
     )
-    with pytest.raises(UserError, match="--samples=2: the network has no noise"):
+    with pytest.raises(UserError, match="--samples=2: the network has neither noise nor a latent"):
         evaluate_model(without, source, [L1()], samples=2)
+    same = evaluate_model(without, source, [L1(), Diversity()], samples=3, limit=2, may_repeat=True)
+    assert same.numbers["diversity"] == 0
+    once = evaluate_model(without, source, [L1()], limit=2)
+    assert same.facts["pictures_sha256"] == once.facts["pictures_sha256"]
 
 
 def test_an_export_of_a_fixed_size(make):

@@ -101,10 +101,12 @@ def test_features_are_the_means_of_the_blocks_last_activations(folder, weights):
     network = fcn8s(2, width=2).model
     for name, variable in named_weights(network).items():
         variable.assign(weights[name])
-    expected = []
-    for name in ("block2_conv2", "block3_conv3", "block4_conv3", "block5_conv3"):
+    expected, seen = [], scorer.activations(photos)
+    for place, name in enumerate(("block2_conv2", "block3_conv3", "block4_conv3", "block5_conv3")):
         layer = tf.keras.Model(network.input, network.get_layer(f"{name}_relu").output)
-        expected.append(layer(photos / np.float32(127.5) - 1).numpy().mean(axis=(1, 2)))
+        whole = layer(photos / np.float32(127.5) - 1).numpy()
+        expected.append(whole.mean(axis=(1, 2)))
+        np.testing.assert_allclose(seen[place], whole, rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(found, np.concatenate(expected, axis=1), rtol=1e-3, atol=1e-6)
     for index in range(3):  # whatever else stands in the batch
         np.testing.assert_array_equal(scorer.features(photos[index : index + 1])[0], found[index])
