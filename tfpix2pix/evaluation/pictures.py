@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -36,17 +35,9 @@ class Maker(Protocol):
     def stride(self) -> int: ...
 
     def translate_x(
-        self,
-        x: np.ndarray,
-        *,
-        seed: int = 0,
-        deterministic: bool = False,
-        latent: np.ndarray | None = None,
+        self, x: np.ndarray, *, seed: int = 0, deterministic: bool = False
     ) -> np.ndarray:
         """See `tfpix2pix.inference.Translator.translate_x`."""
-
-    def latent(self, seeds: Sequence[int]) -> np.ndarray:
-        """See `tfpix2pix.inference.Translator.latent`."""
 
 
 class Pictures(Protocol):
@@ -138,10 +129,11 @@ class Generated:
         return noisy or self.latent > 0
 
     def of(self, name: str, x: np.ndarray) -> list[np.ndarray]:
-        make = functools.partial(self.translator.translate_x, x, deterministic=self.deterministic)
+        translator: Any = self.translator
+        make = functools.partial(translator.translate_x, x, deterministic=self.deterministic)
         seeds = range(self.seed, self.seed + self.samples)
         if self.latent:
-            codes = self.translator.latent(seeds)
+            codes = translator.latent(seeds)
             return [make(seed=self.seed, latent=code) for code in codes]
         if not self.varies:
             return [make(seed=self.seed)] * self.samples
