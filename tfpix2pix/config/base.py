@@ -322,6 +322,11 @@ class Config(RunConfig, DataConfig):
         return False
 
     @property
+    def latent_size(self) -> int:
+        """Numbers of the latent that the run's generators take; 0 where they take none."""
+        return 0
+
+    @property
     def average_decay(self) -> float:
         """Of the moving averages of the generators' weights; 0 where there are none."""
         return 0.0

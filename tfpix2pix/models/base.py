@@ -12,6 +12,7 @@ from tfpix2pix.models import noise as z_of
 
 KERAS_NAMES = {"tanh": "tanh", "logits": "linear"}
 """Of `Generator.activation`: what Keras calls it."""
+REACHES = ("input", "all")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,34 @@ class NoiseSpec:
 
 
 @dataclass(frozen=True)
+class LatentSpec:
+    """The code that a generator takes beside x and z, which chooses among several right answers:
+    ``[B, size]``, standard normal.
+
+    Attributes:
+      size: n.
+      reach: what reads it, tiled over the pixels and beside what it reads else: ``input``: the
+        first convolution; ``all``: every convolution of the encoder (BicycleGAN, Zhu et al. 2017,
+        arXiv 1711.11586, figure 3).
+    """
+
+    size: int
+    reach: str = "input"
+
+    def __post_init__(self) -> None:
+        if self.reach not in REACHES:
+            raise ValueError(f"reach must be one of {', '.join(REACHES)}, got {self.reach!r}")
+
+    def reaches(self, level: int) -> bool:
+        """Whether a convolution of the encoder reads it; 1: the first."""
+        return level == 1 or self.reach == "all"
+
+    def draw(self, seed: Any, stream: int, positions: tf.Tensor) -> tf.Tensor:
+        """float32 ``[B, size]``, each image's a function of (seed, stream, its position)."""
+        return z_of.draw_latent(seed, stream, positions, self.size)
+
+
+@dataclass(frozen=True)
 class Kernel:
     """The weights of a convolution, and the features that they stand between.
 
@@ -65,7 +94,8 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Generator:
-    """G(x, z), or G(x) where it takes no noise; ``build`` makes the Keras model.
+    """G(x, z), or G(x) where it takes no noise, with a latent behind where it takes one; ``build``
+    makes the Keras model.
 
     Training, inference, export and its proof read this and nothing of a network's inside. What
     knows more of one ``family`` (an exporter's shortcuts for the U-Net) may use it, and has to do
@@ -87,6 +117,7 @@ class Generator:
       kernels: of its convolutions by layer, from which its size is told before it is made; empty
         where they are not known.
       x_last: whether its last convolution reads x beside features.
+      latent: of what it takes besides; None where it has one answer.
     """
 
     family: str
@@ -101,6 +132,7 @@ class Generator:
     features: Mapping[str, int] = field(default_factory=dict)
     kernels: Mapping[str, Kernel] = field(default_factory=dict)
     x_last: bool = False
+    latent: LatentSpec | None = None
 
     @property
     def z(self) -> NoiseSpec:
@@ -116,18 +148,24 @@ class Generator:
     def draw(
         self, seed: Any, stream: int, positions: tf.Tensor, x: tf.Tensor
     ) -> tuple[tf.Tensor, ...]:
-        """The z of images as `NoiseSpec.draw` makes it, or nothing for G(x); see `inputs_of`."""
-        return () if self.noise is None else (self.noise.draw(seed, stream, positions, x),)
+        """What the model takes behind x: z as `NoiseSpec.draw` makes it, then the latent as
+        `LatentSpec.draw` does, those of the two that it has; see `inputs_of`."""
+        z = () if self.noise is None else (self.noise.draw(seed, stream, positions, x),)
+        if self.latent is None:
+            return z
+        return (*z, self.latent.draw(seed, stream, positions))
 
     def build(self, *, noise: bool = True, precision: str = "none") -> tf.keras.Model:
         """The model, with Keras's initial weights.
 
         Args:
-          noise: False for G(x), without dropout and without the input z, also where it has one.
+          noise: False for G(x), without dropout and without the input z, also where it has one. A
+            latent stays.
           precision: what its layers compute in, see `tfpix2pix.models.precision`.
 
         Returns:
-          ``[x, z] -> y``, or ``x -> y`` without noise; all float32, images in [-1, 1].
+          ``[x, z, latent] -> y``, those that it has, in this order and by these names; ``x -> y``
+          where x is all; float32, images in [-1, 1].
         """
         return self.builder(
             noise=noise and self.noise is not None, precision=precision, name=self.name
@@ -167,10 +205,11 @@ class Encoder:
         return self.builder(precision=precision, name=self.name)
 
 
-def inputs_of(x: tf.Tensor, z: tuple[tf.Tensor, ...]) -> tf.Tensor | list[tf.Tensor]:
+def inputs_of(x: tf.Tensor, drawn: Sequence[tf.Tensor | None]) -> tf.Tensor | list[tf.Tensor]:
     """What the model of a generator is called with for the images x and what `Generator.draw`
-    gave."""
-    return [x, *z] if z else x
+    gave; None for what it does not take."""
+    given = [each for each in drawn if each is not None]
+    return [x, *given] if given else x
 
 
 def with_outputs(model: tf.keras.Model, layers: Sequence[str]) -> tf.keras.Model:

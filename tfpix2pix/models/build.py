@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpix2pix.models.base import Generator
+from tfpix2pix.models.base import Generator, LatentSpec
 from tfpix2pix.models.patchgan import build_discriminator
 from tfpix2pix.models.resnet import resnet
 from tfpix2pix.models.unet import unet
@@ -32,6 +32,7 @@ def generator_of(
         "upsampling": config.upsampling,
         "input_noise": config.noise_channels,
         "activation": "logits" if config.labels_out else "tanh",
+        "latent": LatentSpec(config.latent, config.latent_reach) if config.latent else None,
         "name": name,
     }
     if config.blocks:

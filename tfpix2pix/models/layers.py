@@ -197,6 +197,25 @@ class ZeroChannels(tf.keras.layers.Layer):
 
 
 @tf.keras.utils.register_keras_serializable("tfpix2pix")
+class LatentChannels(tf.keras.layers.Layer):
+    """The numbers of a latent as channels behind those of features, the same at every pixel.
+
+    Inputs: ``[features [B, H, W, C], latent [B, n]]``; output ``[B, H, W, C + n]``.
+    """
+
+    def call(self, inputs: Any) -> tf.Tensor:
+        features, latent = inputs
+        known, size = features.shape, tf.shape(features)
+        sides = [size[axis] if known[axis] is None else known[axis] for axis in (1, 2)]
+        tiled = tf.tile(latent[:, None, None, :], tf.stack([1, *sides, 1]))
+        return tf.concat([features, tiled], axis=-1)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        features, latent = input_shape
+        return (*features[:-1], features[-1] + latent[-1])
+
+
+@tf.keras.utils.register_keras_serializable("tfpix2pix")
 class ReplicatePadding(tf.keras.layers.Layer):
     """A pixel more on every side, of the value of its neighbour: ``[B, H, W, C]`` to
     ``[B, H + 2, W + 2, C]``.

@@ -1,18 +1,20 @@
-"""The noise z: its shape, and its draws as pure functions of a seed.
+"""The noise z and the latent: their draws as pure functions of a seed.
 
 z is one float32 tensor ``[B, h, w, Z]`` from which the decoder's dropout masks are computed (see
 ``NoiseDropout``). Uniform in [0, 1) it gives the paper's generator; filled with -1 (``no_noise``)
-it switches dropout off.
+it switches dropout off. The latent is one float32 vector ``[B, n]``, standard normal.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 # One stream per use, so that no two uses of one seed ever share a draw.
 TRAINING, VALIDATION, INFERENCE, AUGMENTATION, POOL, PATCHES = 1, 2, 3, 4, 5, 6
+_LATENT = 64  # the latent of a use, so that z stays the numbers that it is without one
 
 
 def seed_of(seed: Any, stream: int, position: Any) -> tf.Tensor:
@@ -41,6 +43,29 @@ def draw(seed: Any, stream: int, positions: tf.Tensor, shape: Any) -> tf.Tensor:
         # Philox is named so that CPU, GPU and TPU draw the same numbers.
         return tf.random.stateless_uniform(shape, seed_of(seed, stream, position), alg="philox")
 
+    return _each(one, positions)
+
+
+def draw_latent(seed: Any, stream: int, positions: tf.Tensor, size: int) -> tf.Tensor:
+    """Standard normal latents, each image's a function of (seed, stream, its position) alone.
+
+    Args:
+      seed, stream, positions: as `draw` takes them; the numbers have nothing to do with those of z.
+      size: n.
+
+    Returns:
+      float32 ``[B, n]``.
+    """
+
+    def one(position: tf.Tensor) -> tf.Tensor:
+        key = seed_of(seed, _LATENT + stream, position)
+        return tf.random.stateless_normal([size], key, alg="philox")
+
+    return _each(one, positions)
+
+
+def _each(one: Callable[[tf.Tensor], tf.Tensor], positions: tf.Tensor) -> tf.Tensor:
+    """What is drawn for each position, stacked."""
     count = positions.shape[0]
     if count is not None and count <= 16:
         return tf.stack([one(positions[i]) for i in range(count)])

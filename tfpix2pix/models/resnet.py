@@ -8,7 +8,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpix2pix.models.base import KERAS_NAMES, Generator, Kernel, NoiseSpec
+from tfpix2pix.models.base import (
+    KERAS_NAMES,
+    Generator,
+    Kernel,
+    LatentSpec,
+    NoiseSpec,
+    inputs_of,
+)
 from tfpix2pix.models.layers import (
     BIASES,
     GROUPS,
@@ -16,6 +23,7 @@ from tfpix2pix.models.layers import (
     DepthToSpace,
     DoublingConvolution,
     InputNoise,
+    LatentChannels,
     NearestConvolution,
     NoiseDropout,
     PaddedConvolution,
@@ -43,6 +51,7 @@ def resnet(
     resampling: str = "conv",
     input_noise: int = 0,
     activation: str = "tanh",
+    latent: LatentSpec | None = None,
     name: str = "generator",
     **layers: Any,
 ) -> Generator:
@@ -59,7 +68,9 @@ def resnet(
         "resampling": resampling,
         "input_noise": input_noise,
         "activation": activation,
+        "latent": latent,
     }
+    code = latent.size if latent else 0
     channels = _noise_channels(ngf, blocks, dropout, input_noise)
     return Generator(
         "resnet",
@@ -72,7 +83,7 @@ def resnet(
         statistics=statistics_of(norm),
         name=name,
         features={
-            "first_pad": input_channels + input_noise,
+            "first_pad": input_channels + input_noise + code,
             "down1": 2 * ngf,
             "down2": 4 * ngf,
             "block1_sum": 4 * ngf,
@@ -84,7 +95,9 @@ def resnet(
             ngf,
             blocks,
             "blur" if resampling == "blur" else upsampling,
+            latent,
         ),
+        latent=latent,
     )
 
 
@@ -95,7 +108,12 @@ def _noise_channels(ngf: int, blocks: int, dropout: float, input_noise: int) -> 
 
 
 def _kernels(
-    input_channels: int, output_channels: int, ngf: int, blocks: int, enlarging: str
+    input_channels: int,
+    output_channels: int,
+    ngf: int,
+    blocks: int,
+    enlarging: str,
+    latent: LatentSpec | None,
 ) -> dict[str, Kernel]:
     """``[k, k, C_in, C_out]``; of ``up2`` and ``up1`` ``[3, 3, C_out, C_in]`` where transposed or
     nearest."""
@@ -103,10 +121,14 @@ def _kernels(
     def plain(size: int, one: int, other: int, level: int, to: int) -> Kernel:
         return Kernel((size, size, one, other), ((one, 2**level), (other, 2**to)))
 
-    kernels = {"first": plain(7, input_channels, ngf, 0, 0)}
+    def code(level: int) -> int:
+        return latent.size if latent and latent.reaches(level) else 0
+
+    kernels = {"first": plain(7, input_channels + code(1), ngf, 0, 0)}
     for level in (1, 2):
         to = level - (enlarging == "blur")  # which halves after the convolution
-        kernels[f"down{level}"] = plain(3, ngf * level, ngf * 2 * level, level - 1, to)
+        read = ngf * level + code(level + 1)
+        kernels[f"down{level}"] = plain(3, read, ngf * 2 * level, level - 1, to)
     for block in range(1, blocks + 1):
         for half in ("a", "b"):
             kernels[f"block{block}{half}"] = plain(3, 4 * ngf, 4 * ngf, 2, 2)
@@ -141,6 +163,7 @@ def build_resnet(
     features_read: bool = False,
     input_noise: int = 0,
     activation: str = "tanh",
+    latent: LatentSpec | None = None,
     noise: bool = True,
     precision: str = "none",
     name: str = "generator",
@@ -175,6 +198,7 @@ def build_resnet(
         ``down2`` that a normalisation takes away counts all the same.
       input_noise: channels of noise beside x, see `InputNoise`; their numbers are the last of z.
       activation: of y: ``tanh``, or ``logits`` for none.
+      latent: read by ``first``, or by ``first``, ``down1`` and ``down2``, beside x or features.
       noise: False for G(x), the same network without dropout and without the input z.
       precision: what the layers compute in, see ``layers_compute_in``.
 
@@ -183,7 +207,7 @@ def build_resnet(
       multiples of 4 from 8 on. With dropout or input noise ``[x, z] -> y``, where z
       ``[B, H / 4, W / 4, Z]`` has a number for each feature that is dropped or not, 4 ``ngf`` of
       each block, see `NoiseDropout`.
-      11,388,675 parameters at the defaults.
+      A latent, float32 ``[B, n]``, is the last input. 11,388,675 parameters at the defaults.
 
     Raises:
       ValueError: a norm, rate, up-sampling, place of biases or precision out of range.
@@ -198,6 +222,13 @@ def build_resnet(
     noise = noise and numbers > 0
     x = tf.keras.Input((None, None, input_channels), name="x")
     z = tf.keras.Input((None, None, numbers), name="z") if noise else None
+    code = tf.keras.Input((latent.size,), name="latent") if latent else None
+
+    def told(features: tf.Tensor, name: str, number: int) -> tf.Tensor:
+        """With the latent, where that convolution of the encoder reads it."""
+        if latent and latent.reaches(number):
+            return LatentChannels(name=f"{name}_latent")([features, code])
+        return features
 
     def convolved(
         features: tf.Tensor,
@@ -243,10 +274,12 @@ def build_resnet(
             beside = InputNoise(input_noise, offset, SIZE_MULTIPLE, name="input_noise")
             # Without z its channels are what no noise makes of them: 0.
             features = beside.silent(x) if z is None else beside([x, z])
+        features = told(features, "first", 1)
         features = normalized(convolved(features, "first", ngf, 7), "first")
         for level in (1, 2):
             stride = 1 if blur else 2
             counts = "added" if features_read and bias != "none" else bias
+            features = told(features, f"down{level}", level + 1)
             down = convolved(
                 features, f"down{level}", 2 * level * ngf, stride=stride, bias=counts, zeros=True
             )
@@ -267,4 +300,4 @@ def build_resnet(
         # float32 whatever the layers compute in: the result is a picture, not a feature.
         y = tf.keras.layers.Activation(KERAS_NAMES[activation], dtype="float32", name="y")(features)
     with layers_compute_in("none"):
-        return tf.keras.Model(x if z is None else [x, z], y, name=name)
+        return tf.keras.Model(inputs_of(x, (z, code)), y, name=name)

@@ -8,7 +8,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpix2pix.models.base import KERAS_NAMES, Generator, Kernel, NoiseSpec
+from tfpix2pix.models.base import (
+    KERAS_NAMES,
+    Generator,
+    Kernel,
+    LatentSpec,
+    NoiseSpec,
+    inputs_of,
+)
 from tfpix2pix.models.layers import (
     BIASES,
     GROUPS,
@@ -16,6 +23,7 @@ from tfpix2pix.models.layers import (
     Convolution,
     DepthToSpace,
     InputNoise,
+    LatentChannels,
     NearestConvolution,
     NoiseDropout,
     PhasedConvolution,
@@ -104,11 +112,12 @@ def unet(
     padding: str = "zeros",
     last_channels: int = 0,
     activation: str = "tanh",
+    latent: LatentSpec | None = None,
     name: str = "generator",
     **layers: Any,
 ) -> Generator:
     """The U-Net, or the encoder-decoder, as a `Generator`; arguments as `build_generator`."""
-    papers = _is_papers(norm, upsampling, padding, input_noise, last_channels)
+    papers = _is_papers(norm, upsampling, padding, input_noise, last_channels, latent)
     sizes: dict[str, Any] = {
         "crop_size": crop_size,
         "input_channels": input_channels,
@@ -124,6 +133,7 @@ def unet(
         "padding": padding,
         "last_channels": last_channels,
         "activation": activation,
+        "latent": latent,
     }
     return Generator(
         # The exporters' shortcuts know the layers of the paper's network alone.
@@ -149,8 +159,10 @@ def unet(
             skips,
             upsampling,
             last_channels,
+            latent,
         ),
         x_last=last_channels > 0,
+        latent=latent,
     )
 
 
@@ -161,10 +173,15 @@ def _features(depth: int, input_channels: int, ngf: int) -> dict[str, int]:
 
 
 def _is_papers(
-    norm: str, upsampling: str, padding: str, input_noise: int, last_channels: int
+    norm: str,
+    upsampling: str,
+    padding: str,
+    input_noise: int,
+    last_channels: int,
+    latent: LatentSpec | None,
 ) -> bool:
     """Whether the network has the paper's layers alone, at whatever depth and width."""
-    added = norm == "group" or padding != "zeros" or input_noise or last_channels
+    added = norm == "group" or padding != "zeros" or input_noise or last_channels or latent
     return upsampling == "transposed" and not added
 
 
@@ -176,6 +193,7 @@ def _kernels(
     skips: bool,
     upsampling: str,
     last_channels: int,
+    latent: LatentSpec | None,
 ) -> dict[str, Kernel]:
     """``[4, 4, C_in, C_out]`` of ``down1 .. downD``; of ``upD .. up1`` ``[4, 4, C_out, C_in]``
     where they are transposed, else ``[3, 3, ...]``."""
@@ -186,6 +204,8 @@ def _kernels(
     kernels = {}
     for level in range(1, depth + 1):
         one, other = channels(level - 1), channels(level)
+        if latent and latent.reaches(level):
+            one += latent.size
         features = ((one, 2 ** (level - 1)), (other, 2**level))
         kernels[f"down{level}"] = Kernel((4, 4, one, other), features)
     for level in range(depth, 0, -1):
@@ -225,6 +245,7 @@ def build_generator(
     padding: str = "zeros",
     last_channels: int = 0,
     activation: str = "tanh",
+    latent: LatentSpec | None = None,
     noise: bool = True,
     precision: str = "none",
     name: str = "generator",
@@ -275,13 +296,16 @@ def build_generator(
       last_channels: where not 0, ``up1`` has so many channels and the picture is made from them and
         x, with its noise, by one more 3x3 convolution ``last``, at full resolution.
       activation: of y: ``tanh``, or ``logits`` for none.
+      latent: read by ``down1``, or by all of ``down1 .. downD``, beside x or the features of the
+        level above (before their activation), never by ``last``.
       noise: False for G(x), the same network without dropout and without the input z.
       precision: what the layers compute in, see ``layers_compute_in``.
 
     Returns:
       A model ``[x, z] -> y``: x float32 ``[B, H, W, input_channels]`` in [-1, 1], z as above, y
       float32 ``[B, H, W, output_channels]``, in [-1, 1] with ``tanh``. 54,413,955 parameters at the
-      defaults. With ``noise=False`` a model ``x -> y``.
+      defaults. With ``noise=False`` a model ``x -> y``. A latent, float32
+      ``[B, n]``, is the last input.
 
     Raises:
       ValueError: a size, norm, rate, place of biases or dropout, or precision out of range.
@@ -304,11 +328,13 @@ def build_generator(
         )
     x = tf.keras.Input((None, None, input_channels), name="x")
     z = tf.keras.Input((None, None, numbers), name="z")
+    code = tf.keras.Input((latent.size,), name="latent") if latent else None
 
     with layers_compute_in(precision):
         y = _layers(
             x,
             z,
+            code,
             depth=depth,
             noisy=noisy if noise else [],
             output_channels=output_channels,
@@ -324,15 +350,17 @@ def build_generator(
             replicate=padding == "replicate",
             last_channels=last_channels,
             activation=activation,
-            papers=_is_papers(norm, upsampling, padding, input_noise, last_channels),
+            latent=latent,
+            papers=_is_papers(norm, upsampling, padding, input_noise, last_channels, latent),
         )
     with layers_compute_in("none"):
-        return tf.keras.Model([x, z] if noise else x, y, name=name)
+        return tf.keras.Model(inputs_of(x, (z if noise else None, code)), y, name=name)
 
 
 def _layers(
     x: tf.Tensor,
     z: tf.Tensor,
+    code: tf.Tensor | None,
     *,
     depth: int,
     noisy: list[int],
@@ -349,9 +377,10 @@ def _layers(
     replicate: bool,
     last_channels: int,
     activation: str,
+    latent: LatentSpec | None,
     papers: bool,
 ) -> tf.Tensor:
-    """y of the symbolic x and z.
+    """y of the symbolic x and z, and of the latent's ``code``.
 
     ``noisy`` are the decoder levels with dropout; ``bias`` is that of the layers before a
     normalisation.
@@ -370,6 +399,8 @@ def _layers(
         # Without z its channels are what no noise makes of them: 0.
         features = skip[0] = beside([x, z]) if noise else beside.silent(x)
     for level in range(1, depth + 1):
+        if latent and latent.reaches(level):
+            features = LatentChannels(name=f"down{level}_latent")([features, code])
         if level > 1:
             features = tf.keras.layers.LeakyReLU(0.2, name=f"down{level}_relu")(features)
         width = _channels(level, ngf)

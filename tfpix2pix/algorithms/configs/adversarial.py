@@ -59,9 +59,11 @@ class AdversarialConfig(Config):
 
     Attributes:
       READS_FEATURES: whether training reads features of the generator, not its pictures alone.
+      TAKES_LATENT: whether its generators may have a latent.
     """
 
     READS_FEATURES: ClassVar[bool] = False
+    TAKES_LATENT: ClassVar[bool] = False
 
     generator: str = option(
         "unet",
@@ -154,6 +156,22 @@ class AdversarialConfig(Config):
     noise_channels: int = option(
         0, "channels of noise beside the input, a part of z", "model", minimum=0, maximum=16
     )
+    latent: int = option(
+        0,
+        "numbers of the latent, a normal code beside the input that asks for another of its right "
+        "answers (--seed of 'tfpix2pix translate'); 0 for none. By itself the generator learns to "
+        "ignore it",
+        "model",
+        minimum=0,
+        maximum=256,
+    )
+    latent_reach: str = option(
+        "input",
+        "what reads the latent: 'input' (the first convolution) or 'all' (every convolution of "
+        "the encoder)",
+        "model",
+        choices=("input", "all"),
+    )
     spectral_norm: bool = option(
         False, "divide the discriminator's weights by their spectral norm", "model"
     )
@@ -220,6 +238,8 @@ class AdversarialConfig(Config):
         super().__post_init__()
         if self.blocks:
             self._check_resnet()
+        if self.latent:
+            self._check_latent()
         if self.bias_layers == "pytorch" and not self.norm.startswith("instance"):
             raise UserError(
                 f"--bias_layers=pytorch does not go with --norm={self.norm}, with which the "
@@ -244,6 +264,31 @@ class AdversarialConfig(Config):
                 f"--receptive_field=286 leaves no patch of a {self.crop_size} pixel image; use "
                 "--crop_size=128 or more, or --receptive_field=70"
             )
+
+    def _check_latent(self) -> None:
+        """Raises UserError for a latent that no picture would depend on."""
+        if not self.TAKES_LATENT:
+            raise UserError(
+                f"--latent={self.latent}: nothing in the objective of "
+                f"--algorithm={self.algorithm} would make its generators use a latent; leave it "
+                "out (--latent=0), or use --algorithm=pix2pix"
+            )
+        # A U-Net's first convolution has none behind it.
+        if self.blocks and self._of_channels:
+            with_batch = f" and --batch_size={self.batch_size}" if self.norm == "batch" else ""
+            raise UserError(
+                f"--latent={self.latent} has no say in a ResNet with --norm={self.norm}, "
+                f"--ngf={self.ngf}{with_batch}: a latent is the same at every pixel of a channel, "
+                "and that is what its normalisation takes away; use --norm=group with --ngf=16 or "
+                "more, or --generator=unet"
+            )
+
+    @property
+    def _of_channels(self) -> bool:
+        """Whether the first normalisation of a ResNet, in training, is of each channel alone."""
+        if self.norm == "batch":
+            return self.batch_size == 1
+        return self.norm.startswith("instance") or (self.norm == "group" and 8 % self.ngf == 0)
 
     def _check_resnet(self) -> None:
         """Raises UserError for what only a U-Net can have, and for what goes not together."""
@@ -279,6 +324,10 @@ class AdversarialConfig(Config):
     @property
     def noisy(self) -> bool:
         return self.dropout > 0 or self.noise_channels > 0
+
+    @property
+    def latent_size(self) -> int:
+        return self.latent
 
     @property
     def least_size(self) -> int:

@@ -248,6 +248,7 @@ class Pix2PixConfig(AdversarialConfig):
     PRESETS: ClassVar[Mapping[str, Preset]] = PRESETS
     DEFAULT_PRESET: ClassVar[str] = "quick"
     LABELS_OUT: ClassVar[bool] = True
+    TAKES_LATENT: ClassVar[bool] = True
     MEASURES: ClassVar[tuple[Measure, ...]] = MEASURES
     CHARTS: ClassVar[tuple[ChartSpec, ...]] = CHARTS
     EARLIER: ClassVar[Mapping[str, Any]] = {
