@@ -441,6 +441,15 @@ def test_a_run_of_before_goes_on_with_what_its_preset_was(tmp_path, given):
     assert lines == []
 
 
+def test_a_run_of_quick_keeps_the_noise_that_its_preset_had(tmp_path):
+    save(tmp_path, resolve({"preset": "quick", "noise_channels": 4}).to_json())
+    _, config = workdir_and_config(tmp_path, {})
+    assert config.noise_channels == 4
+    assert resolve({"preset": "quick"}).noise_channels == 0
+    lines = differences(load_config(tmp_path), dataclasses.asdict(resolve({})), {})
+    assert lines == []
+
+
 def test_a_run_of_best_goes_on_with_the_first_recipe(tmp_path):
     fields = {**FIRST_RECIPE, "last_channels": 32, "preset": "best"}
     save(tmp_path, resolve(fields).to_json())

@@ -82,7 +82,8 @@ def _preset(name: str) -> dict[str, Any]:
 
 
 _BEST = _preset("best")
-_SOFT = _preset("quick")
+_QUICK = _preset("quick")
+_SOFT = _QUICK | _NOISE
 
 ROWS: tuple[Recipe, ...] = (
     Recipe("paper", "Paper", {}),
@@ -112,8 +113,9 @@ ROWS: tuple[Recipe, ...] = (
     Recipe("decay", "Rate decays", {"lr_schedule": "linear"}),
     # Together.
     Recipe("generator", "EMA and the new G", _G),
-    Recipe("soft", "Soft (preset quick)", _SOFT),
-    Recipe("soft_50", "Soft, L1 weight 50", _SOFT | {"lambda_l1": 50.0}),
+    Recipe("quick", "Soft (preset quick)", _QUICK),
+    Recipe("soft", "Soft, noise beside x", _SOFT),
+    Recipe("soft_50", "Soft, noise, L1 weight 50", _SOFT | {"lambda_l1": 50.0}),
     Recipe("best_noise", "Best, noise beside x", _BEST | _NOISE),
     Recipe("best_group", "Best, group norm", _BEST | _GROUP),
     Recipe("best_scales", "Best, 2 scales of D", _BEST | {"discriminator_scales": 2}),

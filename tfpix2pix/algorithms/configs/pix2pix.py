@@ -28,7 +28,7 @@ RECIPE: Mapping[str, Any] = MappingProxyType(
 )
 # Softer, with the fewest lines: for drawings, such as the embedded set.
 SOFT: Mapping[str, Any] = MappingProxyType(
-    {**RECIPE, "norm": "group", "noise_channels": 4, "lambda_l1": 80.0}
+    {**RECIPE, "norm": "group", "lambda_l1": 80.0}
 )
 # What presets were before, so that their runs go on.
 _PAPERS: Mapping[str, tuple[Any, ...]] = {
@@ -43,6 +43,7 @@ _PAPERS: Mapping[str, tuple[Any, ...]] = {
     "lambda_l1": (100.0,),
     "ema": (0.0,),
 }
+_QUICKS: Mapping[str, tuple[Any, ...]] = {**_PAPERS, "noise_channels": (0, 4)}
 _SOFT_BEST: Mapping[str, tuple[Any, ...]] = {
     "norm": ("group",),
     "noise_channels": (4,),
@@ -260,7 +261,7 @@ class Pix2PixConfig(AdversarialConfig):
         "target_alpha": True,
     }
     EARLIER_PRESETS: ClassVar[Mapping[str, Mapping[str, Collection[Any]]]] = {
-        "quick": _PAPERS,
+        "quick": _QUICKS,
         "best": _SOFT_BEST,
         "facades_cpu": _PAPERS,
     }
