@@ -552,6 +552,17 @@ def classes_of(picture: images.Decoded, palette: Palette) -> np.ndarray:
     return palette.from_indices(indices) if by_index else classes
 
 
+def shows_labels(picture: images.Decoded, palette: Palette) -> bool:
+    """Whether an image is one of labels: an index map, or painted in the palette's colours."""
+    indices = index_values(picture)
+    if indices is not None and palette.knows_indices(indices):
+        return True
+    if picture.array.dtype == np.float32 or picture.array.shape[-1] - picture.has_alpha != 3:
+        return False
+    rgb = images.fit_depth(images.fit_channels(picture.array, picture.has_alpha, 3), "uint8")
+    return palette.covered(rgb) >= LEAST_COVERED
+
+
 def index_values(picture: images.Decoded) -> np.ndarray | None:
     """The whole numbers that an image shows if it is an index map, ``[H, W]``: the indices of a
     palette image, the values of a grey one or of one whose channels are all alike; else None."""
@@ -697,10 +708,36 @@ class PairSpec:
         and where nothing is measured, bool ``[H, W]``."""
         return self.x.read(picture, notes)
 
+    def read_target(self, picture: images.Decoded, notes: list[str] | None = None) -> np.ndarray:
+        """A decoded image like the targets as y: float32 ``[H, W, C_out]`` in [-1, 1].
+
+        Args, Raises: as `read_input`.
+        """
+        values, missing = self.y.read(picture, notes)
+        return self._seen(self.y, values, missing)
+
+    def check_target(self, picture: images.Decoded) -> None:
+        """Refuses what could be read as a target and shows something of another kind.
+
+        Raises:
+          ValueError: labels, where the inputs show labels and the targets do not, or no labels
+            where the targets show them; a sentence without the file's name.
+        """
+        x, y = self.x.palette, self.y.palette
+        if y is not None and not shows_labels(picture, y):
+            raise ValueError(f"it shows no labels of '{y.name}'")
+        if y is None and x is not None and shows_labels(picture, x):
+            raise ValueError(f"it shows labels of '{x.name}', like an input")
+
     def input_of(self, values: np.ndarray, missing: np.ndarray) -> np.ndarray:
         """The second half: x of `stored_input`, or of a part, since it is of each pixel."""
-        x = np.asarray(self.x.to_network(values.astype(np.float32)))
-        return np.where(missing[..., None], np.float32(0), x) if missing.any() else x
+        return self._seen(self.x, values, missing)
+
+    @staticmethod
+    def _seen(side: ImageSpec, values: np.ndarray, missing: np.ndarray) -> np.ndarray:
+        """What networks see of values of one side: 0 where nothing is measured."""
+        seen = np.asarray(side.to_network(values.astype(np.float32)))
+        return np.where(missing[..., None], np.float32(0), seen) if missing.any() else seen
 
     def missing(self, picture: images.Decoded) -> np.ndarray:
         """bool ``[H, W]``: where an input has nothing measured: its result means nothing."""
@@ -796,6 +833,9 @@ class LabSpec(PairSpec):
         self, picture: images.Decoded, notes: list[str] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         return lab_of(picture)[..., :1], self.missing(picture)
+
+    def read_target(self, picture: images.Decoded, notes: list[str] | None = None) -> np.ndarray:
+        return self._seen(self.y, lab_of(picture)[..., 1:], self.missing(picture))
 
     def missing(self, picture: images.Decoded) -> np.ndarray:
         return np.zeros(picture.array.shape[:2], bool)

@@ -30,6 +30,8 @@ from tfpix2pix.export.wire import Expected
 from tfpix2pix.inference import Tile, Translator, pad
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from tfpix2pix.data import Decoded
 
 TIMEOUT = 60.0
@@ -139,8 +141,8 @@ class RemoteTranslator(Translator):
     """A `Translator` whose network, and whatever else can, runs on a server.
 
     Pictures go there at the depth of the run and come back so; the noise is drawn there, from the
-    seed. Only for `fit`, and for `deterministic` with an export that has noise, x and z are made
-    here. Threads may call it at the same time.
+    seed. Only for `fit`, for a latent, and for `deterministic` with an export that has noise, x and
+    z are made here. Threads may call it at the same time.
 
     Attributes:
       contract: what the server said it serves.
@@ -170,6 +172,7 @@ class RemoteTranslator(Translator):
         image: np.ndarray | Decoded,
         *,
         seed: int = 0,
+        latent: npt.ArrayLike | None = None,
         deterministic: bool = False,
         fit: bool = False,
         notes: list[str] | None = None,
@@ -185,9 +188,10 @@ class RemoteTranslator(Translator):
         if not -(2**63) <= seed < 2**63:
             raise ValueError(f"seed {seed} does not fit in 64 bits")
         image = self._decoded(image)
-        if fit or (deterministic and self.takes_noise) or not self._can_send(image):
+        here = fit or latent is not None or (deterministic and self.takes_noise)
+        if here or not self._can_send(image):
             return super().translate(
-                image, seed=seed, deterministic=deterministic, fit=fit, notes=notes
+                image, seed=seed, latent=latent, deterministic=deterministic, fit=fit, notes=notes
             )
         picture = self.spec.input_pixels(image, notes)
         height, width = picture.shape[:2]

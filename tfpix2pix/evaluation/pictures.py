@@ -34,6 +34,9 @@ class Maker(Protocol):
     @property
     def stride(self) -> int: ...
 
+    def drawn_by(self, seed: int, deterministic: bool = False) -> str:
+        """See `tfpix2pix.inference.Translator.drawn_by`."""
+
     def translate_x(
         self, x: np.ndarray, *, seed: int = 0, deterministic: bool = False
     ) -> np.ndarray:

@@ -169,11 +169,8 @@ class ModelSubject:
         model, settings = self.model, self.settings
         translator = model.open(say)
         paired = self.source.paired(settings.split)
-        noisy = translator.takes_noise and not settings.deterministic
-        say(
-            f"{model.title} at step {translator.step:,}, "
-            + (f"noise of seed {settings.seed}" if noisy else "without noise")
-        )
+        drawn = translator.drawn_by(settings.seed, settings.deterministic)
+        say(f"{model.title} at step {translator.step:,}, {drawn}")
         return evaluate_model(
             translator,
             self.source,

@@ -38,6 +38,7 @@ _PLAIN = (
     tf.keras.layers.Concatenate,
     tf.keras.layers.LeakyReLU,
     tf.keras.layers.ReLU,
+    ours.LatentChannels,
     ours.ZeroChannels,
 )
 _PADS = (ours.ReflectPadding, ours.ReplicatePadding, tf.keras.layers.ZeroPadding2D)
@@ -54,12 +55,13 @@ class Node:
     """A layer, or a convolution with the padding before it.
 
     Attributes:
-      layer: of Keras; None for x and z.
+      layer: of Keras; None for x, z and the latent.
       inputs: names of the nodes that it reads.
       level: of its result: one pixel is 2**level pixels of x, along each axis.
       channels: of its result.
-      kind: ``source``, ``plain`` (pixel by pixel), ``noisy`` (the same, with z), ``norm``,
-        ``moved`` (other pixels are read) or ``kernel`` (the same, by weights).
+      kind: ``source``, ``vector`` (the latent, which has no pixels), ``plain`` (pixel by pixel),
+        ``noisy`` (the same, with z), ``norm``, ``moved`` (other pixels are read) or ``kernel``
+        (the same, by weights).
       reach: of ``moved`` and ``kernel``, how far around a region they read, in pixels of the
         coarser of input and result.
       padding: a layer that comes before it.
@@ -100,7 +102,7 @@ def nodes_of(model: tf.keras.Model, noise_factor: int = 1) -> dict[str, Node]:
     """The layers of a generator in the order of their computation, by name.
 
     Args:
-      model: ``[x, z] -> y`` or ``x -> y``.
+      model: ``[x, z, latent] -> y``, the last two where it takes them.
       noise_factor: pixels of x for one of z, along each axis.
 
     Raises:
@@ -115,10 +117,12 @@ def nodes_of(model: tf.keras.Model, noise_factor: int = 1) -> dict[str, Node]:
         inputs = []
         for tensor in tf.nest.flatten(layer.input):
             if id(tensor) not in names:
-                place = [id(t) for t in model.inputs].index(id(tensor))
-                names[id(tensor)] = "xz"[place]
-                level = round(math.log2(noise_factor)) if place else 0
-                nodes["xz"[place]] = Node(None, (), level, tensor.shape[-1], "source")
+                is_x, is_vector = tensor is model.inputs[0], len(tensor.shape) == 2
+                name = "x" if is_x else "latent" if is_vector else "z"
+                names[id(tensor)] = name
+                level = round(math.log2(noise_factor)) if name == "z" else 0
+                kind = "vector" if is_vector else "source"
+                nodes[name] = Node(None, (), level, tensor.shape[-1], kind)
             inputs.append(names[id(tensor)])
         names[id(layer.output)] = layer.name
         if isinstance(layer, _PADS):
@@ -342,6 +346,7 @@ class Tiles:
       x: gives a region of x, float32 ``[h, w, C]``.
       z: gives a region of z, likewise; None for G(x).
       progress: told the share that is done, 0 to 1, after every tile.
+      latent: ``[n]``; None where the network takes none.
     """
 
     def __init__(
@@ -350,8 +355,10 @@ class Tiles:
         x: Callable[[Region], np.ndarray],
         z: Callable[[Region], np.ndarray] | None,
         progress: Callable[[float], None] | None = None,
+        latent: np.ndarray | None = None,
     ) -> None:
         self._plan, self._nodes, self._progress = plan, plan.nodes, progress
+        self._latent = None if latent is None else tf.constant(latent[None])
         self._sources = {"x": x} if z is None else {"x": x, "z": z}
         self._kept: dict[str, np.ndarray] = {}
         self._moments: dict[str, tuple[tf.Tensor, tf.Tensor]] = {}
@@ -386,6 +393,8 @@ class Tiles:
     def _region(self, name: str, region: Region) -> tf.Tensor:
         """A region of a node's result, ``[1, h, w, C]``."""
         (top, bottom), (left, right) = region
+        if self._nodes[name].kind == "vector":
+            return self._latent
         if name in self._kept:
             return tf.constant(self._kept[name][None, top:bottom, left:right])
         if name in self._sources:

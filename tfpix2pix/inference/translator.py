@@ -23,9 +23,10 @@ from tfpix2pix.config.dataset import spec_of
 from tfpix2pix.inference.sizes import TooLarge, gigabytes, whole_bytes
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import tensorflow as tf
 
-    from tfpix2pix.data import Decoded, PairSpec
+    from tfpix2pix.data import Decoded, ImageSpec, PairSpec
     from tfpix2pix.inference.tiles import Node, Region
     from tfpix2pix.models.base import Generator
     from tfpix2pix.training.checkpoints import Checkpoints
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 Tile = int | Literal["auto", "off"]
 LEAST_TILE = 64
 IN_TILES = "too large for the memory as a whole, so made in tiles, which gives the same picture"
+NO_LATENT = "it was trained without a latent"
+NO_ENCODER = "it has no encoder, which would make a latent of an image"
 ROOM = 0.8  # share of the free memory that a network may take
 
 WEIGHTS = ("average", "raw")
@@ -56,11 +59,13 @@ class Network(Protocol):
         """Height times width that x may have; None for no limit."""
 
     def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
-        """y, float32 ``[B, H, W, C_out]``, of x ``[B, H, W, C_in]`` and z (None: not taken)."""
+        """y, float32 ``[B, H, W, C_out]``, of x ``[B, H, W, C_in]`` and z (None: not taken). One
+        with a latent (``latent_size``, n) takes ``latent``, ``[B, n]``, behind them."""
 
 
 class KerasNetwork:
-    """A Keras generator, ``[x, z] -> y`` (or ``x -> y``: no noise), as a `Network`."""
+    """A Keras generator, ``[x, z, latent] -> y``, the last two where it takes them, as a
+    `Network`."""
 
     image_size: tuple[int, int] | None = None
     max_pixels: int | None = None
@@ -69,18 +74,38 @@ class KerasNetwork:
         import tensorflow as tf
 
         self.generator = generator
-        self.takes_noise = len(generator.inputs) > 1
+        _, *more = generator.inputs
+        self.latent_size: int = next((i.shape[-1] for i in more if len(i.shape) == 2), 0)
+        self.takes_noise = len(more) > (self.latent_size > 0)
         # One trace for every size: a folder of differing sizes must not compile for each.
-        signature = [tf.TensorSpec([None, None, None, i.shape[-1]]) for i in generator.inputs]
+        signature = [
+            tf.TensorSpec([*[None] * (len(i.shape) - 1), i.shape[-1]]) for i in generator.inputs
+        ]
         self._forward = tf.function(
-            lambda *inputs: generator(
-                list(inputs) if self.takes_noise else inputs[0], training=False
-            ),
+            lambda *inputs: generator(list(inputs) if more else inputs[0], training=False),
             input_signature=signature,
         )
 
-    def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
-        return self._forward(*([x, z] if self.takes_noise else [x])).numpy()
+    def __call__(
+        self, x: np.ndarray, z: np.ndarray | None, latent: np.ndarray | None = None
+    ) -> np.ndarray:
+        taken = [z] * self.takes_noise + [latent] * (self.latent_size > 0)
+        return self._forward(x, *taken).numpy()
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """What decides a picture beside the input.
+
+    Attributes:
+      seed: of z.
+      deterministic: the z that switches dropout off instead.
+      latent: float32 ``[n]``; None where the network takes none.
+    """
+
+    seed: int
+    deterministic: bool
+    latent: np.ndarray | None
 
 
 class Translator:
@@ -94,6 +119,8 @@ class Translator:
       checkpoint: SHA-256 of the checkpoint that the weights come from.
       weights: ``average`` where they are moving averages, else ``raw``.
       direction: ``AtoB`` or ``BtoA``, of `network`; x is its input. Empty for the run's default.
+      encoder: opens what makes latents of images like the targets, ``y -> [mean, log_variance]``;
+        None where there is none.
 
     Attributes:
       direction: that one.
@@ -113,10 +140,12 @@ class Translator:
         checkpoint: str = "",
         weights: str = "raw",
         direction: str = "",
+        encoder: Callable[[], tf.keras.Model] | None = None,
     ) -> None:
         self.config, self.network, self.step, self.spec = config, network, step, spec
         self.checkpoint, self.weights = checkpoint, weights
         self.direction = config.direction_of(direction)
+        self._open_encoder = encoder
 
     @property
     def generator(self) -> tf.keras.Model:
@@ -137,6 +166,23 @@ class Translator:
         return self.network.takes_noise
 
     @property
+    def latent_size(self) -> int:
+        """n of the latent that chooses among several answers; 0 where there is one answer."""
+        return getattr(self.network, "latent_size", 0)
+
+    def varies(self, deterministic: bool = False) -> bool:
+        """Whether another seed makes another picture."""
+        noisy = self.takes_noise and self.config.noisy and not deterministic
+        return noisy or self.latent_size > 0
+
+    def drawn_by(self, seed: int, deterministic: bool = False) -> str:
+        """What of a picture a seed decides, in a few words: ``noise of seed 3``."""
+        noise = ["noise"] if self.takes_noise and not deterministic else []
+        drawn = (["latent"] if self.latent_size else []) + noise
+        words = [f"{' and '.join(drawn)} of seed {seed}"] if drawn else []
+        return ", ".join(words + ([] if noise else ["without noise"]))
+
+    @property
     def stride(self) -> int:
         """Height and width must be multiples of this; images are padded to it."""
         return self.config.size_multiple
@@ -146,6 +192,7 @@ class Translator:
         image: np.ndarray | Decoded,
         *,
         seed: int = 0,
+        latent: npt.ArrayLike | None = None,
         deterministic: bool = False,
         fit: bool = False,
         notes: list[str] | None = None,
@@ -165,8 +212,12 @@ class Translator:
             `tfpix2pix.data.decode` gives it. C as the run was trained, or 1 (grey), 3 (RGB), 2
             or 4 (the same with alpha, placed on white), which turn into each other; 8 and 16
             bits do as well. For a run of labels: RGB, or class indices ``[H, W]``.
-          seed: of the noise z, any int of 64 bits; the same seed gives the same picture.
-          deterministic: no dropout instead of z's (an export made without noise has none anyway).
+          seed: of the noise z and of the latent, any int of 64 bits; the same seed gives the same
+            picture.
+          latent: of a run that has one, in the place of the seed's: ``[n]``, numbers about as large
+            as standard normal ones; see `latent` and `style`.
+          deterministic: no dropout instead of z's (an export made without noise has none anyway);
+            the latent stays.
           fit: resize the picture to the size that the run was trained at, and the result back.
           notes: told in plain words what was changed in the picture to make it an input, and if it
             was made in tiles.
@@ -181,12 +232,11 @@ class Translator:
 
         Raises:
           ValueError: a picture that cannot become an input, one of another size than an export
-            of fixed size takes, a larger one than an export takes, or a seed or side of tiles that
-            cannot be.
+            of fixed size takes, a larger one than an export takes, or a seed, a latent or a side of
+            tiles that cannot be.
           UserError: there is not memory enough, see `TooLarge`.
         """
-        if not -(2**63) <= seed < 2**63:
-            raise ValueError(f"seed {seed} does not fit in 64 bits")
+        drawn = self._drawn(seed, latent, deterministic)
         check_tile(tile)
         decoded = self._decoded(image)
         stored = self.spec.stored_input(decoded, notes)
@@ -194,36 +244,39 @@ class Translator:
             x = self.spec.input_of(*stored)
             height, width = self.network.image_size or self.config.whole_size
             seen = resized(x, height, width, nearest=self.spec.x.is_classes)
-            y = resized(self._generate(seen, seed, deterministic), *x.shape[:2])
+            y = resized(self._generate(seen, drawn), *x.shape[:2])
             result = self.spec.result(x, y)
         else:
-            result = self._made(
-                stored, self.spec.input_of, seed, deterministic, tile, notes, progress
-            )
+            result = self._made(stored, self.spec.input_of, drawn, tile, notes, progress)
         missing = stored[1]
         return self.spec.marked(result, missing, decoded.nodata) if missing.any() else result
 
     def translate_x(
-        self, x: np.ndarray, *, seed: int = 0, deterministic: bool = False
+        self,
+        x: np.ndarray,
+        *,
+        seed: int = 0,
+        latent: npt.ArrayLike | None = None,
+        deterministic: bool = False,
     ) -> np.ndarray:
         """Translates what is an input already: `translate` of its picture.
 
         Args:
           x: float32 ``[H, W, C_in]`` in [-1, 1], of any size.
-          seed, deterministic: as `translate` takes them.
+          seed, latent, deterministic: as `translate` takes them.
 
         Raises:
-          ValueError: another size than an export of fixed size takes.
+          ValueError: another size than an export of fixed size takes, or a latent that cannot be.
           UserError: there is not memory enough, see `TooLarge`.
         """
-        return self._made((x,), lambda part: part, seed, deterministic)
+        drawn = self._drawn(seed, latent, deterministic)
+        return self._made((x,), lambda part: part, drawn)
 
     def _made(
         self,
         stored: tuple[np.ndarray, ...],
         input_of: Callable[..., np.ndarray],
-        seed: int,
-        deterministic: bool,
+        drawn: _Drawn,
         tile: Tile = "auto",
         notes: list[str] | None = None,
         progress: Callable[[float], None] | None = None,
@@ -233,7 +286,8 @@ class Translator:
         Args:
           stored: ``[H, W, ...]`` each.
           input_of: makes x of them or of the same part of each.
-          seed, deterministic, tile, notes, progress: as `translate` takes them.
+          drawn: what else decides it.
+          tile, notes, progress: as `translate` takes them.
         """
         height, width = stored[0].shape[:2]
         size = height + -height % self.stride, width + -width % self.stride
@@ -241,7 +295,7 @@ class Translator:
         if not self._asks_for_tiles(*size, tile):
             x = input_of(*stored)
             try:
-                y = self._generate(pad(x, self.stride), seed, deterministic)
+                y = self._generate(pad(x, self.stride), drawn)
                 return self.spec.result(x, y[:height, :width])
             except Exception as error:
                 if tile != "auto" or self._nodes is None or not out_of_memory(error):
@@ -267,8 +321,8 @@ class Translator:
             part = np.ix_(rows[top:bottom], columns[left:right])
             return input_of(*(each[part] for each in stored))
 
-        z_of = self._noise_of(size, seed, deterministic) if self.takes_noise else None
-        made = tiles.Tiles(plan, x_of, z_of, progress)
+        z_of = self._noise_of(size, drawn) if self.takes_noise else None
+        made = tiles.Tiles(plan, x_of, z_of, progress, drawn.latent)
 
         def result(region: Region, y: np.ndarray) -> np.ndarray:
             return self.spec.result(x_of(region), y)
@@ -281,9 +335,7 @@ class Translator:
         result = pixels * max(3, self.spec.result_image.stored_bytes)
         return int(ROOM * available_memory() - 2 * result)
 
-    def _noise_of(
-        self, size: tuple[int, int], seed: int, deterministic: bool
-    ) -> Callable[[Region], np.ndarray]:
+    def _noise_of(self, size: tuple[int, int], drawn: _Drawn) -> Callable[[Region], np.ndarray]:
         """Gives regions of the z of a padded x of that size: those of `noise`."""
         from tfpix2pix.models import noise
 
@@ -291,12 +343,12 @@ class Translator:
 
         @functools.lru_cache(maxsize=1)  # tiles beside each other have the same
         def rows(first: int, last: int) -> np.ndarray:
-            z = noise.draw_rows(self.config.seed, noise.INFERENCE, seed, shape, first, last)
+            z = noise.draw_rows(self.config.seed, noise.INFERENCE, drawn.seed, shape, first, last)
             return z.numpy()
 
         def region(at: Region) -> np.ndarray:
             (top, bottom), (left, right) = at
-            if deterministic:
+            if drawn.deterministic:
                 return noise.no_noise(bottom - top, [right - left, shape[-1]]).numpy()
             return rows(top, bottom)[:, left:right]
 
@@ -343,7 +395,8 @@ class Translator:
         except Unknown:
             return None
 
-    def _decoded(self, image: np.ndarray | Decoded) -> Decoded:
+    def _decoded(self, image: np.ndarray | Decoded, side: ImageSpec | None = None) -> Decoded:
+        """An image as `translate` takes it, of a side; None for x."""
         from tfpix2pix.data import Decoded
 
         if isinstance(image, Decoded):
@@ -356,7 +409,7 @@ class Translator:
         if image.ndim != 3 or 0 in image.shape:
             raise ValueError(f"expected an image [H, W, C], got {list(image.shape)}")
         channels = image.shape[-1]
-        has_alpha = channels in (2, 4) and channels != self.spec.x.channels
+        has_alpha = channels in (2, 4) and channels != (side or self.spec.x).channels
         return Decoded(image, has_alpha, None, ())
 
     def noise(self, x: np.ndarray, seeds: Sequence[int], deterministic: bool = False) -> np.ndarray:
@@ -380,11 +433,84 @@ class Translator:
         positions = tf.constant(list(seeds), tf.int64)
         return noise.draw(self.config.seed, noise.INFERENCE, positions, shape).numpy()
 
-    def _generate(self, x: np.ndarray, seed: int, deterministic: bool) -> np.ndarray:
+    def latent(self, seeds: Sequence[int]) -> np.ndarray:
+        """The latents that `translate` hands to the network beside x and z.
+
+        Args:
+          seeds: one for each image, whose latent is a function of it alone.
+
+        Returns:
+          float32 ``[B, n]``, standard normal.
+
+        Raises:
+          ValueError: the run has none.
+        """
+        if not self.latent_size:
+            raise ValueError(NO_LATENT)
+        import tensorflow as tf
+
+        from tfpix2pix.models import noise
+
+        positions = tf.constant(list(seeds), tf.int64)
+        return noise.draw_latent(
+            self.config.seed, noise.INFERENCE, positions, self.latent_size
+        ).numpy()
+
+    def style(self, image: np.ndarray | Decoded, notes: list[str] | None = None) -> np.ndarray:
+        """The latent that an image stands for, such as one whose style others are to have.
+
+        The image is resized to the size that the run was trained at; the mean of what its encoder
+        says of it is the latent (BicycleGAN, Zhu et al. 2017, arXiv 1711.11586).
+
+        Args:
+          image: like the targets, as `translate` takes one like the inputs.
+          notes: told in plain words what was changed in it.
+
+        Returns:
+          float32 ``[n]``, for `translate`.
+
+        Raises:
+          ValueError: no image like the targets, or nothing here makes latents of images.
+        """
+        if self._open_encoder is None:
+            raise ValueError(NO_LATENT if not self.latent_size else NO_ENCODER)
+        decoded = self._decoded(image, self.spec.y)
+        self.spec.check_target(decoded)
+        y = self.spec.read_target(decoded, notes)
+        height, width = self.config.whole_size
+        y = resized(y, height, width, nearest=self.spec.y.is_classes)
+        mean, _ = self._encoder(y[None], training=False)
+        return mean.numpy()[0]
+
+    @functools.cached_property
+    def _encoder(self) -> tf.keras.Model:
+        assert self._open_encoder is not None, "style asks for it"
+        return self._open_encoder()
+
+    def _drawn(self, seed: int, latent: npt.ArrayLike | None, deterministic: bool) -> _Drawn:
+        """What decides a picture, checked."""
+        if not -(2**63) <= seed < 2**63:
+            raise ValueError(f"seed {seed} does not fit in 64 bits")
+        size = self.latent_size
+        if latent is None:
+            code = self.latent([seed])[0] if size else None
+        elif not size:
+            raise ValueError(NO_LATENT)
+        else:
+            code = np.asarray(latent, np.float32)
+            if code.shape != (size,) or not np.isfinite(code).all():
+                raise ValueError(
+                    f"a latent of shape {list(code.shape)}, where {size} finite numbers were "
+                    "expected"
+                )
+        return _Drawn(seed, deterministic, code)
+
+    def _generate(self, x: np.ndarray, drawn: _Drawn) -> np.ndarray:
         """G of one x ``[H, W, C]`` whose sides are multiples of the stride."""
         x = np.ascontiguousarray(x[None], np.float32)
-        z = self.noise(x, [seed], deterministic) if self.takes_noise else None
-        return self.network(x, z)[0]
+        z = self.noise(x, [drawn.seed], drawn.deterministic) if self.takes_noise else None
+        latent = {} if drawn.latent is None else {"latent": drawn.latent[None]}
+        return self.network(x, z, **latent)[0]
 
     def _check_size(self, height: int, width: int) -> None:
         least = self.config.least_size
@@ -450,7 +576,7 @@ def load(
     direction = config.direction_of(direction, f"the run {workdir}")
     spec = spec_of(config, workdir, direction)
     from tfpix2pix.algorithms.base import averaged
-    from tfpix2pix.algorithms.registry import generator_for
+    from tfpix2pix.algorithms.registry import algorithm_class, generator_for
     from tfpix2pix.models.weights import named_weights
     from tfpix2pix.training.checkpoints import Checkpoints
 
@@ -463,8 +589,17 @@ def load(
     part = averaged(generator.name) if held == "average" else generator.name
     facts = checkpoints.restore({part: named_weights(model)}, step, say)
     assert facts is not None, "_step_of refuses a run without checkpoints"
-    network = KerasNetwork(model)
-    return Translator(config, network, int(facts["step"]), spec, facts["sha256"], held, direction)
+    network, found = KerasNetwork(model), int(facts["step"])
+    described = algorithm_class(config.algorithm).encoders(config).get(direction)
+
+    def encoder() -> tf.keras.Model:
+        assert described is not None
+        encodes = described.build()
+        checkpoints.restore({described.name: named_weights(encodes)}, found, say)
+        return encodes
+
+    opens = None if described is None else encoder
+    return Translator(config, network, found, spec, facts["sha256"], held, direction, opens)
 
 
 def check_weights(weights: str) -> None:

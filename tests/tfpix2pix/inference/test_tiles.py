@@ -12,6 +12,7 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.data import write_image
 from tfpix2pix.inference import tiles, translator
 from tfpix2pix.inference.files import Job, Manner, make_folders, translate_files
+from tfpix2pix.models.base import LatentSpec
 from tfpix2pix.models.resnet import resnet
 from tfpix2pix.models.unet import unet
 
@@ -43,6 +44,9 @@ def image(height: int, width: int) -> np.ndarray:
         {"blocks": 1, "norm": "group", "upsampling": "nearest", "input_noise": 2},
         {"blocks": 1, "norm": "batch", "upsampling": "bilinear", "dropout": 0.1},
         {"blocks": 1, "upsampling": "subpixel", "norm": "instance_plain", "input_noise": 1},
+        {"latent": LatentSpec(3)},
+        {**RECIPE, "latent": LatentSpec(2, "all")},
+        {"blocks": 1, "dropout": 0.5, "latent": LatentSpec(3)},
     ],
 )
 def test_every_network_gives_the_picture_of_the_whole(settings):
@@ -56,13 +60,15 @@ def test_every_network_gives_the_picture_of_the_whole(settings):
             weights.assign(random.normal(0, fan_in**-0.5, weights.shape))
     x = image(HEIGHT, WIDTH).astype(np.float32) / 127.5 - 1
     z = random.uniform(0, 1, generator.z.shape(HEIGHT, WIDTH)).astype(np.float32)
-    whole = model([x[None], z[None]], training=False).numpy()[0]
+    code = generator.latent and random.normal(size=generator.latent.size).astype(np.float32)
+    given = [each[None] for each in (x, z, code) if each is not None]
+    whole = model(given, training=False).numpy()[0]
     nodes = tiles.nodes_of(model, generator.z.factor)
     kept = []
     for depth in (1, max(node.level for node in nodes.values())):
         plan = tiles.Plan.of(nodes, HEIGHT, WIDTH, 70, depth)
         shares = []
-        made = tiles.Tiles(plan, part_of(x), part_of(z), shares.append)
+        made = tiles.Tiles(plan, part_of(x), part_of(z), shares.append, code)
         y = tiles.joined(made, HEIGHT, WIDTH, lambda region, y: y)
         np.testing.assert_allclose(y, whole, atol=5e-5)
         assert shares == sorted(shares)

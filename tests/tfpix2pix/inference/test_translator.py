@@ -438,3 +438,91 @@ def test_a_resnet_takes_pictures_of_any_size_but_the_smallest(tmp_path, dropout)
         assert np.abs(tiled - model.translate(picture, tile="off")).max() <= 1
     with pytest.raises(ValueError, match=r"12x4 pixels .* takes 8 or more a side; use --fit"):
         model.translate(np.zeros((3, 9, 3), np.uint8))
+
+
+# === A latent ===
+
+
+@pytest.fixture(scope="module")
+def coded(tmp_path_factory):
+    """A run with a latent: its algorithm, and its translator."""
+    workdir = tmp_path_factory.mktemp("runs") / "coded"
+    return make_run(workdir, latent=3), tfpix2pix.load(workdir)
+
+
+def forward(algorithm: Pix2Pix, image: np.ndarray, seed: int, code) -> np.ndarray:
+    """What the network makes of a picture of one tile with the z of a seed and a latent."""
+    x = tf.constant(image[None] / 127.5 - 1, tf.float32)
+    (described,) = algorithm.generators(algorithm.config).values()
+    drawn = described.z.draw(9, noise.INFERENCE, tf.constant([seed], tf.int64), x)
+    y = algorithm.generator([x, drawn, tf.constant([code], tf.float32)], training=False)
+    return np.clip(np.rint((y.numpy()[0] + 1) * 127.5), 0, 255)
+
+
+def test_a_seed_decides_the_latent_beside_the_noise(coded):
+    algorithm, model = coded
+    (code,) = model.latent([4])
+    expected = noise.draw_latent(9, noise.INFERENCE, tf.constant([4], tf.int64), 3)
+    np.testing.assert_array_equal(code, expected[0])
+    image = picture(SIZE, SIZE, 3)
+    found = model.translate(image, seed=4)
+    assert np.abs(found - forward(algorithm, image, 4, code)).max() <= 1
+    np.testing.assert_array_equal(found, model.translate(image, seed=4, latent=code))
+    assert model.latent([0, 1, 2]).shape == (3, 3)
+    assert model.latent_size == 3
+
+
+def test_a_latent_of_ones_own_goes_with_the_noise_of_the_seed(coded):
+    algorithm, model = coded
+    image, code = picture(SIZE, SIZE, 3), [0.5, -2.0, 1.0]
+    found = model.translate(image, seed=4, latent=code)
+    assert np.abs(found - forward(algorithm, image, 4, code)).max() <= 1
+    assert gap(found, model.translate(image, seed=4)) > 1
+    assert gap(found, model.translate(image, seed=5, latent=code)) > 0.1
+    x = image / np.float32(127.5) - 1
+    np.testing.assert_array_equal(model.translate_x(x, seed=4, latent=code), found)
+    fitted = model.translate(image, seed=4, latent=code, fit=True)
+    assert gap(fitted, found) < 0.01
+
+
+def test_without_dropout_the_latent_stays(coded):
+    _, model = coded
+    image = picture(SIZE, SIZE, 3)
+    one, other = (model.translate(image, seed=seed, deterministic=True) for seed in (0, 1))
+    assert gap(one, other) > 1
+    again = model.translate(image, seed=7, latent=model.latent([1])[0], deterministic=True)
+    np.testing.assert_array_equal(again, other)
+
+
+def test_tiles_have_the_latent_of_the_whole(coded):
+    _, model = coded
+    image, code = picture(100, 140, 3), [2.0, -1.0, 0.5]
+    whole = model.translate(image, seed=1, latent=code, tile="off")
+    tiled = model.translate(image, seed=1, latent=code, tile=64)
+    assert np.abs(tiled.astype(int) - whole).max() <= 1
+
+
+@pytest.mark.parametrize("latent", [[1.0, 2.0], [[1.0, 2.0, 3.0]], [1.0, 2.0, np.nan], 1.0])
+def test_a_latent_that_cannot_be_is_refused(coded, latent):
+    with pytest.raises(ValueError, match="where 3 finite numbers were expected"):
+        coded[1].translate(picture(8, 8, 3), latent=latent)
+
+
+def test_a_run_without_a_latent_takes_none(model):
+    assert model.latent_size == 0
+    for ask in (
+        lambda: model.translate(picture(8, 8, 3), latent=[1.0]),
+        lambda: model.latent([0]),
+        lambda: model.style(picture(8, 8, 3)),
+    ):
+        with pytest.raises(ValueError, match="it was trained without a latent"):
+            ask()
+
+
+def test_what_a_seed_decides_is_told(coded, model):
+    _, with_latent = coded
+    assert with_latent.drawn_by(3) == "latent and noise of seed 3"
+    assert with_latent.drawn_by(3, True) == "latent of seed 3, without noise"
+    assert (model.drawn_by(3), model.drawn_by(3, True)) == ("noise of seed 3", "without noise")
+    assert with_latent.varies(True)
+    assert [model.varies(), model.varies(True)] == [True, False]
