@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import shutil
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,6 @@ from tfpix2pix.export import Request, export_run, open_model, verify
 from tfpix2pix.models.weights import named_weights
 from tfpix2pix.training.checkpoints import Checkpoints
 from tfpix2pix.training.run import train
-from tfpix2pix.training.stop import StopRequest
 
 
 def quiet(text: str) -> None:
@@ -51,25 +49,22 @@ def first_batches(case, count: int = 1):
     return store, list(batches)
 
 
-class AfterSteps(StopRequest):
-    """A SIGTERM that comes when so many steps are done."""
+def stored(path: Path) -> dict[str, np.ndarray]:
+    """Every variable of a checkpoint by its path; `flat` of the state that it was written of."""
+    reader = tf.train.load_checkpoint(str(path / "state"))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
-    def __init__(self, steps: int) -> None:
-        super().__init__()
-        self._asked = 0
-        self._steps = steps
-        self._at: signal.Signals | None = None
 
-    @property
-    def signal(self) -> signal.Signals | None:
-        if self._at is None and self._asked >= self._steps:
-            self._at = signal.SIGTERM
-        self._asked += 1
-        return self._at
+# TensorFlow's of `eagerly`: the pipeline of images is a graph all the same.
+pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_func")
 
-    @signal.setter
-    def signal(self, value) -> None:
-        self._at = value
+
+@pytest.fixture
+def eagerly():
+    """Steps without a graph, whose making takes longer than a few of them."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +100,7 @@ def test_the_declaration_is_whole(case):
     assert case.config.best_metric in [measure.name for measure in case.config.MEASURES]
 
 
-def test_a_step_moves_every_network_and_reports_what_is_drawn(case):
+def test_a_step_moves_every_network_and_reports_what_is_drawn(case, eagerly):
     algorithm = case.build()
     store, (batch,) = first_batches(case)
     algorithm.prepare(store)
@@ -126,7 +121,7 @@ def test_a_step_moves_every_network_and_reports_what_is_drawn(case):
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_half_precision_keeps_float32_weights(case, precision):
+def test_half_precision_keeps_float32_weights(case, precision, eagerly):
     algorithm = case.build(mixed_precision=precision)
     store, (batch,) = first_batches(case)
     algorithm.prepare(store)
@@ -157,6 +152,7 @@ strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 found = []
 for chosen in (None, strategy):
     store, batches = first_batches(case, 2)
+    tf.config.run_functions_eagerly(chosen is None)  # to be made into a graph takes longer
     algorithm = case.build(chosen)
     algorithm.prepare(store)
     for batch in batches:
@@ -194,16 +190,11 @@ def test_two_replicas_equal_one(case, run_python):
 def test_killed_and_resumed_it_ends_with_the_same_bits(case, finished, tmp_path):
     folder, whole = finished(case)
     assert (whole.steps_done, whole.exit_code) == (4, 0)
-    parts = tmp_path / "parts"
-    stopped = train(case.config, parts, case.source, stop=AfterSteps(3), say=quiet)
-    assert (stopped.steps_done, stopped.stopped_by) == (3, "SIGTERM")
+    parts = shutil.copytree(folder, tmp_path / "parts")
+    shutil.rmtree(Checkpoints(parts).path(4))  # as if it had been killed while it was written
     again = train(case.config, parts, case.source, say=quiet)
-    assert (again.steps_done, again.trained_now) == (4, 1)
-    states = []
-    for workdir in (folder, parts):
-        algorithm = case.build()
-        Checkpoints(workdir).restore(algorithm.state(), 4)
-        states.append(flat(algorithm.state()))
+    assert (again.steps_done, again.trained_now) == (4, 2)
+    states = [stored(Checkpoints(workdir).path(4)) for workdir in (folder, parts)]
     assert set(states[0]) == set(states[1])
     for name, value in states[0].items():
         np.testing.assert_array_equal(value, states[1][name], err_msg=name)
@@ -263,7 +254,8 @@ def test_it_is_exported_in_three_formats_with_proof(makes_pictures, finished, tm
     run, _ = finished(makes_pictures)
     request = Request(quantize=("none",))
     made = export_run(run, tmp_path / "out", request, check_count=1)
-    assert verify(tmp_path / "out", check_count=1).good
+    if makes_pictures.name == "toy":  # one will do; it has both directions
+        assert verify(tmp_path / "out", check_count=1).good
     picture = np.random.default_rng(0).integers(0, 256, (37, 51, 3), np.uint8)
     directions = makes_pictures.config.directions
     for direction, part in zip(directions, made.parts, strict=True):

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-CYCLEGAN = ("--algorithm=cyclegan", "--crop_size=32", "--load_size=36", "--ngf=4", "--ndf=4")
+CYCLEGAN = (
+    *("--algorithm=cyclegan", "--generator=unet", "--receptive_field=16"),
+    *("--crop_size=32", "--load_size=36", "--ngf=4", "--ndf=4"),
+)
 FEW = ("--val_every=0", "--sample_every=0", "--sample_images=1")
 
 
