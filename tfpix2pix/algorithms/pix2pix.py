@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfpix2pix.algorithms import augment, losses
 from tfpix2pix.algorithms.adversarial import Adversarial
 from tfpix2pix.algorithms.base import Draws, Objective, Update
+from tfpix2pix.algorithms.chroma import ColourTransport
 from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 from tfpix2pix.algorithms.watch import DiscriminatorWatch
 from tfpix2pix.models import noise
@@ -48,6 +49,10 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
         super().__init__(config, *args, **kwargs)
         self.generator = self.networks["generator"]
         self.discriminator = self.networks.get("discriminator")
+        self._colours: ColourTransport | None = None
+        if config.lambda_chroma:
+            with self.strategy.scope():
+                self._colours = ColourTransport(config.batch_size)
 
     @classmethod
     def generators(cls, config: Pix2PixConfig) -> dict[str, Generator]:
@@ -81,6 +86,12 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
         if self.config.updates == "joint":
             return (("discriminator", "generator"),)
         return (("discriminator",), ("generator",))
+
+    def state(self) -> dict[str, Any]:
+        state = super().state()
+        if self._colours is not None:
+            state["chroma"] = self._colours.variables()
+        return state
 
     def draw(self, batch: Sequence[tf.Tensor], draws: Draws) -> Drawn:
         z = self._made.draw(draws.seed, noise.TRAINING, draws.positions, batch[0])
@@ -143,7 +154,10 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """What D sees of G's output, and by name how far that is from the target."""
         if not self.config.labels_out:
-            return made, {"l1": losses.l1(y, made, *masks)}
+            close = {"l1": losses.l1(y, made, *masks)}
+            if self._colours is not None:
+                close["chroma"] = self._colours(y, made, *masks)
+            return made, close
         return losses.straight_through(made), {
             "cross_entropy": losses.cross_entropy(y, made, *masks)
         }

@@ -430,6 +430,7 @@ def test_two_devices_train_as_one_with_both_images(run_python):
         "ndf": 4,
         "receptive_field": 16,
         "batch_size": 2,
+        "lambda_chroma": 5.0,
     }
     done = run_python(TWO_DEVICES, json.dumps(config))
     assert done.returncode == 0, done.stderr
@@ -437,6 +438,7 @@ def test_two_devices_train_as_one_with_both_images(run_python):
     one, two = found["losses"]
     assert two == pytest.approx(one, rel=1e-5)
     gaps = found["gaps"]
+    assert gaps.pop("chroma") < 1e-6
     assert set(gaps) == {"generator", "generator_adam", "discriminator", "discriminator_adam"}
     assert max(gaps["generator"], gaps["discriminator"]) < 1e-5
     assert max(gaps["generator_adam"], gaps["discriminator_adam"]) < 1e-3

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from tfpix2pix.algorithms.configs.adversarial import AdversarialConfig, judgement_chart
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.options import option
 from tfpix2pix.config.base import Config, Preset
 from tfpix2pix.config.declared import ChartSpec, Measure
@@ -314,6 +315,23 @@ class Pix2PixConfig(AdversarialConfig):
         minimum=0.0,
     )
 
+    lambda_chroma: float = option(
+        0.0,
+        "weight of the term that makes the pictures of the last steps as colourful, together, as "
+        "their targets (RGB); 0 for none",
+        "loss",
+        minimum=0.0,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.lambda_chroma and (self.labels_out or self.y_channels != 3):
+            found = "classes" if self.labels_out else f"of {self.y_channels} channels"
+            raise UserError(
+                f"--lambda_chroma={self.lambda_chroma}: it compares the colours of RGB pictures, "
+                f"and the targets are {found}; leave it out"
+            )
+
     @property
     def networks(self) -> str:
         loss = self.loss.replace("l1", "cross-entropy") if self.labels_out else self.loss
@@ -321,11 +339,12 @@ class Pix2PixConfig(AdversarialConfig):
 
     @property
     def closeness(self) -> dict[str, float]:
-        """The name of the term that holds outputs against their targets, and its weight."""
+        """The names of the terms that hold outputs against targets, and their weights."""
         name, weight = ("l1", self.lambda_l1)
         if self.labels_out:
             name, weight = ("cross_entropy", self.lambda_ce)
-        return {name: weight if self.loss.startswith("l1") else 0.0}
+        weights = {name: weight if self.loss.startswith("l1") else 0.0}
+        return weights | ({"chroma": self.lambda_chroma} if self.lambda_chroma else {})
 
     @property
     def has_discriminator(self) -> bool:
