@@ -8,12 +8,13 @@ import tensorflow as tf
 NUMBERS = 7  # per image: brightness, saturation, contrast, shift by y and x, hole at y and x
 
 
-def augmented(y: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+def augmented(y: tf.Tensor, numbers: tf.Tensor, colors: bool = True) -> tf.Tensor:
     """Pictures in other colours, moved by up to an eighth, with a hole of half their side.
 
     Args:
       y: float32 ``[B, H, W, C]`` in [-1, 1].
       numbers: uniform in [0, 1), ``[B, NUMBERS]``.
+      colors: False where channels are no colours: only the place is changed then.
 
     Returns:
       The same shape, no longer within [-1, 1]; 0 where the picture was moved away or is cut out.
@@ -21,11 +22,12 @@ def augmented(y: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
     brightness, saturation, contrast, *places = tf.split(
         numbers[:, :, None, None], [1] * NUMBERS, axis=1
     )
-    y = y + (brightness - 0.5)
-    grey = tf.reduce_mean(y, axis=3, keepdims=True)
-    y = (y - grey) * (2.0 * saturation) + grey
-    mean = tf.reduce_mean(y, axis=[1, 2, 3], keepdims=True)
-    y = (y - mean) * (contrast + 0.5) + mean
+    if colors:
+        y = y + (brightness - 0.5)
+        grey = tf.reduce_mean(y, axis=3, keepdims=True)
+        y = (y - grey) * (2.0 * saturation) + grey
+        mean = tf.reduce_mean(y, axis=[1, 2, 3], keepdims=True)
+        y = (y - mean) * (contrast + 0.5) + mean
     for axis in (1, 2):
         y = _moved(y, places[axis - 1][:, 0, 0, 0], axis)
     return y * (1.0 - _inside(y, places[2], 1) * _inside(y, places[3], 2))

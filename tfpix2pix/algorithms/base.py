@@ -255,8 +255,16 @@ class Algorithm(abc.ABC, Generic[C]):
             found[group] = adam.learning_rate if rate is None else float(rate)
         return found
 
-    def prepare(self, store: PairStore) -> None:
-        """Called once before training, with the train split. Most need nothing."""
+    def prepare(self, store: PairStore) -> Sequence[str]:
+        """Called once before training, with the train split. Most need nothing.
+
+        Returns:
+          Remarks on it, a clause each.
+
+        Raises:
+          UserError: there is nothing to learn.
+        """
+        return ()
 
     def validate(
         self,
@@ -266,7 +274,7 @@ class Algorithm(abc.ABC, Generic[C]):
         limit: int,
         on_images: Callable[[int], None],
     ) -> dict[str, Any]:
-        """Takes the config's `MEASURES` on val; here of the first of `columns` and the target.
+        """Takes the config's `measures` on val; here of the first of `columns` and the target.
 
         Args:
           val: the split.
@@ -282,7 +290,7 @@ class Algorithm(abc.ABC, Generic[C]):
         from tfpix2pix.data import evaluation_batches
         from tfpix2pix.evaluation import MEASURES, evaluate
 
-        kinds = dict.fromkeys(MEASURES[measure.name] for measure in self.config.MEASURES)
+        kinds = dict.fromkeys(MEASURES[measure.name] for measure in self.config.measures)
         return evaluate(
             [kind() for kind in kinds],
             evaluation_batches(val, size=self.config.whole_size, limit=limit),

@@ -6,14 +6,18 @@ import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.algorithms import augment, losses
 from tfpix2pix.algorithms.adversarial import Adversarial
 from tfpix2pix.algorithms.base import Draws, Objective, Update
 from tfpix2pix.algorithms.chroma import ColourTransport
+from tfpix2pix.algorithms.classes import class_pixels, class_weights, remarks
 from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
-from tfpix2pix.algorithms.watch import DiscriminatorWatch
+from tfpix2pix.algorithms.watch import ClassesWatch, DiscriminatorWatch
+from tfpix2pix.data import PairStore, evaluation_batches
+from tfpix2pix.evaluation.labels import evaluate_logits
 from tfpix2pix.models import noise
 from tfpix2pix.models.base import Generator, inputs_of
 from tfpix2pix.models.build import discriminator_of, generator_of
@@ -36,6 +40,7 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
     judgements: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "discriminator": ("real", "fake", "accuracy")
     }
+    OPTIONAL: ClassVar[tuple[str, ...]] = (*Adversarial.OPTIONAL, "class_pixels")
     shown: ClassVar[tuple[tuple[str, str, int], ...]] = (
         ("l1", "L1", 3),
         ("cross_entropy", "cross-entropy", 3),
@@ -44,9 +49,16 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
     )
 
     def __init__(self, config: Pix2PixConfig, *args: Any, **kwargs: Any) -> None:
-        self._watch = DiscriminatorWatch()
+        rest = "the cross-entropy" if config.labels_out else "the L1 term"
+        self._watch = DiscriminatorWatch(rest=f"{rest} still trains")
+        self._watch_classes = ClassesWatch()
+        self._class_weights: tf.Tensor | None = None
         self._features: dict[str, tf.keras.Model] = {}
         super().__init__(config, *args, **kwargs)
+        if config.labels_out:
+            with self.strategy.scope():
+                zeros = tf.zeros([config.y_channels], tf.int64)
+                self._class_pixels = tf.Variable(zeros, trainable=False, name="class_pixels")
         self.generator = self.networks["generator"]
         self.discriminator = self.networks.get("discriminator")
         self._colours: ColourTransport | None = None
@@ -80,6 +92,35 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
             groups["discriminator"] = self._discriminators()
         return groups
 
+    def prepare(self, store: PairStore) -> Sequence[str]:
+        """Of labels, counts the pixels of each class, once for a run, and weighs them."""
+        if not self.config.labels_out:
+            return ()
+        notes = []
+        if not self._class_pixels.numpy().any():  # not those of a checkpoint
+            self._class_pixels.assign(class_pixels(store))
+            notes = remarks(self._class_pixels.numpy(), store)
+        if self.config.balance:
+            weights = class_weights(self._class_pixels.numpy(), self.config.balance)
+            # By which the mean over all pixels is divided, so that lambda_ce means the same.
+            mean = np.average(weights, weights=self._class_pixels.numpy())
+            self._class_weights = tf.constant(weights / mean, tf.float32)
+        return notes
+
+    def validate(
+        self,
+        val: PairStore,
+        networks: Mapping[str, tf.keras.Model],
+        generate: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+        limit: int,
+        on_images: Callable[[int], None],
+    ) -> dict[str, Any]:
+        """Of labels, the likeliest classes and the cross-entropy."""
+        if not self.config.labels_out:
+            return super().validate(val, networks, generate, limit, on_images)
+        batches = evaluation_batches(val, size=self.config.whole_size, limit=limit)
+        return evaluate_logits(batches, generate, val.spec.y, on_images)
+
     def order(self) -> tuple[tuple[str, ...], ...]:
         if not self.config.has_discriminator:
             return (("generator",),)
@@ -91,6 +132,8 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
         state = super().state()
         if self._colours is not None:
             state["chroma"] = self._colours.variables()
+        if self.config.labels_out:
+            state["class_pixels"] = self._class_pixels
         return state
 
     def draw(self, batch: Sequence[tf.Tensor], draws: Draws) -> Drawn:
@@ -158,9 +201,9 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
             if self._colours is not None:
                 close["chroma"] = self._colours(y, made, *masks)
             return made, close
-        return losses.straight_through(made), {
-            "cross_entropy": losses.cross_entropy(y, made, *masks)
-        }
+        measured = masks[0] if masks else None
+        value = losses.cross_entropy(y, made, measured, self._class_weights)
+        return losses.straight_through(made), {"cross_entropy": value}
 
     def _generator_update(
         self, close: Mapping[str, tf.Tensor], real: Seen, fake: Seen
@@ -187,7 +230,7 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
         """Of every scale what D makes of pairs: the logits, with its features before them where
         these are compared."""
         if self.config.augment == "diffaugment":
-            y = augment.augmented(y, changes)
+            y = augment.augmented(y, changes, colors=not self.config.labels_out)
         seen = []
         for number, name in enumerate(self._discriminators()):
             if number:
@@ -228,6 +271,9 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
 
     def watch(self, step: int, judged: Mapping[str, Mapping[str, float]]) -> str | None:
         return self._watch(step, judged["discriminator"]) if "discriminator" in judged else None
+
+    def watch_val(self, step: int, measured: Mapping[str, float]) -> str | None:
+        return self._watch_classes(measured)
 
     def parameter_counts(self) -> dict[str, int | None]:
         return {"discriminator": None, **super().parameter_counts()}

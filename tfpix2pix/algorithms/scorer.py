@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfpix2pix.algorithms.adam import Adam
 from tfpix2pix.algorithms.base import Algorithm, Draws, Objective, Update
+from tfpix2pix.algorithms.classes import class_pixels, class_weights
 from tfpix2pix.algorithms.configs.scorer import ScorerConfig
 from tfpix2pix.data import PairStore
 from tfpix2pix.evaluation.confusion import counted_classes
@@ -78,15 +79,12 @@ class ScorerTraining(Algorithm[ScorerConfig]):
         done = tf.cast(step, tf.float64) / max(self.total_steps, 1)
         return tf.cast(self.config.learning_rate * (1.0 - done) ** 0.9, tf.float32)
 
-    def prepare(self, store: PairStore) -> None:
+    def prepare(self, store: PairStore) -> Sequence[str]:
         """Weighs the classes by their pixels in the train split."""
-        counts = np.zeros(len(self.palette), np.int64)
         if self.config.balance:
-            side = 0 if store.spec.x.is_classes else 1
-            for index in range(store.count):
-                counts += np.bincount(store.pair(index)[side].ravel(), minlength=len(counts))
-        weights = class_weights(counts[self.counted], self.config.balance)
-        self._loss = self._weighted(weights)
+            weights = class_weights(class_pixels(store)[self.counted], self.config.balance)
+            self._loss = self._weighted(weights)
+        return ()
 
     def order(self) -> tuple[tuple[str, ...], ...]:
         return (("scorer",),)
@@ -178,17 +176,3 @@ class PixelLoss:
         weight = self._weights(classes, measured)
         total = self.total(classes, measured) if total is None else total
         return tf.math.divide_no_nan(tf.reduce_sum(entropy * weight), total)
-
-
-def class_weights(pixels: np.ndarray, balance: float) -> np.ndarray:
-    """Weights of classes in the loss: ``(median share / share) ** balance``.
-
-    0 weighs every pixel alike; 1 is median frequency balancing (Eigen and Fergus, ICCV 2015).
-    Classes without a pixel weigh nothing.
-    """
-    if not balance:
-        return np.ones(len(pixels), np.float32)
-    there = pixels > 0
-    share = np.where(there, pixels, 1) / pixels.sum()
-    weights = (np.median(share[there]) / share) ** balance
-    return np.where(there, weights, 0.0).astype(np.float32)

@@ -65,6 +65,26 @@ _MEANING = {
 }
 
 
+class ClassesWatch:
+    """Notices by measures on val that every pixel is given the same class; says so once until it
+    has passed."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def __call__(self, measured: Mapping[str, float]) -> str | None:
+        """A sentence when there is news, told ``classes`` and ``classes_found`` of val."""
+        collapsed = measured.get("classes_found", 0) == 1 < measured.get("classes", 0)
+        news, self._told = collapsed and not self._told, collapsed
+        if not news:
+            return None
+        return (
+            "every pixel of every val image is given one and the same class, and the labels have "
+            f"{measured['classes']:.0f}: a larger --lambda_ce, or --balance=0.5, which makes rare "
+            "classes weigh more, may bring the others back"
+        )
+
+
 class CycleWatch:
     """Notices by measures on val that generators have learned something that is no translation.
 

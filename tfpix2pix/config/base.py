@@ -347,9 +347,19 @@ class Config(RunConfig, DataConfig):
         return self.algorithm
 
     @property
+    def measures(self) -> tuple[Measure, ...]:
+        """What is measured on val; here `MEASURES`."""
+        return self.MEASURES
+
+    @property
+    def charts(self) -> tuple[ChartSpec, ...]:
+        """Of the report, besides the speed; here `CHARTS`."""
+        return self.CHARTS
+
+    @property
     def best_measure(self) -> Measure:
         """The measure by which the best checkpoint is chosen."""
-        return next(measure for measure in self.MEASURES if measure.name == self.best_metric)
+        return next(measure for measure in self.measures if measure.name == self.best_metric)
 
     def save(self, workdir: str | os.PathLike[str]) -> None:
         """Writes ``config.json`` into a workdir; `load_config` reads it."""

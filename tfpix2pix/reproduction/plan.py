@@ -43,6 +43,7 @@ from tfpix2pix.reproduction.tables import (
     LABELS,
     PHOTO,
     TABLES,
+    Pairs,
     Table,
     Variant,
     variants_of,
@@ -116,6 +117,11 @@ class Run:
         back = f" ({self.task.replace('_', ' ')})" if self.is_back else ""
         return f"{self.variant.key}, seed {self.seed}{back}"
 
+    @property
+    def pairs(self) -> Pairs:
+        """That it is scored on."""
+        return dataclasses.replace(self.variant.pairs, task=self.task)
+
     def in_task(self, task: str) -> Run:
         """The same training, scored in that task."""
         return dataclasses.replace(self, task=task)
@@ -188,9 +194,12 @@ class Plan:
         }
         return kind(**{**own, **changes})
 
-    def data_of(self, task: str) -> Config:
-        """The base config with the pairs as a task has them, which it is scored on."""
-        return self.base.replace(**self._way(task))
+    def data_of(self, pairs: Pairs) -> Config:
+        """The base config with the pairs as some variants have them, which these are scored on."""
+        best_metric = type(self.base).best_metric  # one that goes with every kind of targets
+        return self.base.replace(
+            **dict(pairs.fields), **self._way(pairs.task), best_metric=best_metric
+        )
 
     def _way(self, task: str) -> dict[str, str]:
         direction = self.base.direction
@@ -344,7 +353,7 @@ def _check_own(given: Mapping[str, Any], tables: Sequence[Table], same: str | No
     for table in tables:
         of_rows = {name for variant in table.variants for name in variant.fields}
         for name in given:
-            decided = name in recipe.PAPER
+            decided = name in of_rows
             if "algorithm" in of_rows:  # each row has a config of its own
                 decided = name not in _SHARED | {"preset"}
             if table.unit and decided:

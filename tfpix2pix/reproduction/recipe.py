@@ -75,14 +75,14 @@ _RATE = {"learning_rate": 4e-4}
 _G = _EMA | _SHALLOW | _PLACELESS
 
 
-def _preset(name: str) -> dict[str, Any]:
+def preset_fields(name: str) -> dict[str, Any]:
     """What a preset sets of the fields of a row."""
     values = registry.config_class(registry.DEFAULT).PRESETS[name].values
     return {field: value for field, value in values.items() if field in PAPER}
 
 
-_BEST = _preset("best")
-_QUICK = _preset("quick")
+_BEST = preset_fields("best")
+_QUICK = preset_fields("quick")
 _SOFT = _QUICK | _NOISE
 
 ROWS: tuple[Recipe, ...] = (

@@ -16,7 +16,7 @@ from tfpix2pix.reproduction.plan import MINUTES, SHARES, Plan, Run, share_of
 from tfpix2pix.reproduction.publish import publish
 from tfpix2pix.reproduction.results import Result
 from tfpix2pix.reproduction.scoring import open_scorer, score_runs
-from tfpix2pix.reproduction.tables import Table, Variant, variants_of
+from tfpix2pix.reproduction.tables import Pairs, Table, Variant, variants_of
 from tfpix2pix.reproduction.training import train_runs
 
 if TYPE_CHECKING:
@@ -138,14 +138,14 @@ def _turned(base: Config) -> Config:
     return base.replace(direction="AtoB" if side == "input" else "BtoA")
 
 
-def _sources(plan: Plan, wish: Wish) -> dict[str, PairSource]:
-    """The data set by task, looked at once."""
+def _sources(plan: Plan, wish: Wish) -> dict[Pairs, PairSource]:
+    """The data set in every way in which it is opened, looked at once each."""
     sources = {}
-    tasks = [v.task for v in variants_of(wish.tables)] + [table.task for table in wish.tables]
-    for task in dict.fromkeys(tasks):
-        source = open_source(plan.data_of(task))
+    scored = [replace(v.pairs, task=table.task) for table in wish.tables for v in table.variants]
+    for pairs in dict.fromkeys([*(v.pairs for v in variants_of(wish.tables)), *scored]):
+        source = open_source(plan.data_of(pairs))
         check_source(source)
-        sources[task] = source
+        sources[pairs] = source
     first = next(iter(sources.values()))
     if not first.count("val"):
         raise UserError(f"{first.name} has no val split to score on; {first.no_val_advice()}")
@@ -165,7 +165,7 @@ def _steps(runs: Sequence[Run]) -> str:
 
 
 def _with_paces(
-    plan: Plan, sources: Mapping[str, PairSource], tables: Sequence[Table], stop: StopRequest
+    plan: Plan, sources: Mapping[Pairs, PairSource], tables: Sequence[Table], stop: StopRequest
 ) -> Plan:
     """The plan with a pace for every row of tables whose rows are chosen, timed once and saved."""
     for unit, variants in _by_unit(tables).items():
@@ -209,7 +209,7 @@ def _timed(plan: Plan, variant: Variant) -> Run:
     return plan.runs([variant], 1)[0]
 
 
-def _with_steps(plan: Plan, sources: Mapping[str, PairSource], wish: Wish) -> Plan:
+def _with_steps(plan: Plan, sources: Mapping[Pairs, PairSource], wish: Wish) -> Plan:
     """The plan with the steps of every run, and with how often a run looks up."""
     base = plan.base
     steps = base.total_steps(next(iter(sources.values())).count("train"))
@@ -230,7 +230,7 @@ def _with_steps(plan: Plan, sources: Mapping[str, PairSource], wish: Wish) -> Pl
     return replace(plan, base=base.replace(**changes))
 
 
-def _affordable(plan: Plan, sources: Mapping[str, PairSource], wish: Wish, seconds: float) -> int:
+def _affordable(plan: Plan, sources: Mapping[Pairs, PairSource], wish: Wish, seconds: float) -> int:
     """Steps of the base config with which all runs together take so long."""
     from tfpix2pix.reproduction.timing import seconds_per_step
 

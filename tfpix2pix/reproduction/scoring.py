@@ -10,7 +10,7 @@ from tfpix2pix.base.progress import ProgressLine, say
 from tfpix2pix.reproduction.memory import forget
 from tfpix2pix.reproduction.pictures import write_pictures_back
 from tfpix2pix.reproduction.plan import Plan, Run
-from tfpix2pix.reproduction.tables import PHOTO, known_evaluators, own_table
+from tfpix2pix.reproduction.tables import PHOTO, Pairs, known_evaluators, own_table
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairSource
@@ -80,7 +80,7 @@ def open_scorer(
 
 def score_runs(
     runs: Sequence[Run],
-    sources: Mapping[str, PairSource],
+    sources: Mapping[Pairs, PairSource],
     scorer: Scorer | None,
     stop: StopRequest,
 ) -> None:
@@ -96,7 +96,7 @@ def score_runs(
         if stop.signal is not None:
             return
         say(f"scoring {done + 1:,} of {len(waiting):,}: {run.id}")
-        score_run(run, sources[run.task], scorer)
+        score_run(run, sources[run.pairs], scorer)
 
 
 def score_run(run: Run, source: PairSource, scorer: Scorer | None) -> None:
@@ -143,14 +143,14 @@ def _metrics(run: Run, kind: Kind) -> list[str]:
     return [name for name in EVALUATORS if name in unasked or name in asked]
 
 
-def _wanted(run: Run, sources: Mapping[str, PairSource], scorer: Scorer | None) -> list[str]:
+def _wanted(run: Run, sources: Mapping[Pairs, PairSource], scorer: Scorer | None) -> list[str]:
     """Numbers without which a run's scores do not do, of those that its table shows."""
     from tfpix2pix.evaluation.registry import numbers_of
 
     table = own_table(run.variant)
     if table is None:
         return []
-    metrics = _metrics(run, _kind(run, sources[run.task], scorer))
+    metrics = _metrics(run, _kind(run, sources[run.pairs], scorer))
     return [n.name for n in numbers_of([m for m in metrics if m in table.evaluators])]
 
 

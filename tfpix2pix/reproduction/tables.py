@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import nearest
-from tfpix2pix.reproduction import recipe, unpaired
+from tfpix2pix.reproduction import onehot, recipe, unpaired
 
 if TYPE_CHECKING:
     from tfpix2pix.evaluation.base import Number
@@ -43,6 +43,18 @@ DECIDED = {
 }
 
 
+# Fields of a variant that decide how its pairs are opened.
+_OF_PAIRS = ("target_encoding", "target_ignore")
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """How the pairs of a variant are opened: the task, and fields of the config."""
+
+    task: str
+    fields: tuple[tuple[str, Any], ...] = ()
+
+
 @dataclass(frozen=True)
 class Variant:
     """One network to train; rows of several tables may share it.
@@ -57,6 +69,11 @@ class Variant:
     key: str
     fields: Mapping[str, Any] = dataclasses.field(hash=False)
     task: str = PHOTO
+
+    @property
+    def pairs(self) -> Pairs:
+        found = {name: self.fields[name] for name in _OF_PAIRS if name in self.fields}
+        return Pairs(self.task, tuple(found.items()))
 
 
 def of_paper(
@@ -146,7 +163,10 @@ class Table:
         return next(row.variant for row in TABLES[self.name].rows if row.key == self.unit)
 
 
-_OWN_TITLES = {"recipe": "what else there is, against the paper's recipe"}
+_OWN_TITLES = {
+    "recipe": "what else there is, against the paper's recipe",
+    onehot.NAME: onehot.TITLE,
+}
 
 _SEGMENTATION = ("Per-pixel acc.", "Per-class acc.", "Class IoU")
 _FCN = tuple(f"fcn_{name}" for name in ("per_pixel", "per_class", "iou"))
@@ -258,6 +278,18 @@ TABLES = {
                 *("sharpness", "color", "l1", "psnr", "ssim", "ms_ssim"),
             ),
             unit=recipe.ROWS[0].key,
+        ),
+        Table(
+            onehot.NAME,
+            tuple(
+                Row(row.key, row.title, Variant(f"{onehot.NAME}-{row.key}", row.fields, LABELS))
+                for row in onehot.ROWS
+            ),
+            ("labels",),
+            _LABELS,
+            _SEGMENTATION,
+            task=LABELS,
+            unit=onehot.ROWS[0].key,
         ),
         _unpaired(PHOTO, ("fcn",), _FCN, truth=_FCN_TRUTH),
         _unpaired(LABELS, ("labels",), _LABELS),

@@ -16,6 +16,7 @@ from tfpix2pix.config.dataset import resolved
 from tfpix2pix.data import open_store, training_batches
 from tfpix2pix.reproduction.memory import forget
 from tfpix2pix.reproduction.plan import Run
+from tfpix2pix.reproduction.tables import Pairs
 from tfpix2pix.reproduction.training import training_source
 
 if TYPE_CHECKING:
@@ -68,16 +69,16 @@ class Steppers:
     """Opens the train split of each task, and of its pairs broken apart, once.
 
     Args:
-      sources: the data set by task.
+      sources: the data set by how it is opened.
     """
 
-    def __init__(self, sources: Mapping[str, PairSource]) -> None:
+    def __init__(self, sources: Mapping[Pairs, PairSource]) -> None:
         self._sources = sources
-        self._opened: dict[tuple[str, bool], tuple[PairSource, PairStore]] = {}
+        self._opened: dict[tuple[Pairs, bool], tuple[PairSource, PairStore]] = {}
 
     def of(self, run: Run) -> Stepper:
         """A run's variant, ready to be timed."""
-        kind = (run.variant.task, run.config.unpaired)
+        kind = (run.variant.pairs, run.config.unpaired)
         if kind not in self._opened:
             source = training_source(run, self._sources)
             self._opened[kind] = source, open_store(source, "train", size=run.config.load_size)
@@ -89,10 +90,10 @@ class Turns:
 
     Args:
       reference: the run whose step is the unit.
-      sources: the data set by task.
+      sources: the data set by how it is opened.
     """
 
-    def __init__(self, reference: Run, sources: Mapping[str, PairSource]) -> None:
+    def __init__(self, reference: Run, sources: Mapping[Pairs, PairSource]) -> None:
         self._steppers = Steppers(sources)
         self._reference = self._steppers.of(reference)
         # One alone, so that the next turn is sized by a step that builds nothing any more.
@@ -133,13 +134,13 @@ def _turn(seconds: float) -> int:
 
 
 def seconds_per_step(
-    runs: Sequence[Run], sources: Mapping[str, PairSource], steps: int
+    runs: Sequence[Run], sources: Mapping[Pairs, PairSource], steps: int
 ) -> list[float]:
     """Seconds that one step of each run takes, measured.
 
     Args:
       runs: one of each variant.
-      sources: the data set by task.
+      sources: the data set by how it is opened.
       steps: to time, after those that build the graphs.
 
     Raises:

@@ -9,23 +9,24 @@ from tfpix2pix.base.errors import TrainingDiverged
 from tfpix2pix.base.progress import duration, say
 from tfpix2pix.reproduction.memory import forget
 from tfpix2pix.reproduction.plan import Run
+from tfpix2pix.reproduction.tables import Pairs
 
 if TYPE_CHECKING:
     from tfpix2pix.data import PairSource
     from tfpix2pix.training.stop import StopRequest
 
 
-def training_source(run: Run, sources: Mapping[str, PairSource]) -> PairSource:
+def training_source(run: Run, sources: Mapping[Pairs, PairSource]) -> PairSource:
     """What a run is trained on: the pairs of its task, in an order that breaks them where its
     algorithm learns from none.
 
     Args:
       run: whose.
-      sources: the pairs by task, already checked.
+      sources: the pairs by how they are opened, already checked.
     """
     from tfpix2pix.data.sources.unpaired import BrokenPairs
 
-    pairs, config = sources[run.variant.task], run.config
+    pairs, config = sources[run.variant.pairs], run.config
     if not config.unpaired:
         return pairs
     return BrokenPairs(pairs, seed=config.seed, disjoint=config.disjoint_stems)
@@ -33,7 +34,7 @@ def training_source(run: Run, sources: Mapping[str, PairSource]) -> PairSource:
 
 def train_runs(
     runs: Sequence[Run],
-    sources: Mapping[str, PairSource],
+    sources: Mapping[Pairs, PairSource],
     stop: StopRequest,
     command: str = "",
 ) -> list[Run]:
@@ -41,7 +42,7 @@ def train_runs(
 
     Args:
       runs: in their order.
-      sources: the data set by task, already checked.
+      sources: the data set by how it is opened, already checked.
       stop: asked after every step; the run in progress is saved and the rest left.
       command: how the user started it, for the runs' reports.
 

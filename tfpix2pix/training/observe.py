@@ -209,7 +209,7 @@ class Observer:
         self._records.val(step, results)
         said = ", ".join(
             f"{measure.title} {measure.written(results[measure.name])}"
-            for measure in self.config.MEASURES
+            for measure in self.config.measures
             if measure.name in results
         )
         out = (
@@ -326,8 +326,8 @@ class Observer:
                 "epochs": step * self.config.batch_size / self.source.count("train"),
                 "finished": step >= self.total or self.out_of_patience,
                 "best": self.best,
-                "measures": [measure.to_dict() for measure in self.config.MEASURES],
-                "charts": [chart.to_dict() for chart in self.config.CHARTS],
+                "measures": [measure.to_dict() for measure in self.config.measures],
+                "charts": [chart.to_dict() for chart in self.config.charts],
             },
         )
 

@@ -175,7 +175,9 @@ class _Run:
         elif self.saved_step < 0 and self.workers.chief and read_history(self.workdir):
             self.say(f"note: {self.checkpoints.folder} holds no checkpoint, so starting again")
         store = self.open_split("train", self.config.load_size)
-        self.algorithm.prepare(store)
+        for note in self.algorithm.prepare(store):
+            self.notes.append(note)
+            self.say(f"note: {note}")
         return (self.lead if self.workers.chief else self.follow)(store, start)
 
     # === Before the first step ===

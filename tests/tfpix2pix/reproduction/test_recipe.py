@@ -120,7 +120,7 @@ def test_a_load_that_comes_and_goes_changes_no_ratio(monkeypatch):
     one, slow = (
         Run(Variant(str(cost), {}), 0, config, Path("x"), cost=cost) for cost in (0.01, 0.025)
     )
-    turns = timing.Turns(one, {one.variant.task: None})
+    turns = timing.Turns(one, {one.variant.pairs: None})
     ratio, seconds = turns.ratio(slow)
     assert ratio == pytest.approx(2.5)
     assert 0.025 <= seconds <= 0.0375

@@ -13,7 +13,7 @@ from tfpix2pix.config.dataset import open_source
 from tfpix2pix.reproduction.plan import Plan, begin
 from tfpix2pix.reproduction.results import result_of
 from tfpix2pix.reproduction.run import as_scored
-from tfpix2pix.reproduction.tables import LABELS, PHOTO, TABLES, chosen_tables, variants_of
+from tfpix2pix.reproduction.tables import LABELS, PHOTO, TABLES, Pairs, chosen_tables, variants_of
 from tfpix2pix.reproduction.training import training_source
 
 ROWS = {row.key: row for row in TABLES["cyclegan_photo"].rows}
@@ -84,7 +84,7 @@ def test_rows_differ_in_algorithm_objective_and_pairs_alone(plan):
 
 
 def test_photographs_and_labels_come_from_unlike_pairs_and_val_from_pairs(plan):
-    sources = {PHOTO: open_source(plan.data_of(PHOTO)), LABELS: open_source(plan.data_of(LABELS))}
+    sources = {pairs: open_source(plan.data_of(pairs)) for pairs in (Pairs(PHOTO), Pairs(LABELS))}
     seen = []
     for seed in (0, 0, 1):
         (run,) = plan.runs([ROWS["forward"].variant], 1)
@@ -100,7 +100,7 @@ def test_photographs_and_labels_come_from_unlike_pairs_and_val_from_pairs(plan):
         seen.append(names)
     assert seen[0] == seen[1] != seen[2]
     (paired,) = plan.runs([TABLES["cyclegan_labels"].variants[-1]], 1)
-    assert training_source(paired, sources) is sources[LABELS]
+    assert training_source(paired, sources) is sources[Pairs(LABELS)]
 
 
 def test_each_training_is_scored_in_the_tasks_of_its_tables(plan):

@@ -7,7 +7,8 @@ import signal
 import numpy as np
 import pytest
 
-from tfpix2pix.algorithms.scorer import PixelLoss, class_weights
+from tfpix2pix.algorithms.classes import class_weights
+from tfpix2pix.algorithms.scorer import PixelLoss
 from tfpix2pix.data import open_store
 from tfpix2pix.scorer import load_scorer
 from tfpix2pix.scorer.scores import scores_of

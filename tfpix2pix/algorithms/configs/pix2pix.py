@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -133,6 +134,15 @@ MEASURES = (
     Measure("grid", "grid", "lower", 2, meaning="grey levels; lower is better, if not blurred"),
     Measure("plaid", "plaid", "lower", 2, meaning="grey levels; lower is better, if not blurred"),
 )
+# And of labels, where the likeliest class of every pixel is.
+LABEL_MEASURES = (
+    Measure("labels_iou", "IoU", "higher", 3, meaning="intersection over union, mean over classes"),
+    Measure("labels_per_class", "per-class", "higher", 3, meaning="accuracy, mean over classes"),
+    Measure("labels_per_pixel", "per-pixel", "higher", 3, meaning="share of pixels that are right"),
+    Measure("cross_entropy", "cross-entropy", "lower", 3, "nats", "lower is better; 0: certain"),
+)
+_OF_LABELS = tuple(measure.name for measure in LABEL_MEASURES)
+_CHOOSING = ("l1", "psnr", "ssim", "swd", *_OF_LABELS)
 CHARTS = (
     ChartSpec(
         "val-l1",
@@ -239,6 +249,60 @@ CHARTS = (
         (("generator", "train", "losses", "generator"),),
     ),
 )
+_BEST_OF_LABELS = _OF_LABELS[0]
+_OF_ANY_TARGET = ("adversarial", "discriminator", "total")
+LABEL_CHARTS = (
+    ChartSpec(
+        "val-iou",
+        "Validation: classes",
+        "How well the likeliest class of every pixel meets the true one, on pairs the run never "
+        "trains on: intersection over union and accuracy, means over the classes, so that rare "
+        "ones count as much as common ones, and the share of all pixels. Pixels of void classes "
+        "do not count.",
+        "share on val (0 to 1)",
+        (
+            ("IoU", "val", "labels_iou"),
+            ("per-class accuracy", "val", "labels_per_class"),
+            ("per-pixel accuracy", "val", "labels_per_pixel"),
+        ),
+        mark="max",
+    ),
+    ChartSpec(
+        "val-cross-entropy",
+        "Validation: cross-entropy",
+        "How surprised the probabilities are by the true classes. It rises again where a run "
+        "becomes more certain than it is right, often while the classes above still improve.",
+        "cross-entropy on val (nats)",
+        (("cross-entropy", "val", "cross_entropy"),),
+        mark="min",
+        from_zero=True,
+    ),
+    *(
+        dataclasses.replace(chart, caption=chart.caption.replace("L1", "cross-entropy"))
+        for chart in CHARTS
+        if chart.key in _OF_ANY_TARGET
+    ),
+    ChartSpec(
+        "train-cross-entropy",
+        "Training: cross-entropy",
+        "The mean over the pixels that count, each weighed by its class where --balance says so. "
+        "Far below the one on val, the run has memorised its pairs.",
+        "cross-entropy on train (nats)",
+        (("cross-entropy", "train", "losses", "cross_entropy"),),
+        from_zero=True,
+    ),
+)
+
+
+def _check_best_metric(name: str, target_encoding: str) -> None:
+    """Raises UserError for one of the choices that is not measured on such targets."""
+    of_labels = target_encoding == "onehot"
+    there = [n for n in _CHOOSING if (n in _OF_LABELS) == of_labels]
+    if name in _CHOOSING and name not in there:
+        raise UserError(
+            f"--best_metric={name}: it is not measured with --target_encoding={target_encoding}; "
+            f"use one of {', '.join(there)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -270,7 +334,7 @@ class Pix2PixConfig(AdversarialConfig):
         "l1",
         "val measure by which the best checkpoint is chosen",
         "run",
-        choices=("l1", "psnr", "ssim", "swd"),
+        choices=_CHOOSING,
         may_change=True,
     )
 
@@ -314,7 +378,14 @@ class Pix2PixConfig(AdversarialConfig):
         "loss",
         minimum=0.0,
     )
-
+    balance: float = option(
+        0.0,
+        "how much rare classes weigh in the cross-entropy: 0 every pixel alike, 1 median frequency "
+        "balancing, or between",
+        "loss",
+        minimum=0.0,
+        maximum=1.0,
+    )
     lambda_chroma: float = option(
         0.0,
         "weight of the term that makes the pictures of the last steps as colourful, together, as "
@@ -324,13 +395,33 @@ class Pix2PixConfig(AdversarialConfig):
     )
 
     def __post_init__(self) -> None:
+        if self.labels_out and self.best_metric == "l1":  # the default, of pictures
+            object.__setattr__(self, "best_metric", _BEST_OF_LABELS)
         super().__post_init__()
+        _check_best_metric(self.best_metric, self.target_encoding)
         if self.lambda_chroma and (self.labels_out or self.y_channels != 3):
             found = "classes" if self.labels_out else f"of {self.y_channels} channels"
             raise UserError(
                 f"--lambda_chroma={self.lambda_chroma}: it compares the colours of RGB pictures, "
                 f"and the targets are {found}; leave it out"
             )
+
+    @classmethod
+    def preset_values(cls, name: str, flags: Mapping[str, Any]) -> Mapping[str, Any]:
+        values = super().preset_values(name, flags)
+        if flags.get("target_encoding") != "onehot":
+            return values
+        if "best_metric" in flags:
+            _check_best_metric(flags["best_metric"], "onehot")
+        return {**values, "best_metric": _BEST_OF_LABELS}
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        return LABEL_MEASURES if self.labels_out else super().measures
+
+    @property
+    def charts(self) -> tuple[ChartSpec, ...]:
+        return LABEL_CHARTS if self.labels_out else super().charts
 
     @property
     def networks(self) -> str:
