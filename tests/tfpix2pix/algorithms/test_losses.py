@@ -194,3 +194,52 @@ def test_patch_nce_equals_pytorchs_with_the_diagonal_in_a_column_of_its_own():
     assert float(found) == pytest.approx(loss.item(), rel=1e-6)
     np.testing.assert_allclose(of_query, q.grad.numpy(), atol=1e-5)
     assert of_key is None  # the keys are constants
+
+
+# === Of classes ===
+
+
+def a_batch_of_classes() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Logits ``[2, 3, 4, 5]``, classes ``[2, 3, 4]``, and which pixels count."""
+    random = np.random.default_rng(1)
+    values = random.normal(size=(2, 3, 4, 5)).astype(np.float32)
+    return values, random.integers(0, 5, (2, 3, 4)), random.random((2, 3, 4)) < 0.6
+
+
+@pytest.mark.parametrize("weights", [None, np.array([1, 2, 0.5, 0, 3], np.float32)])
+def test_cross_entropy_is_that_of_pytorch_over_the_pixels_that_count(weights):
+    torch = pytest.importorskip("torch")
+    values, classes, counts = a_batch_of_classes()
+    y = np.eye(5, dtype=np.float32)[classes]
+    found = losses.cross_entropy(y, values, counts[..., None].astype(np.float32), weights)
+    for image in range(2):
+        each = torch.nn.functional.cross_entropy(
+            torch.tensor(values[image].reshape(-1, 5)),
+            torch.tensor(np.where(counts[image], classes[image], -1).ravel()),
+            weight=None if weights is None else torch.tensor(weights),
+            ignore_index=-1,
+            reduction="sum",
+        )
+        assert found[image].numpy() == pytest.approx(float(each) / counts[image].sum(), rel=1e-5)
+
+
+def test_cross_entropy_of_nothing_is_0_and_of_ignorance_ln_of_the_classes():
+    y = np.eye(5, dtype=np.float32)[np.zeros((2, 3, 4), int)]
+    flat = np.zeros_like(y)
+    np.testing.assert_allclose(losses.cross_entropy(y, flat), [math.log(5)] * 2, rtol=1e-6)
+    nothing = np.zeros((2, 3, 4, 1), np.float32)
+    np.testing.assert_array_equal(losses.cross_entropy(y, flat, nothing), [0, 0])
+
+
+def test_straight_through_is_one_hot_and_has_the_gradient_of_the_softmax():
+    values, _, _ = a_batch_of_classes()
+    along = np.random.default_rng(2).normal(size=values.shape).astype(np.float32)
+    logits_in = tf.constant(values)
+    with tf.GradientTape() as tape:
+        tape.watch(logits_in)
+        made = losses.straight_through(logits_in)
+        total = tf.reduce_sum(made * along)
+    np.testing.assert_array_equal(made, np.eye(5, dtype=np.float32)[values.argmax(-1)])
+    p = np.exp(values) / np.exp(values).sum(-1, keepdims=True)
+    by_hand = p * (along - (p * along).sum(-1, keepdims=True))
+    np.testing.assert_allclose(tape.gradient(total, logits_in), by_hand, atol=1e-5)
