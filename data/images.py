@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -346,10 +347,18 @@ def write_image(
         )
     if not _can_hold(extension, array):
         raise DataError(_cannot_hold(path, extension, array))
+    write_content(path, lambda: _encode(extension, array, alpha, metadata))
+
+
+def write_content(path: Path, encode: Callable[[], bytes]) -> None:
+    """Writes what `encode` makes, whole or not at all.
+
+    Raises:
+      DataError: it cannot be written.
+    """
     try:
-        content = _encode(extension, array, alpha, metadata)
         # Not synced: ten thousand translations would wait for the disk ten thousand times.
-        write_bytes(path, content, sync=False)
+        write_bytes(path, encode(), sync=False)
     except OSError as error:
         raise DataError(
             f"{path}: it cannot be written ({error.strerror or error}); choose a folder that "

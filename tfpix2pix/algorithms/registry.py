@@ -105,6 +105,11 @@ def trainable() -> list[type[Config]]:
     return [config_class(name) for name in TRAINABLE]
 
 
+def with_latent() -> list[str]:
+    """The algorithms that `tfpix2pix train` offers whose runs may have a latent."""
+    return [kind.algorithm for kind in trainable() if kind.TAKES_LATENT]
+
+
 def presets() -> dict[str, Preset]:
     """The presets of all algorithms that `tfpix2pix train` offers, by name."""
     return {key: preset for kind in trainable() for key, preset in kind.PRESETS.items()}

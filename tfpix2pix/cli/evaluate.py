@@ -119,9 +119,12 @@ def add_flags(parser: Parser) -> None:
         "more (20 is usual), all else is measured on the first [1]",
     )
     group.add_argument(
-        "--seed", type=number(int), metavar="INT", help="seed of the noise z, as in translate [0]"
+        "--seed",
+        type=number(int),
+        metavar="INT",
+        help="seed of the noise z and of the latent, as in translate [0]",
     )
-    add_boolean(group, "deterministic", "no dropout: leave the noise z out [false]")
+    add_boolean(group, "deterministic", "no dropout: leave the noise z out; a latent stays [false]")
     group = parser.add_argument_group("The data set, where it is not the run's own")
     for field in config_fields().values():
         if field.name in FIELDS:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import importlib.util
+import math
 import sys
 import time
 from collections import Counter
@@ -89,9 +91,9 @@ def add_flags(parser: Parser) -> None:
         type=number(int),
         default=0,
         metavar="INT",
-        help="seed of the noise z; the same seed gives the same pictures [0]",
+        help="seed of the noise z and of the latent; the same seed gives the same pictures [0]",
     )
-    add_boolean(group, "deterministic", "no dropout: leave the noise z out [false]")
+    add_boolean(group, "deterministic", "no dropout: leave the noise z out; a latent stays [false]")
     add_boolean(
         group,
         "fit",
@@ -105,6 +107,35 @@ def add_flags(parser: Parser) -> None:
         metavar="auto|off|PIXELS",
         help="make a large image in tiles, where the memory asks for it, never, or by tiles of so "
         "many pixels a side; the picture is the same, without seams; for --workdir [auto]",
+    )
+    group = parser.add_argument_group("Several answers to one image (docs/variety.md)")
+    group.add_argument(
+        "--samples",
+        type=number(int),
+        metavar="INT",
+        help="so many answers, of the seeds --seed, --seed + 1, ...: NAME_01.png, ... and a sheet "
+        "of all of them beside the input, NAME_sheet.png, or --output where that is a file. Of a "
+        "run with --latent the latents differ, and the noise is that of --seed",
+    )
+    group.add_argument(
+        "--walk",
+        type=number(int),
+        metavar="INT",
+        help="of a run with --latent: so many pictures on the way from the latent of --seed to the "
+        "one of --seed + 1: NAME_01.png, ... and an animation, NAME_walk.webp, or --output where "
+        "that is a file (.webp, .gif or .png)",
+    )
+    group.add_argument(
+        "--latent",
+        default="",
+        metavar="NUMBER,NUMBER",
+        help="of a run with --latent: the latent itself, in the place of that of --seed",
+    )
+    group.add_argument(
+        "--style",
+        metavar="IMAGE",
+        help="of a run with an encoder: the latent of this image, which is one like the targets, "
+        "or a pair where --side_by_side says so",
     )
     group = parser.add_argument_group("Very many images (the extra `beam`)")
     add_boolean(
@@ -126,6 +157,7 @@ def add_flags(parser: Parser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     _check(args)
+    latent = _latent(args.latent)
 
     from tfpix2pix.base.progress import ProgressLine, say
     from tfpix2pix.inference.files import (
@@ -133,27 +165,42 @@ def main(args: argparse.Namespace) -> int:
         find_jobs,
         input_column,
         make_folders,
+        style_of,
         translate_files,
     )
 
     manner = Manner(
-        args.labels, args.side_by_side, args.seed, args.deterministic, args.fit, args.tile
+        args.labels,
+        args.side_by_side,
+        args.seed,
+        args.deterministic,
+        args.fit,
+        args.tile,
+        args.samples or 0,
+        args.walk or 0,
+        latent,
     )
     model = model_of(args, args.direction)
     manner.check(model.spec)
+    manner.check_latent(model, args.style or "")
     input_key = args.input_key or input_column(model.config, model.direction)
-    jobs = find_jobs(args.input, args.output, model.spec.suffix, input_key)
+    jobs = find_jobs(args.input, args.output, model.spec.suffix, input_key, manner)
     if args.beam and any(job.more for job in jobs):
         raise UserError(
             f"--beam translates files one by one, and --input={args.input} has several for an "
             "image; leave --beam out"
         )
     translator = model.open(say)
-    noisy = translator.takes_noise and not args.deterministic
-    say(
-        f"{model.title} at step {translator.step:,}, "
-        + (f"noise of seed {args.seed}" if noisy else "without noise")
-    )
+    told = []
+    if args.style:
+        code, notes_on_style = style_of(translator, args.style, manner)
+        manner = dataclasses.replace(manner, latent=code)
+        numbers = ",".join(f"{number:.9g}" for number in code)
+        told = [f"{args.style} is --latent={numbers}"]
+        told += [f"{args.style}: {note}" for note in notes_on_style]
+    say(f"{model.title} at step {translator.step:,}, {manner.drawn(translator)}")
+    for note in told + manner.notes(translator):
+        say(f"note: {note}")
     make_folders(jobs, args.output)
     if args.beam:
         return _with_beam(args, translator, jobs, manner)
@@ -172,7 +219,7 @@ def main(args: argparse.Namespace) -> int:
                 notes.update(result)
             tiles.images, tiles.image = done, None
             line.show(done, f"{failed:,} failed" if failed else "")
-    where = jobs[0].target if len(jobs) == 1 else jobs[0].target.parent
+    where = jobs[0].last if len(jobs) == 1 else jobs[0].last.parent
     return _end(len(jobs), failed, notes, where)
 
 
@@ -190,7 +237,8 @@ def _tile(text: str) -> Tile:
 
 
 class _TileLine:
-    """Shows beside the count of images how far one is that is made in tiles."""
+    """Shows beside the count of images how far one is that takes long: it is made in tiles, or
+    several pictures are made of it."""
 
     def __init__(self, line: ProgressLine) -> None:
         self._line, self.images = line, 0
@@ -203,7 +251,7 @@ class _TileLine:
             self.image, self._start = image, time.monotonic()
         elif self._line.due:
             left = duration((time.monotonic() - self._start) * (1 - share) / share)
-            self._line.show(self.images, f"{shown(image)} in tiles: {share:.0%}, {left} left")
+            self._line.show(self.images, f"{shown(image)}: {share:.0%}, {left} left")
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -222,6 +270,7 @@ def _check(args: argparse.Namespace) -> None:
         raise UserError("--workdir and --model were given; give the one that is meant")
     if not -(2**63) <= args.seed < 2**63:
         raise UserError(f"--seed={args.seed} does not fit in 64 bits; give a smaller number")
+    _check_several(args)
     if isinstance(args.tile, int) and args.model:
         raise UserError(
             f"--tile={args.tile} is for --workdir; an export makes an image as a whole, so leave "
@@ -244,6 +293,42 @@ def _check(args: argparse.Namespace) -> None:
             "--beam needs Apache Beam, which is not installed; install it by "
             "`python -m pip install apache-beam` (or tfpix2pix with its extra `beam`)"
         )
+
+
+def _check_several(args: argparse.Namespace) -> None:
+    from tfpix2pix.inference.several import MOST
+
+    for flag, least in (("samples", 1), ("walk", 2)):
+        count = getattr(args, flag)
+        if count is not None and not least <= count <= MOST:
+            raise UserError(f"--{flag}={count}: expected {least} to {MOST} pictures of an image")
+    last = args.seed + max((args.samples or 1) - 1, int(args.walk is not None))
+    if last >= 2**63:
+        raise UserError(f"--seed={args.seed} leaves no seeds behind it; give a smaller number")
+    if args.samples and args.walk:
+        raise UserError("--samples and --walk were given; give the one that is meant")
+    given = [flag for flag in ("samples", "latent", "style") if getattr(args, flag)]
+    if len(given) > 1:
+        raise UserError(
+            f"--{given[0]} and --{given[1]} both say which latent is taken; give the one that is "
+            "meant"
+        )
+    if args.style and args.model:
+        raise UserError(
+            f"--style={args.style} needs the encoder of a run (--workdir), which an export has "
+            "not; the run says which --latent it is, and the export takes that"
+        )
+
+
+def _latent(text: str) -> tuple[float, ...]:
+    """The numbers of ``--latent``."""
+    try:
+        numbers = tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        numbers = (math.nan,)
+    if not all(map(math.isfinite, numbers)):
+        raise UserError(f"--latent={text}: expected numbers between commas, such as 0.3,-1.2,0.8")
+    return numbers
 
 
 def _with_beam(

@@ -226,6 +226,7 @@ class Config(RunConfig, DataConfig):
         is not the default.
       EARLIER_PRESETS: by preset, the values that fields had with it in earlier versions.
       TWO_WAY: whether a generator for the way back is trained too.
+      TAKES_LATENT: whether its generators may have a latent.
       LABELS_OUT: whether it can learn classes, ``target_encoding="onehot"``.
       FLAG: by which the command line names the folder that a run stands in.
       SMALLER: flags by which a run needs less memory.
@@ -238,6 +239,7 @@ class Config(RunConfig, DataConfig):
     EARLIER: ClassVar[Mapping[str, Any]] = {"input_ignore": "none", "target_ignore": "none"}
     EARLIER_PRESETS: ClassVar[Mapping[str, Mapping[str, Collection[Any]]]] = {}
     TWO_WAY: ClassVar[bool] = False
+    TAKES_LATENT: ClassVar[bool] = False
     LABELS_OUT: ClassVar[bool] = False
     FLAG: ClassVar[str] = "--workdir"
     SMALLER: ClassVar[str] = "--batch_size, --crop_size or --ngf"

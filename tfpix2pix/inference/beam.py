@@ -95,9 +95,10 @@ def translate_with_beam(
         **dataclasses.asdict(manner),
     }
     del record["tile"]  # they give the same pictures
+    record = json.loads(json.dumps(record))  # as it will be read
     again = _is_continued(folder, record)
     waiting = [
-        (number, os.fspath(job.source), os.fspath(job.target))
+        (number, os.fspath(job.source), os.fspath(job.target), os.fspath(job.overview or ""))
         for number, job in enumerate(jobs)
         if not (again and _is_done(job))
     ]
@@ -131,7 +132,8 @@ def translate_with_beam(
 
 
 class _Translate(beam.DoFn):
-    """(number, source, target) to the notes of an image, or to ``failed``: (number, why)."""
+    """(number, source, target, overview or "") to the notes of an image, or to ``failed``:
+    (number, why)."""
 
     def __init__(self, reopen: functools.partial[Translator], manner: Manner) -> None:
         self._reopen, self._manner = reopen, manner
@@ -142,10 +144,11 @@ class _Translate(beam.DoFn):
             _opened[key] = self._reopen()
         self._translator = _opened[key]
 
-    def process(self, element: tuple[int, str, str]) -> Iterator[Any]:
-        number, source, target = element
+    def process(self, element: tuple[int, str, str, str]) -> Iterator[Any]:
+        number, source, target, overview = element
+        job = Job(Path(source), Path(target), overview=Path(overview) if overview else None)
         try:
-            notes = translate_file(self._translator, Job(Path(source), Path(target)), self._manner)
+            notes = translate_file(self._translator, job, self._manner)
         except UserError as error:
             yield beam.pvalue.TaggedOutput("failed", (number, str(error)))
         else:
@@ -154,7 +157,7 @@ class _Translate(beam.DoFn):
 
 def _run(
     translate: _Translate,
-    waiting: Sequence[tuple[int, str, str]],
+    waiting: Sequence[tuple[int, str, str, str]],
     scratch: Path,
     runner: str,
     flags: Sequence[str],
@@ -208,7 +211,8 @@ def _is_continued(folder: Path, record: dict[str, Any]) -> bool:
         before = None
     if before:
         # Those of versions that knew no others.
-        before = {"weights": "raw", "direction": record["direction"], **before}
+        several = {"samples": 0, "walk": 0, "latent": []}
+        before = {"weights": "raw", "direction": record["direction"], **several, **before}
     if before != record:
         changed = sorted(k for k in record if not before or before.get(k) != record[k])
         raise UserError(
@@ -221,7 +225,7 @@ def _is_continued(folder: Path, record: dict[str, Any]) -> bool:
 def _is_done(job: Job) -> bool:
     """A result is whole if it is there; one that is older than its image is of another image."""
     try:
-        return job.target.stat().st_mtime_ns >= job.source.stat().st_mtime_ns
+        return job.last.stat().st_mtime_ns >= job.source.stat().st_mtime_ns
     except OSError:
         return False
 

@@ -17,19 +17,21 @@ import numpy as np
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import shown
 from tfpix2pix.base.memory import available_memory
+from tfpix2pix.inference.several import ANIMATIONS, AnimationFile, Answer, SheetFile, walk
 from tfpix2pix.inference.sizes import TooLarge, gigabytes
 from tfpix2pix.inference.translator import Tile, out_of_memory
 
 if TYPE_CHECKING:
     from tfpix2pix.config import Config
-    from tfpix2pix.data import PairSpec
+    from tfpix2pix.data import Decoded, PairSpec
     from tfpix2pix.data.metadata import Metadata
-    from tfpix2pix.inference.translator import Translator
+    from tfpix2pix.inference.translator import Model, Translator
 
     Progress = Callable[[Path, float], None]
 
 LABELS = ("raw", "color", "index")
 TIFF = (".tif", ".tiff")
+_LARGE = 1024  # pixels of the longer side, more than a sheet shows
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,27 @@ class Job:
 
     Attributes:
       source: the image's file.
-      target: of its translation.
+      target: of its translation; several ones have a number behind its name, see `numbered`.
       more: files whose channels follow those of `source`.
+      overview: of all of them in one, where there are several: a sheet or an animation.
     """
 
     source: Path
     target: Path
     more: tuple[Path, ...] = ()
+    overview: Path | None = None
+
+    @property
+    def last(self) -> Path:
+        """The file that is written when all others are there."""
+        return self.overview or self.target
+
+    def numbered(self, count: int) -> list[Path]:
+        """The files of so many translations: ``a_01.png``, ``a_02.png``, ..."""
+        digits = max(2, len(str(count)))
+        stem, suffix = self.target.stem, self.target.suffix
+        numbers = range(1, count + 1)
+        return [self.target.with_name(f"{stem}_{i:0{digits}}{suffix}") for i in numbers]
 
 
 @dataclass(frozen=True)
@@ -57,6 +73,11 @@ class Manner:
       side_by_side: the images are pairs in the pix2pix layout; the half that the run takes as
         input is translated.
       seed, deterministic, fit, tile: as `Translator.translate` takes them.
+      samples: several answers to each image, of `seed` and those behind it, and a sheet of them: by
+        their latents where there is one, else by their noise; 0: one.
+      walk: likewise, on the way from one latent to that of the seed behind `seed`, and an
+        animation; 0: none.
+      latent: instead of that of `seed`; empty: none.
     """
 
     labels: str = "raw"
@@ -65,6 +86,36 @@ class Manner:
     deterministic: bool = False
     fit: bool = False
     tile: Tile = "auto"
+    samples: int = 0
+    walk: int = 0
+    latent: tuple[float, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many answers there are to an image."""
+        return self.walk or self.samples or 1
+
+    @property
+    def overview(self) -> str:
+        """What stands behind an image's name in that of its overview; empty where it has none."""
+        return "_sheet.png" if self.samples else "_walk.webp" if self.walk else ""
+
+    def answers(self, translator: Translator) -> list[Answer]:
+        """What the pictures of an image are made with."""
+        given = np.array(self.latent, np.float32) if self.latent else None
+        if self.walk:
+            start, end = translator.latent([self.seed, self.seed + 1])
+            codes = walk(start if given is None else given, end, self.walk)
+            return [Answer(self.seed, code) for code in codes]
+        if not self.samples:
+            return [Answer(self.seed, given)]
+        seeds = range(self.seed, self.seed + self.samples)
+        if not translator.latent_size:
+            return [Answer(seed, None, f"seed {seed}") for seed in seeds]
+        # The noise stays the same: what differs is what the latents choose.
+        codes = translator.latent(seeds)
+        named = zip(seeds, codes, strict=True)
+        return [Answer(self.seed, code, f"seed {seed}") for seed, code in named]
 
     def check(self, spec: PairSpec) -> None:
         """Raises UserError where a model of such pairs makes no labels, and labels are wanted."""
@@ -73,6 +124,70 @@ class Manner:
                 f"--labels={self.labels} is for runs whose target shows labels (--label_palette), "
                 "and this one's does not; drop it"
             )
+
+    def check_latent(self, model: Model, style: str = "") -> None:
+        """Raises UserError where a latent, or that of an image, is asked of a model that has none,
+        or one of other numbers."""
+        size = model.config.latent_size
+        given = ",".join(f"{number:g}" for number in self.latent)
+        for flag, value in {"walk": self.walk, "latent": given, "style": style}.items():
+            if value and not size:
+                raise UserError(
+                    f"--{flag}={value}: {model.name} has no latent, so that there is one answer to "
+                    f"an image; {train_a_latent(model.config)}"
+                )
+        if self.latent and len(self.latent) != size:
+            raise UserError(
+                f"--latent={given}: {len(self.latent)} numbers, and the latent of {model.name} has "
+                f"{size}"
+            )
+
+    def drawn(self, translator: Translator) -> str:
+        """What the pictures are made with, in a few words: ``noise of seed 3``."""
+        last = f"seed {self.seed + max(1, self.samples) - 1}"
+        seed, seeds = f"seed {self.seed}", f"seeds {self.seed} to {last[5:]}"
+        if not (self.samples or self.walk or self.latent):
+            return translator.drawn_by(self.seed, self.deterministic)
+        noisy = translator.takes_noise and not self.deterministic
+        if not translator.latent_size:
+            return f"noise of {seeds}"
+        noise = f"noise of {seed}" if noisy else "without noise"
+        start = "the latent given" if self.latent else f"that of {seed}"
+        if self.walk:
+            return f"latents from {start} to that of seed {self.seed + 1}, {noise}"
+        return f"{start if self.latent else f'latents of {seeds}'}, {noise}"
+
+    def notes(self, translator: Translator) -> list[str]:
+        """What is to be known of several answers, in plain words.
+
+        Raises:
+          UserError: all of them would be the same.
+        """
+        if not self.samples or translator.latent_size:
+            return []
+        if translator.varies(self.deterministic):
+            return [
+                "without a latent the answers differ by dropout alone, which is little; "
+                f"{train_a_latent(translator.config)}"
+            ]
+        if translator.varies():
+            raise UserError(
+                f"--samples={self.samples}: --deterministic leaves the noise out, so all answers "
+                "would be the same; drop one of the two"
+            )
+        raise UserError(
+            f"--samples={self.samples}: there is neither noise nor a latent, so all answers would "
+            f"be the same; {train_a_latent(translator.config)}"
+        )
+
+
+def train_a_latent(config: Config) -> str:
+    """What to do for several answers to an image, for a message on a run that has no latent."""
+    from tfpix2pix.algorithms.registry import with_latent
+
+    kinds = with_latent()
+    of = "" if config.algorithm in kinds else f"--algorithm={' or '.join(kinds)} and "
+    return f"train a run with {of}--latent=8"
 
 
 # === Making them ===
@@ -105,6 +220,7 @@ def translate_files(
     if parallel == 1:
         yield from map(one, jobs)
         return
+    progress = None  # of which of them?
     with ThreadPoolExecutor(parallel) as pool:
         pending: deque[Future[list[str] | UserError]] = deque()
         for job in jobs:
@@ -114,6 +230,39 @@ def translate_files(
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+
+
+def style_of(
+    translator: Translator, path: str, manner: Manner
+) -> tuple[tuple[float, ...], list[str]]:
+    """The latent that an image stands for, and what had to be done to the image, in plain words.
+
+    Args:
+      translator: of a run with an encoder.
+      path: the image, like the targets.
+      manner: whether it is a pair.
+
+    Raises:
+      UserError: it cannot be read or is none like the targets, or the run has no encoder.
+    """
+    from tfpix2pix.data import decode, split_decoded
+
+    side = translator.spec.y
+    place = Path(path).expanduser()
+    if not place.is_file():
+        raise UserError(f"--style={path}: no such file; give one image like the targets")
+    image = decode(place, side.planes)
+    notes = image.remarks
+    try:
+        if manner.side_by_side:
+            _, image = split_decoded(image, translator.direction)
+        code = translator.style(image, notes)
+    except ValueError as error:
+        raise UserError(
+            f"--style={path}: {error}; expected an image like the targets that the run was trained "
+            f"on ({side.describe()})"
+        ) from None
+    return tuple(map(float, code)), notes
 
 
 def translate_file(
@@ -127,7 +276,7 @@ def translate_file(
     Raises:
       UserError: it cannot be read, does not fit the run, or is too large for the memory.
     """
-    from tfpix2pix.data import split_decoded, write_image
+    from tfpix2pix.data import split_decoded
     from tfpix2pix.data.layouts.pair_files import read_stacked
 
     config = translator.config
@@ -156,15 +305,59 @@ def translate_file(
         notes.append(
             f"far from the {trained} pixels that the run was trained at; --fit resizes them to that"
         )
+    answers = manner.answers(translator)
+    targets = job.numbered(len(answers)) if job.overview else [job.target]
+    overview: SheetFile | AnimationFile | None = None
+    if job.overview is not None:
+        kind = AnimationFile if manner.walk else SheetFile
+        overview = kind((height, width), len(answers))
+    for number, (answer, target) in enumerate(zip(answers, targets, strict=True)):
+        told = notes if number == 0 else []  # the same of all
+        share = None if progress is None else _Share(progress, job.source, number, len(answers))
+        picture = _translated(translator, job, manner, image, answer, told, share)
+        if overview is not None:
+            if number == 0:
+                overview.add_input(_seen_input(translator.spec, image))
+            overview.add(answer, _seen(translator, picture, manner.labels))
+        _write(translator, job, target, manner, image, picture, told)
+    if overview is not None and job.overview is not None:
+        overview.write(job.overview)
+    return notes
+
+
+class _Share:
+    """Tells how far an image is, of which several pictures are made."""
+
+    def __init__(self, progress: Progress, source: Path, number: int, count: int) -> None:
+        self._progress, self._source, self._number, self._count = progress, source, number, count
+        if count > 1:
+            self(0.0)
+
+    def __call__(self, share: float) -> None:
+        """`share` of the picture that is being made, 0 to 1."""
+        self._progress(self._source, (self._number + share) / self._count)
+
+
+def _translated(
+    translator: Translator,
+    job: Job,
+    manner: Manner,
+    image: Decoded,
+    answer: Answer,
+    notes: list[str],
+    progress: Callable[[float], None] | None,
+) -> np.ndarray:
+    """`Translator.translate`, whose refusals name the file."""
     try:
-        picture = translator.translate(
+        return translator.translate(
             image,
-            seed=manner.seed,
+            seed=answer.seed,
+            latent=answer.latent,
             deterministic=manner.deterministic,
             fit=manner.fit,
             notes=notes,
             tile=manner.tile,
-            progress=None if progress is None else functools.partial(progress, job.source),
+            progress=progress,
         )
     except ValueError as error:
         raise UserError(
@@ -176,10 +369,25 @@ def translate_file(
     except Exception as error:
         if not out_of_memory(error):
             raise
+        height, width = image.array.shape[:2]
         raise UserError(
             f"{shown(job.source)}: {width}x{height} pixels do not fit into memory; "
             + ("cut it" if manner.fit else "use --fit, or cut it")
         ) from None
+
+
+def _write(
+    translator: Translator,
+    job: Job,
+    target: Path,
+    manner: Manner,
+    image: Decoded,
+    picture: np.ndarray,
+    notes: list[str],
+) -> None:
+    """Writes a picture that was made of an image."""
+    from tfpix2pix.data import write_image
+
     metadata = _metadata(job, manner, picture, notes)
     alpha = translator.spec.result_image.alpha
     picture = _labelled(picture, translator, manner.labels)
@@ -188,8 +396,27 @@ def translate_file(
         spec = translator.spec
         picture, nodata = _marked(picture, missing, image.nodata, spec, manner.labels, notes)
         metadata = replace(metadata, nodata=nodata)
-    write_image(job.target, picture, alpha=alpha, metadata=metadata)
-    return notes
+    write_image(target, picture, alpha=alpha, metadata=metadata)
+
+
+def _seen_input(spec: PairSpec, image: Decoded) -> np.ndarray:
+    """What the network sees of an image, as a person sees it: uint8 ``[h, w, 1 or 3]``; of a large
+    one, some of its rows and columns."""
+    step = max(1, max(image.array.shape[:2]) // _LARGE)
+    indices = None if image.indices is None else image.indices[::step, ::step]
+    small = replace(image, array=image.array[::step, ::step], indices=indices)
+    return spec.picture_of_x(spec.read_input(small))
+
+
+def _seen(translator: Translator, picture: np.ndarray, labels: str) -> np.ndarray:
+    """A result as a person sees it: uint8 ``[H, W, C]``."""
+    image = translator.spec.result_image
+    if labels != "raw":
+        return _labelled(picture, translator, "color")
+    if image.is_classes or (picture.dtype == np.uint8 and image.whole_scale):
+        return picture
+    levels = (picture.astype(np.float32) - image.low) * (255.0 / (image.high - image.low))
+    return np.clip(np.rint(np.nan_to_num(levels)), 0, 255).astype(np.uint8)
 
 
 def _metadata(job: Job, manner: Manner, picture: np.ndarray, notes: list[str]) -> Metadata:
@@ -284,7 +511,13 @@ def input_column(config: Config, direction: str) -> str:
     return config.target_key or "target"
 
 
-def find_jobs(source: str, output: str, suffix: str, input_key: str = "") -> list[Job]:
+def find_jobs(
+    source: str,
+    output: str,
+    suffix: str,
+    input_key: str = "",
+    manner: Manner = Manner(),
+) -> list[Job]:
     """The images that a path names, each with the file that its translation becomes.
 
     Args:
@@ -292,6 +525,7 @@ def find_jobs(source: str, output: str, suffix: str, input_key: str = "") -> lis
       output: a file for one image, else a folder, which need not exist.
       suffix: of results in a folder, with the dot; of images with geographic tags they are TIFFs.
       input_key: the column of a manifest, or several whose images are the channels of one.
+      manner: of several answers to an image, a file as `output` becomes the overview.
 
     Raises:
       UserError: nothing there, no images, or an output that cannot be meant.
@@ -300,7 +534,8 @@ def find_jobs(source: str, output: str, suffix: str, input_key: str = "") -> lis
 
     base, names, more = _table_inputs(source, input_key) or (*_inputs(source), {})
     target = Path(os.path.expanduser(output))
-    is_file_name = target.suffix.lower() in WRITABLE and not target.is_dir()
+    known = {*WRITABLE, *(ANIMATIONS if manner.walk else ())}
+    is_file_name = target.suffix.lower() in known and not target.is_dir()
     single = base / names[0] if len(names) == 1 else None
     if is_file_name:
         if single is None:
@@ -309,6 +544,10 @@ def find_jobs(source: str, output: str, suffix: str, input_key: str = "") -> lis
                 "a folder"
             )
         jobs = [Job(single, target, more.get(names[0], ()))]
+        if manner.overview:
+            ((_, result),) = _result_names(base, names, suffix)
+            pictures = target.with_suffix(Path(result).suffix)
+            jobs = [replace(jobs[0], target=pictures, overview=_checked(target, output, manner))]
     else:
         if target.exists() and not target.is_dir():
             raise UserError(
@@ -319,13 +558,42 @@ def find_jobs(source: str, output: str, suffix: str, input_key: str = "") -> lis
             Job(base / name, target / result, more.get(name, ()))
             for name, result in _result_names(base, names, suffix)
         ]
+        if manner.overview:
+            jobs = [replace(job, overview=_with_end(job.target, manner.overview)) for job in jobs]
+    _check_apart(jobs, output, manner)
+    return jobs
+
+
+def _check_apart(jobs: Sequence[Job], output: str, manner: Manner) -> None:
+    """Refuses results that would be written over images that are to be translated."""
+    place = functools.cache(os.path.realpath)
+    sources = {(place(p.parent), p.name) for job in jobs for p in (job.source, *job.more)}
     for job in jobs:
-        if job.target.exists() and os.path.samefile(job.source, job.target):
+        if job.overview is not None:
+            results = (*job.numbered(manner.count), job.overview)
+            taken = [path for path in results if (place(path.parent), path.name) in sources]
+        else:
+            path = job.target
+            taken = [path] if path.exists() and os.path.samefile(job.source, path) else []
+        if taken:
             raise UserError(
-                f"--output={output} would overwrite the input {shown(job.source)}; give another "
+                f"--output={output} would overwrite the input {shown(taken[0])}; give another "
                 "folder"
             )
-    return jobs
+
+
+def _with_end(target: Path, end: str) -> Path:
+    return target.with_name(target.stem + end)
+
+
+def _checked(target: Path, output: str, manner: Manner) -> Path:
+    """A file that was named, if an overview can go there."""
+    if manner.walk and target.suffix.lower() not in ANIMATIONS:
+        raise UserError(
+            f"--output={output}: an animation (--walk) is a file {', '.join(ANIMATIONS)}; name it "
+            "so, or give a folder"
+        )
+    return target
 
 
 def make_folders(jobs: Sequence[Job], output: str) -> None:

@@ -59,11 +59,9 @@ class AdversarialConfig(Config):
 
     Attributes:
       READS_FEATURES: whether training reads features of the generator, not its pictures alone.
-      TAKES_LATENT: whether its generators may have a latent.
     """
 
     READS_FEATURES: ClassVar[bool] = False
-    TAKES_LATENT: ClassVar[bool] = False
 
     generator: str = option(
         "unet",
