@@ -116,6 +116,51 @@ def feature_matching(real: Sequence[tf.Tensor], fake: Sequence[tf.Tensor]) -> tf
     )
 
 
+def shares(logits: tf.Tensor) -> tf.Tensor:
+    """C times the softmax of logits ``[B, H, W, C]``: by `l1` two of them are apart as images are,
+    0 to 2."""
+    return tf.nn.softmax(logits) * logits.shape[-1]
+
+
+def latent_ratio(
+    made: tf.Tensor,
+    other: tf.Tensor,
+    latent: tf.Tensor,
+    other_latent: tf.Tensor,
+    measured: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """How far apart what is made with two latents is, by how far apart these are: both the mean
+    absolute difference, of images as `l1` has it.
+
+    Args:
+      made, other: of the same inputs, ``[B, H, W, C]``.
+      latent, other_latent: with which, ``[B, n]``.
+      measured: as `l1` takes it.
+    """
+    apart = tf.reduce_mean(tf.abs(latent - other_latent), axis=-1)
+    return l1(made, other, measured) / (apart + 1e-5)
+
+
+def dsgan(ratio: tf.Tensor, bound: float = 0.0) -> tf.Tensor:
+    """The less the further apart outputs of different latents are: minus the ratio of
+    `latent_ratio`, up to a bound, 0 for none (Yang et al. 2019, arXiv 1901.09024, section 3)."""
+    return -(tf.minimum(ratio, bound) if bound else ratio)
+
+
+def msgan(ratio: tf.Tensor) -> tf.Tensor:
+    """The same as one by that ratio (Mao et al. 2019, arXiv 1903.05628, equation 5).
+
+    Its slope grows as the square of that, up to 1e10 where outputs are alike: no other term would
+    count, and Adam's memory of it would keep steps small for thousands of them. So below
+    `_STEEPEST`, which is about one grey level, it goes on along its tangent.
+    """
+    floor = tf.maximum(ratio, _STEEPEST) + 1e-5
+    return 1.0 / floor + tf.minimum(ratio - _STEEPEST, 0.0) * -1.0 / tf.square(_STEEPEST + 1e-5)
+
+
+_STEEPEST = 0.01
+
+
 def patch_nce(query: tf.Tensor, key: tf.Tensor, temperature: float = 0.07) -> tf.Tensor:
     """How hard it is to tell, by its features, which place of the input a place of the picture was
     made from (Park et al. 2020, arXiv 2007.15651, equation 3).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -23,10 +23,22 @@ from tfpix2pix.models.base import Generator, inputs_of
 from tfpix2pix.models.build import discriminator_of, generator_of
 from tfpix2pix.models.patchgan import with_features
 
-Drawn = tuple[tuple[tf.Tensor, ...], tf.Tensor]
-"""z, where G takes it, and the numbers of the augmentation."""
 Seen = list[list[tf.Tensor]]
 """Of each scale: D's features where they are asked for, at the end its logits ``[B, h, w, 1]``."""
+
+
+class Drawn(NamedTuple):
+    """What a step draws.
+
+    Attributes:
+      given: as `Generator.draw` gives it: z, and the latent at the end.
+      changes: the numbers of the augmentation.
+      other_latent: with which outputs are to be different ones.
+    """
+
+    given: tuple[tf.Tensor, ...]
+    changes: tf.Tensor
+    other_latent: tf.Tensor
 
 
 class Pix2Pix(Adversarial[Pix2PixConfig]):
@@ -137,16 +149,20 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
         return state
 
     def draw(self, batch: Sequence[tf.Tensor], draws: Draws) -> Drawn:
-        z = self._made.draw(draws.seed, noise.TRAINING, draws.positions, batch[0])
-        changes = tf.zeros([])
+        given = self._made.draw(draws.seed, noise.TRAINING, draws.positions, batch[0])
+        changes = other_latent = tf.zeros([])
         if self.config.augment == "diffaugment":
             changes = noise.draw(draws.seed, noise.AUGMENTATION, draws.positions, [augment.NUMBERS])
-        return z, changes
+        if self._made.latent and self.config.diversity != "none":
+            other_latent = self._made.latent.draw(draws.seed, noise.OTHER, draws.positions)
+        return Drawn(given, changes, other_latent)
 
     def updates(self, batch: Sequence[tf.Tensor], drawn: Drawn) -> Iterator[Update]:
-        (x, y, *masks), (z, changes), config = batch, drawn, self.config
-        made = self.generator(inputs_of(x, z), training=True)
+        (x, y, *masks), changes, config = batch, drawn.changes, self.config
+        made = self.generator(inputs_of(x, drawn.given), training=True)
         fake, close = self._compared(y, made, masks)
+        if config.diversity != "none":
+            close["diversity"] = self._diversity(x, made, drawn, masks)
         for measured in masks:  # elsewhere D sees the same in both, and G learns nothing from it
             fake = tf.where(measured > 0, fake, y)
         if self.discriminator is None:
@@ -204,6 +220,25 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
         measured = masks[0] if masks else None
         value = losses.cross_entropy(y, made, measured, self._class_weights)
         return losses.straight_through(made), {"cross_entropy": value}
+
+    def _diversity(
+        self, x: tf.Tensor, made: tf.Tensor, drawn: Drawn, masks: Sequence[tf.Tensor]
+    ) -> tf.Tensor:
+        """What G minimises so that another latent, with the same z, makes something else.
+
+        The gradient through the other output is what that through the first would be with the
+        latents exchanged: of both the mean is the same, so that one will do, and the other needs no
+        discriminator to keep it real (DSGAN's code has it so, MSGAN's has both).
+        """
+        *z, latent = drawn.given
+        other = self.generator(inputs_of(x, (*z, drawn.other_latent)), training=True)
+        outputs = made, tf.stop_gradient(other)
+        if self.config.labels_out:
+            outputs = tuple(map(losses.shares, outputs))
+        ratio = losses.latent_ratio(*outputs, latent, drawn.other_latent, *masks)
+        if self.config.diversity == "msgan":
+            return losses.msgan(ratio)
+        return losses.dsgan(ratio, self.config.diversity_bound)
 
     def _generator_update(
         self, close: Mapping[str, tf.Tensor], real: Seen, fake: Seen

@@ -157,8 +157,8 @@ class AdversarialConfig(Config):
     latent: int = option(
         0,
         "numbers of the latent, a normal code beside the input that asks for another of its right "
-        "answers (--seed of 'tfpix2pix translate'); 0 for none. By itself the generator learns to "
-        "ignore it",
+        "answers (--seed of 'tfpix2pix translate'); 0 for none. By itself the generator mostly "
+        "ignores it, see --diversity",
         "model",
         minimum=0,
         maximum=256,
@@ -238,6 +238,11 @@ class AdversarialConfig(Config):
             self._check_resnet()
         if self.latent:
             self._check_latent()
+        elif self.latent_reach != type(self).latent_reach:
+            raise UserError(
+                f"--latent_reach={self.latent_reach}: there is no latent; add --latent=8, or leave "
+                "it out"
+            )
         if self.bias_layers == "pytorch" and not self.norm.startswith("instance"):
             raise UserError(
                 f"--bias_layers=pytorch does not go with --norm={self.norm}, with which the "
@@ -269,7 +274,7 @@ class AdversarialConfig(Config):
             raise UserError(
                 f"--latent={self.latent}: nothing in the objective of "
                 f"--algorithm={self.algorithm} would make its generators use a latent; leave it "
-                "out (--latent=0), or use --algorithm=pix2pix"
+                "out (--latent=0), or use --algorithm=pix2pix with --diversity=dsgan"
             )
         # A U-Net's first convolution has none behind it.
         if self.blocks and self._of_channels:

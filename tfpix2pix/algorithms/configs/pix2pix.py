@@ -30,6 +30,8 @@ RECIPE: Mapping[str, Any] = MappingProxyType(
 )
 # Softer, with the fewest lines: for drawings, such as the embedded set.
 SOFT: Mapping[str, Any] = MappingProxyType({**RECIPE, "norm": "group", "lambda_l1": 80.0})
+LAMBDA_DIVERSITY: Mapping[str, float] = MappingProxyType({"dsgan": 8.0, "msgan": 1.0})
+"""The papers' weights of their terms."""
 # What presets were before, so that their runs go on.
 _PAPERS: Mapping[str, tuple[Any, ...]] = {
     "norm": ("instance",),
@@ -393,6 +395,27 @@ class Pix2PixConfig(AdversarialConfig):
         "loss",
         minimum=0.0,
     )
+    diversity: str = option(
+        "none",
+        "what keeps outputs of different latents apart: 'none', 'dsgan' (their distance by that of "
+        "the latents is rewarded) or 'msgan' (one by that is punished). It asks for --latent, and "
+        "makes --lambda_l1, which holds against it, 10 where that is not given",
+        "loss",
+        choices=("none", *LAMBDA_DIVERSITY),
+    )
+    lambda_diversity: float = option(
+        0.0,
+        "weight of the --diversity term; 0 for the papers': 8 of dsgan, 1 of msgan",
+        "loss",
+        minimum=0.0,
+    )
+    diversity_bound: float = option(
+        0.0,
+        "distance of outputs, by that of their latents, above which dsgan rewards no more; 0 for "
+        "none",
+        "loss",
+        minimum=0.0,
+    )
 
     def __post_init__(self) -> None:
         if self.labels_out and self.best_metric == "l1":  # the default, of pictures
@@ -405,15 +428,38 @@ class Pix2PixConfig(AdversarialConfig):
                 f"--lambda_chroma={self.lambda_chroma}: it compares the colours of RGB pictures, "
                 f"and the targets are {found}; leave it out"
             )
+        self._check_diversity()
+
+    def _check_diversity(self) -> None:
+        """Raises UserError for what the term lacks, or would not heed."""
+        kind = self.diversity
+        if kind == "none":
+            for name in ("lambda_diversity", "diversity_bound"):
+                if getattr(self, name):
+                    raise UserError(
+                        f"--{name}={getattr(self, name)}: there is no such term; leave it out, or "
+                        "add --diversity=dsgan"
+                    )
+        elif not self.latent:
+            raise UserError(
+                f"--diversity={kind} keeps outputs of different latents apart, and there is no "
+                "latent; add --latent=8, or leave it out"
+            )
+        if kind == "msgan" and self.diversity_bound:
+            raise UserError(
+                f"--diversity_bound={self.diversity_bound} is of --diversity=dsgan; leave it out"
+            )
 
     @classmethod
     def preset_values(cls, name: str, flags: Mapping[str, Any]) -> Mapping[str, Any]:
-        values = super().preset_values(name, flags)
-        if flags.get("target_encoding") != "onehot":
-            return values
-        if "best_metric" in flags:
-            _check_best_metric(flags["best_metric"], "onehot")
-        return {**values, "best_metric": _BEST_OF_LABELS}
+        values = {**super().preset_values(name, flags)}
+        if flags.get("diversity", "none") != "none":
+            values |= {"lambda_l1": 10.0, "lambda_ce": 10.0}  # of DSGAN's and MSGAN's authors
+        if flags.get("target_encoding") == "onehot":
+            if "best_metric" in flags:
+                _check_best_metric(flags["best_metric"], "onehot")
+            values["best_metric"] = _BEST_OF_LABELS
+        return values
 
     @property
     def measures(self) -> tuple[Measure, ...]:
@@ -430,12 +476,17 @@ class Pix2PixConfig(AdversarialConfig):
 
     @property
     def closeness(self) -> dict[str, float]:
-        """The names of the terms that hold outputs against targets, and their weights."""
+        """The weights of the terms that look at outputs and targets alone, by name: what holds the
+        ones against the others, and what keeps outputs of one input apart."""
         name, weight = ("l1", self.lambda_l1)
         if self.labels_out:
             name, weight = ("cross_entropy", self.lambda_ce)
         weights = {name: weight if self.loss.startswith("l1") else 0.0}
-        return weights | ({"chroma": self.lambda_chroma} if self.lambda_chroma else {})
+        if self.lambda_chroma:
+            weights["chroma"] = self.lambda_chroma
+        if self.diversity != "none":
+            weights["diversity"] = self.lambda_diversity or LAMBDA_DIVERSITY[self.diversity]
+        return weights
 
     @property
     def has_discriminator(self) -> bool:
