@@ -725,3 +725,34 @@ def test_an_unsettled_form_settles_itself_once(opened, draw, tmp_path):
     assert source.spec.x == ImageSpec(3)
     with pytest.raises(DataError, match=r"A/0\.png: an empty file"):
         _ = open_dataset(str(tmp_path / "set"), val_fraction=0).spec
+
+
+# === Images like the targets ===
+
+
+def test_a_target_of_its_own_is_read_as_training_reads_it(draw):
+    spec = PairSpec(ImageSpec(3), ImageSpec(1, "uint16", 0, 4095))
+    pixels = draw(1, 1, "uint16") % 4096
+    notes: list[str] = []
+    np.testing.assert_array_equal(spec.read_target(decoded(pixels), notes), network(spec.y, pixels))
+    assert notes == []
+    with pytest.raises(ValueError, match="an image of 5 channels does not turn into one of 1"):
+        spec.read_target(decoded(np.zeros((4, 4, 5), np.uint8)))
+    photo = draw(2, 3, "uint8")
+    expected = network(LAB.y, lab_of(decoded(photo))[..., 1:])
+    np.testing.assert_array_equal(LAB.read_target(decoded(photo)), expected)
+
+
+def test_labels_are_told_from_what_is_none(draw):
+    labels = ImageSpec(3, palette=FACADES)
+    painted, photo = decoded(COLORS[np.arange(64).reshape(8, 8) % 12]), decoded(draw(1, 3, "uint8"))
+    indices = decoded((np.arange(64).reshape(8, 8, 1) % 12 + 1).astype(np.uint8))
+    to_photo, to_labels = PairSpec(labels, ImageSpec(3)), PairSpec(ImageSpec(3), labels)
+    for shown, other, fits in (
+        (photo, painted, to_photo), (photo, indices, to_photo),
+        (painted, photo, to_labels), (indices, photo, to_labels),
+    ):  # fmt: skip
+        fits.check_target(shown)
+        with pytest.raises(ValueError, match=r"it shows (no )?labels of 'facades'"):
+            fits.check_target(other)
+    PairSpec(ImageSpec(3), ImageSpec(3)).check_target(painted)  # who knows?

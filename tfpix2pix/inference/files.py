@@ -260,7 +260,7 @@ def style_of(
     except ValueError as error:
         raise UserError(
             f"--style={path}: {error}; expected an image like the targets that the run was trained "
-            f"on ({side.describe()})"
+            f"on ({translator.spec.result_image.describe()})"
         ) from None
     return tuple(map(float, code)), notes
 

@@ -15,8 +15,9 @@ from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 from tfpix2pix.algorithms.pix2pix import Pix2Pix
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.data import Decoded
-from tfpix2pix.inference import Model
+from tfpix2pix.inference import Model, Translator
 from tfpix2pix.models import noise
+from tfpix2pix.models.encoder import encoder
 from tfpix2pix.models.weights import named_weights
 from tfpix2pix.training.checkpoints import Checkpoints
 
@@ -526,3 +527,28 @@ def test_what_a_seed_decides_is_told(coded, model):
     assert (model.drawn_by(3), model.drawn_by(3, True)) == ("noise of seed 3", "without noise")
     assert with_latent.varies(True)
     assert [model.varies(), model.varies(True)] == [True, False]
+
+
+def test_a_style_is_the_mean_of_what_the_encoder_says_of_a_target(coded):
+    _, model = coded
+    made = encoder(crop_size=SIZE, channels=3, latent=3, nef=4).build()
+    opened = []
+    styled = Translator(
+        model.config, model.network, 5, model.spec, encoder=lambda: opened.append(1) or made
+    )
+    image = picture(SIZE, SIZE, 3)
+    large = picture(70, 90, 3)
+    small = tf.image.resize(large, [SIZE, SIZE], antialias=True)  # to the size of training
+    for given, seen in ((image, image), (large, small)):
+        mean, _ = made(tf.constant(seen[None] / 127.5 - 1, tf.float32), training=False)
+        code = styled.style(given)
+        np.testing.assert_allclose(code, mean[0], rtol=1e-4, atol=1e-5)
+    assert styled.translate(image, latent=code).shape == image.shape
+    notes: list[str] = []
+    assert styled.style(picture(40, 60), notes).shape == (3,)
+    assert notes == ["grey image repeated into 3 channels"]
+    assert opened == [1]
+    with pytest.raises(ValueError, match="5 channels"):
+        styled.style(picture(9, 9, 5))
+    with pytest.raises(ValueError, match="it has no encoder"):
+        model.style(image)
