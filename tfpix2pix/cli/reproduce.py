@@ -13,10 +13,12 @@ from tfpix2pix.algorithms.registry import config_fields
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.cli.flags import Parser, add_field, given_data_config, number
 from tfpix2pix.config import GROUPS
-from tfpix2pix.reproduction.plan import MINUTES, STEPS, begin
+from tfpix2pix.reproduction.plan import begin
 from tfpix2pix.reproduction.tables import (
     CHOSEN,
     DECIDED,
+    MINUTES,
+    STEPS,
     TABLES,
     chosen_rows,
     chosen_tables,
@@ -37,6 +39,9 @@ together, each trained for as many minutes as the paper's, and held against it.
 
 --table=cyclegan is CycleGAN's paper's: its loss and parts of it, and CUT, trained on photographs of
 one half of the pairs and labels of the other, beside pix2pix on the pairs, in both directions.
+
+--table=diversity is ours too: ways to get several answers to one input, 20 samples of each, by how
+far apart they are and whether they still show their labels.
 
 Run the same command again and it continues: finished runs are not run again. Another --table or
 more --seeds with the same DIR add what is missing; networks that tables share are trained once."""
@@ -89,7 +94,7 @@ def add_flags(parser: Parser) -> None:
         metavar=f"{MINUTES}|{STEPS}",
         help=f"what the runs have the same of. minutes, for --table={chosen}: a step of each row "
         "is timed by turns with one of the paper's row (CycleGAN's), which has --steps, and the "
-        "others get as many as take as long [minutes for recipe, steps for the papers' tables]",
+        "others get as many as take as long [minutes for recipe, steps for the others]",
     )
     group.add_argument(
         "--score_split",
@@ -179,7 +184,8 @@ def _print(results: list[Result], folder: Path, suffix: str) -> None:
         if result.paces:
             say("")
             print_table(["", *result.pace_headings], result.paces)
-        say(verdicts(result))
+        for sentence in (verdicts(result), *result.sentences):
+            say(sentence)
     say(f"\nresults: {folder / 'results'}")
     say(f"report: {folder / f'report{suffix}.html'}")
 

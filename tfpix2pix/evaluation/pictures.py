@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -11,6 +12,8 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.size import Size
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from tfpix2pix.config import Config
     from tfpix2pix.data import PairSpec
 
@@ -25,8 +28,7 @@ class Maker(Protocol):
     checkpoint: str
     weights: str
     network: Any
-    """Its `image_size`: the height and width that inputs must have, padded; None for any; and its
-    `latent_size`, 0 for no latent code."""
+    """Its `image_size`: the height and width that inputs must have, padded; None for any."""
 
     @property
     def takes_noise(self) -> bool: ...
@@ -37,10 +39,24 @@ class Maker(Protocol):
     def drawn_by(self, seed: int, deterministic: bool = False) -> str:
         """See `tfpix2pix.inference.Translator.drawn_by`."""
 
+    @property
+    def latent_size(self) -> int: ...
+
+    def varies(self, deterministic: bool = False) -> bool:
+        """See `tfpix2pix.inference.Translator.varies`."""
+
     def translate_x(
-        self, x: np.ndarray, *, seed: int = 0, deterministic: bool = False
+        self,
+        x: np.ndarray,
+        *,
+        seed: int = 0,
+        latent: npt.ArrayLike | None = None,
+        deterministic: bool = False,
     ) -> np.ndarray:
         """See `tfpix2pix.inference.Translator.translate_x`."""
+
+    def latent(self, seeds: Sequence[int]) -> np.ndarray:
+        """See `tfpix2pix.inference.Translator.latent`."""
 
 
 class Pictures(Protocol):
@@ -115,7 +131,7 @@ class Generated:
                 f"--size={size}: this export takes at most {limit:,} pixels; give a smaller size, "
                 "or export with a larger --max_pixels"
             )
-        self.latent = getattr(translator.network, "latent_size", 0)
+        self.varies = translator.varies(deterministic)
         if samples > 1 and not self.varies and not may_repeat:
             why, drop = "the network has neither noise nor a latent code", "--samples"
             if deterministic and translator.takes_noise:
@@ -124,18 +140,11 @@ class Generated:
                 f"--samples={samples}: {why}, so all samples would be the same picture; drop {drop}"
             )
 
-    @property
-    def varies(self) -> bool:
-        """Whether seeds change the pictures."""
-        config = self.translator.config
-        noisy = self.translator.takes_noise and not self.deterministic and config.noisy
-        return noisy or self.latent > 0
-
     def of(self, name: str, x: np.ndarray) -> list[np.ndarray]:
-        translator: Any = self.translator
+        translator = self.translator
         make = functools.partial(translator.translate_x, x, deterministic=self.deterministic)
         seeds = range(self.seed, self.seed + self.samples)
-        if self.latent:
+        if translator.latent_size:
             codes = translator.latent(seeds)
             return [make(seed=self.seed, latent=code) for code in codes]
         if not self.varies:
@@ -145,7 +154,9 @@ class Generated:
     def facts(self) -> dict[str, Any]:
         return {
             "samples": self.samples,
-            "seed": self.seed if self.translator.takes_noise or self.latent else None,
+            "seed": self.seed
+            if self.translator.takes_noise or self.translator.latent_size
+            else None,
             "deterministic": self.deterministic or not self.translator.takes_noise,
             "step": self.translator.step,
             "checkpoint": self.translator.checkpoint,

@@ -19,7 +19,7 @@ import numpy as np
 from tfpix2pix.evaluation.results import finite_or_none
 
 APART = 2.0  # standard errors of a difference from which it is called one
-BETTER, WORSE, CLOSE = "better", "worse", "too close to tell"
+BETTER, WORSE, CLOSE, NEITHER = "better", "worse", "too close to tell", ""
 
 Draws = Mapping[str, np.ndarray]
 """By number: its values on bootstrap samples of the images, ``[draws]``."""
@@ -34,7 +34,8 @@ class Against:
       column: index of the column.
       difference: the row's mean minus the first row's.
       error: its standard error; NaN where nothing says so.
-      verdict: ``better``, ``worse``, or ``too close to tell``: nearer than `APART` standard errors.
+      verdict: ``better``, ``worse``, or ``too close to tell``: nearer than `APART` standard errors;
+        empty where neither more nor less is better.
     """
 
     row: str
@@ -52,7 +53,7 @@ class Against:
         """``+0.012 (4.0 s.e., better)``; without the verdict where it is too close to tell."""
         apart = self.errors_apart
         words = [f"{abs(apart):.1f} s.e."] if math.isfinite(apart) else []
-        words += [] if self.verdict == CLOSE else [self.verdict]
+        words += [] if self.verdict in (CLOSE, NEITHER) else [self.verdict]
         how = f" ({', '.join(words)})" if words else ""
         return f"{self.difference:+.{digits}f}{how}"
 
@@ -76,7 +77,7 @@ def against(
 
     Args:
       row, column: as in `Against`.
-      goal: ``higher``, ``lower`` or ``1``: the number is a share, and 1 the best.
+      goal: ``higher``, ``lower`` or ``1``: the number is a share, and 1 the best; empty for none.
       values: of the first row and of this one, one for each seed.
       draws: the same on bootstrap samples of the images, ``[draws]`` for each seed; the same
         samples for all. Empty where there are none.
@@ -91,6 +92,8 @@ def against(
     verdict = BETTER if gain > 0 else WORSE
     if not abs(gain) > APART * (0.0 if math.isnan(error) else error):
         verdict = CLOSE
+    if not goal:
+        verdict = NEITHER
     return Against(row, column, difference, error, verdict)
 
 

@@ -23,6 +23,8 @@ ROWS = 6  # inputs that a grid shows
 _LEAST = 128  # pixels that a picture has in a grid, so that its title fits
 _JPEG_QUALITY = 85
 _BACK = "samples.png"  # beside the scores of the way back, as the strips of `grids` are
+ANSWERS = 8  # samples of one input that are shown
+_ANSWERS = "answers.png"
 
 
 def columns_of(
@@ -70,14 +72,30 @@ def _pictures_of(run: Run) -> tuple[grids.FixedPairs, np.ndarray] | None:
 
 def write_pictures_back(run: Run, translator: Translator) -> None:
     """Keeps what a run makes of its fixed pairs on the way back, beside the scores of that way."""
+    inputs = grids.load_fixed(run.workdir).y
+    made = [translator.translate(picture, seed=index) for index, picture in enumerate(inputs)]
+    _keep(run, translator, made, _BACK)
+
+
+def _keep(run: Run, translator: Translator, made: Sequence[np.ndarray], name: str) -> None:
+    """Stores results of a run as a strip beside its scores."""
     from tfpix2pix.evaluation.fcn import as_uint8
     from tfpix2pix.evaluation.pictures import file_levels
 
-    inputs = grids.load_fixed(run.workdir).y
-    made = [translator.translate(picture, seed=index) for index, picture in enumerate(inputs)]
     outputs = [as_uint8(file_levels(translator.spec, picture)) for picture in made]
     run.evaluation.mkdir(parents=True, exist_ok=True)
-    grids.save_strip(run.evaluation / _BACK, np.stack(outputs))
+    grids.save_strip(run.evaluation / name, np.stack(outputs))
+
+
+def write_answers(run: Run, translator: Translator) -> None:
+    """Keeps `ANSWERS` samples of one of a run's fixed inputs, beside its scores."""
+    picture = grids.load_fixed(run.workdir).x[0]
+    seeds = range(ANSWERS)
+    if translator.latent_size:
+        made = [translator.translate(picture, latent=code) for code in translator.latent(seeds)]
+    else:
+        made = [translator.translate(picture, seed=seed) for seed in seeds]
+    _keep(run, translator, made, _ANSWERS)
 
 
 def write_grids(
@@ -100,9 +118,44 @@ def write_grids(
       The whole grid, uint8 ``[height, width, 3]``; None where no run is finished.
     """
     found = columns_of(table, runs)
-    if found is None:
+    return None if found is None else _write_grid(*found, folder, name, whole)
+
+
+def write_answers_grid(
+    table: Table, runs: Sequence[Run], folder: Path, name: str, whole: bool = False
+) -> np.ndarray | None:
+    """Writes ``grids/NAME-answers.png`` and ``results/NAME-answers.jpg``: a column for each row of
+    the table, `ANSWERS` samples of one input of the first seed; else as `write_grids`."""
+    columns, fixed = [], None
+    for row in table.rows:
+        for run in [r for r in runs if r.variant == row.variant][:1]:
+            try:
+                answers = grids.load_strip(run.evaluation / _ANSWERS, ANSWERS)
+                pairs = grids.load_fixed(run.workdir)
+            except (OSError, ValueError):  # not scored yet
+                continue
+            columns.append((row.short or row.title, answers))
+            fixed = grids.FixedPairs(*map(_above_white, (pairs.x, pairs.y)), pairs.names[:1])
+    if fixed is None:
         return None
-    fixed, columns = found
+    return _write_grid(fixed, columns, folder, f"{name}-answers", whole)
+
+
+def _above_white(pictures: np.ndarray) -> np.ndarray:
+    """The first of pictures ``[N, H, W, C]``, and white ones up to `ANSWERS`."""
+    shown = np.full_like(pictures[:1], 255).repeat(ANSWERS, axis=0)
+    shown[0] = pictures[0]
+    return shown
+
+
+def _write_grid(
+    fixed: grids.FixedPairs,
+    columns: Sequence[tuple[str, np.ndarray]],
+    folder: Path,
+    name: str,
+    whole: bool,
+) -> np.ndarray:
+    """Both files of a grid, and the whole one; see `write_grids`."""
     titles = [title for title, _ in columns]
     outputs = [_enlarged(pictures) for _, pictures in columns]
     grid = picture_grid(

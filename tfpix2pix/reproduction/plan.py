@@ -41,7 +41,9 @@ from tfpix2pix.reproduction.tables import (
     CHOSEN,
     DECIDED,
     LABELS,
+    MINUTES,
     PHOTO,
+    STEPS,
     TABLES,
     Pairs,
     Table,
@@ -50,7 +52,6 @@ from tfpix2pix.reproduction.tables import (
 )
 
 FILE = "reproduction.json"
-MINUTES, STEPS = "minutes", "steps"  # what the rows of a table have the same of
 # How often a run of a reproduction looks up, unless the user says so: steps in so many parts.
 SHARES = {"val_every": 4, "checkpoint_every": 8}
 _OPPOSITE = {"AtoB": "BtoA", "BtoA": "AtoB"}
@@ -320,7 +321,7 @@ def begin(
       tables: to reproduce.
       has_budget: whether the number of steps was to follow from a budget of time.
       same: what rows are to have the same of where they are chosen; None for what they have, at
-        first minutes if one of the tables is our own, and steps as the paper's if none is.
+        first minutes if one of the tables has them.
 
     Returns:
       The plan, and whether it is new: then its direction and steps are still open.
@@ -389,7 +390,7 @@ def _with_same(plan: Plan, tables: Sequence[Table], same: str | None) -> Plan:
             )
     if plan.paces:
         return plan
-    usual = MINUTES if any(table.unit and not table.paper for table in tables) else STEPS
+    usual = MINUTES if any(table.same == MINUTES for table in tables) else STEPS
     return dataclasses.replace(plan, same=same or usual)
 
 

@@ -12,9 +12,9 @@ from typing import Any
 from tfpix2pix.base.files import write_bytes, write_json, write_text
 from tfpix2pix.base.options import plain_values
 from tfpix2pix.report.html import templates
-from tfpix2pix.reproduction.against import BETTER, CLOSE, WORSE, Draws
+from tfpix2pix.reproduction.against import BETTER, CLOSE, NEITHER, WORSE, Draws
 from tfpix2pix.reproduction.draws import draws_of
-from tfpix2pix.reproduction.pictures import write_color_plot, write_grids
+from tfpix2pix.reproduction.pictures import write_answers_grid, write_color_plot, write_grids
 from tfpix2pix.reproduction.plan import Plan, Run
 from tfpix2pix.reproduction.results import Result, result_of, with_error
 from tfpix2pix.reproduction.tables import Table, paper, with_known_rows
@@ -40,7 +40,8 @@ def publish(
 
     Below ``results/`` stand, for each table, TABLE.json (all figures, with each run's config),
     TABLE.md and TABLE.jpg (generated outputs), none of them with an image of the data set or the
-    path of a folder; ``grids/`` has the inputs and targets too. Of another split than val each
+    path of a folder; ``grids/`` has the inputs and targets too. Where inputs have several samples,
+    TABLE-answers.jpg shows those of one. Of another split than val each
     name has it as a suffix, and so has the page: TABLE-test.json, report-test.html.
 
     A table whose rows are chosen also has the rows and seeds of earlier calls.
@@ -81,7 +82,10 @@ def publish(
         if table.evaluators == ("color",):
             write_color_plot(result.table, own, plan.folder / "results" / f"{name}.png")
         results.append(result)
-        sections.append(_section(result, own, grid, plan.folder, name))
+        answers = None
+        if table.samples > 1:
+            answers = write_answers_grid(result.table, own, plan.folder, name, whole=is_ours)
+        sections.append(_section(result, own, grid, answers, plan.folder, name))
     page = (
         templates()
         .get_template("reproduction.html")
@@ -172,7 +176,7 @@ def _same(plan: Plan, runs: Sequence[Run]) -> str:
 
 
 def _section(
-    result: Result, runs: Sequence[Run], grid: Any, folder: Path, name: str
+    result: Result, runs: Sequence[Run], grid: Any, answers: Any, folder: Path, name: str
 ) -> dict[str, Any]:
     """What the page shows of a table."""
     from tfpix2pix.report.page import data_uri, image_uri
@@ -204,8 +208,10 @@ def _section(
             for c in result.comparisons
         ],
         "verdicts": verdicts(result),
+        "sentences": result.sentences,
         "missing": result.missing,
         "grid": None if grid is None else data_uri(grid),
+        "answers": None if answers is None else data_uri(answers),
         "plot": image_uri(plot.read_bytes()) if plot.is_file() else None,
         "figure": table.figure,
         "runs": [
@@ -224,7 +230,7 @@ def verdicts(result: Result) -> str:
         what = "of two rows in one column"
         kinds = ("as in the paper", "the other way round", "too close to tell")
     else:
-        found = [a.verdict for a in result.against]
+        found = [a.verdict for a in result.against if a.verdict != NEITHER]
         what = f"with {result.rows[0].title} in one column"
         kinds = (BETTER, WORSE, CLOSE)
     if not found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 
 from tfpix2pix.evaluation.registry import numbers_of
 from tfpix2pix.evaluation.results import finite_or_none
-from tfpix2pix.reproduction.against import APART, Against, Draws, against
+from tfpix2pix.reproduction.against import APART, WORSE, Against, Draws, against
 from tfpix2pix.reproduction.tables import TABLES, Table, goal_of, known_evaluators, with_columns
 
 _DIGITS = 3
@@ -100,6 +101,26 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Reached:
+    """How near a row comes to the aim of its table.
+
+    Attributes:
+      row: its title.
+      times: its number, of the first row's; NaN where that is 0.
+      worse: headings of the numbers to be kept in which it is worse than the first row.
+      holds: whether it is at the aim.
+    """
+
+    row: str
+    times: float
+    worse: tuple[str, ...]
+    holds: bool
+
+    def to_json(self) -> dict[str, Any]:
+        return {"times": finite_or_none(self.times), "worse": [*self.worse], "holds": self.holds}
+
+
+@dataclass(frozen=True)
 class Result:
     """A table of ours, as far as it is."""
 
@@ -111,6 +132,46 @@ class Result:
     split: str = "val"
     against: tuple[Against, ...] = ()
     """Of our own tables: every row but the first against the first, column by column."""
+
+    @property
+    def reached(self) -> list[Reached]:
+        """How near each row comes to the aim of the table, as far as it is scored; none of a table
+        without one."""
+        aim, first = self.table.aim, self.rows[0]
+        if aim is None or aim.number not in first.cells:
+            return []
+        kept = {self.table.numbers.index(number) for number in aim.kept}
+        found = []
+        for row in self.rows[1:]:
+            compared = {a.column: a.verdict for a in self.against if a.row == row.title}
+            if aim.number not in row.cells or not kept <= compared.keys():
+                continue
+            unit = first.cells[aim.number].mean
+            times = row.cells[aim.number].mean / unit if unit else math.nan
+            worse = [c for c in sorted(kept) if compared[c] == WORSE]
+            headings = tuple(self.table.headings[column] for column in worse)
+            found.append(Reached(row.title, times, headings, times >= aim.times and not worse))
+        return found
+
+    @property
+    def sentences(self) -> list[str]:
+        """What `reached` says, in words."""
+        aim, title = self.table.aim, self.rows[0].title
+        if aim is None or not self.reached:
+            return []
+        columns = [self.table.numbers.index(number) for number in (aim.number, *aim.kept)]
+        what, *kept = (self.table.headings[column] for column in columns)
+        said = [
+            f"The aim: {aim.times:g} times the {what.lower()} of {title}, with {' and '.join(kept)} "
+            f"not worse by {APART:g} standard errors."
+        ]
+        for row in self.reached:
+            worse = f"worse in {' and '.join(row.worse)}" if row.worse else "in neither worse"
+            if len(kept) != 2 and not row.worse:
+                worse = "in none worse"
+            end = "the aim holds" if row.holds else "the aim does not hold"
+            said.append(f"{row.row}: {row.times:.1f} times, {worse}: {end}.")
+        return said
 
     @property
     def comparisons(self) -> list[Comparison]:
@@ -150,6 +211,8 @@ class Result:
         else:
             content["against"] = self.rows[0].key
         content["missing"] = list(self.missing)
+        if self.table.aim:
+            content["aim"] = dataclasses.asdict(self.table.aim)
         return content
 
     def _row_json(self, row: ResultRow) -> dict[str, Any]:
@@ -168,6 +231,9 @@ class Result:
                 for a in self.against
                 if a.row == row.title
             }
+        for reached in self.reached:
+            if reached.row == row.title:
+                content["reached"] = reached.to_json()
         return content
 
     @property
@@ -183,6 +249,8 @@ class Result:
         if self.against:
             rows = [[title, *texts] for title, texts in self.differences]
             parts.append(_markdown([f"Against {self.rows[0].title}", *head[1:]], rows))
+        if self.sentences:
+            parts.append("".join(f"- {sentence}\n" for sentence in self.sentences))
         if self.paces:
             parts.append(_markdown(["", *self.pace_headings], self.paces))
         return "\n".join(parts)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.progress import ProgressLine, say
 from tfpix2pix.reproduction.memory import forget
-from tfpix2pix.reproduction.pictures import write_pictures_back
+from tfpix2pix.reproduction.pictures import write_answers, write_pictures_back
 from tfpix2pix.reproduction.plan import Plan, Run
 from tfpix2pix.reproduction.tables import PHOTO, Pairs, known_evaluators, own_table
 
@@ -110,6 +110,8 @@ def score_run(run: Run, source: PairSource, scorer: Scorer | None) -> None:
     translator = load(run.workdir, direction=run.direction)
     kind = _kind(run, source, scorer)
     evaluators = make_evaluators(_metrics(run, kind), kind)
+    if kind.samples > 1:
+        write_answers(run, translator)
     with ProgressLine("scoring", source.count(run.split), "image") as line:
         evaluation = evaluate_model(
             translator,
@@ -117,6 +119,8 @@ def score_run(run: Run, source: PairSource, scorer: Scorer | None) -> None:
             evaluators,
             split=run.split,
             size=run.config.whole_size,
+            samples=kind.samples,
+            may_repeat=True,
             progress=lambda done, _: line.show(done),
         )
     write_evaluation_page(run.evaluation, evaluation)
@@ -129,7 +133,9 @@ def score_run(run: Run, source: PairSource, scorer: Scorer | None) -> None:
 def _kind(run: Run, source: PairSource, scorer: Scorer | None) -> Kind:
     from tfpix2pix.evaluation.registry import Kind
 
-    return Kind.of(source.spec, scorer=scorer if run.task == PHOTO else None)
+    table = own_table(run.variant)
+    samples = table.samples if table else 1
+    return Kind.of(source.spec, samples, scorer if run.task == PHOTO else None)
 
 
 def _metrics(run: Run, kind: Kind) -> list[str]:

@@ -1,8 +1,8 @@
 """The tables as experiments: which networks each row trains, and what scores them.
 
 The papers' own figures are data, ``paper.json`` beside this file, with the number of each table.
-Not of the pix2pix paper are ``recipe``, of nobody, whose rows stand in ``recipe.py``, and
-CycleGAN's, whose rows stand in ``unpaired.py``.
+Not of the pix2pix paper are CycleGAN's, whose rows stand in ``unpaired.py``, and ours: ``recipe``,
+with its rows in ``recipe.py``, and ``diversity``, in ``variety.py``.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import nearest
-from tfpix2pix.reproduction import onehot, recipe, unpaired
+from tfpix2pix.reproduction import onehot, recipe, unpaired, variety
 
 if TYPE_CHECKING:
     from tfpix2pix.evaluation.base import Number
 
 PHOTO, LABELS = "labels_to_photo", "photo_to_labels"
+MINUTES, STEPS = "minutes", "steps"  # what the rows of a table have the same of
 
 # Fields of the config that the tables decide themselves, or that would make no sense in them.
 DECIDED = {
@@ -100,6 +101,21 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Aim:
+    """What the rows of a table are after.
+
+    Attributes:
+      number: that is to be larger than the first row's.
+      times: how many times.
+      kept: numbers that must not be worse than the first row's, by what the table calls worse.
+    """
+
+    number: str
+    times: float
+    kept: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Table:
     """A table: of a paper, or of our own, where every row is held against the first.
 
@@ -118,6 +134,9 @@ class Table:
       group: a name for several tables, after ``--table=``; empty for its own.
       unit: key of the row whose step is the unit of time of the others; empty where the rows of a
         table have nothing but the same steps. Of a table that has one rows can be chosen.
+      same: what its rows have the same of unless somebody asks, `MINUTES` or `STEPS`.
+      samples: of each input, in scoring.
+      aim: that rows may reach; None for none.
     """
 
     name: str
@@ -131,6 +150,9 @@ class Table:
     task: str = PHOTO
     group: str = ""
     unit: str = ""
+    same: str = STEPS
+    samples: int = 1
+    aim: Aim | None = None
 
     @property
     def paper(self) -> dict[str, Any] | None:
@@ -166,6 +188,7 @@ class Table:
 _OWN_TITLES = {
     "recipe": "what else there is, against the paper's recipe",
     onehot.NAME: onehot.TITLE,
+    variety.NAME: "several answers to one input, against those of dropout",
 }
 
 _SEGMENTATION = ("Per-pixel acc.", "Per-class acc.", "Class IoU")
@@ -278,6 +301,31 @@ TABLES = {
                 *("sharpness", "color", "l1", "psnr", "ssim", "ms_ssim"),
             ),
             unit=recipe.ROWS[0].key,
+            same=MINUTES,
+        ),
+        Table(
+            variety.NAME,
+            tuple(
+                Row(row.key, row.title, Variant(f"{variety.NAME}-{row.key}", row.fields), row.short)
+                for row in variety.ROWS
+            ),
+            (
+                *("fcn", "scorer_kid", "diversity", "scorer_diversity", "fcn_samples"),
+                *("chroma", "color", "sharpness", "swd"),
+            ),
+            (
+                *("diversity", "scorer_diversity", "fcn_samples_iou", "fcn_samples_per_pixel"),
+                *("fcn_worst_iou", "scorer_kid", "chroma", "chroma_ratio"),
+            ),
+            (
+                *("Diversity, pixels", "Diversity, features", "Label IoU", "Label accuracy"),
+                *("Worst sample's IoU", "Scorer-KID", "Chroma", "Mean chroma / truth"),
+            ),
+            ("", "", "fcn_truth_iou", "fcn_truth_per_pixel", "", "", "", ""),
+            digits=(4, 4, 3, 3, 3, 4, 3, 3),
+            unit=variety.UNIT,
+            samples=variety.SAMPLES,
+            aim=Aim("diversity", variety.TIMES, ("scorer_kid", "fcn_samples_iou")),
         ),
         Table(
             onehot.NAME,
@@ -290,6 +338,7 @@ TABLES = {
             _SEGMENTATION,
             task=LABELS,
             unit=onehot.ROWS[0].key,
+            same=MINUTES,
         ),
         _unpaired(PHOTO, ("fcn",), _FCN, truth=_FCN_TRUTH),
         _unpaired(LABELS, ("labels",), _LABELS),
