@@ -135,7 +135,7 @@ def write_answers_grid(
             except (OSError, ValueError):  # not scored yet
                 continue
             columns.append((row.short or row.title, answers))
-            fixed = grids.FixedPairs(*map(_above_white, (pairs.x, pairs.y)), pairs.names[:1])
+            fixed = grids.FixedPairs(_above_white(pairs.x), _above_white(pairs.y), pairs.names[:1])
     if fixed is None:
         return None
     return _write_grid(fixed, columns, folder, f"{name}-answers", whole)

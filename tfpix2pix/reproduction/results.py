@@ -162,13 +162,11 @@ class Result:
         columns = [self.table.numbers.index(number) for number in (aim.number, *aim.kept)]
         what, *kept = (self.table.headings[column] for column in columns)
         said = [
-            f"The aim: {aim.times:g} times the {what.lower()} of {title}, with {' and '.join(kept)} "
-            f"not worse by {APART:g} standard errors."
+            f"The aim: {aim.times:g} times the {what.lower()} of {title}, and in "
+            f"{' and '.join(kept)} not worse by {APART:g} standard errors."
         ]
         for row in self.reached:
-            worse = f"worse in {' and '.join(row.worse)}" if row.worse else "in neither worse"
-            if len(kept) != 2 and not row.worse:
-                worse = "in none worse"
+            worse = f"worse in {' and '.join(row.worse)}" if row.worse else "no worse"
             end = "the aim holds" if row.holds else "the aim does not hold"
             said.append(f"{row.row}: {row.times:.1f} times, {worse}: {end}.")
         return said

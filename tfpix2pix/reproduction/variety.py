@@ -73,7 +73,7 @@ ROWS: tuple[Way, ...] = (
         "bicyclegan",
         "BicycleGAN",
         "bicyclegan",
-        {**_GENERATOR, "algorithm": "bicyclegan", "latent": 8},
+        {**_GENERATOR, "algorithm": "bicyclegan", "latent": 8, "nef": 32},
     ),
     Way("chroma", "Dropout z, chroma", "chroma", {**_PIX2PIX, **_CHROMA}),
     Way(
