@@ -110,8 +110,6 @@ def score_run(run: Run, source: PairSource, scorer: Scorer | None) -> None:
     translator = load(run.workdir, direction=run.direction)
     kind = _kind(run, source, scorer)
     evaluators = make_evaluators(_metrics(run, kind), kind)
-    if kind.samples > 1:
-        write_answers(run, translator)
     with ProgressLine("scoring", source.count(run.split), "image") as line:
         evaluation = evaluate_model(
             translator,
@@ -126,6 +124,8 @@ def score_run(run: Run, source: PairSource, scorer: Scorer | None) -> None:
     write_evaluation_page(run.evaluation, evaluation)
     if run.is_back:
         write_pictures_back(run, translator)
+    if kind.samples > 1:
+        write_answers(run, translator)
     evaluation.save(run.evaluation)  # last: who reads these numbers finds the page too
     forget()
 
