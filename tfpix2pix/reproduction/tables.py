@@ -2,7 +2,7 @@
 
 The papers' own figures are data, ``paper.json`` beside this file, with the number of each table.
 Not of the pix2pix paper are CycleGAN's, whose rows stand in ``unpaired.py``, and ours: ``recipe``,
-with its rows in ``recipe.py``, and ``diversity``, in ``variety.py``.
+with its rows in ``recipe.py``, ``diversity``, in ``variety.py``, and ``onehot``, in ``onehot.py``.
 """
 
 from __future__ import annotations

@@ -43,8 +43,6 @@ _PIX2PIX: Mapping[str, Any] = MappingProxyType(
     }
 )
 _LATENT: Mapping[str, Any] = MappingProxyType({**_PIX2PIX, "latent": 8})
-# What holds outputs against the one target holds against variety too: both papers' weight of L1.
-_VARIED: Mapping[str, Any] = MappingProxyType({**_LATENT, "lambda_l1": 10.0})
 _CHROMA = {"lambda_chroma": 10.0}
 
 
@@ -67,19 +65,5 @@ ROWS: tuple[Way, ...] = (
     Way(UNIT, "Dropout z (pix2pix)", "dropout z", _PIX2PIX),
     Way("no_dropout", "No dropout", "no dropout", {**_PIX2PIX, "dropout": 0.0}),
     Way("latent", "Latent alone", "latent", _LATENT),
-    Way("dsgan", "DSGAN", "dsgan", {**_VARIED, "diversity": "dsgan"}),
-    Way("msgan", "MSGAN", "msgan", {**_VARIED, "diversity": "msgan"}),
-    Way(
-        "bicyclegan",
-        "BicycleGAN",
-        "bicyclegan",
-        {**_GENERATOR, "algorithm": "bicyclegan", "latent": 8, "nef": 32},
-    ),
     Way("chroma", "Dropout z, chroma", "chroma", {**_PIX2PIX, **_CHROMA}),
-    Way(
-        "dsgan_chroma",
-        "DSGAN, chroma",
-        "dsgan chroma",
-        {**_VARIED, "diversity": "dsgan", **_CHROMA},
-    ),
 )
