@@ -188,7 +188,7 @@ class Table:
 _OWN_TITLES = {
     "recipe": "what else there is, against the paper's recipe",
     onehot.NAME: onehot.TITLE,
-    variety.NAME: "several answers to one input, against those of dropout",
+    variety.NAME: variety.TITLE,
 }
 
 _SEGMENTATION = ("Per-pixel acc.", "Per-class acc.", "Class IoU")

@@ -1,49 +1,16 @@
-"""The rows of ``--table=diversity``: ways to get several answers of one input, and truer colours.
+"""The rows of the table of several answers: ways to have them of one input, and truer colours.
 
-Not a table of the paper, which leaves the question open (section 3.1). Every row is held against
-the first, pix2pix with dropout for z.
+They are data, ``variety.json`` beside this file. Not a table of the paper, which leaves the question
+open (section 3.1): every row is held against the first, pix2pix with dropout for z. All have the
+generator of the preset best; the rest of a row is its algorithm's own.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from types import MappingProxyType
+from pathlib import Path
 from typing import Any, NamedTuple
-
-NAME = "diversity"
-"""After ``--table=``."""
-UNIT = "pix2pix"
-"""The row that has ``--steps``, where rows have the same minutes."""
-SAMPLES = 20
-"""Of each input, as in the papers."""
-TIMES = 20.0
-"""How many times the diversity of dropout a way is to have."""
-
-# The generator of preset best, for all; the rest is each algorithm's own.
-_GENERATOR: Mapping[str, Any] = MappingProxyType(
-    {
-        "generator": "unet",
-        "bottleneck": 8,
-        "upsampling": "nearest",
-        "padding": "replicate",
-        "norm": "instance",
-        "ema": 0.995,
-        "learning_rate": 2e-4,
-        "lr_schedule": "constant",
-    }
-)
-_PIX2PIX: Mapping[str, Any] = MappingProxyType(
-    {
-        **_GENERATOR,
-        "algorithm": "pix2pix",
-        "dropout": 0.5,
-        "gan_loss": "hinge",
-        "lambda_feature_matching": 10.0,
-        "lambda_l1": 30.0,
-    }
-)
-_LATENT: Mapping[str, Any] = MappingProxyType({**_PIX2PIX, "latent": 8})
-_CHROMA = {"lambda_chroma": 10.0}
 
 
 class Way(NamedTuple):
@@ -61,9 +28,25 @@ class Way(NamedTuple):
     fields: Mapping[str, Any]
 
 
-ROWS: tuple[Way, ...] = (
-    Way(UNIT, "Dropout z (pix2pix)", "dropout z", _PIX2PIX),
-    Way("no_dropout", "No dropout", "no dropout", {**_PIX2PIX, "dropout": 0.0}),
-    Way("latent", "Latent alone", "latent", _LATENT),
-    Way("chroma", "Dropout z, chroma", "chroma", {**_PIX2PIX, **_CHROMA}),
-)
+def _rows(data: Mapping[str, Any]) -> tuple[Way, ...]:
+    """The rows; what one does not set it has of the row that it is like."""
+    found: dict[str, Way] = {}
+    for row in data["rows"]:
+        like = found[row["like"]].fields if "like" in row else data["generator"]
+        short = row.get("short", row["title"].lower())
+        found[row["key"]] = Way(row["key"], row["title"], short, {**like, **row["fields"]})
+    return tuple(found.values())
+
+
+_DATA = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+
+NAME: str = _DATA["name"]
+"""After ``--table=``."""
+TITLE: str = _DATA["title"]
+UNIT: str = _DATA["unit"]
+"""The row that has ``--steps``, where rows have the same minutes."""
+SAMPLES: int = _DATA["samples"]
+"""Of each input, as in the papers."""
+TIMES: float = _DATA["times"]
+"""How many times the diversity of dropout a way is to have."""
+ROWS = _rows(_DATA)
