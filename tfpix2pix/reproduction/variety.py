@@ -1,8 +1,8 @@
 """The rows of the table of several answers: ways to have them of one input, and truer colours.
 
-They are data, ``variety.json`` beside this file. Not a table of the paper, which leaves the question
-open (section 3.1): every row is held against the first, pix2pix with dropout for z. All have the
-generator of the preset best; the rest of a row is its algorithm's own.
+They are data, ``variety.json`` beside this file. Not a table of the paper, which leaves the
+question open (section 3.1): every row is held against the first, pix2pix with dropout for z. All
+have the generator of the preset best; the rest of a row is its own.
 """
 
 from __future__ import annotations
