@@ -70,6 +70,8 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
             "lambda_feature_matching": 10.0,
             "discriminator_scales": 2,
             "ema": 0.9,
+            "latent": 3,
+            "diversity": "dsgan",
         },
     ),
 }

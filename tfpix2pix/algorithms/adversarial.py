@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeVar
+
+import tensorflow as tf
 
 from tfpix2pix.algorithms.adam import Adam
 from tfpix2pix.algorithms.base import Algorithm
 from tfpix2pix.algorithms.configs.adversarial import AdversarialConfig
+from tfpix2pix.models import noise
+from tfpix2pix.models.base import Generator, inputs_of
 
+OTHERS = 2  # columns of a grid with latents of their own, besides the one that is measured
 C = TypeVar("C", bound=AdversarialConfig)
 
 
@@ -19,3 +25,26 @@ class Adversarial(Algorithm[C]):
         if group.startswith("discriminator") and self.config.learning_rate_d:
             adam.learning_rate = self.config.learning_rate_d
         return adam
+
+    def answers(
+        self,
+        made: Generator,
+        x: tf.Tensor,
+        positions: tf.Tensor,
+        networks: Mapping[str, tf.keras.Model],
+    ) -> dict[str, tf.Tensor]:
+        """What a generator makes where it is looked at, as `columns` has it: ``generated``, which
+        is measured, with a latent for each image where it takes one; then ``latent_2`` and so on,
+        with the same z, each with a latent that all images share."""
+        given = made.draw(self.config.seed, noise.VALIDATION, positions, x)
+        found = {"generated": given}
+        for number in range(OTHERS if made.latent else 0):
+            found[f"latent_{2 + number}"] = (*given[:-1], self._shared(made, positions, number))
+        generator = networks[made.name]
+        return {name: generator(inputs_of(x, of), training=False) for name, of in found.items()}
+
+    def _shared(self, made: Generator, positions: tf.Tensor, number: int) -> tf.Tensor:
+        """A latent for all images, ``[B, n]``."""
+        assert made.latent is not None
+        places = tf.zeros_like(positions) - 1 - number  # which no image has
+        return made.latent.draw(self.config.seed, noise.VALIDATION, places)

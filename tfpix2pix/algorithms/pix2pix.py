@@ -15,7 +15,7 @@ from tfpix2pix.algorithms.base import Draws, Objective, Update
 from tfpix2pix.algorithms.chroma import ColourTransport
 from tfpix2pix.algorithms.classes import class_pixels, class_weights, remarks
 from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
-from tfpix2pix.algorithms.watch import ClassesWatch, DiscriminatorWatch
+from tfpix2pix.algorithms.watch import AnswersWatch, ClassesWatch, DiscriminatorWatch
 from tfpix2pix.data import PairStore, evaluation_batches
 from tfpix2pix.evaluation.labels import evaluate_logits
 from tfpix2pix.models import noise
@@ -64,6 +64,13 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
         rest = "the cross-entropy" if config.labels_out else "the L1 term"
         self._watch = DiscriminatorWatch(rest=f"{rest} still trains")
         self._watch_classes = ClassesWatch()
+        holds = "--lambda_ce" if config.labels_out else "--lambda_l1"
+        self._watch_answers = AnswersWatch(
+            f"a larger --lambda_diversity, or a smaller {holds}, makes it count"
+            if config.diversity != "none"
+            else "--diversity=dsgan makes it count"
+        )
+        self._measure: Callable[..., tf.Tensor] | None = None
         self._class_weights: tf.Tensor | None = None
         self._features: dict[str, tf.keras.Model] = {}
         super().__init__(config, *args, **kwargs)
@@ -127,11 +134,43 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
         limit: int,
         on_images: Callable[[int], None],
     ) -> dict[str, Any]:
-        """Of labels, the likeliest classes and the cross-entropy."""
-        if not self.config.labels_out:
-            return super().validate(val, networks, generate, limit, on_images)
-        batches = evaluation_batches(val, size=self.config.whole_size, limit=limit)
-        return evaluate_logits(batches, generate, val.spec.y, on_images)
+        """Of labels, the likeliest classes and the cross-entropy; with a latent, how far apart
+        what two of them give is."""
+        apart: list[float] = []
+
+        def both(x: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+            made = generate(x, positions)
+            apart.extend(self._apart(x, positions, made, networks).numpy())
+            return made
+
+        make = both if self.config.latent else generate
+        if self.config.labels_out:
+            batches = evaluation_batches(val, size=self.config.whole_size, limit=limit)
+            measured = evaluate_logits(batches, make, val.spec.y, on_images)
+        else:
+            measured = super().validate(val, networks, make, limit, on_images)
+        return {**measured, **({"latent_distance": float(np.mean(apart))} if apart else {})}
+
+    def _apart(
+        self,
+        x: tf.Tensor,
+        positions: tf.Tensor,
+        made: tf.Tensor,
+        networks: Mapping[str, tf.keras.Model],
+    ) -> tf.Tensor:
+        """How far from the first of `columns` what another latent gives is, ``[B]``."""
+        if self._measure is None:  # compiled once: the networks are the same ones in every call
+
+            def measure(x: tf.Tensor, positions: tf.Tensor, made: tf.Tensor) -> tf.Tensor:
+                answers = self.answers(self._made, x, positions, networks)
+                return losses.l1(self._as_images(made), self._as_images(answers["latent_2"]))
+
+            self._measure = tf.function(measure, reduce_retracing=True, autograph=False)
+        return self._measure(x, positions, made)
+
+    def _as_images(self, output: tf.Tensor) -> tf.Tensor:
+        """Of labels what `losses.shares` makes of them."""
+        return losses.shares(output) if self.config.labels_out else output
 
     def order(self) -> tuple[tuple[str, ...], ...]:
         if not self.config.has_discriminator:
@@ -232,9 +271,7 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
         """
         *z, latent = drawn.given
         other = self.generator(inputs_of(x, (*z, drawn.other_latent)), training=True)
-        outputs = made, tf.stop_gradient(other)
-        if self.config.labels_out:
-            outputs = tuple(map(losses.shares, outputs))
+        outputs = self._as_images(made), tf.stop_gradient(self._as_images(other))
         ratio = losses.latent_ratio(*outputs, latent, drawn.other_latent, *masks)
         if self.config.diversity == "msgan":
             return losses.msgan(ratio)
@@ -301,14 +338,13 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
     def columns(
         self, x: tf.Tensor, positions: tf.Tensor, networks: Mapping[str, tf.keras.Model]
     ) -> dict[str, tf.Tensor]:
-        z = self._made.draw(self.config.seed, noise.VALIDATION, positions, x)
-        return {"generated": networks["generator"](inputs_of(x, z), training=False)}
+        return self.answers(self._made, x, positions, networks)
 
     def watch(self, step: int, judged: Mapping[str, Mapping[str, float]]) -> str | None:
         return self._watch(step, judged["discriminator"]) if "discriminator" in judged else None
 
     def watch_val(self, step: int, measured: Mapping[str, float]) -> str | None:
-        return self._watch_classes(measured)
+        return self._watch_classes(measured) or self._watch_answers(step, measured)
 
     def parameter_counts(self) -> dict[str, int | None]:
         return {"discriminator": None, **super().parameter_counts()}

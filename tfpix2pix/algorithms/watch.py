@@ -85,6 +85,34 @@ class ClassesWatch:
         )
 
 
+class AnswersWatch:
+    """Notices by measures on val that a latent changes nothing; says so once until it has passed.
+
+    Args:
+      advice: what makes it change something.
+      patience: steps that a run may take to get there.
+    """
+
+    def __init__(self, advice: str, patience: int = 1000) -> None:
+        self.advice, self.patience = advice, patience
+        self._told = False
+
+    def __call__(self, step: int, measured: Mapping[str, float]) -> str | None:
+        """A sentence when there is news, told the ``latent_distance`` of val after a step: the mean
+        absolute difference of what two latents give, images in [-1, 1]."""
+        alike = measured.get("latent_distance", ALIKE) < ALIKE and step >= self.patience
+        news, self._told = alike and not self._told, alike
+        if not news:
+            return None
+        return (
+            "the latent is ignored: another one changes outputs by "
+            f"{measured['latent_distance']:.4f} on a scale from 0 to 2; {self.advice}"
+        )
+
+
+ALIKE = 1 / 127.5  # a grey level of 255
+
+
 class CycleWatch:
     """Notices by measures on val that generators have learned something that is no translation.
 

@@ -341,7 +341,13 @@ class Observer:
 
     def _generate(self, x: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
         """The first column: the picture that is measured."""
+        if self.config.latent_size:  # others are made with other latents, not to be measured
+            return self._first_column(x, positions)
         return next(iter(self._columns(x, positions).values()))
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _first_column(self, x: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+        return next(iter(self.algorithm.columns(x, positions, self._networks).values()))
 
     @tf.function(reduce_retracing=True, autograph=False)
     def _columns(self, x: tf.Tensor, positions: tf.Tensor) -> dict[str, tf.Tensor]:

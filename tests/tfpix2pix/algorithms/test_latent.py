@@ -7,9 +7,11 @@ import pytest
 import tensorflow as tf
 
 from tfpix2pix.algorithms import losses
+from tfpix2pix.algorithms.configs.pix2pix import LATENT_CHART
 from tfpix2pix.algorithms.pix2pix import Pix2Pix
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import resolve
+from tfpix2pix.data import evaluation_batches, open_dataset, open_store
 from tfpix2pix.models import noise
 from tfpix2pix.models.weights import named_weights
 
@@ -203,3 +205,54 @@ def test_the_papers_weight_of_l1_comes_with_it():
 def test_flags_that_do_not_go_together_are_told(flags, said):
     with pytest.raises(UserError, match=said):
         resolve(flags)
+
+
+# === Looking at it ===
+
+
+def test_a_grid_has_several_answers_of_one_input(tiny_config, pairs):
+    algorithm = Pix2Pix(tiny_config(latent=8))
+    x, _ = pairs()
+    found = algorithm.columns(x, PLACES, algorithm.networks)
+    assert list(found) == ["generated", "latent_2", "latent_3"]
+    made = algorithm._made
+    z, latent = made.draw(3, noise.VALIDATION, PLACES, x)
+    np.testing.assert_array_equal(found["generated"], algorithm.generator([x, z, latent]))
+    shared = noise.draw_latent(3, noise.VALIDATION, tf.constant([-1, -1], tf.int64), 8)
+    np.testing.assert_array_equal(found["latent_2"], algorithm.generator([x, z, shared]))
+    plain = Pix2Pix(tiny_config())
+    assert list(plain.columns(x, PLACES, plain.networks)) == ["generated"]
+
+
+def test_what_the_latent_changes_is_measured_on_val(tiny_config):
+    config = tiny_config(latent=8, dataset="sample", sample_pairs=8)
+    source = open_dataset(config, sample_size=config.load_size)
+    val = open_store(source, "val", size=config.load_size)
+    algorithm = Pix2Pix(config, spec=source.spec)
+
+    def generate(x, positions):
+        return algorithm.columns(x, positions, algorithm.networks)["generated"]
+
+    found = algorithm.validate(val, algorithm.networks, generate, 2, lambda done: None)
+    expected = []
+    for place, (x, _) in enumerate(evaluation_batches(val, size=config.whole_size, limit=2)):
+        columns = algorithm.columns(x, tf.constant([place], tf.int64), algorithm.networks)
+        expected.append(np.abs(columns["generated"] - columns["latent_2"]).mean())
+    assert found["latent_distance"] == pytest.approx(np.mean(expected), rel=1e-5)
+    assert {"l1", "swd"} <= set(found)
+    assert [chart for chart in config.charts if chart not in tiny_config().charts] == [LATENT_CHART]
+    assert LATENT_CHART.lines[0][2] in found
+
+
+def test_a_latent_that_is_ignored_is_told_once(tiny_config):
+    algorithm = Pix2Pix(tiny_config(latent=8))
+    assert algorithm.watch_val(500, {"latent_distance": 0.001}) is None
+    said = algorithm.watch_val(1000, {"latent_distance": 0.001})
+    assert said.startswith("the latent is ignored: another one changes outputs by 0.0010")
+    assert said.endswith("--diversity=dsgan makes it count")
+    assert algorithm.watch_val(1500, {"latent_distance": 0.001}) is None
+    assert algorithm.watch_val(2000, {"latent_distance": 0.02}) is None
+    assert "ignored" in algorithm.watch_val(2500, {"latent_distance": 0.001})
+    algorithm = Pix2Pix(tiny_config(latent=8, diversity="msgan"))
+    assert "a smaller --lambda_l1" in algorithm.watch_val(1000, {"latent_distance": 0.0})
+    assert Pix2Pix(tiny_config()).watch_val(1000, {"l1": 0.1}) is None

@@ -295,6 +295,17 @@ LABEL_CHARTS = (
     ),
 )
 
+LATENT_CHART = ChartSpec(
+    "val-latent",
+    "Validation: what the latent changes",
+    "The mean absolute difference between the outputs of one input with two latents, images from "
+    "-1 to 1. At 0 the latent is ignored. It says how different the answers are, not whether each "
+    "of them is a good one.",
+    "L1 between two outputs (0 to 2)",
+    (("two latents", "val", "latent_distance"),),
+    from_zero=True,
+)
+
 
 def _check_best_metric(name: str, target_encoding: str) -> None:
     """Raises UserError for one of the choices that is not measured on such targets."""
@@ -467,7 +478,8 @@ class Pix2PixConfig(AdversarialConfig):
 
     @property
     def charts(self) -> tuple[ChartSpec, ...]:
-        return LABEL_CHARTS if self.labels_out else super().charts
+        charts = LABEL_CHARTS if self.labels_out else super().charts
+        return (*charts, LATENT_CHART) if self.latent else charts
 
     @property
     def networks(self) -> str:
