@@ -223,6 +223,29 @@ def test_sample_k_has_the_seed_plus_k_and_the_first_is_measured(make):
     assert (evaluation.facts["samples"], evaluation.facts["seed"]) == (3, 11)
 
 
+def test_with_a_latent_that_varies_and_z_does_not(make):
+    _, source = make("colour")
+    translator = translator_of(Pix2PixConfig(crop_size=32, load_size=32, ngf=4, latent=3), source)
+    recorder = Recorder()
+    found = evaluate_model(translator, source, [recorder, Diversity()], samples=3, seed=5, limit=2)
+    store = open_store(source, "val", size=32)
+    expected = np.stack(
+        [
+            [translator.translate(store.pair(i)[0], seed=5, latent=code) for i in range(2)]
+            for code in translator.latent([5, 6, 7])
+        ]
+    )
+    np.testing.assert_array_equal(recorder.seen[0].samples, expected)
+    np.testing.assert_array_equal(expected[0, 0], translator.translate(store.pair(0)[0], seed=5))
+    assert found.numbers["diversity"] == pytest.approx(mean_pairwise_l1(expected).mean())
+    assert found.numbers["diversity"] > 0
+    # One that does not look at its latent has no diversity, dropout or not.
+    kernel = named_weights(translator.generator)["down1/kernel"]
+    kernel.assign(kernel * (np.arange(6) < 3)[:, None])
+    deaf = evaluate_model(translator, source, [Diversity()], samples=3, limit=2)
+    assert deaf.numbers["diversity"] == 0
+
+
 def test_progress_and_limit(make):
     translator, source = make("colour")
     told = []
