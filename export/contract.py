@@ -111,6 +111,16 @@ class Contract:
         is_default = self.direction == self.config.direction
         return self.config.takes_noise if is_default else self.generator.noise is not None
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the network's inputs, in its order: ``x``, and ``z`` where it has that."""
+        return ("x", "z") if self.noise else ("x",)
+
+    @property
+    def formula(self) -> str:
+        """The network as a function of its inputs: ``G(x, z)``."""
+        return f"G({', '.join(self.inputs)})"
+
     @cached_property
     def generator(self) -> Generator:
         """What is known of the generator besides its weights."""
@@ -146,6 +156,18 @@ class Contract:
         from tfpix2pix.config.dataset import spec_with
 
         return spec_with(self.config, self.palette or None, self.direction)
+
+    def shapes(self, height: int | None, width: int | None) -> dict[str, tuple[Any, ...]]:
+        """Shapes of the network's inputs by name, in its order, without the batch.
+
+        Args:
+          height, width: of x; None for any.
+        """
+        shapes: dict[str, tuple[Any, ...]] = {"x": (height, width, self.channels[0])}
+        if self.noise:
+            sides = (side and side // self.noise_factor for side in (height, width))
+            shapes["z"] = (*sides, self.noise_channels)
+        return shapes
 
     def noise_shape(self, height: int, width: int) -> tuple[int, int, int]:
         """``[h, w, Z]`` of the z that goes with an x of that height and width."""

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.inference.sizes import kernel_shapes
+from tfpix2pix.models.base import inputs_of
 from tfpix2pix.models.layers import InstanceNormalization
 from tfpix2pix.models.weights import named_weights
 
@@ -94,10 +95,9 @@ class Core(tf.Module):
         self.signature = signature(contract, batch)
         height, width = contract.image_size or (None, None)
         result = [batch, height, width, contract.channels[1]]
-        noise = contract.noise
 
-        def run(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-            y = generator(list(inputs) if noise else inputs[0], training=False)
+        def run(x: tf.Tensor, *drawn: tf.Tensor) -> dict[str, tf.Tensor]:
+            y = generator(inputs_of(x, drawn), training=False)
             # Transposed convolutions of unknown size lose what is known of the shape. Told, not
             # asserted: converters for other platforms know no operator that asserts it.
             y.set_shape(result)
@@ -113,13 +113,6 @@ class Core(tf.Module):
 
 
 def signature(contract: Contract, batch: int | None = None) -> list[tf.TensorSpec]:
-    """The inputs of an export's network: x, and z where the contract has it."""
-    height, width = contract.image_size or (None, None)
-    channels = contract.channels[0]
-    specs = [tf.TensorSpec([batch, height, width, channels], tf.float32, name="x")]
-    if contract.noise:
-        shape: tuple[int | None, int | None, int] = (None, None, contract.noise_channels)
-        if contract.image_size:
-            shape = contract.noise_shape(*contract.image_size)
-        specs.append(tf.TensorSpec([batch, *shape], tf.float32, name="z"))
-    return specs
+    """The inputs of an export's network, in its order."""
+    shapes = contract.shapes(*(contract.image_size or (None, None)))
+    return [tf.TensorSpec([batch, *shape], name=name) for name, shape in shapes.items()]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Engine(abc.ABC):
-    """An exported generator, loaded and ready: G(x, z), or G(x), on NumPy arrays.
+    """An exported generator, loaded and ready, on NumPy arrays.
 
     Attributes:
       contract: what the artefact promises.
@@ -28,6 +28,11 @@ class Engine(abc.ABC):
     path: Path
     name: str
     has_pictures: bool = False
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of what the network takes, in its order."""
+        return self.contract.inputs
 
     @property
     def takes_noise(self) -> bool:
@@ -44,9 +49,8 @@ class Engine(abc.ABC):
         """Height times width that x may have; None: no limit but the memory."""
         return None
 
-    @abc.abstractmethod
     def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
-        """Runs the network.
+        """Runs the network; what it does not take is not looked at.
 
         Args:
           x: float32 ``[B, H, W, C_in]`` in [-1, 1].
@@ -55,6 +59,12 @@ class Engine(abc.ABC):
         Returns:
           y, float32 ``[B, H, W, C_out]`` in [-1, 1].
         """
+        given = {"x": x, "z": z}
+        return self.run({name: np.asarray(given[name], np.float32) for name in self.inputs})
+
+    @abc.abstractmethod
+    def run(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        """y of the network's inputs by name, float32: those of `inputs`, in their order."""
 
     def failed(self, error: Exception) -> UserError:
         """The sentence for an engine that gave up while it ran."""

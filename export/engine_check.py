@@ -7,6 +7,7 @@ no other file, and about as much memory as its generator has features.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,13 +66,10 @@ def sizes_to_check(contract: Contract) -> Iterator[tuple[dict[str, tuple[int, ..
     generator, trained = contract.generator, contract.config.whole_size
     sizes = [contract.image_size] if contract.image_size else [trained, trained.times(2)]
     for height, width in sizes:
-        shapes: dict[str, tuple[int, ...]] = {"x": (1, height, width, contract.channels[0])}
         features = feature_numbers(generator, height, width)
         if generator.noise is not None:  # room for it also where dropout was left out
-            z = contract.noise_shape(height, width)
-            features += z[0] * z[1] * z[2]
-        if contract.noise:
-            shapes["z"] = (1, *z)
+            features += math.prod(contract.noise_shape(height, width))
+        shapes = {name: (1, *shape) for name, shape in contract.shapes(height, width).items()}
         yield shapes, _ROOM * features + _ROOM_OF_WEIGHTS * kernel_numbers(generator)
 
 

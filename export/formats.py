@@ -59,6 +59,13 @@ class Job:
     say: Callable[[str], None] = field(default=lambda text: None)
     opset: int | None = None
 
+    def inputs_of(self, x: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+        """The network's inputs by name for an x ``[H, W, C_in]``, the others drawn from a seed."""
+        inputs = {"x": x[None].astype(np.float32)}
+        if self.contract.noise:
+            inputs["z"] = self.translator.noise(inputs["x"], [seed])
+        return inputs
+
 
 @dataclass(frozen=True)
 class Artifact:

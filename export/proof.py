@@ -170,13 +170,14 @@ class Prover:
         results = []
         for start in range(0, len(x), batch):
             part = np.ascontiguousarray(padded[start : start + batch], np.float32)
-            z = None
-            if engine.takes_noise:
-                z = self.translator.noise(
-                    part, seeds[start : start + batch], not self.contract.noise
-                )
-            results.append(np.asarray(engine(part, z)))
+            drawn = self._drawn(engine, part, seeds[start : start + batch])
+            results.append(np.asarray(engine(part, *drawn)))
         return np.concatenate(results)[:, :height, :width]
+
+    def _drawn(self, engine: Any, x: np.ndarray, seeds: list[int]) -> tuple[np.ndarray | None, ...]:
+        """What an engine is called with behind x: the same of the same seeds for all of them."""
+        off = not self.contract.noise
+        return (self.translator.noise(x, seeds, off) if engine.takes_noise else None,)
 
     def _keras(self, case: _Case) -> np.ndarray:
         # One by one: what a picture is must not depend on its batch, in Keras least of all.
@@ -337,13 +338,13 @@ class Prover:
     def _latency(self, engine: Any) -> float:
         """Median seconds of one picture of the native size, after one that is not counted."""
         x = tiled(self.pictures[0].x, *self.native)[None].astype(np.float32)
-        z = self.translator.noise(x, [0], not self.contract.noise) if engine.takes_noise else None
-        engine(x, z)
+        drawn = self._drawn(engine, x, [0])
+        engine(x, *drawn)
         times: list[float] = []
         start = time.perf_counter()
         while len(times) < _TIMED_RUNS:
             before = time.perf_counter()
-            engine(x, z)
+            engine(x, *drawn)
             times.append(time.perf_counter() - before)
             if time.perf_counter() - start > _TIMED_SECONDS and len(times) >= _LARGEST_BATCH:
                 break

@@ -110,10 +110,9 @@ class OnnxEngine(Engine):
         except (ValueError, OSError) as error:
             raise _damaged(self.path, error) from None
         self.session = self._session(threads)
-        expected = {"x", "z"} if self.contract.noise else {"x"}
-        if {each.name for each in self.session.get_inputs()} != expected:
+        if {each.name for each in self.session.get_inputs()} != set(self.inputs):
             raise UserError(
-                f"{self.path}: its inputs are not the {' and '.join(sorted(expected))} that its "
+                f"{self.path}: its inputs are not the {' and '.join(self.inputs)} that its "
                 "contract names; export again"
             )
 
@@ -134,10 +133,7 @@ class OnnxEngine(Engine):
         except Exception as error:
             raise _damaged(self.path, error) from None
 
-    def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
-        inputs = {"x": np.asarray(x, np.float32)}
-        if self.takes_noise:
-            inputs["z"] = np.asarray(z, np.float32)
+    def run(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         try:
             return self.session.run(["y"], inputs)[0]
         except MemoryError:
@@ -175,7 +171,7 @@ def _write(model: onnx.ModelProto, contract: Contract, path: Path) -> None:
         "any size" if contract.image_size is None else "{1}x{0} pixels".format(*contract.image_size)
     )
     model.doc_string = (
-        f"pix2pix generator, {'y = G(x, z)' if contract.noise else 'y = G(x)'}, {size}, step "
+        f"pix2pix generator, y = {contract.formula}, {size}, step "
         f"{contract.step}; how to use it is in the metadata '{METADATA}' (JSON)"
     )
     del model.metadata_props[:]

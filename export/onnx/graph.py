@@ -74,8 +74,8 @@ def convert(
       split: whether transposed convolutions become plain ones and ``DepthToSpace``.
 
     Returns:
-      A model of x ``[batch, H, W, C_in]`` (and z ``[batch, h, w, Z]``) to y ``[batch, H, W,
-      C_out]``, float32; sizes are symbolic where the contract has none.
+      A model of the contract's inputs to y ``[batch, H, W, C_out]``, float32; sizes are symbolic
+      where the contract has none.
 
     Raises:
       ValueError: this tf2onnx makes a graph that is not known.
@@ -153,25 +153,18 @@ def _narrow_model(contract: Contract) -> onnx.ModelProto:
 
 def set_sizes(model: onnx.ModelProto, contract: Contract) -> None:
     """Writes the contract's sizes, or symbols, into the model's inputs and outputs."""
-    height, width = contract.image_size or ("height", "width")
-    x, y = contract.channels
-    sizes: dict[str, tuple[int | str, ...]] = {
-        "x": ("batch", height, width, x),
-        "y": ("batch", height, width, y),
-    }
-    if contract.noise:
-        z: tuple[int | str, ...] = ("z_height", "z_width", contract.noise_channels)
-        if contract.image_size is not None:
-            z = contract.noise_shape(*contract.image_size)
-        sizes["z"] = ("batch", *z)
+    size = contract.image_size or (None, None)
+    sizes = {**contract.shapes(*size), "y": (*size, contract.channels[1])}
     for value in [*model.graph.input, *model.graph.output]:
         # Anew: what was inferred of them may have any rank.
         dimensions = value.type.tensor_type.shape.dim
         del dimensions[:]
-        for size in sizes[value.name]:
-            if isinstance(size, str):
-                dimensions.add(dim_param=size)
+        dimensions.add(dim_param="batch")
+        prefix = "z_" if value.name == "z" else ""
+        for side, name in zip(sizes[value.name], ("height", "width", "channels"), strict=False):
+            if side is None:
+                dimensions.add(dim_param=f"{prefix}{name}")
             else:
-                dimensions.add(dim_value=int(size))
+                dimensions.add(dim_value=int(side))
     # Shapes between were those of the tracing.
     del model.graph.value_info[:]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,19 +94,13 @@ def int8(model: onnx.ModelProto, job: Job) -> onnx.ModelProto:
 
 
 def _reader(job: Job) -> object:
-    """Gives onnxruntime's calibration training inputs, each with a z of its own."""
+    """Gives onnxruntime's calibration training inputs, each with a seed of its own."""
     from onnxruntime.quantization import CalibrationDataReader
 
     class Reader(CalibrationDataReader):
         def __init__(self) -> None:
-            self._inputs = self._make()
-
-        def _make(self) -> Iterator[dict[str, np.ndarray]]:
-            for seed, x in enumerate(job.training_inputs(CALIBRATION_IMAGES)):
-                inputs = {"x": x[None]}
-                if job.contract.noise:
-                    inputs["z"] = job.translator.noise(x[None], [seed])
-                yield inputs
+            images = enumerate(job.training_inputs(CALIBRATION_IMAGES))
+            self._inputs = (job.inputs_of(x, seed) for seed, x in images)
 
         def get_next(self) -> dict[str, np.ndarray] | None:
             return next(self._inputs, None)

@@ -98,11 +98,9 @@ class SavedModelEngine(Engine):
         signatures = self._model.signatures
         self.has_pictures = "float" in signatures
         name = "float" if self.has_pictures else "serving_default"
-        inputs = {"x", "z"} if self.contract.noise else {"x"}
-        if name not in signatures or set(signatures[name].structured_input_signature[1]) != inputs:
-            raise _damaged(
-                self.path, f"it has no signature 'float' of {' and '.join(sorted(inputs))}"
-            )
+        found = signatures[name].structured_input_signature[1] if name in signatures else ()
+        if set(found) != set(self.inputs):
+            raise _damaged(self.path, f"it has no signature 'float' of {' and '.join(self.inputs)}")
         self._float = signatures[name]
 
     @property
@@ -110,13 +108,11 @@ class SavedModelEngine(Engine):
         # The network alone has no limit inside, like the other formats.
         return self.contract.max_pixels if self.has_pictures else None
 
-    def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
+    def run(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         import tensorflow as tf
 
-        inputs = {"x": tf.constant(x, tf.float32)}
-        if self.takes_noise:
-            inputs["z"] = tf.constant(z, tf.float32)
-        return self._run(self._float, inputs)["y"].numpy()
+        tensors = {name: tf.constant(value) for name, value in inputs.items()}
+        return self._run(self._float, tensors)["y"].numpy()
 
     def _run(
         self, function: Callable[..., Any], inputs: dict[str, tf.Tensor]

@@ -77,7 +77,7 @@ class ServingGraph(Core):
         if pixels is None:
             return self.run
 
-        def limited(x: tf.Tensor, z: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        def limited(x: tf.Tensor, *drawn: tf.Tensor) -> dict[str, tf.Tensor]:
             shape = tf.shape(x, tf.int64)
             # One plain operation, and no branch: this signature is for other engines' converters
             # too, which drop it.
@@ -86,7 +86,7 @@ class ServingGraph(Core):
             )
             with tf.control_dependencies([check]):
                 x = tf.identity(x)
-            return self.run(x) if z is None else self.run(x, z)
+            return self.run(x, *drawn)
 
         return tf.function(limited, input_signature=self.signature, autograph=False)
 

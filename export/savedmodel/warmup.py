@@ -37,16 +37,16 @@ def warmup_inputs(contract: Contract) -> dict[str, dict[str, np.ndarray]]:
         limit = spec.image_dtype.max + 1
         image = random.integers(0, limit, shape).astype(spec.image_dtype.as_numpy_dtype)
     seed = np.array([1], np.int64)
-    x = random.uniform(-1, 1, (1, height, width, contract.channels[0]))
     inputs = {
         "serving_default": {"image": image},
-        "float": {"x": x.astype(np.float32)},
+        "float": {
+            name: random.uniform(0, 1, (1, *shape)).astype(np.float32)
+            for name, shape in contract.shapes(height, width).items()
+        },
         "contract": {"query": np.array([b""], object)},
     }
     if contract.noise:
         inputs["seeded"] = {"image": image, "seed": seed}
-        z = random.uniform(0, 1, (1, *contract.noise_shape(height, width)))
-        inputs["float"]["z"] = z.astype(np.float32)
     if spec.has_files:
         data = np.array([tf.io.encode_png(image[0]).numpy()], object)
         inputs["encoded"] = {"image_bytes": data}

@@ -104,10 +104,9 @@ def _check_parts(model: Any) -> None:
 
 
 def _signature(model: Any, contract: Contract, path: Path) -> dict[str, int]:
-    """The tensors x and z of the signature, by name."""
+    """The input tensors of the signature, by name."""
     from tfpix2pix.base.errors import UserError
 
-    expected = ["x", "z"] if contract.noise else ["x"]
     inputs, outputs = {}, []
     for i in range(model.SignatureDefsLength()):
         found = model.SignatureDefs(i)
@@ -116,24 +115,21 @@ def _signature(model: Any, contract: Contract, path: Path) -> dict[str, int]:
         for k in range(found.InputsLength()):
             inputs[(found.Inputs(k).Name() or b"").decode()] = found.Inputs(k).TensorIndex()
         outputs = [(found.Outputs(k).Name() or b"").decode() for k in range(found.OutputsLength())]
-    if sorted(inputs) != expected or outputs != ["y"]:
+    if set(inputs) != set(contract.inputs) or outputs != ["y"]:
+        expected = ", ".join([*contract.inputs, "y"])
         raise UserError(
-            f"{path}: its inputs and output are not the {', '.join([*expected, 'y'])} of its "
-            "contract; export again"
+            f"{path}: its inputs and output are not the {expected} of its contract; export again"
         )
     return inputs
 
 
 def _check_recorded(graph: Any, places: dict[str, int], contract: Contract) -> None:
     """Sees that the file's own sizes of its inputs, which an interpreter begins with, are right."""
-    size = contract.image_size
-    expected = {"x": (*(size or (1, 1)), contract.channels[0])}
-    z = contract.noise_shape(*size) if size else (1, 1, contract.noise_channels)
-    if contract.noise:
-        expected["z"] = z
+    expected = contract.shapes(*(contract.image_size or (None, None)))
     for name, place in places.items():
         shape = _shape_of(graph.Tensors(place))
-        if shape != (1, *expected[name]):
+        # What is open is written as 1.
+        if shape != (1, *(side or 1 for side in expected[name])):
             raise Refused(f"its input {name} has the size {list(shape)}")
 
 

@@ -56,18 +56,16 @@ class TFLiteEngine(Engine):
         self._shape: tuple[int, ...] | None = None
 
     def _connect(self) -> None:
-        """Finds the tensors x, z and y by the names that the signature gives them."""
+        """Finds the inputs and y by the names that the signature gives them."""
         runner = self._interpreter.get_signature_runner(SIGNATURE)
-        self._inputs = {k: int(v["index"]) for k, v in runner.get_input_details().items()}
+        self._places = {k: int(v["index"]) for k, v in runner.get_input_details().items()}
         self._output = int(runner.get_output_details()["y"]["index"])
 
-    def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
-        tensors = {"x": np.asarray(x, np.float32)}
-        if self.takes_noise:
-            tensors["z"] = np.asarray(z, np.float32)
-        if self.image_size is None or len(x) == 1:
-            return self._run(tensors)
-        images = [self._run({k: v[i : i + 1] for k, v in tensors.items()}) for i in range(len(x))]
+    def run(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        count = len(inputs["x"])
+        if self.image_size is None or count == 1:
+            return self._run(inputs)
+        images = [self._run({k: v[i : i + 1] for k, v in inputs.items()}) for i in range(count)]
         return np.concatenate(images)
 
     def _run(self, tensors: dict[str, np.ndarray]) -> np.ndarray:
@@ -82,12 +80,12 @@ class TFLiteEngine(Engine):
             self._shape = None
             if self.image_size is None:
                 for name, value in tensors.items():
-                    self._interpreter.resize_tensor_input(self._inputs[name], value.shape)
+                    self._interpreter.resize_tensor_input(self._places[name], value.shape)
             with error_stream_aside():
                 self._interpreter.allocate_tensors()
             self._shape = shape
         for name, value in tensors.items():
-            self._interpreter.set_tensor(self._inputs[name], value)
+            self._interpreter.set_tensor(self._places[name], value)
         self._interpreter.invoke()
         return self._interpreter.get_tensor(self._output)
 

@@ -41,7 +41,8 @@ def equalized(
     Args:
       generator: from `core.export_generator`; left as it is.
       described: what the run's algorithm says of it.
-      inputs: representative inputs, each ``[x, z]`` or ``[x]``, float32 with a batch axis.
+      inputs: representative inputs, each those of the network in their order, float32 with a batch
+        axis.
 
     Returns:
       A new generator that gives the results of the old one up to rounding.

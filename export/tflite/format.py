@@ -78,7 +78,7 @@ def convert(job: Job, quantize: str, inputs: list[dict[str, np.ndarray]], scratc
     Args:
       job: what is exported.
       quantize: ``none``, ``float16``, ``dynamic`` or ``int8``.
-      inputs: representative x and z by name, for int8.
+      inputs: representative inputs by name, for int8.
       scratch: an empty folder.
 
     Raises:
@@ -129,7 +129,7 @@ def _save(job: Job, generator: tf.keras.Model, scratch: Path) -> Path:
 
 
 def representative(job: Job) -> list[dict[str, np.ndarray]]:
-    """Inputs of the training by name, x tiled to the export's size, each with a z of its own.
+    """Inputs of the training by name, x tiled to the export's size, each with a seed of its own.
 
     Raises:
       UserError: the data set cannot be read.
@@ -141,12 +141,9 @@ def _pairs(job: Job) -> Iterator[dict[str, np.ndarray]]:
     from tfpix2pix.export.pictures import tiled
 
     for seed, image in enumerate(job.training_inputs(REPRESENTATIVE)):
-        x = tiled(image, *(job.contract.image_size or image.shape[:2]))[None].astype(np.float32)
+        x = tiled(image, *(job.contract.image_size or image.shape[:2]))
         # TensorFlow's calibrator wants them by name.
-        tensors = {"x": x}
-        if job.contract.noise:
-            tensors["z"] = job.translator.noise(x, [seed])
-        yield tensors
+        yield job.inputs_of(x, seed)
 
 
 def _check_builtin(operators: list[Operator]) -> None:

@@ -37,7 +37,7 @@ def standard_metadata(contract: Contract, inputs: Sequence[str]) -> bytes:
 
     Args:
       contract: of the model.
-      inputs: ``x`` and ``z`` in the order of the model's inputs.
+      inputs: names in the order of the model's inputs.
     """
     import flatbuffers
 
@@ -58,7 +58,7 @@ def standard_metadata(contract: Contract, inputs: Sequence[str]) -> bytes:
         {
             0: builder.CreateString("pix2pix generator"),
             1: builder.CreateString(
-                f"{'y = G(x, z)' if contract.noise else 'y = G(x)'}, "
+                f"y = {contract.formula}, "
                 f"{'any size' if size is None else f'{size[1]}x{size[0]} pixels'}, of a tfpix2pix "
                 "run; everything on its use is in the metadata 'tfpix2pix' (JSON)"
             ),

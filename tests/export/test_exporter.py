@@ -71,8 +71,8 @@ class _FakeEngine(Engine):
             export_generator(self.contract.generator, weights, noise=self.contract.noise)
         )
 
-    def __call__(self, x, z):
-        y = self._network(x, z)
+    def run(self, inputs):
+        y = self._network(inputs["x"], inputs.get("z"))
         if self._fake.nan:
             return y * np.nan
         return y + self._fake.error * (10 if self._quantized else 1)
