@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def make(workdir: str, output: Path) -> None:
-    """The four exports, and Keras's y of the same x and z."""
+    """The four exports, and Keras's y of the same inputs."""
     import tfpix2pix
     from tfpix2pix.export import Request, export_run
     from tfpix2pix.export.exporter import check_pictures
@@ -80,9 +80,12 @@ def make(workdir: str, output: Path) -> None:
         export_run(workdir, output / case, request, check_count=1)
         x = tiled(picture.x, height if fixed else 2 * height, width)[None].astype(np.float32)
         z = keras.noise(x, [1], inference == "deterministic")
-        arrays |= {f"{case}_x": x, f"{case}_y": keras.network(x, z)}
+        latent = keras.latent([1]) if keras.latent_size else None
+        arrays |= {f"{case}_x": x, f"{case}_y": keras.network(x, z, latent)}
         if inference == "paper":
             arrays[f"{case}_z"] = z
+        if latent is not None:
+            arrays[f"{case}_latent"] = latent
     np.savez(output / "inputs.npz", **arrays)
     (output / RESULTS).write_text("{}", encoding="utf-8")
 
@@ -93,7 +96,8 @@ def measure(engine: Engine, output: Path) -> None:
     found: dict[str, Any] = {"version": engine.version(), "given": engine.given}
     with np.load(output / "inputs.npz") as arrays:
         for case in CASES:
-            inputs = {k: arrays[f"{case}_{k}"] for k in "xz" if f"{case}_{k}" in arrays}
+            names = [name for name in ("x", "z", "latent") if f"{case}_{name}" in arrays]
+            inputs = {name: arrays[f"{case}_{name}"] for name in names}
             try:
                 with tempfile.TemporaryDirectory() as scratch:
                     y = engine.run(output / case, inputs, Path(scratch))

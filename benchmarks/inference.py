@@ -91,6 +91,11 @@ def _run(scratch: Path) -> None:
         raise UserError(f"--size={size}: the run's generator takes multiples of {step} pixels")
     threads = _THREADS.value or cores()
     batches = [int(text) for text in _BATCHES.value]
+    if translator.latent_size:
+        raise UserError(
+            f"--workdir={workdir}: its generator reads a latent, which PyTorch's beside it does "
+            "not; give a run without"
+        )
     x = np.stack(list(_smooth(max(batches), size, translator.config.x_channels)))
     z = translator.noise(x, range(len(x)))
     np.savez(scratch / "inputs.npz", x=x, z=z)

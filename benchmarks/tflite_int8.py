@@ -42,18 +42,21 @@ def main(argv: list[str]) -> None:
     config = translator.config
     pictures, split = val_pictures(config, _WORKDIR.value, _DATASET.value, _IMAGES.value)
     x, y = (np.stack([getattr(picture, side) for picture in pictures]) for side in ("x", "y"))
-    z = translator.noise(x, range(len(x)))
-    keras = np.concatenate([translator.network(x[i : i + 1], z[i : i + 1]) for i in range(len(x))])
+    given = [x, translator.noise(x, range(len(x)))]
+    if translator.latent_size:
+        given.append(translator.latent(range(len(x))))
+    ones = [[each[i : i + 1] for each in given] for i in range(len(x))]
+    keras = np.concatenate([translator.network(*one) for one in ones])
     with tempfile.TemporaryDirectory() as folder:
         paths = dict(_files(job, Path(folder)))
         rows = {}
         for name, path in list(paths.items()):
             try:
-                rows[name] = _quality(translator, path, x, y, z, keras)
+                rows[name] = _quality(translator, path, given, y, keras)
             except RuntimeError as error:  # an operator has no kernel for these types
                 print(f"{name}: {str(error).splitlines()[0]}")
                 del paths[name]
-        times = _latencies(paths, x[:1], z[:1])
+        times = _latencies(paths, ones[0])
         target = _psnr(translator, x, y, keras)
         print(
             f"{_WORKDIR.value}: step {translator.step:,}, {config.crop_size} px, ngf {config.ngf}, "
@@ -171,11 +174,11 @@ def _int16(job, inputs, folder: Path) -> bytes:
 # === Measures ===
 
 
-def _quality(translator, path: Path, x, y, z, keras) -> str:
+def _quality(translator, path: Path, given, y, keras) -> str:
     from tfpix2pix.export.tflite.engine import TFLiteEngine
     from tfpix2pix.export.tflite.file import read_operators
 
-    found = TFLiteEngine(path)(x, z)
+    x, found = given[0], TFLiteEngine(path)(*given)
     difference = np.abs(found - keras)
     convolutions = [each for each in read_operators(path) if each.is_convolution]
     done = [each for each in convolutions if each.is_int8]
@@ -195,7 +198,7 @@ def _psnr(translator, x, one, other) -> float:
     return float(PSNR().per_pair(levels(x, one), levels(x, other)).mean())
 
 
-def _latencies(paths: dict[str, Path], x, z) -> dict[str, tuple[float, float]]:
+def _latencies(paths: dict[str, Path], given) -> dict[str, tuple[float, float]]:
     """Seconds of one image with one and with two threads."""
     from tfpix2pix.export.tflite.engine import TFLiteEngine
 
@@ -204,9 +207,9 @@ def _latencies(paths: dict[str, Path], x, z) -> dict[str, tuple[float, float]]:
         engines = {name: TFLiteEngine(path, threads) for name, path in paths.items()}
         for _ in range(_RUNS.value):
             for name, engine in engines.items():
-                engine(x, z)  # brings its weights back into the caches
+                engine(*given)  # brings its weights back into the caches
                 start = time.perf_counter()
-                engine(x, z)
+                engine(*given)
                 spent = time.perf_counter() - start
                 best[name][threads] = min(spent, best[name].get(threads, spent))
     return {name: (found[1], found[2]) for name, found in best.items()}

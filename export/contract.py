@@ -50,6 +50,7 @@ class Contract:
       step: training step of the weights.
       checkpoint: SHA-256 of the checkpoint that they come from, as hexadecimal digits.
       inference: ``paper``: G(x, z), dropout by the noise z; ``deterministic``: G(x), no dropout.
+        Where the generator has a latent, both take it too.
       image_size: ``(height, width)`` that x has, or None for any multiples of ``size_multiple``.
       max_pixels: height times width of x, at most, in the SavedModel's signatures; None where
         ``image_size`` says it, and in exports of versions that had no such limit.
@@ -112,9 +113,23 @@ class Contract:
         return self.config.takes_noise if is_default else self.generator.noise is not None
 
     @property
+    def latent_size(self) -> int:
+        """Numbers of the network's input ``latent``; 0 where it has none."""
+        if self.direction == self.config.direction:  # as above
+            return self.config.latent_size
+        return self.generator.latent.size if self.generator.latent else 0
+
+    @property
     def inputs(self) -> tuple[str, ...]:
-        """Names of the network's inputs, in its order: ``x``, and ``z`` where it has that."""
-        return ("x", "z") if self.noise else ("x",)
+        """Names of the network's inputs, in its order: ``x``, then ``z`` and ``latent`` where it
+        has those."""
+        has = {"x": True, "z": self.noise, "latent": self.latent_size > 0}
+        return tuple(name for name, is_there in has.items() if is_there)
+
+    @property
+    def seeded(self) -> bool:
+        """Whether there is anything that a seed decides."""
+        return self.inputs != ("x",)
 
     @property
     def formula(self) -> str:
@@ -167,6 +182,8 @@ class Contract:
         if self.noise:
             sides = (side and side // self.noise_factor for side in (height, width))
             shapes["z"] = (*sides, self.noise_channels)
+        if self.latent_size:
+            shapes["latent"] = (self.latent_size,)
         return shapes
 
     def noise_shape(self, height: int, width: int) -> tuple[int, int, int]:
@@ -206,6 +223,13 @@ class Contract:
                 "distribution": "uniform in [0, 1), independent",
                 "off": "-1 everywhere: no dropout",
             }
+        latent = {
+            "what": "chooses among the right answers: another latent, another picture of the input",
+            "latent": f"float32 [B, {self.latent_size}]",
+            "size": self.latent_size,
+            "distribution": "normal of mean 0 and standard deviation 1, independent",
+            "seed": "where a seed is given in its place, it is drawn from that and config's seed",
+        }
         return {
             "kind": KIND,
             "version": VERSION,
@@ -213,6 +237,7 @@ class Contract:
             "inference": self.inference,
             "statistics": _STATISTICS[self.generator.statistics],
             "noise": noise,
+            "latent": latent if self.latent_size else None,
             "x": {
                 "tensor": f"float32 [B, {height}, {width}, {x}] in [-1, 1]",
                 "channels": spec.channel_names["x"],

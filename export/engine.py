@@ -40,6 +40,11 @@ class Engine(abc.ABC):
         return self.contract.noise
 
     @property
+    def latent_size(self) -> int:
+        """Numbers of the network's input ``latent``; 0 where it has none."""
+        return self.contract.latent_size
+
+    @property
     def image_size(self) -> tuple[int, int] | None:
         """Height and width that x must have; None: any multiples of the size multiple."""
         return self.contract.image_size
@@ -49,17 +54,26 @@ class Engine(abc.ABC):
         """Height times width that x may have; None: no limit but the memory."""
         return None
 
-    def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
+    def __call__(
+        self, x: np.ndarray, z: np.ndarray | None = None, latent: np.ndarray | None = None
+    ) -> np.ndarray:
         """Runs the network; what it does not take is not looked at.
 
         Args:
           x: float32 ``[B, H, W, C_in]`` in [-1, 1].
           z: float32 ``[B, h, w, Z]``, or None where the network takes none.
+          latent: float32 ``[B, n]``, likewise.
 
         Returns:
           y, float32 ``[B, H, W, C_out]`` in [-1, 1].
+
+        Raises:
+          ValueError: the network takes what is not given.
         """
-        given = {"x": x, "z": z}
+        given = {"x": x, "z": z, "latent": latent}
+        missing = [name for name in self.inputs if given[name] is None]
+        if missing:
+            raise ValueError(f"{self.path} takes {' and '.join(self.inputs)}; give {missing[0]}")
         return self.run({name: np.asarray(given[name], np.float32) for name in self.inputs})
 
     @abc.abstractmethod

@@ -64,6 +64,8 @@ class Job:
         inputs = {"x": x[None].astype(np.float32)}
         if self.contract.noise:
             inputs["z"] = self.translator.noise(inputs["x"], [seed])
+        if self.contract.latent_size:
+            inputs["latent"] = self.translator.latent([seed])
         return inputs
 
 

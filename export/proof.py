@@ -1,4 +1,4 @@
-"""The proof of an export: every artefact beside Keras, on the same x and z.
+"""The proof of an export: every artefact beside Keras, on the same x, z and latent.
 
 Pictures: the run's val pairs (or images that were given). Each artefact is run on them one by one
 and three at a time, at the size of the training, at a larger and at an odd one; the odd one is
@@ -177,7 +177,8 @@ class Prover:
     def _drawn(self, engine: Any, x: np.ndarray, seeds: list[int]) -> tuple[np.ndarray | None, ...]:
         """What an engine is called with behind x: the same of the same seeds for all of them."""
         off = not self.contract.noise
-        return (self.translator.noise(x, seeds, off) if engine.takes_noise else None,)
+        z = self.translator.noise(x, seeds, off) if engine.takes_noise else None
+        return z, self.translator.latent(seeds) if engine.latent_size else None
 
     def _keras(self, case: _Case) -> np.ndarray:
         # One by one: what a picture is must not depend on its batch, in Keras least of all.
@@ -260,7 +261,7 @@ class Prover:
         """Largest difference of the image signature to Keras's pictures, in levels."""
         spec = self.contract.spec
         images = np.stack([spec.input_file(x) for x in case.x])
-        seeds = case.seeds if self.contract.noise else None
+        seeds = case.seeds if self.contract.seeded else None
         found = np.concatenate(
             [
                 engine.translate(

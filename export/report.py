@@ -150,6 +150,9 @@ def _facts(contract: Contract) -> list[tuple[str, str]]:
         ("direction", contract.direction),
         ("checkpoint", f"step {contract.step:,}, SHA-256 {contract.checkpoint}"),
     ]
+    if contract.latent_size:
+        latent = values["latent"]
+        facts.insert(3, ("latent", f"{latent['latent']}, {latent['distribution']}"))
     if contract.noise:
         facts.insert(3, ("z", f"{noise['z']}, {noise['distribution']}; off: {noise['off']}"))
     if values["palette"]:

@@ -46,6 +46,16 @@ class Expected(NamedTuple):
         return math.prod(self.shape) * (self.item * byte or number) + (1 << 16)
 
 
+def signature_name(source: str = "", way: str = "") -> str:
+    """The signature of a served export for pictures.
+
+    Args:
+      source: ``encoded`` for files; empty for arrays.
+      way: what is sent besides: ``seeded``, ``latent``, or nothing.
+    """
+    return "_".join(filter(None, (source, way))) or "serving_default"
+
+
 def input_kind(spec: PairSpec) -> ImageKind:
     """The images that an export takes: the run's depth and channels; RGB for labels and Lab."""
     return ImageKind(spec.input_image.dtype, spec.input_image.channels)

@@ -126,12 +126,13 @@ class RemoteNetwork:
         self._server = server
         self._channels = contract.channels[1]
         self.takes_noise, self.image_size = contract.noise, contract.image_size
-        self.max_pixels = contract.max_pixels
+        self.max_pixels, self.latent_size = contract.max_pixels, contract.latent_size
 
-    def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
-        inputs = {"x": x}
-        if z is not None:
-            inputs["z"] = z
+    def __call__(
+        self, x: np.ndarray, z: np.ndarray | None, latent: np.ndarray | None = None
+    ) -> np.ndarray:
+        given = {"x": x, "z": z, "latent": latent}
+        inputs = {name: value for name, value in given.items() if value is not None}
         expected = Expected((*x.shape[:3], self._channels))
         y = self._server.predict("float", inputs, "y", expected)
         return y.astype(np.float32)
@@ -140,9 +141,9 @@ class RemoteNetwork:
 class RemoteTranslator(Translator):
     """A `Translator` whose network, and whatever else can, runs on a server.
 
-    Pictures go there at the depth of the run and come back so; the noise is drawn there, from the
-    seed. Only for `fit`, for a latent, and for `deterministic` with an export that has noise, x and
-    z are made here. Threads may call it at the same time.
+    Pictures go there at the depth of the run and come back so; noise and latent are drawn there,
+    from the seed, unless a latent is given. Only for `fit`, and for `deterministic` with an export
+    that has noise, x, z and latent are made here. Threads may call it at the same time.
 
     Attributes:
       contract: what the server said it serves.
@@ -188,8 +189,9 @@ class RemoteTranslator(Translator):
         if not -(2**63) <= seed < 2**63:
             raise ValueError(f"seed {seed} does not fit in 64 bits")
         image = self._decoded(image)
-        here = fit or latent is not None or (deterministic and self.takes_noise)
-        if here or not self._can_send(image):
+        if latent is not None:
+            latent = self._drawn(seed, latent, deterministic).latent
+        if fit or (deterministic and self.takes_noise) or not self._can_send(image):
             return super().translate(
                 image, seed=seed, latent=latent, deterministic=deterministic, fit=fit, notes=notes
             )
@@ -199,7 +201,7 @@ class RemoteTranslator(Translator):
         if self.network.image_size:
             # Padding pixels is padding x, which is made of each pixel alone.
             picture = pad(picture, self.stride)
-        return self._send(picture, seed)[:height, :width]
+        return self._send(picture, seed, latent)[:height, :width]
 
     def close(self) -> None:
         """Lets go of the connection."""
@@ -214,11 +216,15 @@ class RemoteTranslator(Translator):
         carried = self._server.transport.dtypes
         return self._has_files or {self._taken.dtype, self._given.dtype} <= set(carried)
 
-    def _send(self, picture: np.ndarray, seed: int) -> np.ndarray:
-        seeds = {"seed": np.array([seed], np.int64)} if self.takes_noise else {}
+    def _send(self, picture: np.ndarray, seed: int, latent: np.ndarray | None) -> np.ndarray:
+        way, more = "seeded" if self.contract.seeded else "", {}
+        if latent is not None:
+            way, more["latent"] = "latent", latent[None]
+        if self.takes_noise or way == "seeded":
+            more["seed"] = np.array([seed], np.int64)
         if not (self._has_files and self._server.transport.prefers_files):
-            inputs = {"image": np.ascontiguousarray(picture[None]), **seeds}
-            signature = "seeded" if seeds else "serving_default"
+            inputs = {"image": np.ascontiguousarray(picture[None]), **more}
+            signature = wire.signature_name("", way)
             try:
                 # Files have no sizes that could differ within a batch of the server.
                 unless = (MixedSizes,) if self._has_files else ()
@@ -229,10 +235,10 @@ class RemoteTranslator(Translator):
             else:
                 return found[0].astype(self._given.dtype)
         data = np.array([wire.to_png(picture), None], object)[:1]
-        signature = "encoded_seeded" if seeds else "encoded"
+        signature = wire.signature_name("encoded", way)
         height, width = picture.shape[:2]
         expected = Expected((1,), wire.longest_png(height, width, self._given))
-        inputs = {"image_bytes": data, **seeds}
+        inputs = {"image_bytes": data, **more}
         found = self._server.predict(signature, inputs, "output_bytes", expected)
         try:
             return wire.from_png(found[0], self._given, (height, width))

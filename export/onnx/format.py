@@ -78,7 +78,7 @@ class OnnxFormat(Format):
 
 
 _NOTES = {
-    "float16": ("weights are stored in 16 bits; computing, x, z and y are float32",),
+    "float16": ("weights are stored in 16 bits; computing, inputs and y are float32",),
     "int8": ("convolutions in 8 bits, normalisation and activations in float32",),
 }
 

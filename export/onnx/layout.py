@@ -7,6 +7,7 @@ dear as an activation. A pattern that is not known stays as it is, turns and all
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,11 +23,16 @@ _ALONE = {"LeakyRelu", "Relu", "Tanh", "Cast", "Neg", "Not", "Sqrt", "Reciprocal
 _TOGETHER = {"Add", "Sub", "Mul", "Div", "Less", "Greater", "GreaterOrEqual"}
 
 
-def simplify(graph: Graph) -> None:
-    """All rewrites of this module, in their order."""
+def simplify(graph: Graph, pictures: Sequence[str]) -> None:
+    """All rewrites of this module, in their order.
+
+    Args:
+      graph: of a network.
+      pictures: its inputs that have channels, which come last.
+    """
     reshape_once(graph)
     use_older_operators(graph)
-    put_channels_first(graph)
+    put_channels_first(graph, pictures)
     use_edge_padding(graph)
 
 
@@ -58,10 +64,10 @@ def use_older_operators(graph: Graph) -> None:
 # === Channels first ===
 
 
-def put_channels_first(graph: Graph) -> None:
+def put_channels_first(graph: Graph, pictures: Sequence[str]) -> None:
     """Computes every tensor that it can with channels first, and turns only what is still read
     otherwise."""
-    _Turner(graph).run()
+    _Turner(graph).run(pictures)
 
 
 class _Turner:
@@ -72,10 +78,10 @@ class _Turner:
         self.nodes: list[onnx.NodeProto] = []
         self.twins: dict[str, str] = {}
 
-    def run(self) -> None:
+    def run(self, pictures: Sequence[str]) -> None:
         graph = self.graph
-        for value in graph.graph.input:
-            self._make("Transpose", [value.name], value.name, perm=TO_NCHW)
+        for name in pictures:
+            self._make("Transpose", [name], name, perm=TO_NCHW)
         same: dict[str, str] = {}
         for node in graph.nodes:
             for place, name in enumerate(node.input):

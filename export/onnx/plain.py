@@ -51,7 +51,7 @@ def convert_function(core: Core, opset: int) -> onnx.ModelProto:
     if odd:
         raise ValueError(f"it leaves operators of {', '.join(sorted(odd))}")
     set_opset(model, opset)
-    # Named like the function's: x, z and y.
+    # Named like the function's: x, z, latent and y.
     names = dict(zip(inputs, (spec.name for spec in core.signature), strict=True))
     _rename(model, {**names, outputs[0]: "y"})
     graph = Graph(model)
@@ -60,7 +60,7 @@ def convert_function(core: Core, opset: int) -> onnx.ModelProto:
     model.graph.input.extend(kept)
     graph.constants |= {f"{name}:0": value for name, value in weights.items()}
     fold(graph)
-    simplify(graph)
+    simplify(graph, [spec.name for spec in core.signature if len(spec.shape) == 4])
     use_instance_normalization(graph)
     graph.finish()
     return model

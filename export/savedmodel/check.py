@@ -33,11 +33,11 @@ Pad PadV2 PartitionedCall Placeholder PlaceholderWithDefault Pow Prod Range Rank
 RealDiv Reciprocal Relu Reshape ResizeBilinear ResizeNearestNeighbor ReverseV2 RightShift Rint Round
 Rsqrt ScaleAndTranslate Select SelectV2 Shape ShapeN Sign Size Slice SpaceToDepth Split SplitV Sqrt
 Square SquaredDifference Squeeze StatefulPartitionedCall StatelessIf StatelessRandomGetAlg
-StatelessRandomGetKeyCounter StatelessRandomGetKeyCounterAlg StatelessRandomUniformFullIntV2
-StatelessRandomUniformV2 StatelessWhile StopGradient StridedSlice StringFormat StringJoin
-StringLength Sub Substr Sum Tanh TensorListConcatV2 TensorListFromTensor TensorListGetItem
-TensorListLength TensorListReserve TensorListSetItem TensorListStack Tile Transpose TruncateDiv
-TruncateMod Unpack VarHandleOp Where While ZerosLike
+StatelessRandomGetKeyCounter StatelessRandomGetKeyCounterAlg StatelessRandomNormalV2
+StatelessRandomUniformFullIntV2 StatelessRandomUniformV2 StatelessWhile StopGradient StridedSlice
+StringFormat StringJoin StringLength Sub Substr Sum Tanh TensorListConcatV2 TensorListFromTensor
+TensorListGetItem TensorListLength TensorListReserve TensorListSetItem TensorListStack Tile
+Transpose TruncateDiv TruncateMod Unpack VarHandleOp Where While ZerosLike
 """
 OPERATORS = frozenset(_NAMES.split())
 # TensorFlow puts a function that writes the variables and one that reads them into every

@@ -66,7 +66,7 @@ class SavedModelFormat(Format):
             raise UserError(
                 f"{path}: the SavedModel cannot be written ({reason}); see to room and permission"
             ) from None
-        notes = () if job.contract.noise else ("no z: signatures without seed only",)
+        notes = () if job.contract.seeded else ("no z: signatures without seed only",)
         return [Artifact(f"{FOLDER}/{version}", self.name, notes=notes)]
 
     def open(self, path: Path, threads: int | None = None) -> SavedModelEngine:
@@ -126,25 +126,35 @@ class SavedModelEngine(Engine):
         except (tf.errors.OpError, ValueError, TypeError) as error:
             raise self.failed(error) from None
 
-    def translate(self, images: np.ndarray, seeds: Sequence[int] | None = None) -> np.ndarray:
+    def translate(
+        self,
+        images: np.ndarray,
+        seeds: Sequence[int] | None = None,
+        latent: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Runs the image signatures, as a server would; only where it `has_pictures`.
 
         Args:
           images: ``[B, H, W, C]`` of the run's depth (uint8 RGB for labels and Lab).
-          seeds: one for each image; None for the signature without. An export that takes no noise
-            ignores them.
+          seeds: one for each image; None for the signature without, or with `latent` for 0. An
+            export in which they decide nothing ignores them.
+          latent: float32 ``[B, n]`` in the place of the seeds'.
 
         Returns:
           ``[B, H, W, C_out]`` in the depth of the run's targets.
         """
         import tensorflow as tf
 
-        if seeds is None or not self.takes_noise:
-            default = self._model.signatures["serving_default"]
-            return self._run(default, {"image": tf.constant(images)})["output"].numpy()
-        seed = tf.constant(list(seeds), tf.int64)
-        inputs = {"image": tf.constant(images), "seed": seed}
-        return self._run(self._model.signatures["seeded"], inputs)["output"].numpy()
+        name, given = "serving_default", {"image": images}
+        if seeds is not None and self.contract.seeded:
+            name = "seeded"
+        given["seed"] = np.array([0] * len(images) if seeds is None else list(seeds), np.int64)
+        if latent is not None:
+            name, given["latent"] = "latent", np.asarray(latent, np.float32)
+        function = self._model.signatures[name]
+        taken = function.structured_input_signature[1]
+        inputs = {key: tf.constant(value) for key, value in given.items() if key in taken}
+        return self._run(function, inputs)["output"].numpy()
 
 
 def saved_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:

@@ -2,26 +2,30 @@
 
 Signatures (all take any number of images; names are what clients send):
 
-* ``serving_default``: ``image`` to ``output``, z of seed 0.
-* ``seeded``: ``image``, ``seed`` to ``output``, each image's z a function of its own seed alone.
-* ``encoded``, ``encoded_seeded``: the same with ``image_bytes`` (JPEG or PNG files) to
-  ``output_bytes`` (PNG files), where results can be PNG files.
-* ``float``: ``x`` and ``z`` to ``y``, the network alone.
+* ``serving_default``: ``image`` to ``output``, z and latent of seed 0.
+* ``seeded``: ``image``, ``seed`` to ``output``, each image's z and latent functions of its own seed
+  alone.
+* ``latent``: ``image``, ``seed``, ``latent`` to ``output``, the latent in the place of the seed's.
+* ``encoded``, ``encoded_seeded``, ``encoded_latent``: the same with ``image_bytes`` (JPEG or PNG
+  files) to ``output_bytes`` (PNG files), where results can be PNG files.
+* ``float``: ``x``, ``z`` and ``latent`` to ``y``, the network alone.
 * ``contract``: ``query`` (ignored) to ``contract``, the JSON text once for each.
 
-An export without z has no ``seeded`` ones, and its ``float`` takes x alone. No variable is changed
-by any of them. What is larger than the contract allows is refused before it is decoded or run.
+What the network does not take is no input of any: without a latent there is no ``latent``, without
+z that has no ``seed``, and without both there is no ``seeded``. No variable is changed by any of
+them. What is larger than the contract allows is refused before it is decoded or run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
 from tfpix2pix.export.core import Core, signature
 from tfpix2pix.export.savedmodel.graph_spec import GraphSpec
+from tfpix2pix.export.wire import signature_name
 from tfpix2pix.models import noise
 
 if TYPE_CHECKING:
@@ -48,27 +52,27 @@ class ServingGraph(Core):
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """The signatures by their names, for `tf.saved_model.save`."""
-        parts = self._parts
-        image = parts.image_spec
+        parts, contract = self._parts, self._parts.contract
         seed = tf.TensorSpec([None], tf.int64, name="seed")
-        data = tf.TensorSpec([None], tf.string, name="image_bytes")
-        query = tf.TensorSpec([None], tf.string, name="query")
-        functions = {
-            "serving_default": (parts.images, [image]),
-            "contract": (parts.contract_text, [query]),
+        latent = tf.TensorSpec([None, contract.latent_size], name="latent")
+        # What decides a picture beside the image.
+        ways: dict[str, list[tf.TensorSpec]] = {"": []}
+        if contract.seeded:
+            ways["seeded"] = [seed]
+        if contract.latent_size:
+            ways["latent"] = [seed, latent] if contract.noise else [latent]
+        sources: dict[str, tuple[Callable[..., Any], tf.TensorSpec]] = {
+            "": (parts.images, parts.image_spec)
         }
         if parts.spec.has_files:
-            functions["encoded"] = (parts.files, [data])
-        if parts.contract.noise:
-            functions["seeded"] = (parts.images, [image, seed])
-            if parts.spec.has_files:
-                functions["encoded_seeded"] = (parts.files, [data, seed])
-        found = {
-            name: tf.function(
-                function, input_signature=specs, autograph=False
-            ).get_concrete_function()
-            for name, (function, specs) in functions.items()
-        }
+            data = tf.TensorSpec([None], tf.string, name="image_bytes")
+            sources["encoded"] = (parts.files, data)
+        found = {}
+        for source, (function, image) in sources.items():
+            for way, more in ways.items():
+                found[signature_name(source, way)] = _concrete(function, [image, *more])
+        query = tf.TensorSpec([None], tf.string, name="query")
+        found["contract"] = _concrete(parts.contract_text, [query])
         return {**found, "float": self._network().get_concrete_function()}
 
     def _network(self) -> tf.types.experimental.PolymorphicFunction:
@@ -103,10 +107,13 @@ class _Parts:
             [None, height, width, self.spec.image_channels], self.spec.image_dtype, name="image"
         )
 
-    def images(self, image: tf.Tensor, seed: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
-        return {"output": self.translate(image, seed)}
+    def images(self, image: tf.Tensor, **given: tf.Tensor) -> dict[str, tf.Tensor]:
+        """``given``: see `translate`."""
+        return {"output": self.translate(image, given)}
 
-    def files(self, image_bytes: tf.Tensor, seed: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+    def files(self, image_bytes: tf.Tensor, **given: tf.Tensor) -> dict[str, tf.Tensor]:
+        """``given``: see `translate`."""
+
         def checked(data: tf.Tensor) -> tf.Tensor:
             with tf.control_dependencies([self._check_file(data)]):
                 return tf.identity(data)
@@ -115,15 +122,15 @@ class _Parts:
         image_bytes = tf.map_fn(checked, image_bytes)
 
         # One by one: they may differ in size, and so none can tell who shares its request.
-        def one(inputs: tuple[tf.Tensor, ...]) -> tf.Tensor:
-            data, *seeds = inputs
+        def one(inputs: tuple[tf.Tensor, dict[str, tf.Tensor]]) -> tf.Tensor:
+            data, own = inputs
             image = self.spec.decode(data)[None]
-            result = self.translate(image, seeds[0][None] if seeds else None, fitting=True)
+            result = self.translate(image, {k: v[None] for k, v in own.items()}, fitting=True)
             return self.spec.encode(result[0])
 
         results = tf.map_fn(
             one,
-            (image_bytes,) if seed is None else (image_bytes, seed),
+            (image_bytes, given),
             fn_output_signature=tf.TensorSpec([], tf.string),
             parallel_iterations=_PARALLEL,
         )
@@ -133,13 +140,14 @@ class _Parts:
         return {"contract": tf.fill(tf.shape(query), self.text)}
 
     def translate(
-        self, image: tf.Tensor, seed: tf.Tensor | None, fitting: bool = False
+        self, image: tf.Tensor, given: Mapping[str, tf.Tensor], fitting: bool = False
     ) -> tf.Tensor:
         """Images ``[B, H, W, C]`` to results ``[B, H, W, C_out]``.
 
         Args:
           image: as `GraphSpec.to_x` takes them.
-          seed: int64 ``[B]``; None for the default.
+          given: ``seed``, int64 ``[B]``, without which it is the default for all; ``latent``,
+            float32 ``[B, n]``, without which it is the seed's.
           fitting: whether images of a fixed size may also be smaller ones that are padded to it;
             their sizes were checked (`_check_file`).
         """
@@ -163,7 +171,7 @@ class _Parts:
         padded = self.spec.pad(x, contract.size_multiple)
         if contract.image_size and fitting:
             padded = tf.ensure_shape(padded, [None, *contract.image_size, None])
-        y = self._generate(padded, seed)[:, : shape[1], : shape[2]]
+        y = self._generate(padded, given)[:, : shape[1], : shape[2]]
         output = self.spec.from_y(x, y)
         channels = self.spec.output_channels
         return tf.ensure_shape(output, [image.shape[0], *image.shape[1:3], channels])
@@ -196,19 +204,39 @@ class _Parts:
             )
         return tf.no_op()
 
-    def _generate(self, x: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
-        contract = self.contract
-        if not contract.noise:
-            return self.network(x)
-        batch, height, width = tf.unstack(tf.shape(x)[:3])
-        # A fixed size by its numbers: z must not fail before the check of the size speaks.
-        shape = tf.stack(contract.noise_shape(*(contract.image_size or (height, width))))
+    def _generate(self, x: tf.Tensor, given: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        contract, seed, size = self.contract, given.get("seed"), tf.shape(x)
         seeds = tf.constant([DEFAULT_SEED], tf.int64) if seed is None else seed
-        z = noise.draw(contract.config.seed, noise.INFERENCE, seeds, shape)
-        if seed is None:
-            z = tf.tile(z, [batch, 1, 1, 1])
-        z = tf.ensure_shape(z, [None, *signature(contract)[1].shape[1:]])
-        return self.network(x, z)
+        of = contract.config.seed, noise.INFERENCE, seeds
+
+        def for_all(drawn: tf.Tensor) -> tf.Tensor:
+            """What the one default seed gives, once for each image."""
+            once = [1] * (drawn.shape.rank - 1)
+            return drawn if seed is not None else tf.tile(drawn, [size[0], *once])
+
+        more = {}
+        if contract.noise:
+            # A fixed size by its numbers: z must not fail before the check of the size speaks.
+            shape = contract.noise_shape(*(contract.image_size or tf.unstack(size[1:3])))
+            more["z"] = for_all(noise.draw(*of, tf.stack(shape)))
+        if "latent" in given:
+            more["latent"] = given["latent"]
+        elif contract.latent_size:
+            more["latent"] = for_all(noise.draw_latent(*of, contract.latent_size))
+        specs = signature(contract)[1:]
+        return self.network(x, *(tf.ensure_shape(more[spec.name], spec.shape) for spec in specs))
+
+
+def _concrete(
+    function: Callable[..., dict[str, tf.Tensor]], specs: list[tf.TensorSpec]
+) -> tf.types.experimental.ConcreteFunction:
+    """A signature of those inputs, which the function takes by their names but for the first."""
+
+    def named(first: tf.Tensor, *more: tf.Tensor) -> dict[str, tf.Tensor]:
+        names = [spec.name for spec in specs[1:]]
+        return function(first, **dict(zip(names, more, strict=True)))
+
+    return tf.function(named, input_signature=specs, autograph=False).get_concrete_function()
 
 
 def _too_large(name: str, pixels: int, shown: str = "[B, H, W, C]") -> str:

@@ -25,6 +25,7 @@ def warmup_inputs(contract: Contract) -> dict[str, dict[str, np.ndarray]]:
     import tensorflow as tf
 
     from tfpix2pix.export.savedmodel.graph_spec import GraphSpec
+    from tfpix2pix.export.wire import signature_name
 
     spec = GraphSpec(contract.spec)
     height, width = contract.image_size or contract.config.whole_size
@@ -36,23 +37,26 @@ def warmup_inputs(contract: Contract) -> dict[str, dict[str, np.ndarray]]:
     else:
         limit = spec.image_dtype.max + 1
         image = random.integers(0, limit, shape).astype(spec.image_dtype.as_numpy_dtype)
-    seed = np.array([1], np.int64)
-    inputs = {
-        "serving_default": {"image": image},
-        "float": {
-            name: random.uniform(0, 1, (1, *shape)).astype(np.float32)
-            for name, shape in contract.shapes(height, width).items()
-        },
-        "contract": {"query": np.array([b""], object)},
+    network = {
+        name: random.uniform(0, 1, (1, *shape)).astype(np.float32)
+        for name, shape in contract.shapes(height, width).items()
     }
-    if contract.noise:
-        inputs["seeded"] = {"image": image, "seed": seed}
+    seed = {"seed": np.array([1], np.int64)}
+    ways: dict[str, dict[str, np.ndarray]] = {"": {}}
+    if contract.seeded:
+        ways["seeded"] = seed
+    if contract.latent_size:
+        ways["latent"] = {**(seed if contract.noise else {}), "latent": network["latent"]}
+    sources = {"": {"image": image}}
     if spec.has_files:
         data = np.array([tf.io.encode_png(image[0]).numpy()], object)
-        inputs["encoded"] = {"image_bytes": data}
-        if contract.noise:
-            inputs["encoded_seeded"] = {"image_bytes": data, "seed": seed}
-    return inputs
+        sources["encoded"] = {"image_bytes": data}
+    inputs = {
+        signature_name(source, way): {**first, **more}
+        for source, first in sources.items()
+        for way, more in ways.items()
+    }
+    return {**inputs, "float": network, "contract": {"query": np.array([b""], object)}}
 
 
 def write_warmup(path: Path, contract: Contract, name: str) -> Path:

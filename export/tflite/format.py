@@ -23,7 +23,7 @@ REPRESENTATIVE = 48
 """Training images that the ranges for int8 are taken from, each with a z of its own."""
 _FILES = {"none": "float32", "float16": "float16", "dynamic": "dynamic", "int8": "int8"}
 _NOTES = {
-    "float16": ("weights are stored in 16 bits; computing, x, z and y are float32",),
+    "float16": ("weights are stored in 16 bits; computing, inputs and y are float32",),
     "dynamic": ("weights in 8 bits, activations are brought to 8 bits while it runs",),
 }
 
@@ -159,6 +159,6 @@ def _int8_note(operators: list[Operator]) -> str:
     convolutions = [each for each in operators if each.is_convolution]
     done = sum(each.is_int8 for each in convolutions)
     return (
-        f"{done} of {len(convolutions)} convolutions in int8; the others, normalisation, masks and "
-        "x, z, y in float32"
+        f"{done} of {len(convolutions)} convolutions in int8; the others, normalisation, masks, "
+        "inputs and y in float32"
     )

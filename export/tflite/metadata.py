@@ -1,4 +1,4 @@
-"""The standard metadata of a TFLite file, ``TFLITE_METADATA``: what x, z and y are.
+"""The standard metadata of a TFLite file, ``TFLITE_METADATA``: what its inputs and y are.
 
 Android Studio makes a class of it, MediaPipe and others show it. It is a FlatBuffer of its own in
 a buffer of the model; schema: metadata_schema.fbs of tflite-support, version 1.5.0, of which only
@@ -42,7 +42,7 @@ def standard_metadata(contract: Contract, inputs: Sequence[str]) -> bytes:
     import flatbuffers
 
     builder = flatbuffers.Builder(1024)
-    tables = {"x": _image, "y": _image, "z": _noise}
+    tables = {"x": _image, "y": _image, "z": _noise, "latent": _latent}
     words = {name: _tensor(builder, name, contract, tables[name]) for name in [*inputs, "y"]}
     graph = _table(
         builder,
@@ -126,6 +126,14 @@ def _noise(builder: flatbuffers.Builder, name: str, contract: Contract) -> tuple
         f"{contract.noise_channels}]"
     )
     return description, _feature(builder), None, (0.0, 1.0)
+
+
+def _latent(builder: flatbuffers.Builder, name: str, contract: Contract) -> tuple:
+    description = (
+        "the latent: standard normal random numbers, which choose among the right answers; the "
+        f"same ones give the same style. [1, {contract.latent_size}]"
+    )
+    return description, _feature(builder), None, (-3.0, 3.0)
 
 
 def _feature(builder: flatbuffers.Builder) -> int:

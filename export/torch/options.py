@@ -32,6 +32,7 @@ class Networks:
     last_channels: int
     spectral_norm: bool
     discriminator_scales: int = 1
+    latent: int = 0
 
     @classmethod
     def of(cls, config: Config) -> Networks:

@@ -40,6 +40,7 @@ _PLAIN = {
     "padding": "zeros",
     "noise_channels": 0,
     "last_channels": 0,
+    "latent": 0,
 }
 
 
@@ -420,6 +421,12 @@ def check_exportable(config: Config, network: str, workdir: str | os.PathLike[st
             f"--workdir={workdir}: its generator is an {run.generator}, which the PyTorch code "
             f"does not have; only U-Nets and ResNets (--generator=unet, {', '.join(RESNETS)}) can "
             "be exported"
+        )
+    if way == "generator" and config.latent_size:
+        raise UserError(
+            f"--workdir={workdir}: its generator reads a latent of {config.latent_size} numbers, "
+            "which the PyTorch code's does not have; hand it on in another format: "
+            f"tfpix2pix export --workdir={workdir} --output=DIR"
         )
     wanted: dict[str, Any] = {
         "norm": "instance, batch or none" if run.norm == "group" else run.norm

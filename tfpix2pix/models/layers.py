@@ -205,10 +205,9 @@ class LatentChannels(tf.keras.layers.Layer):
 
     def call(self, inputs: Any) -> tf.Tensor:
         features, latent = inputs
-        known, size = features.shape, tf.shape(features)
-        sides = [size[axis] if known[axis] is None else known[axis] for axis in (1, 2)]
-        tiled = tf.tile(latent[:, None, None, :], tf.stack([1, *sides, 1]))
-        return tf.concat([features, tiled], axis=-1)
+        # Added to zeros of that size, which every engine of an export knows and no tiling is.
+        zeros = features[..., :1] * 0.0
+        return tf.concat([features, zeros + tf.reshape(latent, [-1, 1, 1, latent.shape[-1]])], -1)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         features, latent = input_shape
