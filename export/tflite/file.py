@@ -11,7 +11,7 @@ import mmap
 import types
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,7 +26,8 @@ _CONVOLUTIONS = ("CONV_2D", "TRANSPOSE_CONV")
 
 
 def with_metadata(model: bytes, contract: Contract) -> bytes:
-    """The model with its contract, and with the standard metadata that Android Studio reads.
+    """The model with its contract, with the standard metadata that Android Studio reads, and with
+    its inputs in the network's order: x is input 0.
 
     Packed anew as TensorFlow's converter itself does to enter the metadata of the conversion.
     """
@@ -34,9 +35,12 @@ def with_metadata(model: bytes, contract: Contract) -> bytes:
 
     content = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
     classes = schema()
+    # The converter has them in the order of their names.
+    places = {each.name.decode(): each.tensorIndex for each in content.signatureDefs[0].inputs}
+    content.subgraphs[0].inputs = [places[name] for name in contract.inputs]
     entries = {
         METADATA: contract.to_json().encode(),
-        tflite_metadata.NAME: tflite_metadata.standard_metadata(contract, _input_names(content)),
+        tflite_metadata.NAME: tflite_metadata.standard_metadata(contract, contract.inputs),
     }
     content.metadata = list(content.metadata or [])
     content.buffers = list(content.buffers)
@@ -47,12 +51,6 @@ def with_metadata(model: bytes, contract: Contract) -> bytes:
         content.buffers.append(buffer)
         content.metadata.append(entry)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(content))
-
-
-def _input_names(content: Any) -> list[str]:
-    """The signature's names of the inputs, in the order of the graph's, which need not be its."""
-    names = {each.tensorIndex: each.name.decode() for each in content.signatureDefs[0].inputs}
-    return [names[index] for index in content.subgraphs[0].inputs]
 
 
 def read_metadata(path: Path, name: str = METADATA) -> bytes | None:

@@ -169,6 +169,25 @@ def test_the_contract_says_what_the_latent_is(folder, run):
     assert "normal of mean 0" in (folder / "any" / "export_report.html").read_text()
 
 
+def test_the_inputs_are_in_the_networks_order(folder):
+    # By position is how Swift hands them over.
+    orders = {}
+    for name in ("any", "fixed"):
+        for path, _ in paths(folder, name):
+            if path.suffix == ".onnx":
+                orders[name, "onnx"] = [
+                    each.name for each in open_engine(path).session.get_inputs()
+                ]
+            elif path.suffix == ".tflite":
+                details = open_engine(path)._interpreter.get_input_details()
+                orders[name, "tflite"] = [each["name"].split("_")[-1][:-2] for each in details]
+    with_z, without = ["x", "z", "latent"], ["x", "latent"]
+    kinds = ("onnx", "tflite")
+    assert orders == {("any", kind): with_z for kind in kinds} | {
+        ("fixed", kind): without for kind in kinds
+    }
+
+
 def test_a_contract_of_before_has_none(exported_run):
     contract = Contract.of(tfpix2pix.load(exported_run))
     values = contract.to_dict()
