@@ -51,6 +51,16 @@ SMALL: dict[str, dict[str, Any]] = {
         "receptive_field": 16,
         "nce_channels": 16,
     },
+    # "group": of a channel alone a normalisation leaves nothing of a latent but at the border, and
+    # of the weights in the middle rounding, which two replicas do not share.
+    "bicyclegan": {
+        "norm": "group",
+        "ngf": 4,
+        "ndf": 4,
+        "nef": 2,
+        "latent": 3,
+        "receptive_field": 16,
+    },
     "scorer": {"width": 2, "label_palette": "facades"},
     "toy": {},
 }

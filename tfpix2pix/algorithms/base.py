@@ -318,6 +318,17 @@ class Algorithm(abc.ABC, Generic[C]):
         targets ``[B, H, W, C]``, by other names that begin with ``back``."""
         return {}
 
+    def columns_of_pairs(
+        self,
+        x: tf.Tensor,
+        y: tf.Tensor,
+        positions: tf.Tensor,
+        networks: Mapping[str, tf.keras.Model],
+    ) -> dict[str, tf.Tensor]:
+        """Pictures of a sample grid that are made of an input and its target: behind those of
+        `columns`, by other names."""
+        return {}
+
     def watch(self, step: int, judged: Mapping[str, Mapping[str, float]]) -> str | None:
         """A sentence when training goes wrong, told the means of `judgements` up to a step."""
         return None

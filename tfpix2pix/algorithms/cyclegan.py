@@ -15,7 +15,7 @@ from tfpix2pix.algorithms.adversarial import Adversarial
 from tfpix2pix.algorithms.base import Draws, Objective, Update
 from tfpix2pix.algorithms.configs.cyclegan import CycleGANConfig
 from tfpix2pix.algorithms.unpaired import judge_both, likeness_on, seen
-from tfpix2pix.algorithms.watch import CycleWatch, DiscriminatorWatch, saturated
+from tfpix2pix.algorithms.watch import CycleWatch, DiscriminatorWatch, saturated, together
 from tfpix2pix.data import PairStore, evaluation_batches
 from tfpix2pix.models import noise
 from tfpix2pix.models.base import Generator, inputs_of
@@ -277,14 +277,10 @@ class CycleGAN(Adversarial[CycleGANConfig]):
                 judgement = judged[f"discriminator{way}"]
                 means = {name.removesuffix(BACK): value for name, value in judgement.items()}
                 said.append(self._watches[way](step, means))
-        return _sentence(said)
+        return together(said)
 
     def watch_val(self, step: int, measured: Mapping[str, float]) -> str | None:
-        return _sentence([self._cycle_watch(measured, _NAMES[way], way) for way in WAYS])
-
-
-def _sentence(said: Sequence[str | None]) -> str | None:
-    return "; ".join(text for text in said if text) or None
+        return together([self._cycle_watch(measured, _NAMES[way], way) for way in WAYS])
 
 
 def _built(made: Generator, precision: str) -> tf.keras.Model:

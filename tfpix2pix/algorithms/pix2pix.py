@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.algorithms import augment, losses
-from tfpix2pix.algorithms.adversarial import Adversarial
+from tfpix2pix.algorithms.adversarial import Adversarial, halved
 from tfpix2pix.algorithms.base import Draws, Objective, Update
 from tfpix2pix.algorithms.chroma import ColourTransport
 from tfpix2pix.algorithms.classes import class_pixels, class_weights, remarks
@@ -306,7 +306,7 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
         seen = []
         for number, name in enumerate(self._discriminators()):
             if number:
-                x, y = _halved(x), _halved(y)
+                x, y = halved(x), halved(y)
             inputs = [x, y] if self.config.conditional else y
             result = self._looked_into(name)(inputs, training=True)
             seen.append(list(result) if isinstance(result, (list, tuple)) else [result])
@@ -348,11 +348,3 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
 
     def parameter_counts(self) -> dict[str, int | None]:
         return {"discriminator": None, **super().parameter_counts()}
-
-
-def _halved(images: tf.Tensor) -> tf.Tensor:
-    """Half the height and width: means over 3x3 pixels, at the border of those that are there."""
-    ones = tf.ones([1, *images.shape[1:3], 1])
-    border = [[0, 0], [1, 1], [1, 1], [0, 0]]
-    total, count = (tf.nn.avg_pool2d(tf.pad(of, border), 3, 2, "VALID") for of in (images, ones))
-    return total / count

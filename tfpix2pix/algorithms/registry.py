@@ -33,13 +33,17 @@ ALGORITHMS: dict[str, tuple[str, str]] = {
         "tfpix2pix.algorithms.cut:Cut",
         "tfpix2pix.algorithms.configs.cut:CutConfig",
     ),
+    "bicyclegan": (
+        "tfpix2pix.algorithms.bicyclegan:BicycleGAN",
+        "tfpix2pix.algorithms.configs.bicyclegan:BicycleGANConfig",
+    ),
     "scorer": (
         "tfpix2pix.algorithms.scorer:ScorerTraining",
         "tfpix2pix.algorithms.configs.scorer:ScorerConfig",
     ),
 }
 # What `tfpix2pix train` offers; the others have commands of their own.
-TRAINABLE = ("pix2pix", "cyclegan", "cut")
+TRAINABLE = ("pix2pix", "bicyclegan", "cyclegan", "cut")
 TWO_WAY = "cyclegan"  # of runs that are made of two generators, one the way back of the other
 
 

@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 
 
 def saturated(gan_loss: str) -> float:
     """The margin of a `DiscriminatorWatch`: least squares saturate nothing, so that an output stays
     further from 0 and 1."""
     return 0.05 if gan_loss == "lsgan" else 0.01
+
+
+def together(said: Iterable[str | None]) -> str | None:
+    """One sentence of those that there are."""
+    return "; ".join(text for text in said if text) or None
+
+
+class _Lasting:
+    """Notices a state that lasts.
+
+    Args:
+      patience: steps that it must last.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+        self._state: str | None = None
+        self._since = 0
+        self._told = False
+
+    def __call__(self, step: int, state: str | None) -> int | None:
+        """For how many steps a state has lasted, once, when it is time to say so; else None, which
+        is also the state that nothing is said of."""
+        if state != self._state:
+            self._state, self._since, self._told = state, step, False
+        if state is None or self._told or step - self._since < self.patience:
+            return None
+        self._told = True
+        return step - self._since
 
 
 class DiscriminatorWatch:
@@ -29,22 +59,18 @@ class DiscriminatorWatch:
         judges: str = "",
         rest: str = "the L1 term still trains",
     ) -> None:
-        self.patience, self.margin = patience, margin
+        self.margin = margin
         self._words = {"D": f"the discriminator{judges and ' ' + judges}", "rest": rest}
-        self._state: str | None = None
-        self._since = 0
-        self._told = False
+        self._lasting = _Lasting(patience)
 
     def __call__(self, step: int, means: Mapping[str, float]) -> str | None:
         """Takes the means of ``real`` and ``fake`` up to a step; a sentence when there is news."""
         real, fake = means["real"], means["fake"]
         state = self._classify(real, fake)
-        if state != self._state:
-            self._state, self._since, self._told = state, step, False
-        if state is None or self._told or step - self._since < self.patience:
+        steps = self._lasting(step, state)
+        if state is None or steps is None:
             return None
-        self._told = True
-        figures = f"D(real) {real:.3f}, D(fake) {fake:.3f}, for {step - self._since:,} steps"
+        figures = f"D(real) {real:.3f}, D(fake) {fake:.3f}, for {steps:,} steps"
         return f"{_MEANING[state].format(**self._words)} ({figures})"
 
     def _classify(self, real: float, fake: float) -> str | None:
@@ -113,6 +139,47 @@ class AnswersWatch:
 ALIKE = 1 / 127.5  # a grey level of 255
 
 
+class LatentWatch:
+    """Notices a latent that nothing depends on.
+
+    Args:
+      patience: steps that this must last before it is reported, once until it has passed.
+    """
+
+    def __init__(self, patience: int = 1000) -> None:
+        self._lasting = _Lasting(patience)
+
+    def __call__(self, step: int, means: Mapping[str, float]) -> str | None:
+        """A sentence when there is news.
+
+        Args:
+          step: so many are done.
+          means: up to it, those that there are: ``kl``, nats that the encoder says of a target,
+            and which share of a random latent is ``recovered`` from what is made of it.
+        """
+        state = None
+        if means.get("kl", math.inf) < SILENT:
+            state = "silent"
+        elif means.get("recovered", math.inf) < LOST:
+            state = "lost"
+        steps = self._lasting(step, state)
+        if state is None or steps is None:
+            return None
+        return _LATENT[state].format(steps=steps, **means)
+
+
+SILENT = 0.05  # nats: of 8 numbers, each within a tenth of the standard normal's mean or deviation
+LOST = 0.05
+_LATENT = {
+    "silent": "the encoder says nothing of its targets (KL {kl:.3f} nats, for {steps:,} steps), "
+    "so the latent is ignored and every one gives the same output: a smaller --lambda_kl, or a "
+    "larger --lambda_l1 or --lambda_latent, makes it worth something",
+    "lost": "random latents cannot be told from what is made of them (recovered {recovered:.3f} of "
+    "1, for {steps:,} steps), so outputs hardly depend on them: a larger --lambda_latent asks for "
+    "more",
+}
+
+
 class CycleWatch:
     """Notices by measures on val that generators have learned something that is no translation.
 
@@ -149,7 +216,7 @@ class CycleWatch:
             if there and key not in self._told:
                 said.append(_CYCLE[state].format(what=what, freedom=self.freedom, **values))
             (self._told.add if there else self._told.discard)(key)
-        return "; ".join(said) or None
+        return together(said)
 
 
 def _copies(values: Mapping[str, float]) -> bool:

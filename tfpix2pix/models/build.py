@@ -6,7 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpix2pix.models.base import Generator, LatentSpec
+from tfpix2pix.models.base import Encoder, Generator, LatentSpec
+from tfpix2pix.models.encoder import encoder
 from tfpix2pix.models.patchgan import build_discriminator
 from tfpix2pix.models.resnet import resnet
 from tfpix2pix.models.unet import unet
@@ -80,4 +81,16 @@ def discriminator_of(
         resampling=config.resampling,
         precision=precision,
         name=name,
+    )
+
+
+def encoder_of(config: Any, channels: int) -> Encoder:
+    """The encoder of images with so many channels that a config describes."""
+    return encoder(
+        crop_size=config.depth_size,
+        channels=channels,
+        latent=config.latent_size,
+        nef=config.nef,
+        norm=config.norm,
+        bias_layers=config.bias_layers,
     )

@@ -15,6 +15,7 @@ import tensorflow as tf
 # One stream per use, so that no two uses of one seed ever share a draw.
 TRAINING, VALIDATION, INFERENCE, AUGMENTATION, POOL, PATCHES = 1, 2, 3, 4, 5, 6
 OTHER = 8  # the second latent of an image in training
+ENCODED = 7  # where in an encoder's distribution a latent is
 _LATENT = 64  # the latent of a use, so that z stays the numbers that it is without one
 
 

@@ -238,9 +238,9 @@ class Words:
         return cls(x, f"{x} to {y}", f"{x} again", y, f"{y} to {x}", f"{y} again")
 
     def column(self, name: str) -> str:
-        """What a further column is called: its name, where nothing better is known."""
+        """What a further column is called: its name in words, where nothing better is known."""
         known = {"again": self.x_again, "back": self.back, "back_again": self.y_again}
-        return known.get(name, name)
+        return known.get(name, name.replace("_", " "))
 
 
 def write_sample_grid(workdir: str | os.PathLike, step: int) -> Path:

@@ -256,7 +256,12 @@ class Observer:
         made: dict[str, list[np.ndarray]] = {}
         for index, (x, y) in zip(self._fixed_indices, self._fixed_xy, strict=True):
             place = tf.constant([index], tf.int64)
-            for name, image in {**self._columns(x, place), **self._columns_back(y, place)}.items():
+            columns = {
+                **self._columns(x, place),
+                **self._columns_of_pairs(x, y, place),
+                **self._columns_back(y, place),
+            }
+            for name, image in columns.items():
                 if name in self.algorithm.OF_INPUTS:
                     picture = self.spec.picture_of_x(image.numpy())
                 else:
@@ -352,6 +357,12 @@ class Observer:
     @tf.function(reduce_retracing=True, autograph=False)
     def _columns(self, x: tf.Tensor, positions: tf.Tensor) -> dict[str, tf.Tensor]:
         return self.algorithm.columns(x, positions, self._networks)
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def _columns_of_pairs(
+        self, x: tf.Tensor, y: tf.Tensor, positions: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        return self.algorithm.columns_of_pairs(x, y, positions, self._networks)
 
     @tf.function(reduce_retracing=True, autograph=False)
     def _columns_back(self, y: tf.Tensor, positions: tf.Tensor) -> dict[str, tf.Tensor]:

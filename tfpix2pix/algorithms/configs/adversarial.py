@@ -262,11 +262,31 @@ class AdversarialConfig(Config):
                 f"--dropout_layers=pytorch leaves no dropout layer at {size}; use "
                 f"--crop_size={64 * self.bottleneck} or more, or --dropout_layers=paper"
             )
-        if self.receptive_field == 286 and self.crop_size.smaller < 128 and self.has_discriminator:
-            raise UserError(
-                f"--receptive_field=286 leaves no patch of a {self.crop_size} pixel image; use "
-                "--crop_size=128 or more, or --receptive_field=70"
-            )
+        if self.has_discriminator:
+            self._check_patches()
+
+    def _check_patches(self) -> None:
+        """Raises UserError for images too small for a patch of the coarsest discriminator."""
+        # Two layers of stride 1 behind those of stride 2 want three pixels.
+        strided = {1: 0, 16: 1, 70: 3, 286: 5}[self.receptive_field]
+        needs = 3 << strided if strided else 1
+        shrunk = 2 ** (self.scales - 1)
+        side = -(-self.crop_size.smaller // shrunk)
+        if side >= needs:
+            return
+        use = [
+            f"--crop_size={1 << (needs * shrunk - 1).bit_length()} or more",
+            f"--receptive_field={70 if self.receptive_field == 286 and side >= 24 else 16}",
+        ]
+        sees = ""
+        if self.scales > 1:
+            sees = f" at the last of --discriminator_scales={self.scales}"
+            if self.crop_size.smaller >= needs:
+                use.append("--discriminator_scales=1")
+        raise UserError(
+            f"--receptive_field={self.receptive_field} leaves no patch of a {self.crop_size} pixel "
+            f"image{sees}; use {' or '.join(use)}"
+        )
 
     def _check_latent(self) -> None:
         """Raises UserError for a latent that no picture would depend on."""
@@ -319,6 +339,11 @@ class AdversarialConfig(Config):
     def blocks(self) -> int:
         """Of the ResNet; 0 for another generator."""
         return RESNETS.get(self.generator, 0)
+
+    @property
+    def scales(self) -> int:
+        """Discriminators of one kind, each on images of half the size of the one before."""
+        return 1
 
     @property
     def takes_noise(self) -> bool:

@@ -501,6 +501,10 @@ class Pix2PixConfig(AdversarialConfig):
         return weights
 
     @property
+    def scales(self) -> int:
+        return self.discriminator_scales
+
+    @property
     def has_discriminator(self) -> bool:
         """Whether the objective has an adversarial term."""
         return self.loss != "l1"
