@@ -97,7 +97,7 @@ def test_the_declaration_is_whole(case):
         assert case.config.takes_noise == (default.noise is not None)
         assert case.config.size_multiple % generator.size_multiple == 0
         assert (generator.noise is None) == (len(algorithm.networks[generator.name].inputs) == 1)
-    assert case.config.best_metric in [measure.name for measure in case.config.MEASURES]
+    assert case.config.best_metric in [measure.name for measure in case.config.measures]
 
 
 def test_a_step_moves_every_network_and_reports_what_is_drawn(case, eagerly):
@@ -116,7 +116,7 @@ def test_a_step_moves_every_network_and_reports_what_is_drawn(case, eagerly):
     judged = {name for names in algorithm.judgements.values() for name in names}
     shown = {name for name, _, _ in algorithm.shown}
     assert judged | shown <= set(means)
-    drawn = {line[3] for chart in case.config.CHARTS for line in chart.lines if line[1] == "train"}
+    drawn = {line[3] for chart in case.config.charts for line in chart.lines if line[1] == "train"}
     assert drawn <= set(means)
 
 
@@ -204,16 +204,16 @@ def test_killed_and_resumed_it_ends_with_the_same_bits(case, finished, tmp_path)
 def test_the_report_draws_what_the_algorithm_declares(case, finished):
     workdir, outcome = finished(case)
     page = outcome.report.read_text(encoding="utf-8")
-    for chart in case.config.CHARTS:
+    for chart in case.config.charts:
         assert html.escape(chart.heading, quote=True).replace("&#x27;", "&#39;") in page
-    for measure in case.config.MEASURES:
+    for measure in case.config.measures:
         assert measure.title in page
     run = json.loads((workdir / "run.json").read_text())
     assert run["parameters"]
     records = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     val = [record for record in records if record["kind"] == "val"]
     assert [record["step"] for record in val] == [2, 4]
-    assert {measure.name for measure in case.config.MEASURES} <= set(val[0])
+    assert {measure.name for measure in case.config.measures} <= set(val[0])
 
 
 def test_a_run_of_a_kind_that_is_not_known_has_a_report(case, finished, tmp_path, monkeypatch):

@@ -166,18 +166,16 @@ class _Run:
         if start >= self.total or self.observer.out_of_patience:
             return self.nothing_to_do(start)
         self.warn_of_schedule()
-        for note in self.notes:
-            self.say(f"note: {note}")
-        if self.workers.chief:
-            make_workdir(self.workdir, self.config, self.source.spec)
         if start:
             self.say(f"continuing from step {start:,} of {self.total:,} in {self.workdir}")
         elif self.saved_step < 0 and self.workers.chief and read_history(self.workdir):
             self.say(f"note: {self.checkpoints.folder} holds no checkpoint, so starting again")
         store = self.open_split("train", self.config.load_size)
-        for note in self.algorithm.prepare(store):
-            self.notes.append(note)
+        self.notes += self.algorithm.prepare(store)
+        for note in self.notes:
             self.say(f"note: {note}")
+        if self.workers.chief:  # not before there is something to learn
+            make_workdir(self.workdir, self.config, self.source.spec)
         return (self.lead if self.workers.chief else self.follow)(store, start)
 
     # === Before the first step ===
