@@ -229,7 +229,7 @@ def run_command(command_server) -> Callable[..., subprocess.CompletedProcess[str
         full = _environment(env or {})
         # Forking suits Linux; other variables than PYTHONPATH may act when Python starts.
         if not fresh and sys.platform == "linux" and set(env or {}) <= {"PYTHONPATH"}:
-            light = bool(env) or not words or words[0] in ("pairs", "inspect")
+            light = bool(env) or not words or words[0] in ("pairs", "inspect", "study")
             server = command_server(*(LIGHT if light else HEAVY))
             argv = ["tfpix2pix", *words]
             return server.run(f"{prelude}\n{_MODULE}", argv, os.path.abspath(cwd), full, timeout)

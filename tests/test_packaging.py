@@ -149,6 +149,15 @@ def test_the_wheel_holds_the_templates_and_the_licence(tree, names):
 
 
 @needs_new_setuptools
+def test_the_wheel_holds_the_pages_that_browsers_run(tree, names):
+    """Users need no Node: what is served is there as it is."""
+    web = tree / "tfpix2pix" / "web"
+    pages = {path.relative_to(tree).as_posix() for path in web.rglob("*.*") if path.suffix != ".md"}
+    assert "tfpix2pix/web/study/index.html" in pages
+    assert {*pages, "tfpix2pix/study/paper.json"} <= set(names)
+
+
+@needs_new_setuptools
 def test_the_wheel_holds_what_the_data_sets_need_and_no_dummy_data(tree, names):
     data = tree / "data"
     patterns = (

@@ -288,15 +288,21 @@ def permutation_test(
 
 
 def holm(differences: Sequence[Difference]) -> list[Difference]:
-    """The differences with `p_holm`: p times the number of tests not yet rejected, never less
-    than that of a smaller p."""
-    corrected = dict(enumerate(math.nan for _ in differences))
-    tested = sorted((d.p, i) for i, d in enumerate(differences) if math.isfinite(d.p))
+    """The differences with `p_holm`, of `holm_adjusted`."""
+    corrected = holm_adjusted([d.p for d in differences])
+    return [dataclasses.replace(d, p_holm=p) for d, p in zip(differences, corrected, strict=True)]
+
+
+def holm_adjusted(p_values: Sequence[float]) -> list[float]:
+    """Each p times the number of tests not yet rejected, never less than that of a smaller p; NaN
+    where there is none."""
+    corrected = [math.nan for _ in p_values]
+    tested = sorted((p, i) for i, p in enumerate(p_values) if math.isfinite(p))
     least = 0.0
     for rank, (p, i) in enumerate(tested):
         least = max(least, min(1.0, p * (len(tested) - rank)))
         corrected[i] = least
-    return [dataclasses.replace(d, p_holm=corrected[i]) for i, d in enumerate(differences)]
+    return corrected
 
 
 # === Several models ===
