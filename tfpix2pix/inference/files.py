@@ -186,8 +186,8 @@ def train_a_latent(config: Config) -> str:
     from tfpix2pix.algorithms.registry import with_latent
 
     kinds = with_latent()
-    of = "" if config.algorithm in kinds else f"--algorithm={' or '.join(kinds)} and "
-    return f"train a run with {of}--latent=8"
+    of = "" if config.algorithm in kinds else f"--algorithm={kinds[0]} "
+    return f"train a run with {of}--latent=8 --diversity=dsgan"
 
 
 # === Making them ===

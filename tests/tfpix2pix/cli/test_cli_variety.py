@@ -82,8 +82,14 @@ def test_a_run_without_a_latent_gives_a_sheet_by_its_dropout_and_says_so(
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--walk=4"], ["--walk=4", "has no latent", "train a run with --latent=8"]),
-        (["--latent=1,2"], ["--latent=1,2", "has no latent", "train a run with --latent=8"]),
+        (
+            ["--walk=4"],
+            ["--walk=4", "has no latent", "train a run with --latent=8 --diversity=dsgan"],
+        ),
+        (
+            ["--latent=1,2"],
+            ["--latent=1,2", "has no latent", "train a run with --latent=8 --diversity=dsgan"],
+        ),
         (["--style=a.png"], ["--style=a.png", "has no latent"]),
         (["--samples=0"], ["--samples=0: expected 1 to 999"]),
         (["--walk=1"], ["--walk=1: expected 2 to 999"]),

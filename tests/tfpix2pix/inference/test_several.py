@@ -294,6 +294,6 @@ def test_what_pictures_are_made_with_is_told(coded, manner, words):
 
 def test_dropout_alone_is_told_to_be_little_and_nothing_at_all_is_refused(plain):
     (note,) = Manner(samples=3).notes(plain)
-    assert "which is little; train a run with --latent=8" in note
+    assert "which is little; train a run with --latent=8 --diversity=dsgan" in note
     with pytest.raises(UserError, match="--samples=3: --deterministic leaves the noise out"):
         Manner(samples=3, deterministic=True).notes(plain)
