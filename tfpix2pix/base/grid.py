@@ -15,7 +15,7 @@ from tfpix2pix.base.files import write_bytes
 _WHITE = 255
 _INK = (32, 32, 32)
 # Pixels: of the longer side of a picture in a sheet, and of the sheet, about.
-_LEAST_SHOWN, _MOST_SHOWN, _LONGEST = 64, 512, 8192
+_LEAST_SHOWN, _MOST_SHOWN, _LONGEST = 128, 512, 8192
 
 # === Arrays and PNG files ===
 

@@ -122,8 +122,8 @@ def add_flags(parser: Parser) -> None:
         type=number(int),
         metavar="INT",
         help="of a run with --latent: so many pictures on the way from the latent of --seed to the "
-        "one of --seed + 1: NAME_01.png, ... and an animation, NAME_walk.webp, or --output where "
-        "that is a file (.webp, .gif or .png)",
+        "one of --seed + 1: NAME_walk_01.png, ... and an animation, NAME_walk.webp, or --output "
+        "where that is a file (.webp, .gif or .png)",
     )
     group.add_argument(
         "--latent",

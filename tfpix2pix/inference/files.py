@@ -56,7 +56,8 @@ class Job:
         return self.overview or self.target
 
     def numbered(self, count: int) -> list[Path]:
-        """The files of so many translations: ``a_01.png``, ``a_02.png``, ..."""
+        """The files of so many translations: ``a_01.png``, ``a_02.png``, ...; of a walk
+        ``a_walk_01.png``, ..."""
         digits = max(2, len(str(count)))
         stem, suffix = self.target.stem, self.target.suffix
         numbers = range(1, count + 1)
@@ -559,7 +560,7 @@ def find_jobs(
             for name, result in _result_names(base, names, suffix)
         ]
         if manner.overview:
-            jobs = [replace(job, overview=_with_end(job.target, manner.overview)) for job in jobs]
+            jobs = [_with_overview(job, manner) for job in jobs]
     _check_apart(jobs, output, manner)
     return jobs
 
@@ -582,8 +583,12 @@ def _check_apart(jobs: Sequence[Job], output: str, manner: Manner) -> None:
             )
 
 
-def _with_end(target: Path, end: str) -> Path:
-    return target.with_name(target.stem + end)
+def _with_overview(job: Job, manner: Manner) -> Job:
+    """A job of a folder, of several answers."""
+    stem, suffix = job.target.stem, job.target.suffix
+    # A walk's pictures and a sheet's may be in one folder.
+    target = job.target.with_name(f"{stem}_walk{suffix}") if manner.walk else job.target
+    return replace(job, target=target, overview=job.target.with_name(stem + manner.overview))
 
 
 def _checked(target: Path, output: str, manner: Manner) -> Path:

@@ -58,9 +58,15 @@ class Network(Protocol):
     def max_pixels(self) -> int | None:
         """Height times width that x may have; None for no limit."""
 
-    def __call__(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
-        """y, float32 ``[B, H, W, C_out]``, of x ``[B, H, W, C_in]`` and z (None: not taken). One
-        with a latent (``latent_size``, n) takes ``latent``, ``[B, n]``, behind them."""
+    @property
+    def latent_size(self) -> int:
+        """n of the latent that it takes besides; 0 for none."""
+
+    def __call__(
+        self, x: np.ndarray, z: np.ndarray | None, latent: np.ndarray | None = None
+    ) -> np.ndarray:
+        """y, float32 ``[B, H, W, C_out]``, of x ``[B, H, W, C_in]``, z and the latent ``[B, n]``
+        (None: not taken)."""
 
 
 class KerasNetwork:
@@ -168,7 +174,7 @@ class Translator:
     @property
     def latent_size(self) -> int:
         """n of the latent that chooses among several answers; 0 where there is one answer."""
-        return getattr(self.network, "latent_size", 0)
+        return getattr(self.network, "latent_size", 0)  # a program's own may not know of it
 
     def varies(self, deterministic: bool = False) -> bool:
         """Whether another seed makes another picture."""

@@ -65,6 +65,16 @@ def test_the_same_pictures_and_messages_and_nothing_done_twice(run_cli, trained,
     assert other.returncode == 2
     assert "holds pictures of another translation (seed differ" in other.stderr
 
+    # Several answers: an image is done when its sheet is there.
+    for name, more in (("plain2", []), ("bulk2", ["--beam"])):
+        run_cli(*flags, "--samples=2", f"--output={folder / name}", *more)
+    assert pictures(folder / "bulk2") == pictures(folder / "plain2")
+    assert len(pictures(folder / "bulk2")) == 6 * 3
+    (folder / "bulk2" / "1_sheet.png").unlink()
+    again = run_cli(*flags, "--samples=2", f"--output={folder / 'bulk2'}", "--beam")
+    assert "5 of 6 images are translated already" in again.stdout
+    assert pictures(folder / "bulk2") == pictures(folder / "plain2")
+
     unknown = run_cli(*flags, f"--output={folder / 'new'}", "--runner=NoRunner")
     assert unknown.returncode == 2
     assert unknown.stderr.startswith("tfpix2pix translate: --runner=NoRunner cannot be used")

@@ -74,21 +74,21 @@ def test_sheets_are_wider_than_high_and_have_few_empty_places(count, shape, colu
 
 
 def test_a_sheet_has_the_input_at_the_left_and_the_answers_beside_it():
-    sheet = Sheet((80, 100), 5)
+    sheet = Sheet((130, 150), 5)
     greys = [10, 60, 110, 160, 200, 240]
     for grey in greys:
-        sheet.add(f"{grey}", np.full((80, 100, 1), grey, np.uint8))
+        sheet.add(f"{grey}", np.full((130, 150, 1), grey, np.uint8))
     found = sheet.picture()
     row = found.shape[0] // 2
-    strip = row - 80 - 2 * 4  # titles above, and white around
+    strip = row - 130 - 2 * 4  # titles above, and white around
     places = [(0, 0), (0, 1), (0, 2), (0, 3), (1, 1), (1, 2)]
     for grey, (down, right) in zip(greys, places, strict=True):
-        top, left = down * row + strip + 4, 4 + right * 104
-        assert (found[top : top + 80, left : left + 100] == grey).all()
-    empty = found[row + strip : 2 * row, 4 + 3 * 104 :]
+        top, left = down * row + strip + 4, 4 + right * 154
+        assert (found[top : top + 130, left : left + 150] == grey).all()
+    empty = found[row + strip : 2 * row, 4 + 3 * 154 :]
     assert (empty == 255).all()
-    assert (found[row:, :104] == 255).all()
-    assert (found[:strip, :104] < 255).any()  # its title
+    assert (found[row:, :154] == 255).all()
+    assert (found[:strip, :154] < 255).any()  # its title
 
 
 def test_large_pictures_are_shown_smaller_and_tiny_ones_larger():
@@ -97,7 +97,7 @@ def test_large_pictures_are_shown_smaller_and_tiny_ones_larger():
         large.add("a", np.zeros((900, 1800, 3), np.uint8))
         tiny.add("a", np.zeros((8, 16, 3), np.uint8))
     assert large.picture().shape[1] < 3 * 520
-    assert tiny.picture().shape[1] > 2 * 64
+    assert tiny.picture().shape[1] > 2 * 128
 
 
 @pytest.mark.parametrize("kind", ["WEBP", "GIF", "PNG"])
@@ -169,9 +169,8 @@ def test_the_latents_of_samples_differ_and_the_noise_does_not(coded, images, tmp
         np.testing.assert_array_equal(decode(out / f"a_0{number}.png").array, expected)
     # The first one is the picture that there is without samples.
     np.testing.assert_array_equal(decode(out / "a_01.png").array, coded.translate(image, seed=7))
-    width = 4 + 3 * (64 + 4)  # input and two columns of answers, enlarged
-    sheet = decode(out / "a_sheet.png").array
-    assert sheet.shape[1] > width
+    # The input and two columns of answers, four times as large.
+    assert decode(out / "a_sheet.png").array.shape[1] == 4 + 3 * (4 * 40 + 4)
 
 
 def test_without_a_latent_the_noise_differs(plain, images, tmp_path):
@@ -186,12 +185,12 @@ def test_without_a_latent_the_noise_differs(plain, images, tmp_path):
 def test_a_walk_is_numbered_pictures_and_an_animation(coded, images, tmp_path):
     out = tmp_path / "out"
     names = made(coded, images / "a.png", out, Manner(walk=4, seed=2, deterministic=True))
-    assert names == [*(f"a_0{number}.png" for number in range(1, 5)), "a_walk.webp"]
+    assert names == ["a_walk.webp", *(f"a_walk_0{number}.png" for number in range(1, 5))]
     image = decode(images / "a.png")
     codes = walk(*coded.latent([2, 3]), 4)
     for number, code in enumerate(codes, start=1):
         expected = coded.translate(image, seed=2, latent=code, deterministic=True)
-        np.testing.assert_array_equal(decode(out / f"a_0{number}.png").array, expected)
+        np.testing.assert_array_equal(decode(out / f"a_walk_0{number}.png").array, expected)
     with Image.open(out / "a_walk.webp") as animation:
         assert animation.n_frames == 6
 
@@ -219,7 +218,7 @@ def shifted(palette=None, **changes) -> Translator:
 def test_deep_answers_have_their_depth_and_a_sheet_for_people(tmp_path):
     values = {"channels": 1, "dtype": "uint16", "range": "0:4095"}
     sides = {f"{side}_{key}": v for side in ("input", "target") for key, v in values.items()}
-    pixels = np.random.default_rng(0).integers(0, 4096, (80, 100, 1), np.uint16)
+    pixels = np.random.default_rng(0).integers(0, 4096, (130, 150, 1), np.uint16)
     write_image(tmp_path / "a.png", pixels)
     translator = shifted(**sides)
     made(translator, tmp_path / "a.png", tmp_path / "out", Manner(samples=2))
@@ -228,21 +227,21 @@ def test_deep_answers_have_their_depth_and_a_sheet_for_people(tmp_path):
     assert answer.dtype == np.uint16
     sheet = decode(tmp_path / "out" / "a_sheet.png").array
     assert sheet.dtype == np.uint8
-    for left, expected in ((4, pixels), (108, answer)):
-        shown = sheet[-84:-4, left : left + 100]
+    for left, expected in ((4, pixels), (158, answer)):
+        shown = sheet[-134:-4, left : left + 150]
         np.testing.assert_allclose(shown, np.repeat(expected / 4095 * 255, 3, axis=-1), atol=0.51)
 
 
 def test_answers_are_index_maps_and_their_sheet_colours(tmp_path):
     palette = load_palette("facades")
-    write_image(tmp_path / "a.png", palette.colors[np.arange(80 * 100).reshape(80, 100) % 12])
+    write_image(tmp_path / "a.png", palette.colors[np.arange(130 * 150).reshape(130, 150) % 12])
     translator = shifted(palette.to_json(), label_palette="facades", label_side="target")
     made(translator, tmp_path / "a.png", tmp_path / "out", Manner(labels="index", samples=1))
     classes = decode(tmp_path / "out" / "a_01.png").array[..., 0]
     assert len(np.unique(classes)) > 2
     sheet = decode(tmp_path / "out" / "a_sheet.png").array
     colours = palette.to_colors(palette.from_indices(classes))
-    np.testing.assert_array_equal(sheet[-84:-4, 108:208], colours)
+    np.testing.assert_array_equal(sheet[-134:-4, 158:308], colours)
 
 
 @pytest.mark.parametrize(
