@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpix2pix.algorithms.pix2pix import Pix2Pix, _halved
+from tfpix2pix.algorithms.adversarial import halved
+from tfpix2pix.algorithms.pix2pix import Pix2Pix
 from tfpix2pix.algorithms.registry import default_generator
 from tfpix2pix.models import build, noise
 from tfpix2pix.models.weights import initialize, named_weights
@@ -275,7 +276,7 @@ def test_halving_takes_means_of_3x3_pixels_that_are_there():
             rows = slice(max(0, 2 * row - 1), 2 * row + 2)
             columns = slice(max(0, 2 * column - 1), 2 * column + 2)
             expected[:, row, column] = images[:, rows, columns].mean(axis=(1, 2))
-    np.testing.assert_allclose(_halved(tf.constant(images)).numpy(), expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(halved(tf.constant(images)).numpy(), expected, rtol=0, atol=1e-6)
 
 
 def test_the_networks_that_are_looked_at_have_the_averages(tiny_config, pairs):
