@@ -106,18 +106,19 @@ class Reached:
 
     Attributes:
       row: its title.
-      times: its number, of the first row's; NaN where that is 0.
+      times: its numbers, of the first row's, in the aim's order; NaN where that is 0.
       worse: headings of the numbers to be kept in which it is worse than the first row.
       holds: whether it is at the aim.
     """
 
     row: str
-    times: float
+    times: tuple[float, ...]
     worse: tuple[str, ...]
     holds: bool
 
     def to_json(self) -> dict[str, Any]:
-        return {"times": finite_or_none(self.times), "worse": [*self.worse], "holds": self.holds}
+        times = [finite_or_none(value) for value in self.times]
+        return {"times": times, "worse": [*self.worse], "holds": self.holds}
 
 
 @dataclass(frozen=True)
@@ -138,19 +139,23 @@ class Result:
         """How near each row comes to the aim of the table, as far as it is scored; none of a table
         without one."""
         aim, first = self.table.aim, self.rows[0]
-        if aim is None or aim.number not in first.cells:
+        if aim is None or not first.cells.keys() >= {*aim.numbers}:
             return []
         kept = {self.table.numbers.index(number) for number in aim.kept}
         found = []
         for row in self.rows[1:]:
             compared = {a.column: a.verdict for a in self.against if a.row == row.title}
-            if aim.number not in row.cells or not kept <= compared.keys():
+            if not row.cells.keys() >= {*aim.numbers} or not kept <= compared.keys():
                 continue
-            unit = first.cells[aim.number].mean
-            times = row.cells[aim.number].mean / unit if unit else math.nan
+            times = tuple(
+                row.cells[name].mean / first.cells[name].mean
+                if first.cells[name].mean
+                else math.nan
+                for name in aim.numbers
+            )
             worse = [c for c in sorted(kept) if compared[c] == WORSE]
             headings = tuple(self.table.headings[column] for column in worse)
-            found.append(Reached(row.title, times, headings, times >= aim.times and not worse))
+            found.append(Reached(row.title, times, headings, times[0] >= aim.times and not worse))
         return found
 
     @property
@@ -159,8 +164,8 @@ class Result:
         aim, title = self.table.aim, self.rows[0].title
         if aim is None or not self.reached:
             return []
-        columns = [self.table.numbers.index(number) for number in (aim.number, *aim.kept)]
-        what, *kept = (self.table.headings[column] for column in columns)
+        headings = dict(zip(self.table.numbers, self.table.headings, strict=True))
+        what, kept = headings[aim.numbers[0]], [headings[number] for number in aim.kept]
         said = [
             f"The aim: {aim.times:g} times the {what.lower()} of {title}, and in "
             f"{' and '.join(kept)} not worse by {APART:g} standard errors."
@@ -168,7 +173,11 @@ class Result:
         for row in self.reached:
             worse = f"worse in {' and '.join(row.worse)}" if row.worse else "no worse"
             end = "the aim holds" if row.holds else "the aim does not hold"
-            said.append(f"{row.row}: {row.times:.1f} times, {worse}: {end}.")
+            times = " and ".join(
+                f"{value:.1f} times the {headings[number].lower()}"
+                for number, value in zip(aim.numbers, row.times, strict=True)
+            )
+            said.append(f"{row.row}: {times}, {worse}: {end}.")
         return said
 
     @property

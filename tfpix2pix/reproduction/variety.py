@@ -1,8 +1,8 @@
 """The rows of the table of several answers: ways to have them of one input, and truer colours.
 
 They are data, ``variety.json`` beside this file. Not a table of the paper, which leaves the
-question open (section 3.1): every row is held against the first, pix2pix with dropout for z. All
-have the generator of the preset best; the rest of a row is its own.
+question open (section 3.1): every row is held against the first, the paper's pix2pix, which has
+dropout for z.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _rows(data: Mapping[str, Any]) -> tuple[Way, ...]:
     """The rows; what one does not set it has of the row that it is like."""
     found: dict[str, Way] = {}
     for row in data["rows"]:
-        like = found[row["like"]].fields if "like" in row else data["generator"]
+        like = found[row["like"]].fields if "like" in row else data["shared"]
         short = row.get("short", row["title"].lower())
         found[row["key"]] = Way(row["key"], row["title"], short, {**like, **row["fields"]})
     return tuple(found.values())
