@@ -96,7 +96,10 @@ def test_the_declaration_is_whole(case):
         assert tuple(type(algorithm).generators(case.config)) == case.config.directions
         assert case.config.takes_noise == (default.noise is not None)
         assert case.config.size_multiple % generator.size_multiple == 0
-        assert (generator.noise is None) == (len(algorithm.networks[generator.name].inputs) == 1)
+        found = [each.name for each in algorithm.networks[generator.name].inputs]
+        takes = {"z": generator.noise, "latent": generator.latent}
+        assert found[1:] == [name for name, spec in takes.items() if spec]
+        assert case.config.latent_size == (generator.latent.size if generator.latent else 0)
     assert case.config.best_metric in [measure.name for measure in case.config.measures]
 
 
@@ -247,7 +250,7 @@ def test_it_translates_pictures_of_any_size(makes_pictures, finished):
     np.testing.assert_array_equal(found, model.translate(picture, seed=3))
     generator = registry.default_generator(case.config)
     same = np.array_equal(found, model.translate(picture, seed=4))
-    assert same == (generator.noise is None)
+    assert same == (generator.noise is None and generator.latent is None)
 
 
 def test_it_is_exported_in_three_formats_with_proof(makes_pictures, finished, tmp_path):
