@@ -11,7 +11,9 @@ import os
 import re
 import struct
 import zlib
+from collections.abc import Sequence
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -21,6 +23,7 @@ from tfpix2pix.data.formats import by_pillow, format_of, tiff
 # ModelTransformation, GeoKeyDirectory, GeoDoubleParams, GeoAsciiParams), the coefficients of a
 # satellite's camera (RPC), and GDAL_NODATA.
 _GEO_TAGS = {33550: "d", 33922: "d", 34264: "d", 34735: "H", 34736: "d", 34737: "s", 50844: "d"}
+_BANDS_TAG = 42112  # GDAL_METADATA
 _UNITS = {2: 0.0254, 3: 0.01}  # ResolutionUnit: inch and centimetre, in metres
 _METERS = {"nm": 1e-9, "um": 1e-6, "µm": 1e-6, "μm": 1e-6, "mm": 1e-3, "cm": 1e-2, "m": 1.0}
 _METERS |= {"micron": 1e-6, "microns": 1e-6, "inch": 0.0254}
@@ -35,12 +38,14 @@ class Metadata:
       nodata: GDAL's text for the value that means "nothing measured"; empty without.
       resolution: pixels a metre along x and y; None if the file does not say.
       unit: TIFF's ResolutionUnit in which it was given: 2 inch, 3 centimetre.
+      bands: what each channel is called, as GDAL has it in a TIFF; empty without names.
     """
 
     geo: dict[int, Any] = dataclasses.field(default_factory=dict)
     nodata: str = ""
     resolution: tuple[float, float] | None = None
     unit: int = 2
+    bands: tuple[str, ...] = ()
 
     def tiff_options(self, dtype: np.dtype) -> dict[str, Any]:
         """Arguments of `tifffile.imwrite` for values of a type."""
@@ -51,6 +56,8 @@ class Metadata:
         ]
         if self.nodata_fits(dtype):
             tags.append((tiff.NODATA_TAG, "s", 0, self.nodata, True))
+        if self.bands:
+            tags.append((_BANDS_TAG, "s", 0, _band_names(self.bands), True))
         options: dict[str, Any] = {"extratags": tags}
         if self.resolution:
             meters = _UNITS[self.unit]
@@ -84,6 +91,15 @@ class Metadata:
         chunk = b"pHYs" + struct.pack(">IIB", x, y, 1)
         chunk = struct.pack(">I", 9) + chunk + struct.pack(">I", zlib.crc32(chunk))
         return content[:33] + chunk + content[33:]
+
+
+def _band_names(names: Sequence[str]) -> str:
+    """The text of GDAL's tag that names the channels; ASCII, as TIFF's texts are."""
+    root = ElementTree.Element("GDALMetadata")
+    for place, name in enumerate(names):
+        about = {"name": "DESCRIPTION", "sample": str(place), "role": "description"}
+        ElementTree.SubElement(root, "Item", about).text = name
+    return ElementTree.tostring(root, "us-ascii", xml_declaration=False).decode("ascii")
 
 
 def read_metadata(path: str | os.PathLike) -> Metadata:

@@ -483,16 +483,29 @@ class ImageSpec:
 
         Args:
           image: logits, probabilities or one-hots, ``[..., channels]``, of a `one_hot` image;
-            channel k is class k of the palette. Index maps are `Palette.to_indices` of the
-            result, pictures `Palette.to_colors`, which `from_network` does at once.
+            channel k is class k of the palette. Or class numbers, ``[..., 1]``. Index maps are
+            `Palette.to_indices` of the result, pictures `Palette.to_colors`, which
+            `from_network` does at once.
         """
-        return np.asarray(image).argmax(axis=-1).astype(np.uint8)
+        image = np.asarray(image)
+        classes = image[..., 0] if image.shape[-1] == 1 else image.argmax(axis=-1)
+        return classes.astype(np.uint8)
+
+    @property
+    def unlearned(self) -> np.ndarray:
+        """bool ``[channels]`` of a `one_hot` image: the void classes, where training leaves them
+        out; no result has them."""
+        assert self.palette is not None, "one-hot labels have a palette"
+        void = self.palette.void
+        return void & (VOID in self.ignore and np.count_nonzero(~void) > 1)
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """The probability of every class: float32 ``[..., channels]``, the softmax of logits."""
+        """The probability of every class: float32 ``[..., channels]``, the softmax of logits; 0 for
+        those that are `unlearned`."""
         from scipy.special import softmax
 
-        return softmax(np.asarray(logits, np.float32), axis=-1)
+        logits = np.asarray(logits, np.float32)
+        return softmax(np.where(self.unlearned, np.float32(-np.inf), logits), axis=-1)
 
     # === Pictures ===
 

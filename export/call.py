@@ -25,6 +25,7 @@ def export(
     opset: str | int = "oldest",
     max_pixels: int | None = None,
     direction: str = "",
+    argmax: bool = False,
     checkpoint: str | int = "latest",
     weights: str = "average",
     dataset: Any = None,
@@ -48,6 +49,8 @@ def export(
         None for the default of `tfpix2pix export`.
       direction: of a run that learned both ways: ``AtoB``, ``BtoA`` or ``both``; empty for all that
         the run has. Of both, each has a folder of its own below the output.
+      argmax: of a run of ``target_encoding="onehot"``: class numbers, uint8
+        ``[B, H, W, 1]``, in the place of the classes' probabilities.
       checkpoint: ``latest``, ``best`` or a step.
       weights: of a run with ``ema``: ``average``, or ``raw`` for the weights themselves.
       dataset: the run's data where they are not where it found them: a folder, or the arrays that
@@ -83,6 +86,7 @@ def export(
         str(opset),
         max_pixels,
         direction,
+        argmax,
     )
     check_request(workdir, output, request)
     arrays = arrays_of(run, dataset)

@@ -57,6 +57,8 @@ class Contract:
       weights: ``average`` where they are moving averages, else ``raw``.
       direction: ``AtoB`` or ``BtoA``, of the run's generators the one that this is of; x is its
         input. Empty, and then replaced, for the run's default.
+      argmax: of a run of one-hot targets: whether y has class numbers, uint8 ``[B, H, W, 1]``, in
+        the place of the probability of each class.
     """
 
     config: Config
@@ -68,9 +70,11 @@ class Contract:
     max_pixels: int | None = None
     weights: str = "raw"
     direction: str = ""
+    argmax: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "direction", self.config.direction_of(self.direction))
+        check_argmax(self.argmax, self.config)
 
     @classmethod
     def of(
@@ -79,12 +83,13 @@ class Contract:
         inference: str = "paper",
         image_size: tuple[int, int] | None = None,
         max_pixels: int | None = None,
+        argmax: bool = False,
     ) -> Contract:
         """The contract of an export of a run's generator.
 
         Args:
           translator: the run.
-          inference, image_size: see the class.
+          inference, image_size, argmax: see the class.
           max_pixels: for an export of any size; None for `default_max_pixels`.
         """
         spec = translator.spec
@@ -101,6 +106,7 @@ class Contract:
             None if image_size else max_pixels,
             translator.weights,
             translator.direction,
+            argmax,
         )
 
     @property
@@ -149,6 +155,16 @@ class Contract:
         config = self.config
         x, y = config.x_channels, config.y_channels
         return (x, y) if self.direction == config.direction else (y, x)
+
+    @property
+    def labels_out(self) -> bool:
+        """Whether y has classes and no picture: their probabilities, or with `argmax` numbers."""
+        return self.config.labels_out
+
+    @property
+    def result_channels(self) -> int:
+        """Of y as the export gives it; the network itself makes those of `channels`."""
+        return 1 if self.argmax else self.channels[1]
 
     @property
     def size_multiple(self) -> int:
@@ -208,7 +224,6 @@ class Contract:
         """Everything as JSON: first what a person reads, last what this package reads back."""
         spec = self.spec
         height, width = self.image_size or ("H", "W")
-        x, y = self.channels
         noise: dict[str, Any] = {
             "dropout": "off: the network has no z, equal inputs give equal results"
         }
@@ -239,15 +254,16 @@ class Contract:
             "noise": noise,
             "latent": latent if self.latent_size else None,
             "x": {
-                "tensor": f"float32 [B, {height}, {width}, {x}] in [-1, 1]",
+                "tensor": f"float32 [B, {height}, {width}, {self.channels[0]}] in [-1, 1]",
                 "channels": spec.channel_names["x"],
                 "files": _side(spec.x),
             },
             "y": {
-                "tensor": f"float32 [B, {height}, {width}, {y}] in [-1, 1]",
-                "channels": spec.channel_names["y"],
+                **self._y(f"[B, {height}, {width}, {self.result_channels}]"),
+                "channels": ["class"] if self.argmax else spec.channel_names["y"],
                 "files": _side(spec.y),
             },
+            "argmax": self.argmax,
             "image_size": "any" if self.image_size is None else list(self.image_size),
             "size_multiple": self.size_multiple,
             "max_pixels": self.max_pixels,
@@ -259,6 +275,20 @@ class Contract:
             "checkpoint": {"step": self.step, "sha256": self.checkpoint},
             "weights": self.weights,
             "config": plain_values(self.config),
+        }
+
+    def _y(self, shape: str) -> dict[str, str]:
+        """What the numbers of y are."""
+        if self.argmax:
+            what = "the likeliest class, by its place in the palette, from 0 on"
+            return {"tensor": f"uint8 {shape}", "activation": "argmax", "what": what}
+        if self.labels_out:
+            what = "the probability of each class of the palette, in its order"
+            return {"tensor": f"float32 {shape} in [0, 1]", "activation": "softmax", "what": what}
+        return {
+            "tensor": f"float32 {shape} in [-1, 1]",
+            "activation": self.generator.activation,
+            "what": "a picture",
         }
 
     def to_json(self) -> str:
@@ -298,6 +328,7 @@ class Contract:
                 None if pixels is None else int(pixels),
                 weights,
                 str(values["direction"]),
+                bool(values.get("argmax", False)),
             )
             if contract.max_pixels is not None and contract.max_pixels < 1:
                 raise ValueError("no pixels")
@@ -326,6 +357,15 @@ class Contract:
         return contract
 
 
+def check_argmax(argmax: bool, config: Config) -> None:
+    """Raises UserError where class numbers are wanted of a run that has no classes."""
+    if argmax and not config.labels_out:
+        raise UserError(
+            "--argmax is for runs of --target_encoding=onehot, whose network gives classes; this "
+            "one's gives pictures, so leave it out"
+        )
+
+
 def default_max_pixels(config: Config) -> int:
     """`MAX_PIXELS`, or as many as twice the run's size a side where those are more."""
     return max(MAX_PIXELS, least_max_pixels(config))
@@ -347,5 +387,7 @@ def _side(side: ImageSpec) -> dict[str, Any]:
         "low": side.low,
         "high": side.high,
         "what": side.describe(),
-        "scaling": f"-1 is {side.low:g}, 1 is {side.high:g}",
+        "scaling": "a channel for each class"
+        if side.one_hot
+        else f"-1 is {side.low:g}, 1 is {side.high:g}",
     }

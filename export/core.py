@@ -77,6 +77,30 @@ def bare_norms(generator: tf.keras.Model) -> list[str]:
     ]
 
 
+# What is added to the logit of a class that cannot be; float16 holds it.
+_NEVER = np.float32(-6e4)
+
+
+def y_of(logits: tf.Tensor, contract: Contract) -> tf.Tensor:
+    """What an export gives of a generator's logits ``[B, H, W, K]``: the probabilities of the
+    classes, or with ``argmax`` the likeliest one, uint8 ``[B, H, W, 1]``."""
+    added = never(contract)
+    if added.any():
+        # From the largest on: converters would make an addition to the logits themselves part of
+        # the convolution's bias, and so of the range that it has in 8 bits.
+        logits = logits - tf.reduce_max(logits, axis=-1, keepdims=True) + added
+    if not contract.argmax:
+        return tf.nn.softmax(logits)
+    classes = tf.argmax(logits, axis=-1, output_type=tf.int32)
+    return tf.cast(tf.expand_dims(classes, -1), tf.uint8)
+
+
+def never(contract: Contract) -> np.ndarray:
+    """What is added to the logits, float32 ``[K]``, so that no class is found that the training
+    left out: 0 for the others."""
+    return np.where(contract.spec.y.unlearned, _NEVER, np.float32(0))
+
+
 class Core(tf.Module):
     """G(x, z), or G(x), as one function of float32 tensors, the variables by their names.
 
@@ -84,10 +108,15 @@ class Core(tf.Module):
       generator: from `export_generator`.
       contract: whether there is z, and the size.
       batch: images of a batch, None for any.
+      logits: whether y are a generator's logits themselves, and not what is made of them.
     """
 
     def __init__(
-        self, generator: tf.keras.Model, contract: Contract, batch: int | None = None
+        self,
+        generator: tf.keras.Model,
+        contract: Contract,
+        batch: int | None = None,
+        logits: bool = False,
     ) -> None:
         super().__init__(name="core")
         # The names as keys, so that the weights can be read back from the SavedModel.
@@ -101,7 +130,7 @@ class Core(tf.Module):
             # Transposed convolutions of unknown size lose what is known of the shape. Told, not
             # asserted: converters for other platforms know no operator that asserts it.
             y.set_shape(result)
-            return {"y": y}
+            return {"y": y_of(y, contract) if contract.labels_out and not logits else y}
 
         self.run = tf.function(run, input_signature=self.signature)
 

@@ -45,6 +45,11 @@ class Engine(abc.ABC):
         return self.contract.latent_size
 
     @property
+    def argmax(self) -> bool:
+        """Whether y has class numbers in the place of probabilities."""
+        return self.contract.argmax
+
+    @property
     def image_size(self) -> tuple[int, int] | None:
         """Height and width that x must have; None: any multiples of the size multiple."""
         return self.contract.image_size
@@ -65,7 +70,8 @@ class Engine(abc.ABC):
           latent: float32 ``[B, n]``, likewise.
 
         Returns:
-          y, float32 ``[B, H, W, C_out]`` in [-1, 1].
+          y, float32 ``[B, H, W, C_out]`` in [-1, 1]; of one-hot labels the probabilities of the
+          classes, or with `argmax` their numbers, uint8 ``[B, H, W, 1]``.
 
         Raises:
           ValueError: the network takes what is not given.

@@ -26,6 +26,7 @@ from tfpix2pix.data.config import DIRECTIONS
 from tfpix2pix.export.contract import (
     INFERENCES,
     Contract,
+    check_argmax,
     default_max_pixels,
     least_max_pixels,
 )
@@ -72,6 +73,7 @@ class Request:
       max_pixels: height times width that the SavedModel's signatures take at most, where the size
         is any; None for `contract.default_max_pixels`.
       direction: ``AtoB``, ``BtoA`` or ``both``; empty for all that the run has.
+      argmax: of a run of one-hot targets: class numbers in the place of probabilities.
 
     Raises:
       UserError: a value that is not known, or a limit beside a fixed size.
@@ -84,6 +86,7 @@ class Request:
     opset: int | None = None
     max_pixels: int | None = None
     direction: str = ""
+    argmax: bool = False
 
     def __post_init__(self) -> None:
         if self.max_pixels is not None and self.image_size is not None:
@@ -127,6 +130,7 @@ class Request:
         opset: str = "oldest",
         max_pixels: int | None = None,
         direction: str = "",
+        argmax: bool = False,
     ) -> Request:
         """From the texts of the flags."""
         return cls(
@@ -137,6 +141,7 @@ class Request:
             parse_opset(opset),
             max_pixels,
             direction,
+            argmax,
         )
 
     def directions(self, config: Config, workdir: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -331,7 +336,11 @@ def export_run(
             parts = []
             for translator, of in zip(translators, values, strict=True):
                 contract = Contract.of(
-                    translator, request.inference, request.image_size, request.max_pixels
+                    translator,
+                    request.inference,
+                    request.image_size,
+                    request.max_pixels,
+                    request.argmax,
                 )
                 place = translator.direction if len(directions) > 1 else ""
                 where = (config, workdir, dataset)
@@ -370,6 +379,7 @@ def check_request(
     """
     config = load_config(workdir)
     request.check_size(config)
+    check_argmax(request.argmax, config)
     directions = request.directions(config, workdir)
     if not any(Path(workdir, "checkpoints").glob("step_*")):
         raise UserError(
@@ -756,7 +766,7 @@ def _reference(folder: Path, manifest: Manifest, workdir: str) -> tuple[Translat
         ) from None
     translator = Translator(
         contract.config,
-        KerasNetwork(generator),
+        KerasNetwork(generator, contract.spec.y if contract.labels_out else None),
         contract.step,
         contract.spec,
         contract.checkpoint,

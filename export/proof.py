@@ -3,7 +3,8 @@
 Pictures: the run's val pairs (or images that were given). Each artefact is run on them one by one
 and three at a time, at the size of the training, at a larger and at an odd one; the odd one is
 padded and cropped as `translate` does. A SavedModel's image signature is compared besides, in
-levels of the pictures' own depth.
+levels of the pictures' own depth. Of a run of one-hot targets the probabilities of the classes are
+compared, and how many pixels have the class that they have in Keras.
 """
 
 from __future__ import annotations
@@ -34,6 +35,12 @@ FLOAT_TOLERANCE = 1e-4
 QUANTIZED_LOSS = 1.5
 # Where there is no target to judge by, what is asked of the PSNR to Keras's pictures, dB.
 LEAST_WITHOUT_TARGET = {"float16": 40.0, "dynamic": 20.0, "int8": 20.0}
+# Of one-hot targets: what the probabilities may differ by, whose logits may be of tens; the share
+# of the pixels that must have Keras's class; and what a quantised artefact may lose of the share of
+# those that are right. A class flips where two are about as likely, which int8 moves.
+PROBABILITY_TOLERANCE = 1e-3
+LEAST_EQUAL = {"none": 0.999, "float16": 0.99, "dynamic": 0.8, "int8": 0.8}
+QUANTIZED_LOSS_OF_ACCURACY = 0.02
 _LARGEST_BATCH = 3
 _TIMED_RUNS, _TIMED_SECONDS = 9, 3.0
 
@@ -47,12 +54,18 @@ class Row:
     Attributes:
       path, format, quantize: of the artefact.
       engine: what ran it.
-      max_difference, mean_difference: to Keras, of y in [-1, 1], over every case.
+      max_difference, mean_difference: to Keras, of y in [-1, 1] or of probabilities, over every
+        case; of class numbers the share of the pixels that have another one.
       levels: largest difference of the image signature to Keras's picture, in levels of the
         pictures' depth; None where the format has no such signature.
-      psnr_keras: PSNR to Keras's 8-bit pictures, dB (100 for equal ones).
+      psnr_keras: PSNR to Keras's 8-bit pictures, dB (100 for equal ones); None of classes.
       psnr_target: PSNR to the targets, dB; None without targets.
       psnr_keras_target: the same of Keras's own pictures.
+      equal: of classes: the share of the pixels that have Keras's, of the case that has the fewest,
+        pictures among them.
+      accuracy: of classes: the share of the targets' pixels that have theirs (void not counted);
+        None without targets.
+      accuracy_keras: the same of Keras's own.
       latency: median seconds for one picture of the native size.
       bytes: of the artefact.
       cases: largest difference by case.
@@ -66,9 +79,12 @@ class Row:
     max_difference: float = math.nan
     mean_difference: float = math.nan
     levels: float | None = None
-    psnr_keras: float = math.nan
+    psnr_keras: float | None = None
     psnr_target: float | None = None
     psnr_keras_target: float | None = None
+    equal: float | None = None
+    accuracy: float | None = None
+    accuracy_keras: float | None = None
     latency: float = math.nan
     bytes: int = 0
     cases: dict[str, float] = field(default_factory=dict)
@@ -85,6 +101,7 @@ class Proof:
       psnr_keras_target: PSNR of Keras's pictures to the targets, dB; None without targets.
       pictures: how many, and from where, in words.
       native: height and width of the native size.
+      accuracy_keras: of classes: the share of the targets' pixels that Keras finds.
     """
 
     rows: list[Row]
@@ -92,6 +109,7 @@ class Proof:
     psnr_keras_target: float | None
     pictures: str
     native: tuple[int, int]
+    accuracy_keras: float | None = None
 
     @property
     def faults(self) -> list[str]:
@@ -132,6 +150,7 @@ class Prover:
     ) -> None:
         self.translator, self.contract, self.source = translator, contract, source
         self.pictures = list(pictures)
+        self._labels = contract.spec.y if contract.labels_out else None
         height, width = contract.image_size or contract.config.whole_size
         self.native = height, width
         self._cases = self._make_cases()
@@ -213,8 +232,7 @@ class Prover:
           on_results: given each artefact's y of every picture at the native size.
         """
         keras = self.native_results(self.translator.network)
-        levels = [self._levels(p, y) for p, y in zip(self.pictures, keras, strict=True)]
-        target = self._target_psnr(keras)
+        target, accuracy = self._target_psnr(keras), self._accuracy(keras)
         latency = self._latency(self.translator.network)
         on_case("Keras")
         rows = []
@@ -227,38 +245,48 @@ class Prover:
             self._compare(engine, row, on_case)
             results = self.native_results(engine)
             on_results(artifact, results)
-            row.psnr_keras = float(
-                np.mean(
-                    [
-                        _psnr(one, self._levels(p, y))
-                        for one, p, y in zip(levels, self.pictures, results, strict=True)
-                    ]
-                )
-            )
+            row.psnr_keras = self._psnr_between(keras, results)
             row.psnr_target, row.psnr_keras_target = self._target_psnr(results), target
+            row.accuracy, row.accuracy_keras = self._accuracy(results), accuracy
             row.latency = self._latency(engine)
             on_case(artifact.path)
             row.faults = self._faults(row)
-        return Proof(rows, latency, target, self.source, self.native)
+        return Proof(rows, latency, target, self.source, self.native, accuracy)
 
     def _compare(self, engine: Engine, row: Row, on_case: OnCase) -> None:
-        sums, count = 0.0, 0
+        sums, count, equal = 0.0, 0, []
         for case in self._cases:
-            difference = np.abs(
-                self._run(engine, case.x, case.seeds, case.batch) - self._keras(case)
-            )
-            row.cases[case.name] = float(difference.max())
+            found = self._run(engine, case.x, case.seeds, case.batch)
+            expected = self._keras(case)
+            if self._labels is not None:
+                same = self._labels.classes(found) == self._labels.classes(expected)
+                equal.append(float(same.mean()))
+            if self.contract.argmax:
+                difference = ~same
+                row.cases[case.name] = 1 - equal[-1]
+            else:
+                difference = np.abs(found - expected)
+                row.cases[case.name] = float(difference.max())
             sums, count = sums + float(difference.sum(dtype=np.float64)), count + difference.size
-            if engine.has_pictures:
+            if engine.has_pictures and self._labels is not None:
+                made, wanted = self._images(engine, case)
+                equal.append(float((made == wanted).all(axis=-1).mean()))
+            elif engine.has_pictures:
                 worst = self._image_levels(engine, case)
                 row.levels = worst if row.levels is None else max(row.levels, worst)
             on_case(f"{row.path}: {case.name}")
         # Not the built-in max, which passes over "not a number".
         row.max_difference = float(np.max(list(row.cases.values())))
         row.mean_difference = sums / count
+        row.equal = min(equal, default=None)
 
     def _image_levels(self, engine: Any, case: _Case) -> float:
         """Largest difference of the image signature to Keras's pictures, in levels."""
+        found, expected = self._images(engine, case)
+        return float(np.abs(found.astype(np.float64) - expected.astype(np.float64)).max())
+
+    def _images(self, engine: Any, case: _Case) -> tuple[np.ndarray, np.ndarray]:
+        """The pictures of the image signature, and Keras's."""
         spec = self.contract.spec
         images = np.stack([spec.input_file(x) for x in case.x])
         seeds = case.seeds if self.contract.seeded else None
@@ -275,12 +303,13 @@ class Prover:
 
         x = np.stack([spec.read_input(Decoded(image, False, None, ())) for image in images])
         y = self._run(self.translator.network, x, case.seeds, 1)
-        expected = np.stack([spec.result(*pair) for pair in zip(x, y, strict=True)])
-        return float(np.abs(found.astype(np.float64) - expected.astype(np.float64)).max())
+        return found, np.stack([spec.result(*pair) for pair in zip(x, y, strict=True)])
 
     def _faults(self, row: Row) -> list[str]:
         if not math.isfinite(row.max_difference):
             return ["its result holds what is not a number"]
+        if row.equal is not None:
+            return self._faults_of_labels(row, row.equal)
         if row.quantize == "none":
             faults = []
             if row.max_difference > FLOAT_TOLERANCE:
@@ -305,9 +334,32 @@ class Prover:
                 ]
             return []
         least = LEAST_WITHOUT_TARGET[row.quantize]
+        assert row.psnr_keras is not None, "pictures have one"
         if row.psnr_keras < least:
             return [f"its PSNR against Keras is {row.psnr_keras:.1f} dB, where {least:g} is asked"]
         return []
+
+    def _faults_of_labels(self, row: Row, equal: float) -> list[str]:
+        faults, least = [], LEAST_EQUAL[row.quantize]
+        if equal < least:
+            faults.append(
+                f"{equal:.2%} of its pixels have the class that Keras finds, where {least:.1%} is "
+                "asked"
+            )
+        exact = row.quantize == "none" and not self.contract.argmax
+        if exact and row.max_difference > PROBABILITY_TOLERANCE:
+            faults.append(
+                f"its probabilities differ from Keras's by up to {row.max_difference:.2g}, where "
+                f"{PROBABILITY_TOLERANCE:g} is allowed"
+            )
+        if row.accuracy is not None and row.accuracy_keras is not None:
+            loss = row.accuracy_keras - row.accuracy
+            if loss > QUANTIZED_LOSS_OF_ACCURACY:
+                faults.append(
+                    f"{loss:.2%} fewer of the targets' pixels are right, where "
+                    f"{QUANTIZED_LOSS_OF_ACCURACY:.0%} is allowed"
+                )
+        return faults
 
     @property
     def level_tolerance(self) -> float:
@@ -325,7 +377,35 @@ class Prover:
         y = np.clip(np.nan_to_num(y), -1, 1)
         return self.contract.spec.levels(tiled(picture.x, *self.native), y)
 
+    def _psnr_between(self, one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> float | None:
+        """Mean PSNR of two artefacts' pictures; None of classes."""
+        if self._labels is not None:
+            return None
+        return float(
+            np.mean(
+                [
+                    _psnr(self._levels(p, y), self._levels(p, z))
+                    for p, y, z in zip(self.pictures, one, other, strict=True)
+                ]
+            )
+        )
+
+    def _accuracy(self, results: Sequence[np.ndarray]) -> float | None:
+        """The share of the targets' pixels whose class is found; None without targets."""
+        right = counted = 0
+        for picture, y in zip(self.pictures, results, strict=True):
+            if self._labels is None or picture.y is None:
+                continue
+            target = tiled(picture.y, *self.native)
+            classes = self._labels.classes(target)
+            counts = (target.max(axis=-1) > 0) & ~self._labels.unlearned[classes]
+            right += int((counts & (self._labels.classes(y) == classes)).sum())
+            counted += int(counts.sum())
+        return right / counted if counted else None
+
     def _target_psnr(self, results: Sequence[np.ndarray]) -> float | None:
+        if self._labels is not None:
+            return None
         spec = self.contract.spec
         values = [
             _psnr(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -36,8 +37,15 @@ COLUMNS = (
 )
 
 
+def columns_of(proof: Proof) -> tuple[str, ...]:
+    """The heads of `rows_of`: `COLUMNS`, of classes shares of pixels in the place of PSNR."""
+    if all(row.equal is None for row in proof.rows):
+        return COLUMNS
+    return tuple(column.replace("PSNR", "equal") for column in COLUMNS)
+
+
 def rows_of(proof: Proof) -> list[tuple[str, ...]]:
-    """The proof as text, a row for Keras and one for each artefact, in the order of `COLUMNS`."""
+    """The proof as text, a row for Keras and one for each artefact, as `columns_of` has them."""
     rows: list[tuple[str, ...]] = [
         (
             "the run itself",
@@ -46,7 +54,7 @@ def rows_of(proof: Proof) -> list[tuple[str, ...]]:
             "",
             "",
             "",
-            _db(proof.psnr_keras_target),
+            _db(proof.psnr_keras_target) + _share(proof.accuracy_keras),
             _ms(proof.keras_latency),
             "",
             "",
@@ -60,8 +68,9 @@ def rows_of(proof: Proof) -> list[tuple[str, ...]]:
                 f"{row.max_difference:.1e}",
                 f"{row.mean_difference:.1e}",
                 "" if row.levels is None else f"{row.levels:g}",
-                "equal" if row.psnr_keras >= 100 else _db(row.psnr_keras),
-                _db(row.psnr_target),
+                ("equal" if (row.psnr_keras or 0) >= 100 else _db(row.psnr_keras))
+                + _share(row.equal),
+                _db(row.psnr_target) + _share(row.accuracy),
                 _ms(row.latency),
                 _size(row.bytes),
                 "FAILED" if row.faults else "ok",
@@ -75,7 +84,7 @@ def table_of(proof: Proof) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, show_edge=False)
-    for column in COLUMNS:
+    for column in columns_of(proof):
         left = column in ("artefact", "engine", "")
         table.add_column(column, justify="left" if left else "right", no_wrap=left)
     for row in rows_of(proof):
@@ -109,13 +118,14 @@ def write_report(
         shown = [spec.picture_of_y(x, y) for x, y in zip(native, targets, strict=True)]
         columns.append(("target", shown))
     for name, ys in results.items():
-        shown = [spec.picture_of_y(x, np.clip(y, -1, 1)) for x, y in zip(native, ys, strict=False)]
+        made = ys if contract.labels_out else [np.clip(y, -1, 1) for y in ys]
+        shown = [spec.picture_of_y(x, y) for x, y in zip(native, made, strict=False)]
         columns.append((name, shown))
     environment = templates()
     html = environment.get_template("export.html").render(
         name=Path(manifest.run).name,
         contract=_facts(contract),
-        columns=COLUMNS,
+        columns=columns_of(proof),
         rows=rows_of(proof),
         cases=[(row.path, row.cases) for row in proof.rows],
         notes=[(a.path, note) for a, _ in manifest.artifacts for note in a.notes],
@@ -144,6 +154,7 @@ def _facts(contract: Contract) -> list[tuple[str, str]]:
         ("dropout", noise["dropout"]),
         ("x", f"{values['x']['tensor']}: {', '.join(values['x']['channels'])}"),
         ("y", f"{values['y']['tensor']}: {', '.join(values['y']['channels'])}"),
+        ("y is", values["y"]["what"]),
         ("files", f"{values['x']['files']['what']} in, {values['y']['files']['what']} out"),
         ("image size", f"{size}; x has multiples of {contract.size_multiple} pixels"),
         ("padding", values["padding"]),
@@ -162,6 +173,11 @@ def _facts(contract: Contract) -> list[tuple[str, str]]:
 
 def _db(value: float | None) -> str:
     return "" if value is None else f"{value:.2f} dB"
+
+
+def _share(value: float | None) -> str:
+    # Not rounded up to all of them.
+    return "" if value is None else f"{math.floor(value * 1e4) / 100:.2f} %"
 
 
 def _ms(seconds: float) -> str:

@@ -28,6 +28,7 @@ from tfpix2pix.export.client.retry import (
 from tfpix2pix.export.contract import Contract
 from tfpix2pix.export.wire import Expected
 from tfpix2pix.inference import Tile, Translator, pad
+from tfpix2pix.inference.labels import Labels, as_labels
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -124,7 +125,7 @@ class RemoteNetwork:
 
     def __init__(self, server: Server, contract: Contract) -> None:
         self._server = server
-        self._channels = contract.channels[1]
+        self._channels, self.argmax = contract.result_channels, contract.argmax
         self.takes_noise, self.image_size = contract.noise, contract.image_size
         self.max_pixels, self.latent_size = contract.max_pixels, contract.latent_size
 
@@ -142,8 +143,9 @@ class RemoteTranslator(Translator):
     """A `Translator` whose network, and whatever else can, runs on a server.
 
     Pictures go there at the depth of the run and come back so; noise and latent are drawn there,
-    from the seed, unless a latent is given. Only for `fit`, and for `deterministic` with an export
-    that has noise, x, z and latent are made here. Threads may call it at the same time.
+    from the seed, unless a latent is given. Only for `fit`, for probabilities, and for
+    `deterministic` with an export that has noise, x, z and latent are made here. Threads may call
+    it at the same time.
 
     Attributes:
       contract: what the server said it serves.
@@ -179,6 +181,7 @@ class RemoteTranslator(Translator):
         notes: list[str] | None = None,
         tile: Tile = "auto",
         progress: Callable[[float], None] | None = None,
+        labels: Labels = "raw",
     ) -> np.ndarray:
         """See `Translator.translate`. A server makes no tiles.
 
@@ -188,12 +191,20 @@ class RemoteTranslator(Translator):
         """
         if not -(2**63) <= seed < 2**63:
             raise ValueError(f"seed {seed} does not fit in 64 bits")
+        self.check_labels(labels)
         image = self._decoded(image)
         if latent is not None:
             latent = self._drawn(seed, latent, deterministic).latent
-        if fit or (deterministic and self.takes_noise) or not self._can_send(image):
+        here = fit or labels == "probabilities" or (deterministic and self.takes_noise)
+        if here or not self._can_send(image):
             return super().translate(
-                image, seed=seed, latent=latent, deterministic=deterministic, fit=fit, notes=notes
+                image,
+                seed=seed,
+                latent=latent,
+                deterministic=deterministic,
+                fit=fit,
+                notes=notes,
+                labels=labels,
             )
         picture = self.spec.input_pixels(image, notes)
         height, width = picture.shape[:2]
@@ -201,7 +212,8 @@ class RemoteTranslator(Translator):
         if self.network.image_size:
             # Padding pixels is padding x, which is made of each pixel alone.
             picture = pad(picture, self.stride)
-        return self._send(picture, seed, latent)[:height, :width]
+        picture = self._send(picture, seed, latent)[:height, :width]
+        return as_labels(self.spec, picture, labels)
 
     def close(self) -> None:
         """Lets go of the connection."""

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 # What `onnx_graph` and `onnx_quantize` write, and near relatives of it. None makes a tensor out of
 # a size alone (as ConstantOfShape, Expand, Tile, Range and Resize do), and none holds a graph.
 _NAMES = """
-Add BatchNormalization Cast Clip Concat Constant Conv ConvTranspose DepthToSpace
+Add ArgMax BatchNormalization Cast Clip Concat Constant Conv ConvTranspose DepthToSpace
 DequantizeLinear Div Gather
 GlobalAveragePool Greater GreaterOrEqual Identity InstanceNormalization LeakyRelu Less Mul Neg Not
-Pad QuantizeLinear Reciprocal ReduceMean Relu Reshape Slice Split Sqrt Squeeze Sub Tanh Transpose
-Unsqueeze Where
+Pad QuantizeLinear Reciprocal ReduceMean Relu Reshape Slice Softmax Split Sqrt Squeeze Sub Tanh
+Transpose Unsqueeze Where
 """
 OPERATORS = frozenset(_NAMES.split())
 _DOMAINS = ("", "ai.onnx")

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfpix2pix.export.core import Core, affine_weights, export_generator, weights_of
+from tfpix2pix.export.core import Core, affine_weights, export_generator, never, weights_of
 from tfpix2pix.export.onnx import rewrites
 from tfpix2pix.export.onnx.logs import quiet_logs
 from tfpix2pix.export.onnx.nodes import Graph
@@ -74,8 +74,8 @@ def convert(
       split: whether transposed convolutions become plain ones and ``DepthToSpace``.
 
     Returns:
-      A model of the contract's inputs to y ``[batch, H, W, C_out]``, float32; sizes are symbolic
-      where the contract has none.
+      A model of the contract's inputs to y ``[batch, H, W, C_out]``, float32 (class numbers:
+      uint8); sizes are symbolic where the contract has none.
 
     Raises:
       ValueError: this tf2onnx makes a graph that is not known.
@@ -107,17 +107,45 @@ def convert(
             f"tf2onnx {tf2onnx.__version__} leaves operators that may depend on the image's size: "
             f"{', '.join(sorted(odd))}"
         )
+    _end_logits(model, contract)
     set_sizes(model, contract)
     return model
+
+
+def _end_logits(model: onnx.ModelProto, contract: Contract) -> None:
+    """What `core.y_of` makes of logits, in operators of any opset."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    if not contract.labels_out:
+        return
+    graph, last = model.graph, "logits"
+    for node in graph.node:
+        for names in (node.input, node.output):
+            names[:] = [last if name == "y" else name for name in names]
+    if (added := never(contract)).any():
+        graph.initializer.append(numpy_helper.from_array(added, "never"))
+        graph.node.append(helper.make_node("Add", [last, "never"], ["learned"], name="learned"))
+        last = "learned"
+    if not contract.argmax:
+        graph.node.append(helper.make_node("Softmax", [last], ["y"], name="softmax", axis=3))
+        return
+    graph.node.extend(
+        [
+            helper.make_node("ArgMax", [last], ["class"], name="argmax", axis=3, keepdims=1),
+            helper.make_node("Cast", ["class"], ["y"], name="cast", to=TensorProto.UINT8),
+        ]
+    )
+    graph.output[0].type.tensor_type.elem_type = TensorProto.UINT8
 
 
 def _plain_model(generator: tf.keras.Model, contract: Contract) -> onnx.ModelProto:
     """tf2onnx's model of the generator itself, which it is shown without the weights."""
     from tfpix2pix.export.onnx.plain import convert_function
 
-    model = convert_function(Core(generator, contract), OPSET)
+    model = convert_function(Core(generator, contract, logits=True), OPSET)
     model.graph.name = "generator"
     set_opset(model, OPSET)
+    _end_logits(model, contract)
     set_sizes(model, contract)
     return model
 
@@ -143,7 +171,7 @@ def _narrow_model(contract: Contract) -> onnx.ModelProto:
         for name, value in weights_of(described.build(noise=contract.noise)).items()
     }
     generator = export_generator(described, weights, noise=contract.noise)
-    core = Core(generator, narrow)
+    core = Core(generator, narrow, logits=True)
     with quiet_logs():
         model, _ = tf2onnx.convert.from_function(
             core.run, input_signature=core.signature, opset=OPSET
@@ -154,7 +182,7 @@ def _narrow_model(contract: Contract) -> onnx.ModelProto:
 def set_sizes(model: onnx.ModelProto, contract: Contract) -> None:
     """Writes the contract's sizes, or symbols, into the model's inputs and outputs."""
     size = contract.image_size or (None, None)
-    sizes = {**contract.shapes(*size), "y": (*size, contract.channels[1])}
+    sizes = {**contract.shapes(*size), "y": (*size, contract.result_channels)}
     for value in [*model.graph.input, *model.graph.output]:
         # Anew: what was inferred of them may have any rank.
         dimensions = value.type.tensor_type.shape.dim

@@ -31,7 +31,8 @@ If InvertPermutation IsFinite IsNan LeakyRelu LeftShift Less LessEqual Log Logic
 LogicalOr Max Maximum Mean Min Minimum MirrorPad Mul MulNoNan Neg NoOp NotEqual OneHot OnesLike Pack
 Pad PadV2 PartitionedCall Placeholder PlaceholderWithDefault Pow Prod Range Rank ReadVariableOp
 RealDiv Reciprocal Relu Reshape ResizeBilinear ResizeNearestNeighbor ReverseV2 RightShift Rint Round
-Rsqrt ScaleAndTranslate Select SelectV2 Shape ShapeN Sign Size Slice SpaceToDepth Split SplitV Sqrt
+Rsqrt ScaleAndTranslate Select SelectV2 Shape ShapeN Sign Size Slice Softmax SpaceToDepth Split
+SplitV Sqrt
 Square SquaredDifference Squeeze StatefulPartitionedCall StatelessIf StatelessRandomGetAlg
 StatelessRandomGetKeyCounter StatelessRandomGetKeyCounterAlg StatelessRandomNormalV2
 StatelessRandomUniformFullIntV2 StatelessRandomUniformV2 StatelessWhile StopGradient StridedSlice

@@ -69,12 +69,17 @@ class GraphSpec:
 
         Args:
           x: float32 ``[..., C_in]`` in [-1, 1]; only Lab needs it.
-          y: float32 ``[..., C_out]`` in [-1, 1].
+          y: float32 ``[..., C_out]`` in [-1, 1]; of one-hot labels the probabilities of the
+            classes, or their numbers ``[..., 1]``.
 
         Returns:
           ``[..., output_channels]`` of type ``output_dtype``, rounded half to even and clipped to
-          the value range; RGB for Lab.
+          the value range; RGB for Lab and for labels.
         """
+        if self.spec.y.one_hot:
+            one = y.shape[-1] == 1
+            classes = y[..., 0] if one else tf.argmax(y, axis=-1, output_type=tf.int32)
+            return tf.gather(tf.constant(self.spec.y.palette.colors), tf.cast(classes, tf.int32))
         if isinstance(self.spec, LabSpec):
             lab = tf.concat([_from_network(self.spec.x, x), _from_network(self.spec.y, y)], -1)
             rgb = tf.round(graph_lab.to_rgb(lab) * 255.0)
@@ -206,7 +211,7 @@ def _colours_of_indices(values: tf.Tensor, palette: Palette) -> tf.Tensor:
 
 
 def _from_network(side, y: tf.Tensor) -> tf.Tensor:
-    """As `ImageSpec.from_network`; targets and Lab are never one-hot."""
+    """As `ImageSpec.from_network` of what is not one-hot."""
     if side.dtype == "float32":
         span = np.float32((side.high - side.low) / 2)
         return (y + np.float32(1)) * span + np.float32(side.low)

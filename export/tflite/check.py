@@ -313,6 +313,18 @@ def _transpose(sources: list[_Tensor], options: _Options) -> _Tensor:
     return _Tensor(tuple(sources[0].shape[axis] for axis in _ints(sources[1])))
 
 
+def _arg_max(sources: list[_Tensor], options: _Options) -> _Tensor:
+    shape = list(sources[0].shape)
+    del shape[_ints(sources[1])[0]]
+    return _Tensor(tuple(shape))
+
+
+def _expand_dims(sources: list[_Tensor], options: _Options) -> _Tensor:
+    shape, place = list(sources[0].shape), _ints(sources[1])[0]
+    shape.insert(place if place >= 0 else len(shape) + 1 + place, 1)
+    return _Tensor(tuple(shape))
+
+
 def _mean(sources: list[_Tensor], options: _Options) -> _Tensor:
     shape = list(sources[0].shape)
     axes = {axis % len(shape) for axis in _ints(sources[1])}
@@ -349,7 +361,7 @@ def _depth_to_space(sources: list[_Tensor], options: _Options) -> _Tensor:
 # What the converters make of our generators, and near relatives of it.
 _RULES: dict[str, _Rule] = {
     **dict.fromkeys(("LEAKY_RELU", "RELU", "TANH", "RSQRT", "SQRT", "SQUARE", "ZEROS_LIKE"), _same),
-    **dict.fromkeys(("QUANTIZE", "DEQUANTIZE", "CAST", "NEG"), _same),
+    **dict.fromkeys(("QUANTIZE", "DEQUANTIZE", "CAST", "NEG", "SOFTMAX"), _same),
     **dict.fromkeys(("LESS", "GREATER_EQUAL", "SELECT", "SELECT_V2"), _broadcast),
     **dict.fromkeys(("SQUARED_DIFFERENCE", "DIV"), _broadcast),
     "ADD": _computed(np.add),
@@ -366,7 +378,9 @@ _RULES: dict[str, _Rule] = {
     "PAD": _pad,
     "MIRROR_PAD": _pad,
     "TRANSPOSE": _transpose,
-    "MEAN": _mean,
+    **dict.fromkeys(("MEAN", "REDUCE_MAX"), _mean),
+    "ARG_MAX": _arg_max,
+    "EXPAND_DIMS": _expand_dims,
     "CONV_2D": _conv_2d,
     "DEPTHWISE_CONV_2D": functools.partial(_conv_2d, kind="DepthwiseConv2DOptions", out=3),
     "DEPTH_TO_SPACE": _depth_to_space,

@@ -101,7 +101,9 @@ def convert(job: Job, quantize: str, inputs: list[dict[str, np.ndarray]], scratc
                     generator = equalize.equalized(generator, job.contract.generator, tensors)
                 quantizer = int8.Quantizer(_save(job, generator, scratch), lambda: iter(inputs))
                 return quantizer.convert(
-                    special_ends=made.family in int8.KNOWN, float_last=made.x_last
+                    special_ends=made.family in int8.KNOWN,
+                    float_last=made.x_last,
+                    tanh=made.activation == "tanh",
                 )
             converter = tf.lite.TFLiteConverter.from_saved_model(
                 str(_save(job, generator, scratch))

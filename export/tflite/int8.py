@@ -7,8 +7,9 @@ Plain full-integer quantisation loses here what `docs/mobile.md` shows. What is 
 * the first convolution stays float32 too: the quantiser would give its result the range of the
   features that it is concatenated with, which is several times as wide;
 * what the last convolution hands to tanh is cut where tanh is flat: a net that draws white paper
-  gives values of tens, and int8 steps of their size would be steps of grey. Where it reads x
-  beside its features (`last_channels`), whose range is another one, it stays float32;
+  gives values of tens, and int8 steps of their size would be steps of grey. Logits keep
+  their range. Where it reads x beside its features (`last_channels`), whose range is another one,
+  it stays float32;
 * the weights are `equalize.equalized` first.
 """
 
@@ -26,10 +27,11 @@ FLOAT_OPERATORS = (
     *("STRIDED_SLICE", "DEPTH_TO_SPACE", "GREATER_EQUAL", "LESS", "CAST"),  # masks from z
     *("LEAKY_RELU", "RELU", "CONCATENATION", "PAD", "MIRROR_PAD", "TANH"),
     "DEPTHWISE_CONV_2D",  # fixed filters
+    *("REDUCE_MAX", "SOFTMAX", "ARG_MAX", "EXPAND_DIMS"),  # of logits
 )
-# Families of generators whose first convolution sees x, and whose last one is in front of tanh.
+# Families of generators whose first convolution sees x, and whose last one gives y.
 KNOWN = ("unet", "unet_variant", "resnet")
-TANH_RANGE = np.float32(3.5)
+TANH_RANGE = 3.5
 """Beyond it tanh is within 0.002 of its limit, a quarter of a level of 8 bits."""
 Representative = Callable[[], Iterator[dict[str, np.ndarray]]]
 
@@ -58,6 +60,7 @@ class Quantizer:
         float_operators: Sequence[str] = FLOAT_OPERATORS,
         special_ends: bool = True,
         float_last: bool = False,
+        tanh: bool = True,
     ) -> bytes:
         """The model in int8, its inputs and its output in float32.
 
@@ -66,6 +69,7 @@ class Quantizer:
           special_ends: whether the first convolution stays float32, and the range of the last one
             ends where tanh is flat.
           float_last: whether the last convolution stays float32 too.
+          tanh: whether there is tanh behind the last convolution.
         """
         debugger = self._debugger
         calibrated = debugger.calibrated_model
@@ -73,7 +77,7 @@ class Quantizer:
         options.denylisted_ops = list(float_operators)
         options.denylisted_nodes = []
         if special_ends:
-            narrow, first, last = _with_narrow_end(calibrated)
+            narrow, first, last = _with_narrow_end(calibrated, TANH_RANGE if tanh else np.inf)
             options.denylisted_nodes = [first, last] if float_last else [first]
             debugger.calibrated_model = narrow
         try:
@@ -82,8 +86,8 @@ class Quantizer:
             debugger.calibrated_model = calibrated
 
 
-def _with_narrow_end(model: bytes) -> tuple[bytes, str, str]:
-    """The calibrated model, the range of its last convolution cut to that of tanh, and the names of
+def _with_narrow_end(model: bytes, most: float) -> tuple[bytes, str, str]:
+    """The calibrated model, the range of its last convolution cut to -most..most, and the names of
     the tensors that its first and its last convolution give.
 
     The calibrator leaves the least and the largest value seen of a tensor in its quantisation.
@@ -100,7 +104,7 @@ def _with_narrow_end(model: bytes) -> tuple[bytes, str, str]:
         in ("CONV_2D", "TRANSPOSE_CONV")
     ]
     seen = results[-1].quantization
-    seen.min = np.maximum(seen.min, -TANH_RANGE)
-    seen.max = np.minimum(seen.max, TANH_RANGE)
+    seen.min = np.maximum(seen.min, -most)
+    seen.max = np.minimum(seen.max, most)
     first, last = (results[place].name.decode() for place in (0, -1))
     return bytes(flatbuffer_utils.convert_object_to_bytearray(content)), first, last

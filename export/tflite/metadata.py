@@ -99,6 +99,10 @@ def _image(builder: flatbuffers.Builder, name: str, contract: Contract) -> tuple
     onehot = side.one_hot
     what = "the image to translate" if name == "x" else "the translated image"
     low = 0.0 if onehot else -1.0
+    if name == "y" and contract.argmax:
+        names = ", ".join(f"{k} {each}" for k, each in enumerate(side.channel_names))
+        description = f"the class of each pixel: {names}"
+        return description, _feature(builder), None, (0.0, float(len(side.channel_names) - 1))
     description = f"{what}: {', '.join(channels)}, float32 from {low:g} to 1"
     normalization = None
     if not lab and not onehot:

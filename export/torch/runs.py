@@ -443,6 +443,11 @@ def check_exportable(config: Config, network: str, workdir: str | os.PathLike[st
                 f"PyTorch code's {way} does not have; only such with "
                 f"--{name}={str(value).lower()} can be exported"
             )
+    if way == "generator" and config.labels_out:
+        raise UserError(
+            f"--workdir={workdir} was trained with --target_encoding={config.target_encoding}: its "
+            "generator ends in logits, and the PyTorch code's in tanh; `tfpix2pix export` writes it"
+        )
     levels = config.size_multiple.bit_length() - 1
     if way == "generator" and run.generator == "unet" and levels not in LEVELS:
         raise UserError(

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.cli.flags import Parser, add_weights, fail, number
+from tfpix2pix.cli.flags import Parser, add_boolean, add_weights, fail, number
 
 if TYPE_CHECKING:
     from tfpix2pix.export.proof import Proof
@@ -69,6 +69,12 @@ def add_flags(parser: Parser) -> None:
         help="of a run that learned both ways: one, as of any other run, or both, each in a folder "
         "of its own, DIR/AtoB/ and DIR/BtoA/, with one export.json and one serving/ above them "
         "[all that the run has]",
+    )
+    add_boolean(
+        group,
+        "argmax",
+        "of a run of --target_encoding=onehot: y has the likeliest class of each pixel, uint8, in "
+        "the place of the probability of each class [false]",
     )
     group.add_argument(
         "--image_size",

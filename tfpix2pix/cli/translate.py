@@ -74,9 +74,10 @@ def add_flags(parser: Parser) -> None:
     group.add_argument(
         "--labels",
         default="raw",
-        metavar="raw|color|index",
+        metavar="raw|color|index|probabilities",
         help="for a run that makes label images: as the network painted them, snapped to the "
-        "palette's colours, or index maps [raw]",
+        "palette's colours, or index maps; of --target_encoding=onehot the first two are one, and "
+        "there are the probabilities of the classes, each a plane of a float TIFF or .npy [raw]",
     )
     group = parser.add_argument_group("How")
     group.add_argument(
@@ -181,16 +182,17 @@ def main(args: argparse.Namespace) -> int:
         latent,
     )
     model = model_of(args, args.direction)
-    manner.check(model.spec)
+    manner.check(model.config, model.spec, args.output)
     manner.check_latent(model, args.style or "")
     input_key = args.input_key or input_column(model.config, model.direction)
-    jobs = find_jobs(args.input, args.output, model.spec.suffix, input_key, manner)
+    jobs = find_jobs(args.input, args.output, manner.suffix(model.spec), input_key, manner)
     if args.beam and any(job.more for job in jobs):
         raise UserError(
             f"--beam translates files one by one, and --input={args.input} has several for an "
             "image; leave --beam out"
         )
     translator = model.open(say)
+    translator.check_labels(args.labels)
     told = []
     if args.style:
         code, notes_on_style = style_of(translator, args.style, manner)
@@ -255,6 +257,8 @@ class _TileLine:
 
 
 def _check(args: argparse.Namespace) -> None:
+    from tfpix2pix.inference.labels import check_known
+
     args.beam = args.beam or bool(args.runner)
     if args.runner_flags and not args.beam:
         raise UserError(
@@ -276,8 +280,7 @@ def _check(args: argparse.Namespace) -> None:
             f"--tile={args.tile} is for --workdir; an export makes an image as a whole, so leave "
             "it out"
         )
-    if args.labels not in ("raw", "color", "index"):
-        raise UserError(f"--labels={args.labels}: expected raw, color or index")
+    check_known(args.labels)
     if args.model and args.checkpoint != "latest":
         raise UserError(
             f"--checkpoint={args.checkpoint} is for --workdir; an export holds the weights of one "

@@ -17,6 +17,14 @@ import numpy as np
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import shown
 from tfpix2pix.base.memory import available_memory
+from tfpix2pix.inference.labels import (
+    Labels,
+    check_labels,
+    colours_of,
+    marked,
+    nodata_of,
+    result_bytes,
+)
 from tfpix2pix.inference.several import ANIMATIONS, AnimationFile, Answer, SheetFile, walk
 from tfpix2pix.inference.sizes import TooLarge, gigabytes
 from tfpix2pix.inference.translator import Tile, out_of_memory
@@ -29,8 +37,8 @@ if TYPE_CHECKING:
 
     Progress = Callable[[Path, float], None]
 
-LABELS = ("raw", "color", "index")
 TIFF = (".tif", ".tiff")
+JPEG = (".jpg", ".jpeg")
 _LARGE = 1024  # pixels of the longer side, more than a sheet shows
 
 
@@ -69,11 +77,9 @@ class Manner:
     """How images are translated.
 
     Attributes:
-      labels: of a run that makes label images: ``raw`` as the network painted them, ``color``
-        snapped to the palette's colours, ``index`` as index maps.
+      labels, seed, deterministic, fit, tile: as `Translator.translate` takes them.
       side_by_side: the images are pairs in the pix2pix layout; the half that the run takes as
         input is translated.
-      seed, deterministic, fit, tile: as `Translator.translate` takes them.
       samples: several answers to each image, of `seed` and those behind it, and a sheet of them: by
         their latents where there is one, else by their noise; 0: one.
       walk: likewise, on the way from one latent to that of the seed behind `seed`, and an
@@ -81,7 +87,7 @@ class Manner:
       latent: instead of that of `seed`; empty: none.
     """
 
-    labels: str = "raw"
+    labels: Labels = "raw"
     side_by_side: bool = False
     seed: int = 0
     deterministic: bool = False
@@ -118,13 +124,22 @@ class Manner:
         named = zip(seeds, codes, strict=True)
         return [Answer(self.seed, code, f"seed {seed}") for seed, code in named]
 
-    def check(self, spec: PairSpec) -> None:
-        """Raises UserError where a model of such pairs makes no labels, and labels are wanted."""
-        if self.labels != "raw" and not spec.y.is_classes:
+    def check(self, config: Config, spec: PairSpec, output: str) -> None:
+        """Refuses labels that a model does not make, or that the output's format does not keep.
+
+        Raises:
+          UserError: it is so.
+        """
+        check_labels(self.labels, config, spec)
+        if self.labels == "index" and Path(output).suffix.lower() in JPEG:
             raise UserError(
-                f"--labels={self.labels} is for runs whose target shows labels (--label_palette), "
-                "and this one's does not; drop it"
+                f"--output={output}: JPEG changes values, and those of --labels=index are classes; "
+                "name it .png or .tif"
             )
+
+    def suffix(self, spec: PairSpec) -> str:
+        """Extension of result files in a folder."""
+        return TIFF[0] if self.labels == "probabilities" else spec.suffix
 
     def check_latent(self, model: Model, style: str = "") -> None:
         """Raises UserError where a latent, or that of an image, is asked of a model that has none,
@@ -282,7 +297,7 @@ def translate_file(
 
     config = translator.config
     for source in (job.source, *job.more):
-        _check_room(translator, source)
+        _check_room(translator, source, result_bytes(translator.spec, manner.labels))
     image = read_stacked([(p, translator.spec.x.planes) for p in (job.source, *job.more)])
     channels = image.array.shape[-1]
     columns = input_column(config, translator.direction)
@@ -359,6 +374,7 @@ def _translated(
             notes=notes,
             tile=manner.tile,
             progress=progress,
+            labels=manner.labels,
         )
     except ValueError as error:
         raise UserError(
@@ -390,14 +406,16 @@ def _write(
     from tfpix2pix.data import write_image
 
     metadata = _metadata(job, manner, picture, notes)
-    alpha = translator.spec.result_image.alpha
-    picture = _labelled(picture, translator, manner.labels)
-    missing = translator.spec.missing(image)
+    spec = translator.spec
+    missing = spec.missing(image)
     if missing.any():
-        spec = translator.spec
-        picture, nodata = _marked(picture, missing, image.nodata, spec, manner.labels, notes)
+        # Again, since a server has not seen them.
+        picture = marked(spec, picture, missing, manner.labels, image.nodata)
+        nodata = _nodata(spec, manner.labels, image.nodata, notes)
         metadata = replace(metadata, nodata=nodata)
-    write_image(target, picture, alpha=alpha, metadata=metadata)
+    if manner.labels == "probabilities":
+        metadata = replace(metadata, bands=tuple(spec.y.channel_names))
+    write_image(target, picture, alpha=spec.result_image.alpha, metadata=metadata)
 
 
 def _seen_input(spec: PairSpec, image: Decoded) -> np.ndarray:
@@ -413,7 +431,7 @@ def _seen(translator: Translator, picture: np.ndarray, labels: str) -> np.ndarra
     """A result as a person sees it: uint8 ``[H, W, C]``."""
     image = translator.spec.result_image
     if labels != "raw":
-        return _labelled(picture, translator, "color")
+        return colours_of(translator.spec, picture, labels)
     if image.is_classes or (picture.dtype == np.uint8 and image.whole_scale):
         return picture
     levels = (picture.astype(np.float32) - image.low) * (255.0 / (image.high - image.low))
@@ -439,8 +457,11 @@ def _metadata(job: Job, manner: Manner, picture: np.ndarray, notes: list[str]) -
     return metadata
 
 
-def _check_room(translator: Translator, source: Path) -> None:
-    """Refuses an image whose pixels alone do not fit into memory: it would end the process."""
+def _check_room(translator: Translator, source: Path, result: int) -> None:
+    """Refuses an image whose pixels alone do not fit into memory: it would end the process.
+
+    `result`: bytes of a pixel of the result.
+    """
     from tfpix2pix.data.formats import UnreadableImage, read_header
 
     try:
@@ -450,7 +471,7 @@ def _check_room(translator: Translator, source: Path) -> None:
     channels = header.channels + header.has_alpha
     # As it is decoded and as x has it, and the result twice: as it is and in its file.
     each = 2 * channels * np.dtype(header.dtype).itemsize
-    each += 2 * max(3, translator.spec.result_image.stored_bytes)
+    each += 2 * result
     needed, there = each * header.height * header.width, available_memory()
     if needed > there:
         raise UserError(
@@ -459,47 +480,17 @@ def _check_room(translator: Translator, source: Path) -> None:
         )
 
 
-def _labelled(picture: np.ndarray, translator: Translator, labels: str) -> np.ndarray:
-    """The picture, or the labels that it shows, as `Manner.labels` says."""
-    if labels == "raw":
-        return picture
-    from tfpix2pix.data.unmeasured import VOID
-
-    side = translator.spec.y
-    # What was never learned is no class of a result.
-    palette = side.palette.without_void if VOID in side.ignore else side.palette
-    classes = palette.to_classes(picture)
-    return palette.to_colors(classes) if labels == "color" else palette.to_indices(classes)
-
-
-def _marked(
-    picture: np.ndarray,
-    missing: np.ndarray,
-    of_input: float | None,
-    spec: PairSpec,
-    labels: str,
-    notes: list[str],
-) -> tuple[np.ndarray, str]:
-    """The picture, marked where the input has nothing measured, and the value that stands there as
-    GDAL's tag says it; empty where no single one does."""
-    nodata: float | None = spec.result_image.nodata(of_input)
-    palette = spec.y.palette
-    if palette is not None:
-        nodata = None
-        if labels == "color":
-            picture = spec.marked(picture, missing)
-        if labels == "index":
-            void = [label.indices[0] for label in palette.classes if label.void]
-            nodata = void[0] if void else spec.y.nodata() if spec.y.has_mask else None
+def _nodata(spec: PairSpec, labels: str, of_input: float | None, notes: list[str]) -> str:
+    """The value that stands where the input has nothing measured as GDAL's tag says it; empty where
+    no single one does."""
+    nodata, palette = nodata_of(spec, labels, of_input), spec.y.palette
     what = "the input has nothing measured"
     if nodata is not None:
-        if labels == "index":
-            picture = np.where(missing, np.asarray(nodata, picture.dtype), picture)
         notes.append(f"{nodata:.9g} stands where {what}")
-        return picture, f"{nodata:.9g}"
+        return f"{nodata:.9g}"
     if palette is not None and not palette.void.any():
         notes.append(f"where {what}, the result is a guess: no class of the palette is void")
-    return picture, ""
+    return ""
 
 
 # === What goes where ===

@@ -20,6 +20,7 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.memory import available_memory
 from tfpix2pix.config import Config, load_config
 from tfpix2pix.config.dataset import spec_of
+from tfpix2pix.inference.labels import Labels, check_labels, marked, result_bytes, result_of
 from tfpix2pix.inference.sizes import TooLarge, gigabytes, whole_bytes
 
 if TYPE_CHECKING:
@@ -66,20 +67,28 @@ class Network(Protocol):
         self, x: np.ndarray, z: np.ndarray | None, latent: np.ndarray | None = None
     ) -> np.ndarray:
         """y, float32 ``[B, H, W, C_out]``, of x ``[B, H, W, C_in]``, z and the latent ``[B, n]``
-        (None: not taken)."""
+        (None: not taken).
+
+        Of one-hot labels y has the probability of each class, or, of one that has ``argmax``, class
+        numbers ``[B, H, W, 1]``."""
 
 
 class KerasNetwork:
     """A Keras generator, ``[x, z, latent] -> y``, the last two where it takes them, as a
-    `Network`."""
+    `Network`.
+
+    Args:
+      generator: the model.
+      labels: of one that gives logits: the spec of its targets.
+    """
 
     image_size: tuple[int, int] | None = None
     max_pixels: int | None = None
 
-    def __init__(self, generator: tf.keras.Model) -> None:
+    def __init__(self, generator: tf.keras.Model, labels: ImageSpec | None = None) -> None:
         import tensorflow as tf
 
-        self.generator = generator
+        self.generator, self.labels = generator, labels
         _, *more = generator.inputs
         self.latent_size: int = next((i.shape[-1] for i in more if len(i.shape) == 2), 0)
         self.takes_noise = len(more) > (self.latent_size > 0)
@@ -96,7 +105,8 @@ class KerasNetwork:
         self, x: np.ndarray, z: np.ndarray | None, latent: np.ndarray | None = None
     ) -> np.ndarray:
         taken = [z] * self.takes_noise + [latent] * (self.latent_size > 0)
-        return self._forward(x, *taken).numpy()
+        y = self._forward(x, *taken).numpy()
+        return y if self.labels is None else self.labels.probabilities(y)
 
 
 @dataclass(frozen=True)
@@ -204,6 +214,7 @@ class Translator:
         notes: list[str] | None = None,
         tile: Tile = "auto",
         progress: Callable[[float], None] | None = None,
+        labels: Labels = "raw",
     ) -> np.ndarray:
         """Translates one picture.
 
@@ -230,18 +241,25 @@ class Translator:
           tile: ``"auto"``: in tiles where the memory asks for it; ``"off"``: never; or their side
             in pixels, for every picture that is larger. Exports have none.
           progress: told the share that is done, 0 to 1, after each tile.
+          labels: of a run that makes labels: ``"raw"``: colours as the network painted them;
+            ``"color"``: the nearest colours of the palette; ``"index"``: index maps as the data
+            set's; ``"probabilities"``, only with ``target_encoding="onehot"``, where the first
+            two are one: of each class, in the palette's order.
 
         Returns:
           ``[H, W, C_out]`` in the depth and value range of the run's targets: uint8, uint16 or
-          float32; RGB for a run of ``color_space="lab"``. Where the picture has nothing measured
-          (NaN, or what the run knows as such) it has `ImageSpec.nodata`.
+          float32; RGB for a run of ``color_space="lab"`` and for colours of labels. Index maps
+          ``[H, W]``, uint8 or uint16; probabilities float32 ``[H, W, K]``. Where the picture has
+          nothing measured (NaN, or what the run knows as such) it has `ImageSpec.nodata`, in
+          labels a void class, in probabilities NaN.
 
         Raises:
           ValueError: a picture that cannot become an input, one of another size than an export
             of fixed size takes, a larger one than an export takes, or a seed, a latent or a side of
             tiles that cannot be.
-          UserError: there is not memory enough, see `TooLarge`.
+          UserError: there is not memory enough, see `TooLarge`; or no such labels can be had.
         """
+        self.check_labels(labels)
         drawn = self._drawn(seed, latent, deterministic)
         check_tile(tile)
         decoded = self._decoded(image)
@@ -250,12 +268,27 @@ class Translator:
             x = self.spec.input_of(*stored)
             height, width = self.network.image_size or self.config.whole_size
             seen = resized(x, height, width, nearest=self.spec.x.is_classes)
-            y = resized(self._generate(seen, drawn), *x.shape[:2])
-            result = self.spec.result(x, y)
+            y = resized(self._generate(seen, drawn), x.shape[0], x.shape[1], nearest=self._argmax)
+            result = result_of(self.spec, x, y, labels)
         else:
-            result = self._made(stored, self.spec.input_of, drawn, tile, notes, progress)
+            result = self._made(stored, self.spec.input_of, drawn, tile, notes, progress, labels)
         missing = stored[1]
-        return self.spec.marked(result, missing, decoded.nodata) if missing.any() else result
+        if not missing.any():
+            return result
+        return marked(self.spec, result, missing, labels, decoded.nodata)
+
+    def check_labels(self, labels: str) -> None:
+        """Refuses labels that `translate` cannot give.
+
+        Raises:
+          UserError: they are not known, or not what this makes.
+        """
+        check_labels(labels, self.config, self.spec, self._argmax)
+
+    @property
+    def _argmax(self) -> bool:
+        """Whether the network gives class numbers in the place of probabilities."""
+        return getattr(self.network, "argmax", False)
 
     def translate_x(
         self,
@@ -286,6 +319,7 @@ class Translator:
         tile: Tile = "auto",
         notes: list[str] | None = None,
         progress: Callable[[float], None] | None = None,
+        labels: Labels = "raw",
     ) -> np.ndarray:
         """The result of an input of any size.
 
@@ -293,7 +327,7 @@ class Translator:
           stored: ``[H, W, ...]`` each.
           input_of: makes x of them or of the same part of each.
           drawn: what else decides it.
-          tile, notes, progress: as `translate` takes them.
+          tile, notes, progress, labels: as `translate` takes them.
         """
         height, width = stored[0].shape[:2]
         size = height + -height % self.stride, width + -width % self.stride
@@ -302,7 +336,7 @@ class Translator:
             x = input_of(*stored)
             try:
                 y = self._generate(pad(x, self.stride), drawn)
-                return self.spec.result(x, y[:height, :width])
+                return result_of(self.spec, x, y[:height, :width], labels)
             except Exception as error:
                 if tile != "auto" or self._nodes is None or not out_of_memory(error):
                     raise
@@ -310,9 +344,8 @@ class Translator:
         assert self._nodes is not None
         from tfpix2pix.inference import tiles
 
-        plan = tiles.plan(
-            self._nodes, *size, self._room(height * width), tile if isinstance(tile, int) else None
-        )
+        room = self._room(height * width, labels)
+        plan = tiles.plan(self._nodes, *size, room, tile if isinstance(tile, int) else None)
         if plan is None:
             raise TooLarge(
                 f"{width}x{height} pixels do not fit into memory, not in tiles either "
@@ -331,14 +364,16 @@ class Translator:
         made = tiles.Tiles(plan, x_of, z_of, progress, drawn.latent)
 
         def result(region: Region, y: np.ndarray) -> np.ndarray:
-            return self.spec.result(x_of(region), y)
+            if self.config.labels_out:
+                y = self.spec.y.probabilities(y)
+            return result_of(self.spec, x_of(region), y, labels)
 
         return tiles.joined(made, height, width, result)
 
-    def _room(self, pixels: int) -> int:
+    def _room(self, pixels: int, labels: str) -> int:
         """Bytes that the network may take for a picture of that size in tiles."""
         # The result, and once more while its file is made.
-        result = pixels * max(3, self.spec.result_image.stored_bytes)
+        result = pixels * result_bytes(self.spec, labels)
         return int(ROOM * available_memory() - 2 * result)
 
     def _noise_of(self, size: tuple[int, int], drawn: _Drawn) -> Callable[[Region], np.ndarray]:
@@ -595,7 +630,8 @@ def load(
     part = averaged(generator.name) if held == "average" else generator.name
     facts = checkpoints.restore({part: named_weights(model)}, step, say)
     assert facts is not None, "_step_of refuses a run without checkpoints"
-    network, found = KerasNetwork(model), int(facts["step"])
+    network = KerasNetwork(model, spec.y if config.labels_out else None)
+    found = int(facts["step"])
     described = algorithm_class(config.algorithm).encoders(config).get(direction)
 
     def encoder() -> tf.keras.Model:

@@ -80,9 +80,9 @@ def test_what_is_far_from_the_trained_size_is_told(translator, images):
 
 
 def test_labels_are_for_models_that_make_labels(translator):
-    Manner().check(translator.spec)
+    Manner().check(translator.config, translator.spec, "out")
     with pytest.raises(UserError, match=r"--labels=index is for runs whose target shows labels"):
-        Manner(labels="index").check(translator.spec)
+        Manner(labels="index").check(translator.config, translator.spec, "out")
 
 
 UTM = [
