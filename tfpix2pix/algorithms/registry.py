@@ -109,9 +109,10 @@ def trainable() -> list[type[Config]]:
     return [config_class(name) for name in TRAINABLE]
 
 
-def with_latent() -> list[str]:
-    """The algorithms that `tfpix2pix train` offers whose runs may have a latent."""
-    return [kind.algorithm for kind in trainable() if kind.TAKES_LATENT]
+def several_answers(style: bool = False) -> list[str]:
+    """The algorithms that `tfpix2pix train` offers whose runs may have a latent; with `style`, also
+    an encoder, which finds that of an image."""
+    return [k.algorithm for k in trainable() if (k.ENCODES if style else k.TAKES_LATENT)]
 
 
 def presets() -> dict[str, Preset]:

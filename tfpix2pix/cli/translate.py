@@ -321,6 +321,8 @@ def _check_several(args: argparse.Namespace) -> None:
             f"--style={args.style} needs the encoder of a run (--workdir), which an export has "
             "not; the run says which --latent it is, and the export takes that"
         )
+    if args.style and not Path(args.style).expanduser().is_file():
+        raise UserError(f"--style={args.style}: no such file; give one image like the targets")
 
 
 def _latent(text: str) -> tuple[float, ...]:

@@ -227,6 +227,7 @@ class Config(RunConfig, DataConfig):
       EARLIER_PRESETS: by preset, the values that fields had with it in earlier versions.
       TWO_WAY: whether a generator for the way back is trained too.
       TAKES_LATENT: whether its generators may have a latent.
+      ENCODES: whether an encoder is trained too, which says what latent an image stands for.
       LABELS_OUT: whether it can learn classes, ``target_encoding="onehot"``.
       FLAG: by which the command line names the folder that a run stands in.
       SMALLER: flags by which a run needs less memory.
@@ -240,6 +241,7 @@ class Config(RunConfig, DataConfig):
     EARLIER_PRESETS: ClassVar[Mapping[str, Mapping[str, Collection[Any]]]] = {}
     TWO_WAY: ClassVar[bool] = False
     TAKES_LATENT: ClassVar[bool] = False
+    ENCODES: ClassVar[bool] = False
     LABELS_OUT: ClassVar[bool] = False
     FLAG: ClassVar[str] = "--workdir"
     SMALLER: ClassVar[str] = "--batch_size, --crop_size or --ngf"

@@ -152,6 +152,14 @@ class Manner:
                     f"--{flag}={value}: {model.name} has no latent, so that there is one answer to "
                     f"an image; {train_a_latent(model.config)}"
                 )
+        if style and not model.config.ENCODES:
+            from tfpix2pix.algorithms.registry import several_answers
+
+            raise UserError(
+                f"--style={style}: {model.name} has no encoder, which would say what latent an "
+                "image stands for; train a run with "
+                f"--algorithm={' or '.join(several_answers(style=True))}"
+            )
         if self.latent and len(self.latent) != size:
             raise UserError(
                 f"--latent={given}: {len(self.latent)} numbers, and the latent of {model.name} has "
@@ -199,9 +207,9 @@ class Manner:
 
 def train_a_latent(config: Config) -> str:
     """What to do for several answers to an image, for a message on a run that has no latent."""
-    from tfpix2pix.algorithms.registry import with_latent
+    from tfpix2pix.algorithms.registry import several_answers
 
-    kinds = with_latent()
+    kinds = several_answers()
     of = "" if config.algorithm in kinds else f"--algorithm={kinds[0]} "
     return f"train a run with {of}--latent=8 --diversity=dsgan"
 
@@ -264,10 +272,7 @@ def style_of(
     from tfpix2pix.data import decode, split_decoded
 
     side = translator.spec.y
-    place = Path(path).expanduser()
-    if not place.is_file():
-        raise UserError(f"--style={path}: no such file; give one image like the targets")
-    image = decode(place, side.planes)
+    image = decode(Path(path).expanduser(), side.planes)
     notes = image.remarks
     try:
         if manner.side_by_side:

@@ -122,6 +122,7 @@ class BicycleGANConfig(AdversarialConfig):
     PRESETS: ClassVar[Mapping[str, Preset]] = PRESETS
     DEFAULT_PRESET: ClassVar[str] = "bicyclegan_quick"
     TAKES_LATENT: ClassVar[bool] = True
+    ENCODES: ClassVar[bool] = True
     MEASURES: ClassVar[tuple[Measure, ...]] = pix2pix.MEASURES
     CHARTS: ClassVar[tuple[ChartSpec, ...]] = CHARTS
     EARLIER: ClassVar[Mapping[str, Any]] = {}
