@@ -195,9 +195,31 @@ def test_a_crop_larger_than_the_image_is_refused_with_the_size_that_fits():
         Pix2PixConfig(load_size=200)
 
 
-def test_a_patch_larger_than_the_image_is_refused():
-    with pytest.raises(UserError, match="--receptive_field=286"):
-        Pix2PixConfig(crop_size=64, load_size=64, receptive_field=286)
+@pytest.mark.parametrize(
+    ("crop_size", "receptive_field", "scales", "advice"),
+    [
+        (64, 286, 1, {"crop_size": 128, "receptive_field": 70}),
+        (64, 286, 3, {"crop_size": 512, "receptive_field": 16}),
+        (32, 70, 2, {"crop_size": 64, "receptive_field": 16, "discriminator_scales": 1}),
+        (64, 70, 3, {"crop_size": 128, "receptive_field": 16, "discriminator_scales": 1}),
+    ],
+)
+def test_a_patch_larger_than_the_image_is_refused_with_what_fits(
+    crop_size, receptive_field, scales, advice
+):
+    values = {
+        "crop_size": crop_size,
+        "load_size": 1024,
+        "receptive_field": receptive_field,
+        "discriminator_scales": scales,
+    }
+    with pytest.raises(UserError, match=f"--receptive_field={receptive_field} leaves no") as said:
+        Pix2PixConfig(**values)
+    _, use = str(said.value).split("; use ")
+    assert use.replace(" or more", "") == " or ".join(f"--{k}={v}" for k, v in advice.items())
+    for name, value in advice.items():
+        Pix2PixConfig(**{**values, name: value})
+    Pix2PixConfig(**values, loss="l1")  # without a discriminator
 
 
 @pytest.mark.parametrize("norm", ["batch", "none"])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.algorithms import losses
 from tfpix2pix.algorithms.adam import Adam
 from tfpix2pix.algorithms.base import Algorithm
 from tfpix2pix.algorithms.configs.adversarial import AdversarialConfig
@@ -19,6 +21,8 @@ C = TypeVar("C", bound=AdversarialConfig)
 
 class Adversarial(Algorithm[C]):
     """Generators against discriminators, whose groups begin with ``discriminator``."""
+
+    _distance: Callable[..., tf.Tensor] | None = None
 
     def optimizer(self, group: str) -> Adam:
         adam = super().optimizer(group)
@@ -48,6 +52,41 @@ class Adversarial(Algorithm[C]):
         assert made.latent is not None
         places = tf.zeros_like(positions) - 1 - number  # which no image has
         return made.latent.draw(self.config.seed, noise.VALIDATION, places)
+
+    def with_distance(
+        self,
+        made: Generator,
+        generate: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+        networks: Mapping[str, tf.keras.Model],
+        as_images: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
+    ) -> tuple[Callable[[tf.Tensor, tf.Tensor], tf.Tensor], Callable[[], dict[str, float]]]:
+        """`generate`, as `validate` gets it, which also looks how far from what it makes another
+        latent's output is; and what says that of all, as ``latent_distance``, where a generator
+        takes a latent.
+
+        Args:
+          made, networks: as of `answers`.
+          generate: makes the first of `answers` of x ``[B, H, W, C]`` and positions ``[B]``.
+          as_images: makes images of outputs, by whose mean absolute difference they are compared.
+        """
+        if made.latent is None:
+            return generate, dict
+        apart: list[float] = []
+
+        def distance(x: tf.Tensor, positions: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+            other = self.answers(made, x, positions, networks)["latent_2"]
+            return losses.l1(as_images(output), as_images(other))
+
+        if self._distance is None:  # compiled once: the networks are the same ones in every call
+            self._distance = tf.function(distance, reduce_retracing=True, autograph=False)
+        compiled = self._distance
+
+        def both(x: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+            output = generate(x, positions)
+            apart.extend(compiled(x, positions, output).numpy())
+            return output
+
+        return both, lambda: {"latent_distance": float(np.mean(apart))} if apart else {}
 
 
 def halved(images: tf.Tensor) -> tf.Tensor:

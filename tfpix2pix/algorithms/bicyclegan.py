@@ -14,6 +14,7 @@ from tfpix2pix.algorithms.adversarial import Adversarial, halved
 from tfpix2pix.algorithms.base import Draws, Objective, Update
 from tfpix2pix.algorithms.configs.bicyclegan import BicycleGANConfig
 from tfpix2pix.algorithms.watch import DiscriminatorWatch, LatentWatch, saturated, together
+from tfpix2pix.data import PairStore
 from tfpix2pix.models import noise
 from tfpix2pix.models.base import Encoder, Generator, inputs_of
 from tfpix2pix.models.build import discriminator_of, encoder_of, generator_of
@@ -211,6 +212,18 @@ class BicycleGAN(Adversarial[BicycleGANConfig]):
         mean, _ = networks["encoder"](y, training=False)
         made = networks["generator"](inputs_of(x, (*z, mean)), training=False)
         return {"reconstruction": made}
+
+    def validate(
+        self,
+        val: PairStore,
+        networks: Mapping[str, tf.keras.Model],
+        generate: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+        limit: int,
+        on_images: Callable[[int], None],
+    ) -> dict[str, Any]:
+        """Beside the measures how far apart what two latents give is."""
+        make, apart = self.with_distance(self._made, generate, networks)
+        return {**super().validate(val, networks, make, limit, on_images), **apart()}
 
     def watch(self, step: int, judged: Mapping[str, Mapping[str, float]]) -> str | None:
         said = []

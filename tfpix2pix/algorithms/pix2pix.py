@@ -70,7 +70,6 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
             if config.diversity != "none"
             else "--diversity=dsgan makes it count"
         )
-        self._measure: Callable[..., tf.Tensor] | None = None
         self._class_weights: tf.Tensor | None = None
         self._features: dict[str, tf.keras.Model] = {}
         super().__init__(config, *args, **kwargs)
@@ -136,37 +135,13 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
     ) -> dict[str, Any]:
         """Of labels, the likeliest classes and the cross-entropy; with a latent, how far apart
         what two of them give is."""
-        apart: list[float] = []
-
-        def both(x: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
-            made = generate(x, positions)
-            apart.extend(self._apart(x, positions, made, networks).numpy())
-            return made
-
-        make = both if self.config.latent else generate
+        make, apart = self.with_distance(self._made, generate, networks, self._as_images)
         if self.config.labels_out:
             batches = evaluation_batches(val, size=self.config.whole_size, limit=limit)
             measured = evaluate_logits(batches, make, val.spec.y, on_images)
         else:
             measured = super().validate(val, networks, make, limit, on_images)
-        return {**measured, **({"latent_distance": float(np.mean(apart))} if apart else {})}
-
-    def _apart(
-        self,
-        x: tf.Tensor,
-        positions: tf.Tensor,
-        made: tf.Tensor,
-        networks: Mapping[str, tf.keras.Model],
-    ) -> tf.Tensor:
-        """How far from the first of `columns` what another latent gives is, ``[B]``."""
-        if self._measure is None:  # compiled once: the networks are the same ones in every call
-
-            def measure(x: tf.Tensor, positions: tf.Tensor, made: tf.Tensor) -> tf.Tensor:
-                answers = self.answers(self._made, x, positions, networks)
-                return losses.l1(self._as_images(made), self._as_images(answers["latent_2"]))
-
-            self._measure = tf.function(measure, reduce_retracing=True, autograph=False)
-        return self._measure(x, positions, made)
+        return {**measured, **apart()}
 
     def _as_images(self, output: tf.Tensor) -> tf.Tensor:
         """Of labels what `losses.shares` makes of them."""

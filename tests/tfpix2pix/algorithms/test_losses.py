@@ -243,3 +243,21 @@ def test_straight_through_is_one_hot_and_has_the_gradient_of_the_softmax():
     p = np.exp(values) / np.exp(values).sum(-1, keepdims=True)
     by_hand = p * (along - (p * along).sum(-1, keepdims=True))
     np.testing.assert_allclose(tape.gradient(total, logits_in), by_hand, atol=1e-5)
+
+
+# === Latents ===
+
+
+def test_kl_is_the_sum_over_the_numbers():
+    # Half of 1 + 1 - 1 - 0 for each of 8; BicycleGAN's weight 0.01 makes 0.04 of it.
+    mean = tf.constant(np.stack([np.ones(8), np.zeros(8), np.arange(8)]), tf.float32)
+    log_variance = tf.constant(np.stack([np.zeros(8), np.zeros(8), np.full(8, -2)]), tf.float32)
+    last = 0.5 * sum(k**2 + math.exp(-2) - 1 + 2 for k in range(8))
+    np.testing.assert_allclose(losses.kl(mean, log_variance), [4, 0, last], rtol=1e-6)
+
+
+def test_a_latent_that_is_not_found_is_off_by_what_normal_numbers_are():
+    latent = tf.random.stateless_normal([4, 20_000], [1, 2])
+    found = losses.latent_l1(latent, tf.zeros_like(latent)).numpy()
+    np.testing.assert_allclose(found, [losses.UNTOLD] * 4, atol=4 * 0.6 / 20_000**0.5)
+    np.testing.assert_allclose(losses.latent_l1(latent, latent - 0.25), [0.25] * 4, rtol=1e-3)

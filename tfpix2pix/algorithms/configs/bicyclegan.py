@@ -56,6 +56,7 @@ def _thinks(what: str, way: str = "") -> ChartSpec:
 _ENCODED, _RANDOM = "of the target's latent", "of random latents"
 CHARTS = (
     *(chart for chart in pix2pix.CHARTS if chart.key.startswith("val-")),
+    pix2pix.LATENT_CHART,
     ChartSpec(
         "told",
         "What the latent says of a target",
