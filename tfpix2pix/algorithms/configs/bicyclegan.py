@@ -88,15 +88,16 @@ CHARTS = (
     ChartSpec(
         "adversarial",
         "The contest: adversarial losses",
-        "The generator and its discriminators pull against each other, so no curve should fall to "
-        "zero. With least squares a discriminator that only guesses has 0.25 for each scale. One "
-        "near 0 while the generator climbs has won and no longer teaches.",
+        "The generator and its discriminators, of outputs with the target's own latent and with "
+        "random ones, pull against each other, so no curve should fall to zero. With least squares "
+        "a discriminator that only guesses has 0.25 for each scale. One near 0 while the generator "
+        "climbs has won and no longer teaches.",
         "loss per patch",
         (
-            (f"generator, {_ENCODED}", "train", "losses", "gan"),
-            (f"generator, {_RANDOM}", "train", "losses", "gan_random"),
-            (f"discriminator, {_ENCODED}", "train", "losses", "discriminator"),
-            (f"discriminator, {_RANDOM}", "train", "losses", "discriminator_random"),
+            ("generator, own", "train", "losses", "gan"),
+            ("generator, random", "train", "losses", "gan_random"),
+            ("discriminator, own", "train", "losses", "discriminator"),
+            ("discriminator, random", "train", "losses", "discriminator_random"),
         ),
         from_zero=True,
     ),
