@@ -81,12 +81,14 @@ def main(argv: list[str]) -> None:
     palette = palette_of(source.spec)
     scorer.check(palette, scorer.size)
     store = open_store(source, _SPLIT.value, size=scorer.size)
-    photos, classes = [], []
-    for x, y in evaluation_batches(store, size=scorer.size):
+    photos, classes, masks = [], [], []
+    for x, y, *measured in evaluation_batches(store, size=scorer.size):
         photo, number = photos_and_classes(store.spec, x, y)
         photos.append(np.rint((photo.numpy() + 1.0) * 127.5).astype(np.uint8))
         classes.append(number.numpy())
+        masks += [mask.numpy()[..., 0] > 0 for mask in measured]
     photos, classes = np.concatenate(photos), np.concatenate(classes)
+    counted = np.concatenate(masks) if masks else None
     print(f"{_SCORER.value}: {scorer.identity[:12]}, {len(photos)} images of {_SPLIT.value}")
     print("| photos | per-pixel | per-class | IoU | drop of IoU in standard errors |")
     print("| --- | --- | --- | --- | --- |")
@@ -94,7 +96,9 @@ def main(argv: list[str]) -> None:
     first = None
     for what, changed in spoiled(photos, classes, palette.colors, _SEED.value):
         evaluator = FCNScore(scorer)
-        evaluator.update(Batch(names, photos, np.ascontiguousarray(changed), classes))
+        evaluator.update(
+            Batch(names, photos, np.ascontiguousarray(changed), classes, measured=counted)
+        )
         numbers = evaluator.result()
         drawn = resampled(FCNScore, evaluator.statistics, seed=0)
         cells = [
