@@ -60,7 +60,7 @@ def _cells(share: Share | None) -> tuple[str, ...]:
     )
 
 
-GAP_HEADINGS = ("difference", "b - a", "95 % interval", "p", "p (Holm)")
+GAP_HEADINGS = ("difference", "points", "95 % interval", "p", "p (Holm)")
 
 
 def gap_rows(score: Score) -> list[tuple[str, ...]]:
@@ -69,8 +69,8 @@ def gap_rows(score: Score) -> list[tuple[str, ...]]:
     return [
         (
             f"{names[gap.b]} - {names[gap.a]}",
-            percent(gap.value, signed=True),
-            _interval(gap.low, gap.high, signed=True),
+            f"{100 * gap.value:+.1f}",
+            _interval(gap.low, gap.high, "+", ""),
             _p(gap.p),
             _p(gap.p_holm),
         )
@@ -83,17 +83,17 @@ def notes(score: Score) -> list[str]:
     found = []
     if score.inattentive:
         text = (
-            f"{score.inattentive:,} of {score.sessions:,} participants missed too many checks and "
-            "are left out"
+            "Participants left out since they missed too many checks: "
+            f"{score.inattentive:,} of {score.sessions:,}"
         )
         pairs = zip(score.study.names(), score.shares_of_all, strict=True)
         shares = [f"{name} {percent(share.value)}" for name, share in pairs if share]
         found.append(f"{text}; with them: {', '.join(shares)}.")
     if score.late:
-        found.append(f"{score.late:,} trials are left out: a picture was there for too long.")
+        found.append(f"Trials left out since a picture was there for too long: {score.late:,}.")
     if score.again:
         found.append(
-            f"{score.again:,} sessions came from a browser that had been through the study before."
+            f"Sessions from a browser that had been through the study before: {score.again:,}."
         )
     if any(share and math.isnan(share.error) for share in score.shares):
         found.append("Where a single participant or image is all, there is no interval.")
@@ -102,22 +102,21 @@ def notes(score: Score) -> list[str]:
     return found
 
 
-def percent(value: float, signed: bool = False) -> str:
+def percent(value: float) -> str:
     """A share as text, or a dash where there is none."""
-    if not math.isfinite(value):
-        return "-"
-    return f"{100 * value:{'+' if signed else ''}.1f} %"
+    return f"{100 * value:.1f} %" if math.isfinite(value) else "-"
 
 
-def _interval(low: float, high: float, signed: bool = False) -> str:
+def _interval(low: float, high: float, sign: str = "", unit: str = " %") -> str:
     if not math.isfinite(low):
         return "-"
-    sign = "+" if signed else ""
-    return f"{100 * low:{sign}.1f} to {100 * high:{sign}.1f} %"
+    return f"{100 * low:{sign}.1f} to {100 * high:{sign}.1f}{unit}"
 
 
 def _p(value: float) -> str:
-    return f"{value:.4f}" if math.isfinite(value) else "-"
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:.4f}" if value >= 0.00005 else "< 0.0001"
 
 
 @functools.cache

@@ -116,10 +116,11 @@ async function attend(page) {
   }
   while (!visible("start")) await tick();
   focus.push(page.activeElement.textContent);
+  const again = visible("again");
   at("start").click();
   for (let keyboard = false; ; ) {
     await tick();
-    if (visible("failed")) return { failed: at("what-failed").textContent };
+    if (visible("failed")) return { failed: at("what-failed").textContent, again };
     if (visible("done")) break;
     if (visible("continue")) at("continue").click();
     else if (visible("next")) {
@@ -143,7 +144,7 @@ async function attend(page) {
   const link = at("save");
   const saved = visible("save") ? await (await fetch(link.href)).text() : null;
   const { scrollWidth: wide } = page.documentElement;
-  return { verdicts, order, focus, handed, saved, name: link.download, wide };
+  return { verdicts, order, focus, handed, saved, name: link.download, wide, again };
 }
 if (told.addresses.length) {
   const found = [];
@@ -192,17 +193,20 @@ def test_a_served_participant(make, tmp_path):
 
 
 def test_a_participant_of_a_plain_folder(make, tmp_path):
-    """Feedback in practice and none later, answers to save, and a sentence where a file is gone."""
+    """Feedback in practice and none later, answers to save, and a sentence where a file is gone.
+    Of a preference no feedback at all."""
     browser.find()
     study = make(tmp_path / "s")
+    other = make(tmp_path / "o", ask="preference", trials=3, practice=1, checks=1, title="Whose?")
     site = tmp_path / "site"
     shutil.copytree(study.page, site / "whole")
     (site / "broken" / "pictures").mkdir(parents=True)
     shutil.copy(study.page / "index.html", site / "broken")
-    addresses = ["whole/index.html", "broken/index.html"]
+    shutil.copytree(other.page, site / "other")
+    addresses = [f"{name}/index.html" for name in ("whole", "broken", "other")]
     (site / "drive.html").write_text(drive(study, FRAME, addresses), "utf-8")
     with browser.Server(site) as server:
-        whole, broken = browser.visit(f"{server.url}/drive.html", server.posted)
+        whole, broken, preferred = browser.visit(f"{server.url}/drive.html", server.posted)
     assert "error" not in whole, whole
     assert len(whole["order"]) == 2 + 6 + 2
     assert all(len(pictures) == 2 for pictures in whole["order"])
@@ -217,6 +221,11 @@ def test_a_participant_of_a_plain_folder(make, tmp_path):
     assert whole["name"] == f"study-{study.identity}-{session.participant}.jsonl"
     assert score(study, [session]).checks == 1
     assert "could not be loaded" in broken["failed"]
+    # Other results than the first of a browser are marked.
+    assert (whole["again"], session.again, broken["again"]) == (False, False, True)
+    assert len(preferred["order"]) == 5
+    assert preferred["verdicts"] == []
+    assert len(parse_result(other, preferred["saved"]).answers) == 5
 
 
 def test_the_modules_are_joined():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import re
@@ -89,7 +90,7 @@ def test_who_misses_checks_is_left_out_and_told(study, play):
     assert found.checks == pytest.approx(12 / 16)
     assert [share.value for share in found.shares] == [0, 0]
     assert [share.value for share in found.shares_of_all] == [0.25, 0.25]
-    assert "2 of 8 participants" in notes(found)[0]
+    assert "checks: 2 of 8; with them:" in notes(found)[0]
     assert "25.0 %" in notes(found)[0]
     kept = scored(study, careful + careless, min_checks=0.0)
     assert (kept.inattentive, kept.shares[0].value) == (0, 0.25)
@@ -267,7 +268,7 @@ def test_the_page_has_the_numbers_and_the_papers(make, play, tmp_path):
     assert "Hou&lt;b&gt;ses" in page
     for row in rows(found):
         for cell in row:
-            assert f">{cell}<" in page
+            assert f">{html.escape(cell)}<" in page
     assert "18.9 % ± 2.5 %" in page
     assert page.count("data:image/png") == 2 * 2 * 2 * 4  # models, most and least, pairs
     assert not re.search(r"(?:src|href)=.https?:", page)

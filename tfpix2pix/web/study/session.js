@@ -31,7 +31,7 @@ export class Random {
   /** @param {string} text */
   constructor(text) {
     this.state = 2166136261;
-    for (const unit of text) this.state = Math.imul(this.state ^ unit.codePointAt(0), 16777619);
+    for (const unit of text) this.state = Math.imul(this.state ^ Number(unit.codePointAt(0)), 16777619);
   }
 
   /** A whole number from 0 to count - 1. @param {number} count */
