@@ -4,6 +4,7 @@ handed over."""
 from __future__ import annotations
 
 import json
+import runpy
 
 import numpy as np
 import pytest
@@ -155,6 +156,13 @@ def test_a_server_takes_one_too(run, server, way):
     with pytest.raises(ValueError, match="3 finite numbers"):
         model.translate(PICTURE, latent=[1.0])
     model.close()
+
+
+def test_the_smoke_test_sends_one(folder, server):
+    script = runpy.run_path(str(folder / "any" / "serving" / "smoke_test.py"))
+    server.requests.clear()
+    script["check"](f"{server.rest}/v1/models/{server.name}")
+    assert {"encoded", "encoded_seeded", "encoded_latent"} <= set(server.requests)
 
 
 def test_the_contract_says_what_the_latent_is(folder, run):

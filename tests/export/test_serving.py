@@ -307,7 +307,7 @@ def test_the_smoke_test_passes_on_a_server_and_fails_without(server, tmp_path):
 def test_the_smoke_test_knows_exports_without_files(make_run, job, serving, tmp_path):
     floats = {"input_dtype": "float32", "target_dtype": "float32"}
     floats |= {"input_range": "0:9", "target_range": "-2:7", "input_channels": 1}
-    workdir = make_run(tmp_path / "run", **floats)
+    workdir = make_run(tmp_path / "run", latent=2, **floats)
     (artifact,) = FORMAT.write(job(workdir), tmp_path)
     write_serving(tmp_path, "model")
     script = runpy.run_path(str(tmp_path / "serving" / "smoke_test.py"))
