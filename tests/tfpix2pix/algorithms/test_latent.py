@@ -161,9 +161,8 @@ def test_it_keeps_outputs_apart(tiny_config, pairs):
     x, y = pairs()
     apart = {}
     for diversity in ("none", "dsgan"):
-        config = tiny_config(
-            latent=8, diversity=diversity, loss="l1", lambda_l1=10.0, learning_rate=5e-3
-        )
+        small = {"bottleneck": 8, "loss": "l1", "lambda_l1": 10.0, "learning_rate": 5e-3}
+        config = tiny_config(latent=8, diversity=diversity, **small)
         algorithm = Pix2Pix(config)
         for _ in range(8):
             algorithm.train_step(x, y)
@@ -224,6 +223,7 @@ def test_a_grid_has_several_answers_of_one_input(tiny_config, pairs):
     assert list(plain.columns(x, PLACES, plain.networks)) == ["generated"]
 
 
+@pytest.mark.filterwarnings("ignore:Even though")  # data are read in graphs all the same
 def test_what_the_latent_changes_is_measured_on_val(tiny_config):
     config = tiny_config(latent=8, dataset="sample", sample_pairs=8)
     source = open_dataset(config, sample_size=config.load_size)
