@@ -131,7 +131,8 @@ class Manner:
           UserError: it is so.
         """
         check_labels(self.labels, config, spec)
-        if self.labels == "index" and Path(output).suffix.lower() in JPEG:
+        in_jpeg = Path(output).suffix.lower() in JPEG and not self.overview  # that is of colours
+        if self.labels == "index" and in_jpeg:
             raise UserError(
                 f"--output={output}: JPEG changes values, and those of --labels=index are classes; "
                 "name it .png or .tif"

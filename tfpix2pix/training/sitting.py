@@ -214,4 +214,5 @@ class Sitting:
             return f"tfpix2pix.load({run!r}).translate(image)"
         run = shlex.quote(run)
         inputs = f"{run}/samples/inputs"
-        return f"tfpix2pix translate --workdir={run} --input={inputs} --output=translated"
+        several = " --samples=8" if self.config.latent_size else ""
+        return f"tfpix2pix translate --workdir={run} --input={inputs} --output=translated{several}"

@@ -256,6 +256,17 @@ def test_an_output_that_is_a_file_is_the_overview(coded, images, tmp_path, outpu
     assert made(coded, images / "a.png", tmp_path / "out" / output, manner) == names
 
 
+def test_a_sheet_of_index_maps_may_be_a_jpeg():
+    """It is of colours."""
+    config = Pix2PixConfig(
+        crop_size=SIZE, load_size=SIZE, label_palette="facades", label_side="target"
+    )
+    spec = spec_with(config, load_palette("facades").to_json())
+    Manner(labels="index", samples=2).check(config, spec, "a.jpg")
+    with pytest.raises(UserError, match="JPEG changes values"):
+        Manner(labels="index").check(config, spec, "a.jpg")
+
+
 def test_many_answers_are_numbered_in_order(tmp_path):
     names = [path.name for path in Job(tmp_path, tmp_path / "a.b.png").numbered(100)]
     assert [names[0], names[99]] == ["a.b_001.png", "a.b_100.png"]
