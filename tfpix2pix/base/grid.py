@@ -112,8 +112,10 @@ def picture_grid(
     rows, height = tiles[0].shape[:2]
     widths = [tile.shape[2] for tile in tiles]
     lefts = [gap + sum(widths[:j]) + gap * j for j in range(len(tiles))]
-    font_size = font_size or _font_size(titles, widths)
-    strip = _title_strip(titles, lefts, widths, gap, font_size) if titles else None
+    strip = None
+    if titles:
+        size = font_size or _font_size(titles, widths)
+        strip = _title_strip(titles, lefts, widths, gap, size)
     top = 0 if strip is None else strip.shape[0]
 
     grid = np.full(
