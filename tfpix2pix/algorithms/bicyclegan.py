@@ -13,7 +13,13 @@ from tfpix2pix.algorithms import losses
 from tfpix2pix.algorithms.adversarial import Adversarial, halved
 from tfpix2pix.algorithms.base import Draws, Objective, Update
 from tfpix2pix.algorithms.configs.bicyclegan import BicycleGANConfig
-from tfpix2pix.algorithms.watch import DiscriminatorWatch, LatentWatch, saturated, together
+from tfpix2pix.algorithms.watch import (
+    AnswersWatch,
+    DiscriminatorWatch,
+    EncoderWatch,
+    saturated,
+    together,
+)
 from tfpix2pix.data import PairStore
 from tfpix2pix.models import noise
 from tfpix2pix.models.base import Encoder, Generator, inputs_of
@@ -77,7 +83,11 @@ class BicycleGAN(Adversarial[BicycleGANConfig]):
                 (RANDOM, "of outputs with random latents"),
             )
         }
-        self._latent_watch = LatentWatch()
+        hears = "" if config.norm == "group" else "--norm=group, "
+        self._encoder_watch = EncoderWatch(
+            f"{hears}a smaller --lambda_kl or a larger --lambda_l1 makes it worth something"
+        )
+        self._watch_answers = AnswersWatch(f"{hears}a larger --lambda_latent makes it count")
         super().__init__(config, *args, **kwargs)
 
     @classmethod
@@ -232,5 +242,7 @@ class BicycleGAN(Adversarial[BicycleGANConfig]):
                 judgement = judged[f"discriminator{way}"]
                 means = {name.removesuffix(way): value for name, value in judgement.items()}
                 said.append(watch(step, means))
-        of_latents = {**judged.get("encoder", {}), **judged.get("latent", {})}
-        return together([*said, self._latent_watch(step, of_latents)])
+        return together([*said, self._encoder_watch(step, judged["encoder"])])
+
+    def watch_val(self, step: int, measured: Mapping[str, float]) -> str | None:
+        return self._watch_answers(step, measured)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 
 
@@ -139,45 +138,31 @@ class AnswersWatch:
 ALIKE = 1 / 127.5  # a grey level of 255
 
 
-class LatentWatch:
-    """Notices a latent that nothing depends on.
+class EncoderWatch:
+    """Notices an encoder that says nothing of its images.
 
     Args:
+      advice: what makes it say something.
       patience: steps that this must last before it is reported, once until it has passed.
     """
 
-    def __init__(self, patience: int = 1000) -> None:
+    def __init__(self, advice: str, patience: int = 1000) -> None:
+        self.advice = advice
         self._lasting = _Lasting(patience)
 
     def __call__(self, step: int, means: Mapping[str, float]) -> str | None:
-        """A sentence when there is news.
-
-        Args:
-          step: so many are done.
-          means: up to it, those that there are: ``kl``, nats that the encoder says of a target,
-            and which share of a random latent is ``recovered`` from what is made of it.
-        """
-        state = None
-        if means.get("kl", math.inf) < SILENT:
-            state = "silent"
-        elif means.get("recovered", math.inf) < LOST:
-            state = "lost"
-        steps = self._lasting(step, state)
-        if state is None or steps is None:
+        """A sentence when there is news, told the mean of ``kl`` up to a step: nats by which what
+        it says differs from saying nothing."""
+        steps = self._lasting(step, "silent" if means["kl"] < SILENT else None)
+        if steps is None:
             return None
-        return _LATENT[state].format(steps=steps, **means)
+        return (
+            f"the encoder says nothing of its targets (KL {means['kl']:.3f} nats, for {steps:,} "
+            f"steps), so the latent is ignored: {self.advice}"
+        )
 
 
 SILENT = 0.05  # nats: of 8 numbers, each within a tenth of the standard normal's mean or deviation
-LOST = 0.05
-_LATENT = {
-    "silent": "the encoder says nothing of its targets (KL {kl:.3f} nats, for {steps:,} steps), "
-    "so the latent is ignored and every one gives the same output: a smaller --lambda_kl, or a "
-    "larger --lambda_l1 or --lambda_latent, makes it worth something",
-    "lost": "random latents cannot be told from what is made of them (recovered {recovered:.3f} of "
-    "1, for {steps:,} steps), so outputs hardly depend on them: a larger --lambda_latent asks for "
-    "more",
-}
 
 
 class CycleWatch:

@@ -236,3 +236,22 @@ def test_the_discriminator_of_half_the_size_has_half_the_channels(small):
 def test_what_does_not_go_together_is_one_sentence(changes, words):
     with pytest.raises(UserError, match=words):
         BicycleGANConfig(**{**TINY, **changes})
+
+
+def test_what_goes_wrong_is_told_of_each_network(small):
+    judged = {
+        "discriminator": {"real": 1.0, "fake": 0.0, "accuracy": 1.0},
+        "discriminator_random": {"real_random": 0.0, "fake_random": 0.0, "accuracy_random": 0.5},
+        "encoder": {"kl": 0.001},
+    }
+    assert small.watch(0, judged) is None
+    said = small.watch(1000, judged)
+    for words in (
+        "the discriminator of outputs with the target's latent tells every",
+        "the discriminator of outputs with random latents gives the same",
+        "the encoder says nothing of its targets (KL 0.001 nats",
+        "--norm=group, a smaller --lambda_kl",
+    ):
+        assert words in said
+    said = small.watch_val(1000, {"latent_distance": 0.0})
+    assert "--norm=group, a larger --lambda_latent makes it count" in said

@@ -20,6 +20,7 @@ PRESETS: dict[str, Preset] = {
         {
             "crop_size": 128,
             "load_size": 143,
+            "norm": "group",  # which hears the latent at every level
             "bottleneck": 8,
             "upsampling": "nearest",
             "padding": "replicate",
@@ -72,7 +73,8 @@ CHARTS = (
         "recovered",
         "Whether outputs depend on the latent",
         "Of the latents drawn at random, the share that the encoder finds again in the output: 1 "
-        "where it finds all of them, 0 where the output tells nothing of its latent.",
+        "where it finds all of them, 0 where the output tells nothing of its latent, or where the "
+        "encoder has not yet learned to read it.",
         "share",
         (("recovered", "train", "latent", "recovered"),),
         y_range=(-0.1, 1.02),
