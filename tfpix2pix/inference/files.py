@@ -169,18 +169,19 @@ class Manner:
 
     def drawn(self, translator: Translator) -> str:
         """What the pictures are made with, in a few words: ``noise of seed 3``."""
-        last = f"seed {self.seed + max(1, self.samples) - 1}"
-        seed, seeds = f"seed {self.seed}", f"seeds {self.seed} to {last[5:]}"
         if not (self.samples or self.walk or self.latent):
             return translator.drawn_by(self.seed, self.deterministic)
-        noisy = translator.takes_noise and not self.deterministic
+        seed = seeds = f"seed {self.seed}"
+        if self.samples > 1:
+            seeds = f"seeds {self.seed} to {self.seed + self.samples - 1}"
         if not translator.latent_size:
             return f"noise of {seeds}"
+        noisy = translator.takes_noise and not self.deterministic
         noise = f"noise of {seed}" if noisy else "without noise"
-        start = "the latent given" if self.latent else f"that of {seed}"
         if self.walk:
+            start = "the one given" if self.latent else f"that of {seed}"
             return f"latents from {start} to that of seed {self.seed + 1}, {noise}"
-        return f"{start if self.latent else f'latents of {seeds}'}, {noise}"
+        return f"{'the latent given' if self.latent else f'latents of {seeds}'}, {noise}"
 
     def notes(self, translator: Translator) -> list[str]:
         """What is to be known of several answers, in plain words.

@@ -63,7 +63,7 @@ def test_a_walk_to_a_named_animation_from_a_latent_of_ones_own(run_cli, coded, i
         "--latent=-1,0.5,2", "--deterministic", "--fit",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "latents from the latent given to that of seed 1, without noise" in done.stdout
+    assert "latents from the one given to that of seed 1, without noise" in done.stdout
     assert done.stdout.endswith("translated 1 of 1 images: way/a.gif\n")
     with Image.open(tmp_path / "way" / "a.gif") as animation:
         assert animation.n_frames == 4
