@@ -80,7 +80,7 @@ def test_numbers_that_run_away_before_any_checkpoint(tmp_path):
 
 # === float16 ===
 
-HALF = {**TINY, "mixed_precision": "float16", "log_every": 1}
+HALF = {**TINY, "noise_channels": 4, "mixed_precision": "float16", "log_every": 1}
 
 
 def test_steps_that_float16_skips_are_no_end(tmp_path, monkeypatch):
