@@ -60,7 +60,8 @@ def add_flags(parser: Parser) -> None:
         default="paper",
         metavar="paper|deterministic",
         help="paper: dropout stays on, by the noise z, an input (of the server: a seed); "
-        "deterministic: no dropout and no z, equal inputs give equal results [paper]",
+        "deterministic: no dropout and no z, equal inputs give equal results; a latent stays an "
+        "input of both [paper]",
     )
     group.add_argument(
         "--direction",
