@@ -434,10 +434,12 @@ def test_a_contract_of_other_inputs_is_refused(plain, free, tmp_path):
 
 
 def plain_model(folder: Path) -> bytes:
+    """One that has the inputs, and another output."""
     import tensorflow as tf
 
     module = tf.Module()
-    module.run = tf.function(lambda x: {"y": x + 1}, [tf.TensorSpec([1, 2], name="x")])
+    inputs = [tf.TensorSpec([1, 2], name=name) for name in ("x", "z")]
+    module.run = tf.function(lambda x, z: {"picture": x + z}, inputs)
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.run})
     return tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert()
 
