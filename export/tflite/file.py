@@ -36,11 +36,13 @@ def with_metadata(model: bytes, contract: Contract) -> bytes:
     content = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
     classes = schema()
     # The converter has them in the order of their names.
-    places = {each.name.decode(): each.tensorIndex for each in content.signatureDefs[0].inputs}
-    content.subgraphs[0].inputs = [places[name] for name in contract.inputs]
+    names = {each.tensorIndex: each.name.decode() for each in content.signatureDefs[0].inputs}
+    graph, order = content.subgraphs[0], ("x", "z", "latent")
+    graph.inputs = sorted(graph.inputs, key=lambda place: order.index(names[place]))
+    inputs = [names[place] for place in graph.inputs]
     entries = {
         METADATA: contract.to_json().encode(),
-        tflite_metadata.NAME: tflite_metadata.standard_metadata(contract, contract.inputs),
+        tflite_metadata.NAME: tflite_metadata.standard_metadata(contract, inputs),
     }
     content.metadata = list(content.metadata or [])
     content.buffers = list(content.buffers)
