@@ -357,7 +357,7 @@ def test_labels_flag_of_translate(label_run, deep_run, refused, tmp_path):
     save(tmp_path / "1.png", photo(1))
     args = (f"--input={tmp_path / '1.png'}", f"--output={tmp_path / 'out'}")
     said = refused("translate", f"--workdir={label_run}", *args, "--labels=numbers")
-    assert "--labels=numbers: expected raw, color or index" in said
+    assert "--labels=numbers: expected raw, color, index or probabilities" in said
     said = refused("translate", f"--workdir={deep_run[0] / 'run'}", *args, "--labels=index")
     assert "is for runs whose target shows labels" in said
 

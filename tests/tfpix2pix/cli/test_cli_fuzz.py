@@ -129,7 +129,7 @@ def test_translate_reads_each_whole_or_says_why_not(malformed, tmp_path):
 
         def translate(self, image, **_: object) -> np.ndarray:
             taken.append(image.array.shape)
-            return np.zeros((2, 2, 3), np.uint8)
+            return np.zeros((*image.array.shape[:2], 3), np.uint8)
 
     jobs = files.find_jobs(str(malformed / "train"), str(tmp_path / "out"), ".png")
     (tmp_path / "out").mkdir()
