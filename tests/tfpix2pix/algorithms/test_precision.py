@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tfpix2pix.algorithms.loss_scale import INITIAL, PATIENCE, LossScale
-from tfpix2pix.algorithms.pix2pix import Pix2Pix
+from tfpix2pix.algorithms.pix2pix import Drawn, Pix2Pix
 from tfpix2pix.algorithms.registry import default_generator
 from tfpix2pix.models import build_generator, noise
 from tfpix2pix.models.layers import NoiseDropout
@@ -104,7 +104,7 @@ def drawn_for(algorithm, x):
     """What the algorithm draws for its first images."""
     spec = default_generator(algorithm.config).noise
     z = spec.draw(0, noise.TRAINING, tf.range(len(x), dtype=tf.int64), x)
-    return (z,), tf.zeros([])
+    return Drawn((z,), tf.zeros([]), tf.zeros([]))
 
 
 @pytest.mark.parametrize("updates", ["alternating", "joint"])
@@ -305,7 +305,7 @@ def test_pictures_come_from_a_float32_copy(tiny_config, pairs):
     algorithm = Pix2Pix(tiny_config(loss="l1", mixed_precision="bfloat16"))
     x, y = pairs()
     exact = algorithm.exact()["generator"]
-    z, _ = drawn_for(algorithm, x)
+    (z,) = drawn_for(algorithm, x).given
     np.testing.assert_array_equal(exact([x, z]), plain.generator([x, z]))
     assert not np.array_equal(exact([x, z]), algorithm.generator([x, z]))
     algorithm.train_step(x, y)
@@ -325,7 +325,7 @@ import tensorflow as tf
 tf.config.set_visible_devices([], "GPU")
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from tfpix2pix.algorithms.pix2pix import Pix2Pix
+from tfpix2pix.algorithms.pix2pix import Drawn, Pix2Pix
 from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 
 config = Pix2PixConfig(

@@ -111,7 +111,7 @@ def test_both_sets_are_drawn_by_themselves():
 def test_what_compares_a_picture_with_its_own_target_is_left_out():
     unpaired = Kind(3, paired=False)
     found = default_metrics(unpaired)
-    assert found == ["color", "sharpness", "swd", "variety"]
+    assert found == ["color", "chroma", "sharpness", "swd", "variety"]
     assert "variety" not in default_metrics(Kind(3))
     assert not [name for name in found if EVALUATORS[name].of_pairs]
     for asked, rank in (("l1", None), ("ssim,swd", None), ("swd", "swd")):
@@ -125,7 +125,8 @@ def test_what_compares_a_picture_with_its_own_target_is_left_out():
 class Inverting:
     """What an inverting generator is to an evaluation."""
 
-    step, checkpoint, weights, takes_noise, stride = 7, "cd" * 32, "raw", False, 1
+    step, checkpoint, weights, stride = 7, "cd" * 32, "raw", 1
+    takes_noise, latent_size = False, 0
 
     class network:
         image_size = max_pixels = None
@@ -133,7 +134,10 @@ class Inverting:
     def __init__(self, config, spec, sign: int = -1):
         self.config, self.spec, self.sign = config, spec, sign
 
-    def translate_x(self, x, *, seed=0, deterministic=False):
+    def varies(self, deterministic=False):
+        return False
+
+    def translate_x(self, x, *, seed=0, deterministic=False, **_):
         y = np.repeat(self.sign * x.mean(axis=-1, keepdims=True), self.spec.y.channels, axis=-1)
         return self.spec.result(x, y)
 
