@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from tfpix2pix.data import LabSpec
-from tfpix2pix.export.savedmodel import graph_lab
+from tfpix2pix.data import LabSpec, cielab
 from tfpix2pix.export.savedmodel.graph_files import decode_rgba, orientation_of, size_of, upright
 from tfpix2pix.export.wire import has_files, input_kind, output_kind
 
@@ -59,7 +58,7 @@ class GraphSpec:
         side = self.spec.x
         values = tf.cast(image, tf.float32)
         if isinstance(self.spec, LabSpec):
-            return side.to_network(graph_lab.lightness(values / 255.0))
+            return side.to_network(cielab.lightness(values / 255.0))
         if side.is_classes:
             values = tf.cast(nearest_class(values, side.palette)[..., None], tf.float32)
         return side.to_network(values)
@@ -82,7 +81,7 @@ class GraphSpec:
             return tf.gather(tf.constant(self.spec.y.palette.colors), tf.cast(classes, tf.int32))
         if isinstance(self.spec, LabSpec):
             lab = tf.concat([_from_network(self.spec.x, x), _from_network(self.spec.y, y)], -1)
-            rgb = tf.round(graph_lab.to_rgb(lab) * 255.0)
+            rgb = tf.round(cielab.to_rgb(lab) * 255.0)
             return tf.cast(tf.clip_by_value(rgb, 0.0, 255.0), tf.uint8)
         return _from_network(self.spec.y, y)
 

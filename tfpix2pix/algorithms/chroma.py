@@ -13,18 +13,12 @@ import math
 
 import tensorflow as tf
 
+from tfpix2pix.data import cielab
+
 DIRECTIONS = 4  # of the plane (a, b): 0, 45, 90 and 135 degrees
 REACH = 136  # CIELAB units; sRGB's strongest colour has a chroma of 133.8
 BINS = 2 * REACH  # 1 unit wide
 MEMORY = 64  # images: the time constant of the running histograms
-
-# sRGB's primaries and white (D65, 2 degrees), as skimage.color has them.
-_XYZ_OF_RGB = (
-    (0.412453, 0.357580, 0.180423),
-    (0.212671, 0.715160, 0.072169),
-    (0.019334, 0.119193, 0.950227),
-)
-_WHITE = (0.95047, 1.0, 1.08883)
 
 
 class ColourTransport:
@@ -125,14 +119,7 @@ def projected(rgb: tf.Tensor) -> tf.Tensor:
 def lab(rgb: tf.Tensor) -> tf.Tensor:
     """CIELAB (D65, 2 degrees) of sRGB images ``[..., 3]`` in [-1, 1], ``[..., 3]``; its gradient is
     finite everywhere."""
-    value = tf.clip_by_value(rgb * 0.5 + 0.5, 0.0, 1.0)
-    bent = ((tf.maximum(value, 0.04045) + 0.055) / 1.055) ** 2.4
-    linear = tf.where(value > 0.04045, bent, value / 12.92)
-    to_xyz = [[part / _WHITE[row] for part in line] for row, line in enumerate(_XYZ_OF_RGB)]
-    xyz = tf.linalg.matmul(linear, tf.constant(to_xyz), transpose_b=True)
-    root = tf.maximum(xyz, 0.008856) ** (1.0 / 3.0)
-    x, y, z = tf.unstack(tf.where(xyz > 0.008856, root, 7.787 * xyz + 16.0 / 116.0), axis=-1)
-    return tf.stack([116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)], axis=-1)
+    return cielab.from_rgb(tf.clip_by_value(rgb * 0.5 + 0.5, 0.0, 1.0))
 
 
 def histogram(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

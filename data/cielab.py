@@ -23,11 +23,18 @@ _WHITE = (0.95047, 1.0, 1.08883)
 
 def lightness(rgb: tf.Tensor) -> tf.Tensor:
     """L of sRGB: float32 ``[..., 3]`` in [0, 1] to float32 ``[..., 1]``, 0 to 100."""
-    linear = tf.where(rgb > 0.04045, tf.pow((rgb + 0.055) / 1.055, 2.4), rgb / 12.92)
     # Sums of products, no matrix product: an accelerator might round that to fewer digits.
-    luminance = tf.reduce_sum(linear * _XYZ_OF_RGB[1].astype(np.float32), -1, keepdims=True)
-    root = tf.pow(tf.maximum(luminance, 1e-9), 1 / 3)
-    return 116.0 * tf.where(luminance > 0.008856, root, 7.787 * luminance + 16 / 116) - 16.0
+    luminance = _linear(rgb) * _XYZ_OF_RGB[1].astype(np.float32)
+    return 116.0 * _bent(tf.reduce_sum(luminance, -1, keepdims=True)) - 16.0
+
+
+def from_rgb(rgb: tf.Tensor) -> tf.Tensor:
+    """Lab of sRGB: float32 ``[..., 3]`` in [0, 1] to float32 ``[..., 3]``; its gradient is finite
+    everywhere."""
+    to_xyz = tf.constant(_XYZ_OF_RGB / np.array(_WHITE)[:, None], tf.float32)
+    xyz = tf.linalg.matmul(_linear(rgb), to_xyz, transpose_b=True)
+    x, y, z = tf.unstack(_bent(xyz), axis=-1)
+    return tf.stack([116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)], axis=-1)
 
 
 def to_rgb(lab: tf.Tensor) -> tf.Tensor:
@@ -41,3 +48,18 @@ def to_rgb(lab: tf.Tensor) -> tf.Tensor:
     linear = tf.stack([tf.reduce_sum(xyz * row, axis=-1) for row in rows], axis=-1)
     bright = 1.055 * tf.pow(tf.maximum(linear, 1e-9), 1 / 2.4) - 0.055
     return tf.clip_by_value(tf.where(linear > 0.0031308, bright, linear * 12.92), 0.0, 1.0)
+
+
+# Where a power is not what is taken, its argument is one whose slope is finite.
+
+
+def _linear(rgb: tf.Tensor) -> tf.Tensor:
+    """Linear light of sRGB, both in [0, 1]."""
+    bent = tf.pow((tf.maximum(rgb, 0.04045) + 0.055) / 1.055, 2.4)
+    return tf.where(rgb > 0.04045, bent, rgb / 12.92)
+
+
+def _bent(parts: tf.Tensor) -> tf.Tensor:
+    """What CIELAB is made of: the cube root of shares of the white, a line near black."""
+    root = tf.pow(tf.maximum(parts, 0.008856), 1 / 3)
+    return tf.where(parts > 0.008856, root, 7.787 * parts + 16 / 116)
