@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -181,6 +182,22 @@ class StepLine(AbstractContextManager):
     ) -> None:
         if self._line:
             self._line.__exit__(kind, error, trace)
+
+
+@contextmanager
+def line_of(what: str, unit: str) -> Iterator[Callable[..., None]]:
+    """A line of which the total is known with the first that is done: gives what takes done, total
+    and, if need be, a text to show behind them."""
+    line: ProgressLine | None = None
+    with ExitStack() as stack:
+
+        def show(done: int, total: int, text: str = "") -> None:
+            nonlocal line
+            if line is None:
+                line = stack.enter_context(ProgressLine(what, total, unit))
+            line.show(done, text)
+
+        yield show
 
 
 def duration(seconds: float) -> str:

@@ -77,16 +77,9 @@ def main(args: argparse.Namespace) -> int:
     if not args.output:
         raise UserError("--output is missing; see `tfpix2pix pairs --help`")
 
-    from tfpix2pix.base.progress import ProgressLine, say
+    from tfpix2pix.base.progress import line_of, say
 
-    line: ProgressLine | None = None
     failed = 0
-
-    def show(done: int, total: int) -> None:
-        nonlocal line
-        if line is None:
-            line = ProgressLine("making pairs", total, "image").__enter__()
-        line.show(done, f"{failed:,} failed" if failed else "")
 
     def skip(fault: str) -> None:
         nonlocal failed
@@ -94,19 +87,16 @@ def main(args: argparse.Namespace) -> int:
         sys.stdout.flush()
         print(f"tfpix2pix pairs: skipped: {fault}", file=sys.stderr, flush=True)
 
-    try:
+    with line_of("making pairs", "image") as show:
         made = make_pairs(
             task,
             args.input,
             args.output,
             size=args.size,
             val_fraction=args.val_fraction,
-            progress=show,
+            progress=lambda done, total: show(done, total, f"{failed:,} failed" if failed else ""),
             on_skip=skip,
         )
-    finally:
-        if line is not None:
-            line.__exit__(None, None, None)
     for note in made.notes:
         say(f"note: {note}")
     total = sum(made.counts.values())

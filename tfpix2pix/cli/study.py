@@ -5,15 +5,11 @@ from __future__ import annotations
 import argparse
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import shown
 from tfpix2pix.cli.flags import Parser, add_boolean, add_field, number
 from tfpix2pix.study.settings import FIELDS, Settings
-
-if TYPE_CHECKING:
-    from tfpix2pix.base.progress import ProgressLine
 
 USAGE = """tfpix2pix study --make --real=FOLDER --model=NAME:FOLDER [--model=...] --output=STUDY
        tfpix2pix study --serve=STUDY
@@ -139,18 +135,10 @@ def _make(args: argparse.Namespace) -> int:
     given = {f.name: getattr(args, f.name) for f in FIELDS if hasattr(args, f.name)}
     settings = Settings(**given)
 
-    from tfpix2pix.base.progress import ProgressLine, say
+    from tfpix2pix.base.progress import line_of, say
     from tfpix2pix.study.making import make_study
 
-    line: ProgressLine | None = None
-
-    def show(done: int, total: int) -> None:
-        nonlocal line
-        if line is None:
-            line = ProgressLine("writing pictures", total, "picture").__enter__()
-        line.show(done)
-
-    try:
+    with line_of("writing pictures", "picture") as show:
         study = make_study(
             args.output,
             models,
@@ -161,9 +149,6 @@ def _make(args: argparse.Namespace) -> int:
             progress=show,
             say=say,
         )
-    finally:
-        if line is not None:
-            line.__exit__(None, None, None)
     per = "one of them" if settings.session == "one" and len(study.matchups) > 1 else "all of it"
     say(
         f"{shown(study.folder)}: {', '.join(study.names())}; each participant judges {per} in "
