@@ -147,7 +147,13 @@ setup(
     + ["tfpix2pix.data." + p for p in find_packages("data")]
     + ["tfpix2pix.export." + p for p in find_packages("export")],
     package_data={
-        "tfpix2pix": ["report/templates/*", "reproduction/*.json", "study/*.json", "web/study/*"],
+        "tfpix2pix": [
+            "report/templates/*",
+            "reproduction/*.json",
+            "study/*.json",
+            "web/study/*",
+            "web/demo/*",
+        ],
         "tfpix2pix.export": ["savedmodel/serving_files/*"],
         # The dummy data of the builders are for their tests, and stay out of the wheel.
         "tfpix2pix.data": [

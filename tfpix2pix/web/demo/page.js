@@ -1,0 +1,502 @@
+// The page to draw on: what is drawn goes to the engine, and its picture comes back as one draws.
+// @ts-check
+import { Camera } from "./camera.js";
+import { Noise, Walk } from "./chance.js";
+import { byId, canvasById, inputOf, made, onClick, selectOf, sentenceOf } from "./dom.js";
+import { Editor } from "./editor.js";
+import { openEngine } from "./engine.js";
+import { History } from "./history.js";
+import { takePictures } from "./intake.js";
+import { Keeping } from "./keeping.js";
+import { listenToKeys } from "./keys.js";
+import { readLink } from "./link.js";
+import { blobOfData, openPicture, paintOn, sizeText } from "./media.js";
+import { complain, murmur, tell, trying, uncomplain } from "./messages.js";
+import { Output } from "./output.js";
+import { Paper, sheetBytes } from "./sheet.js";
+import { shortcutsOf } from "./shortcuts.js";
+import { firstSize, fixedSize, offeredSizes, ownSize, refusedSize } from "./sizes.js";
+import { Toolbox } from "./toolbox.js";
+import { View, followGestures } from "./view.js";
+
+/** @typedef {import("./sheet.js").Sheet} Sheet */
+/** @typedef {import("./sheet.js").Kind} Kind */
+/** @typedef {import("./sheet.js").Dimensions} Dimensions */
+/** @typedef {import("./drawing.js").Plane} Plane */
+/** @typedef {import("./colours.js").Label} Label */
+/** @typedef {import("./media.js").Picture} Picture */
+/**
+ * A model as models.json has it, as far as the page itself needs it.
+ * @typedef {object} Model
+ * @property {string} name
+ * @property {string} title
+ * @property {any} contract
+ * @property {any} [proof]
+ * @property {string[]} [examples]
+ * @property {{classes: Label[]}|null} [labels]
+ * @property {Kind} input
+ */
+/** What is drawn for all models of one kind and palette.
+ * @typedef {{paper: Paper, history: History<Sheet>, begun: boolean}} Folio */
+
+/** @type {Record<string, string>} */
+const RUNNERS = { webgpu: "WebGPU", wasm: "WebAssembly" };
+/** @type {Record<Kind, string>} */
+const HELP = {
+  labels: "Arrows move the pen, with Shift by one pixel. Enter sets it down and lifts it; with the rectangle, Enter takes a corner. 1 to 9 take a class.",
+  lines: "Arrows move the pen, with Shift by one pixel. Enter sets it down and lifts it.",
+  photo: "A photograph: open, paste or drop another one, or take one by camera.",
+};
+const SMOOTH_UNTIL = 6; // pixels of the screen for one of the output; larger ones are shown as squares
+
+/** Everything on the page. */
+export class Page {
+  /** @param {Awaited<ReturnType<typeof openEngine>>} engine */
+  constructor(engine) {
+    this.engine = engine;
+    this.models = /** @type {Model[]} */ (/** @type {unknown} */ (engine.models));
+    this.model = this.models[0];
+    /** @type {Model|null} What the engine has. */
+    this.loaded = null;
+    /** @type {Map<string, Folio>} */
+    this.folios = new Map();
+    /** @type {Plane|null} What is half drawn. */
+    this.draft = null;
+    this.examples = 0; // shown so far
+    this.view = new View();
+    this.comparing = false;
+    this.failed = false; // whether the newest output could not be made
+    this.drawing = canvasById("drawing");
+    this.output = new Output(canvasById("result"), {
+      shown: (drawn) => this.shown(drawn),
+      failed: (why) => {
+        this.failed = true;
+        complain(`No output: ${sentenceOf(why)}`);
+      },
+      working: (is) => byId("output-frame").classList.toggle("working", is),
+    });
+    this.noise = new Noise(() => this.redraw(), murmur);
+    this.walk = new Walk(() => this.redraw(), murmur);
+    this.toolbox = new Toolbox(murmur);
+    this.editor = this.openEditor();
+    this.keeping = new Keeping(() => ({
+      model: this.model.name, seed: this.noise.seed, input: this.picture, output: this.output.picture,
+      linked: () => this.linked(),
+    }));
+    this.listen();
+  }
+
+  openEditor() {
+    const seen = () => this.viewed();
+    const gestures = followGestures(byId("input-frame"), this.view, seen, { onPinch: () => this.editor.cancel() });
+    followGestures(byId("output-frame"), this.view, seen, { drag: true });
+    return new Editor(this.drawing, byId("outline"), {
+      plane: () => this.sheet.plane,
+      tool: () => this.toolbox.tool,
+      show: (plane) => this.preview(plane),
+      keep: (plane, done) => this.keep(this.paper.of(plane), done),
+      drop: () => this.preview(null),
+      pick: (value) => this.toolbox.choose(value),
+      nameOf: (value) => this.paper.nameOf(value),
+      tell: murmur,
+      pinching: () => gestures.pinching,
+      follow: ({ x, y }) => {
+        this.view.show((x + 0.5) / this.sheet.width, (y + 0.5) / this.sheet.height);
+        seen();
+      },
+    });
+  }
+
+  // === What is drawn ===
+
+  /** @param {Model} model @returns {Folio} */
+  folioOf(model) {
+    const classes = model.labels?.classes ?? [];
+    const key = `${model.input} ${JSON.stringify(classes)}`;
+    let folio = this.folios.get(key);
+    if (!folio) {
+      const paper = new Paper(model.input, classes);
+      folio = { paper, history: new History(paper.blank(ownSize(model)), sheetBytes), begun: false };
+      this.folios.set(key, folio);
+    }
+    return folio;
+  }
+
+  get folio() {
+    return this.folioOf(this.model);
+  }
+
+  get paper() {
+    return this.folio.paper;
+  }
+
+  get history() {
+    return this.folio.history;
+  }
+
+  get sheet() {
+    return this.history.state;
+  }
+
+  /** What is seen now, half drawn or not. */
+  get picture() {
+    return this.paper.pictureOf(this.draft ? { ...this.sheet, plane: this.draft } : this.sheet);
+  }
+
+  /** @param {Plane|null} draft */
+  preview(draft) {
+    this.draft = draft;
+    this.redraw();
+  }
+
+  /** A new state of the drawing. @param {Sheet} sheet @param {string} done In words. */
+  keep(sheet, done) {
+    this.draft = null;
+    this.history.push(sheet);
+    this.noise.drawn();
+    this.update();
+    murmur(done);
+  }
+
+  undo() {
+    if (this.editor.busy) this.editor.cancel();
+    else if (this.history.undo()) murmur("Undone");
+    else murmur("There is nothing to undo");
+    this.update();
+  }
+
+  redo() {
+    this.editor.cancel();
+    murmur(this.history.redo() ? "Done again" : "There is nothing to do again");
+    this.update();
+  }
+
+  clear() {
+    this.editor.cancel();
+    this.keep(this.paper.blank(this.sheet), "Cleared");
+  }
+
+  /** The next example: the model's own, or one that the page draws. */
+  async example() {
+    const number = this.examples++;
+    const { model, paper } = this;
+    const given = model.examples ?? [];
+    if (!given.length) return paper.drawn(this.sheet, number);
+    const path = given[number % given.length];
+    const file = path.startsWith("data:") ? blobOfData(path) : new Blob([await this.engine.file(path)]);
+    const source = await openPicture(file, "The example");
+    return paper.from(source, firstSize(model, source)).sheet;
+  }
+
+  async showExample() {
+    this.editor.cancel();
+    const sheet = await this.example();
+    this.keep(sheet, `Example ${this.examples}`);
+  }
+
+  /** A picture from outside. @param {Blob} file @param {string} name */
+  async open(file, name) {
+    await this.show(await openPicture(file, name), name);
+  }
+
+  /** @param {ImageBitmap} source @param {string} name */
+  async show(source, name) {
+    this.editor.cancel();
+    const size = firstSize(this.model, source);
+    const { sheet, other } = this.paper.from(source, size);
+    this.view.zoomAt(0);
+    this.keep(sheet, `${name}: ${sizeText(size)} pixels`);
+    const notes = [];
+    if (size.width !== source.width || size.height !== source.height) {
+      const why = fixedSize(this.model.contract) ? "this model takes no other size" : "its own size is under Size";
+      notes.push(`${name} has ${sizeText(source)} pixels and is shown with ${sizeText(size)}; ${why}`);
+    }
+    if (other > 0.001) {
+      const share = Math.max(0.1, 100 * other).toFixed(other < 0.1 ? 1 : 0);
+      notes.push(`${share} % of the pixels of ${name} show no class of this model; each became the one with the nearest colour`);
+    }
+    if (notes.length) tell(`${notes.join(". ")}.`);
+  }
+
+  /** @param {Dimensions} size */
+  async resize(size) {
+    const refused = refusedSize(this.model.contract, size);
+    if (refused) throw new Error(refused);
+    this.editor.cancel();
+    const { width, height } = this.sheet;
+    if (size.width === width && size.height === height) return;
+    this.keep(await this.paper.resized(this.sheet, size), `${sizeText(size)} pixels`);
+  }
+
+  // === Models ===
+
+  /** Shows a model, and what is drawn for it. @param {Model} model
+   * @param {Sheet|null} [given] Something else. */
+  async choose(model, given = null) {
+    this.editor?.cancel();
+    this.model = model;
+    byId("title").textContent = model.title;
+    document.title = `${model.title} · tfpix2pix`;
+    selectOf("model").value = model.name;
+    uncomplain();
+    this.output.use(null);
+    this.output.forget();
+    this.noise.show(model.contract);
+    this.walk.show(model.contract);
+    const { folio } = this;
+    if (given && folio.begun) folio.history.push(given);
+    else if (!folio.begun) {
+      folio.begun = true;
+      const sheet = given ?? (await this.example().catch(complain));
+      if (sheet) folio.history = new History(sheet, sheetBytes);
+    }
+    if (model !== this.model) return;
+    const refused = refusedSize(model.contract, this.sheet);
+    if (refused) this.history.push(await this.paper.resized(this.sheet, ownSize(model)));
+    if (model !== this.model) return;
+    this.update();
+    if (model === this.loaded) this.output.use(this.engine);
+    else await this.load(model);
+  }
+
+  /** @param {Model} model */
+  async load(model) {
+    const progress = byId("progress");
+    const bar = /** @type {HTMLProgressElement} */ (progress.querySelector("progress"));
+    progress.hidden = false;
+    bar.removeAttribute("value");
+    byId("progress-told").textContent = "Loading the model …";
+    byId("engine").textContent = "Loading …";
+    this.loaded = null;
+    try {
+      const info = await this.engine.load(model.name, (share, doing) => {
+        bar.value = share;
+        byId("progress-told").textContent = doing === "checking" ? "Checking it on a known picture …" : "Loading the model …";
+      });
+      if (model !== this.model) return;
+      const threads = info.engine === "wasm" ? `, ${info.threads} thread${info.threads === 1 ? "" : "s"}` : "";
+      byId("engine").textContent = `${RUNNERS[info.engine] ?? info.engine}${threads}`;
+      byId("engine").title = info.note;
+      byId("engine-note").textContent = info.note;
+      progress.hidden = true;
+      this.loaded = model;
+      this.output.use(this.engine);
+      this.redraw();
+    } catch (error) {
+      // Another model was chosen meanwhile, which says how it goes.
+      if (model !== this.model || (error instanceof Error && error.name === "AbortError")) return;
+      byId("engine").textContent = "No model";
+      bar.value = 0;
+      byId("progress-told").textContent = "No output: the model could not be loaded.";
+      complain(error);
+    }
+  }
+
+  // === What is shown ===
+
+  /** Everything that depends on the drawing. */
+  update() {
+    const { width, height, photo, plane } = this.sheet;
+    const { contract } = this.model;
+    byId("undo").toggleAttribute("disabled", !this.history.canUndo);
+    byId("redo").toggleAttribute("disabled", !this.history.canRedo);
+    byId("clear").toggleAttribute("disabled", !plane && !photo);
+    this.toolbox.show(this.paper, contract.x.channels.length === 1, this.sheet);
+    byId("invitation").hidden = Boolean(plane || photo);
+    byId("drawing-help").textContent = HELP[this.model.input];
+    for (const frame of document.querySelectorAll(".frame")) {
+      /** @type {HTMLElement} */ (frame).style.setProperty("--ratio", String(width / height));
+    }
+    byId("input-frame").dataset.kind = this.model.input;
+    this.drawing.setAttribute("role", plane ? "application" : "img");
+    this.drawing.setAttribute("aria-label", `Input, ${sizeText(this.sheet)} pixels`);
+    byId("input-told").textContent = `${sizeText(this.sheet)} pixels`;
+    this.updateSizes();
+    this.redraw();
+    this.viewed();
+  }
+
+  updateSizes() {
+    const { sheet, model } = this;
+    const own = ownSize(model);
+    const fixed = fixedSize(model.contract);
+    byId("size-choice").hidden = Boolean(fixed);
+    byId("size-about").textContent = fixed
+      ? `This model was exported for ${sizeText(fixed)} pixels alone.`
+      : `Any size; the model was trained with ${sizeText(own)} pixels.`;
+    /** @type {Map<string, string>} */
+    const offered = new Map(
+      offeredSizes(model).map((size) => [`${size.width}x${size.height}`, sizeText(size) + (size.width === own.width ? " (trained)" : "")]),
+    );
+    const there = `${sheet.width}x${sheet.height}`;
+    if (!offered.has(there)) offered.set(there, sizeText(sheet));
+    const { source } = sheet;
+    if (source && !refusedSize(model.contract, source)) {
+      offered.set(`${source.width}x${source.height}`, `${sizeText(source)} (the picture's own)`);
+    }
+    const options = [...offered].map(([value, text]) => made("option", { value }, text));
+    selectOf("size").replaceChildren(...options);
+    selectOf("size").value = there;
+    inputOf("size-width").value = String(sheet.width);
+    inputOf("size-height").value = String(sheet.height);
+  }
+
+  /** Shows the drawing, and asks for its output. */
+  redraw() {
+    const { picture } = this;
+    if (!picture) {
+      const context = this.drawing.getContext("2d");
+      this.drawing.width = this.sheet.width;
+      this.drawing.height = this.sheet.height;
+      context?.clearRect(0, 0, this.drawing.width, this.drawing.height);
+      this.output.forget();
+      byId("time").textContent = "";
+      byId("output-told").textContent = "";
+      return;
+    }
+    paintOn(this.drawing, picture);
+    const { seed } = this.noise;
+    this.output.ask({
+      picture, seed, noise: this.noise.on, latent: (engine) => this.walk.latent(engine, seed),
+    });
+  }
+
+  /** @param {{picture: Picture, milliseconds: number}} drawn */
+  shown({ picture, milliseconds }) {
+    if (this.failed) uncomplain();
+    this.failed = false;
+    const canvas = canvasById("result");
+    canvas.setAttribute("aria-label", `Output, ${sizeText(picture)} pixels`);
+    byId("time").textContent = `${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`;
+    const drawnBy = [this.noise.hasNoise && this.noise.on ? `noise of seed ${this.noise.seed}` : "", this.noise.hasNoise && !this.noise.on ? "without noise" : ""];
+    byId("output-told").textContent = drawnBy.filter(Boolean).join(", ");
+    if (this.comparing && this.picture) paintOn(canvasById("before"), this.picture);
+    this.viewed();
+  }
+
+  /** The view, and what depends on it. */
+  viewed() {
+    for (const frame of document.querySelectorAll(".frame")) {
+      const sheet = /** @type {HTMLElement} */ (frame.querySelector(".sheet"));
+      sheet.style.transform = this.view.transform;
+      /** @type {HTMLElement} */ (frame).style.setProperty("--zoom", String(this.view.zoom));
+      frame.classList.toggle("zoomed", this.view.zoom > 1);
+    }
+    byId("zoom-told").textContent = `${Math.round(100 * this.view.zoom)} %`;
+    const enlarged = (this.view.zoom * byId("output-frame").clientWidth) / this.sheet.width;
+    byId("output-frame").classList.toggle("squares", enlarged > SMOOTH_UNTIL);
+    byId("input-frame").classList.toggle("squares", this.sheet.plane ? enlarged >= 1 : enlarged > SMOOTH_UNTIL);
+    const share = inputOf("slider").valueAsNumber / 100;
+    const edge = this.view.left + share / this.view.zoom;
+    canvasById("result").style.clipPath = this.comparing ? `inset(0 0 0 ${100 * edge}%)` : "";
+    byId("edge").style.left = `${100 * share}%`;
+  }
+
+  compare() {
+    this.comparing = !this.comparing;
+    byId("compare").setAttribute("aria-pressed", String(this.comparing));
+    for (const id of ["slider", "edge", "before"]) byId(id).hidden = !this.comparing;
+    if (this.comparing && this.picture) paintOn(canvasById("before"), this.picture);
+    this.viewed();
+    murmur(this.comparing ? "Before and after: the slider on the output shows more of the input" : "The output alone");
+  }
+
+  /** @param {number} factor 0: the whole picture. */
+  zoom(factor) {
+    this.view.zoomAt(factor);
+    this.viewed();
+  }
+
+  // === Links ===
+
+  /** What a link to the drawing holds. */
+  linked() {
+    const { width, height } = this.sheet;
+    const bytes = this.paper.bytesOf(this.sheet);
+    return bytes && {
+      model: this.model.name, seed: String(this.noise.seed), noise: inputOf("with-noise").checked,
+      walk: this.walk.place, width, height, bytes: new Uint8Array(bytes),
+    };
+  }
+
+  /** Shows what the page's address holds; else a model. */
+  async openLink() {
+    const linked = await readLink(location.hash);
+    if (!linked) return false;
+    const model = this.models.find(({ name }) => name === linked.model);
+    if (!model) throw new Error(`The link is for the model "${linked.model}", which this page does not have.`);
+    const sheet = this.folioOf(model).paper.ofBytes(linked, linked.bytes);
+    this.noise.set(BigInt(linked.seed));
+    inputOf("with-noise").checked = linked.noise;
+    const { walk } = linked;
+    this.walk.seed = walk?.seed ?? 1;
+    this.walk.put(walk?.x ?? 0, walk?.y ?? 0);
+    await this.choose(model, sheet);
+    return true;
+  }
+
+  // === What one does ===
+
+  listen() {
+    onClick("undo", () => this.undo());
+    onClick("redo", () => this.redo());
+    onClick("clear", () => this.clear());
+    onClick("example", () => trying(() => this.showExample()));
+    onClick("zoom-in", () => this.zoom(1.5));
+    onClick("zoom-out", () => this.zoom(1 / 1.5));
+    onClick("zoom-fit", () => this.zoom(0));
+    onClick("compare", () => this.compare());
+    onClick("close-trouble", uncomplain);
+    inputOf("slider").addEventListener("input", () => this.viewed());
+    new Camera((picture) => this.show(picture, "The camera's picture"));
+    selectOf("size").addEventListener("change", () => {
+      const [width, height] = selectOf("size").value.split("x").map(Number);
+      void trying(() => this.resize({ width, height })).then(() => this.updateSizes());
+    });
+    byId("size-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      const [width, height] = ["size-width", "size-height"].map((id) => inputOf(id).valueAsNumber);
+      void trying(() => this.resize({ width, height }));
+    });
+    selectOf("model").addEventListener("change", () => {
+      const model = this.models.find(({ name }) => name === selectOf("model").value);
+      if (model) void this.choose(model);
+    });
+    window.addEventListener("resize", () => this.viewed());
+    window.addEventListener("hashchange", () => trying(() => this.openLink()));
+    takePictures((file, name) => this.open(file, name));
+    listenToKeys(shortcutsOf(this));
+  }
+
+  async start() {
+    const choice = selectOf("model");
+    choice.replaceChildren(...this.models.map(({ name, title }) => made("option", { value: name }, title)));
+    byId("choosing").hidden = this.models.length < 2;
+    /** @type {unknown} */
+    let trouble = null;
+    try {
+      if (await this.openLink()) return;
+    } catch (error) {
+      trouble = error; // with a link that cannot be used the page begins as without one
+    }
+    const showing = this.choose(this.models[0]);
+    if (trouble) complain(trouble);
+    await showing;
+  }
+}
+
+async function begin() {
+  // A page that is opened without a server has the list of its models within.
+  const listed = document.getElementById("models")?.textContent;
+  const list = listed ? JSON.parse(listed) : null;
+  const url = location.href.replace(/[?#].*$/, "");
+  const engine = await openEngine(list ? { url, list } : url);
+  if (!engine.models.length) throw new Error("This page has no model; write it anew: tfpix2pix export --formats=web");
+  await new Page(engine).start();
+}
+
+begin().catch((error) => {
+  byId("progress-told").textContent = "No output: the page could not begin.";
+  byId("engine").textContent = "No model";
+  complain(error);
+});
