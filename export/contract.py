@@ -266,6 +266,7 @@ class Contract:
             "argmax": self.argmax,
             "image_size": "any" if self.image_size is None else list(self.image_size),
             "size_multiple": self.size_multiple,
+            "least_size": self.config.least_size,
             "max_pixels": self.max_pixels,
             "padding": "at the bottom and right by reflection to the multiple, result cropped back",
             "direction": self.direction,
