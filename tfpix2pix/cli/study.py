@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 from pathlib import Path
 
 from tfpix2pix.base.errors import UserError
@@ -24,7 +23,6 @@ their answers, and the files go into STUDY/results. STUDY/key.json says which pi
 keep it to yourself."""
 
 _MODES = ("make", "serve", "score")
-_ENDS = (signal.SIGINT, signal.SIGTERM)
 _MAKING = ("real", "model", "output", "side_by_side", "direction", *(f.name for f in FIELDS))
 
 
@@ -194,16 +192,7 @@ def _serve(args: argparse.Namespace) -> int:
         say(f"the study is at {server.url} (Ctrl-C ends it)")
         if not server.is_local:
             say("note: whoever reaches this machine can take part")
-        # Asked for, since a shell that starts it in the background has SIGINT ignored.
-        before = {n: signal.signal(n, signal.default_int_handler) for n in _ENDS}
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            pass
-        finally:
-            server.server_close()
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        server.serve_until_stopped()
     say(f"results are in {shown(study.results)}")
     say(f"score them: tfpix2pix study --score={shown(study.folder)}")
     return 0

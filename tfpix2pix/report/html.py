@@ -1,8 +1,9 @@
-"""The HTML templates in `templates/`: one per kind of page, all of them within `base.html`."""
+"""The HTML templates in `templates/`: one per kind of page, all of them within `base.html`; and
+those of `web/`, whose pages have scripts."""
 
 from __future__ import annotations
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 
 from tfpix2pix.base.version import __version__
 
@@ -18,3 +19,13 @@ def templates() -> Environment:
     )
     environment.globals["version"] = __version__
     return environment
+
+
+def web_template(folder: str, name: str) -> Template:
+    """A page of ``web/FOLDER/``, which may extend and include the reports' templates."""
+    environment = templates()
+    assert environment.loader is not None
+    environment.loader = ChoiceLoader(
+        [environment.loader, PackageLoader("tfpix2pix", f"web/{folder}")]
+    )
+    return environment.get_template(name)

@@ -5,18 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import re
 import secrets
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import ChoiceLoader, PackageLoader
 from markupsafe import Markup
 from PIL import Image
 
@@ -25,7 +22,8 @@ from tfpix2pix.base.files import check_writable, shown, write_bytes, write_text
 from tfpix2pix.base.size import Size
 from tfpix2pix.data.images import image_size, read_image
 from tfpix2pix.data.layouts.pair_files import list_images, split_pair
-from tfpix2pix.report.html import templates
+from tfpix2pix.report.html import web_template
+from tfpix2pix.report.scripts import web_script
 from tfpix2pix.study.folder import (
     CHECK,
     FORMAT,
@@ -44,7 +42,6 @@ from tfpix2pix.study.settings import REAL, Settings
 _NAMED = 3  # names in a refusal
 _NOISE = 0.65  # how much of a spoilt picture is noise: nothing else looks so
 _THINKING = 2.0  # seconds for an answer, in what the page says of its length
-_SCRIPTS = ("session.js", "page.js")  # of the page, in the order in which they need each other
 _RUN, _EXPORT = "config.json", "export.json"
 
 Progress = Callable[[int, int], None]
@@ -384,7 +381,7 @@ def _write(
         )
         study.write()
         told = plan.for_page(study.identity, size)
-        page = _template().render(
+        page = web_template("study", "index.html").render(
             study=told,
             settings=plan.settings,
             length=_length(plan.settings.seconds),
@@ -434,18 +431,6 @@ def _minutes(settings: Settings) -> str:
     return "a minute" if minutes == 1 else f"{minutes} minutes"
 
 
-def _template() -> Any:
-    environment = templates()
-    assert environment.loader is not None
-    environment.loader = ChoiceLoader([environment.loader, PackageLoader("tfpix2pix", "web/study")])
-    return environment.get_template("index.html")
-
-
 def page_script() -> Markup:
-    """The page's modules as one, since a browser imports none from a folder without a server."""
-    parts = []
-    for name in _SCRIPTS:
-        text = (files("tfpix2pix") / "web" / "study" / name).read_text("utf-8")
-        text = re.sub(r"^import [^;]*;\n", "", text, flags=re.MULTILINE)
-        parts.append(re.sub(r"^export ", "", text, flags=re.MULTILINE))
-    return Markup("\n".join(parts))
+    """The page's modules as one script."""
+    return web_script("study", "page.js")
