@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.export.formats import FORMATS
+from tfpix2pix.export.formats import USUAL
 
 if TYPE_CHECKING:
     from tfpix2pix.export.exporter import Exported
@@ -18,7 +18,7 @@ def export(
     run: str | os.PathLike[str],
     output: str | os.PathLike[str],
     *,
-    formats: str | Sequence[str] = FORMATS,
+    formats: str | Sequence[str] = USUAL,
     quantize: str | Sequence[str] = "none",
     inference: str = "paper",
     image_size: str | int | tuple[int, int] = "any",
@@ -26,6 +26,7 @@ def export(
     max_pixels: int | None = None,
     direction: str = "",
     argmax: bool = False,
+    examples: int = 0,
     checkpoint: str | int = "latest",
     weights: str = "average",
     dataset: Any = None,
@@ -40,7 +41,7 @@ def export(
     Args:
       run: what `tfpix2pix.train` returned, or the run's folder.
       output: the folder of the export, made if missing.
-      formats: some of savedmodel, tflite, onnx, network: names, or a text with commas.
+      formats: some of savedmodel, tflite, onnx, network, web: names, or a text with commas.
       quantize: some of none, float16, dynamic, int8, likewise, one file each.
       inference: ``paper`` (dropout by the noise z, an input) or ``deterministic``.
       image_size: ``any``, a side, ``"512x256"`` (width x height) or ``(height, width)``, pixels.
@@ -51,6 +52,8 @@ def export(
         the run has. Of both, each has a folder of its own below the output.
       argmax: of a run of ``target_encoding="onehot"``: class numbers, uint8
         ``[B, H, W, 1]``, in the place of the classes' probabilities.
+      examples: of the format web: how many inputs of the run's val split the page has; they are
+        published with it.
       checkpoint: ``latest``, ``best`` or a step.
       weights: of a run with ``ema``: ``average``, or ``raw`` for the weights themselves.
       dataset: the run's data where they are not where it found them: a folder, or the arrays that
@@ -87,6 +90,7 @@ def export(
         max_pixels,
         direction,
         argmax,
+        examples,
     )
     check_request(workdir, output, request)
     arrays = arrays_of(run, dataset)

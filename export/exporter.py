@@ -22,7 +22,9 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import existing_place, write_text
 from tfpix2pix.base.version import __version__
 from tfpix2pix.config import Config, load_config, nearest
+from tfpix2pix.config.dataset import spec_of
 from tfpix2pix.data.config import DIRECTIONS
+from tfpix2pix.demo.models import check_spec
 from tfpix2pix.export.contract import (
     INFERENCES,
     Contract,
@@ -30,7 +32,15 @@ from tfpix2pix.export.contract import (
     default_max_pixels,
     least_max_pixels,
 )
-from tfpix2pix.export.formats import FORMATS, QUANTIZATIONS, Artifact, Format, Job, load_format
+from tfpix2pix.export.formats import (
+    FORMATS,
+    QUANTIZATIONS,
+    USUAL,
+    Artifact,
+    Format,
+    Job,
+    load_format,
+)
 from tfpix2pix.export.manifest import FILE, REPORT, Index, Manifest, checksums
 from tfpix2pix.export.onnx.opset import OLDEST, check_known
 from tfpix2pix.export.publish import Staging, check_output, check_published
@@ -42,6 +52,7 @@ if TYPE_CHECKING:
     from tfpix2pix.inference import Translator
 
 CHECK_COUNT = 12
+MOST_EXAMPLES = 100
 _PACKAGES = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "ai-edge-litert", "numpy")
 _SPARE = 64 << 20  # bytes on the disk beyond what the weights will take
 # Weights in the artefact by weights in float32, with room.
@@ -74,12 +85,13 @@ class Request:
         is any; None for `contract.default_max_pixels`.
       direction: ``AtoB``, ``BtoA`` or ``both``; empty for all that the run has.
       argmax: of a run of one-hot targets: class numbers in the place of probabilities.
+      examples: inputs of the run's val split that the page of the format web shows.
 
     Raises:
       UserError: a value that is not known, or a limit beside a fixed size.
     """
 
-    formats: tuple[str, ...] = FORMATS
+    formats: tuple[str, ...] = USUAL
     quantize: tuple[str, ...] = ("none",)
     inference: str = "paper"
     image_size: tuple[int, int] | None = None
@@ -87,6 +99,7 @@ class Request:
     max_pixels: int | None = None
     direction: str = ""
     argmax: bool = False
+    examples: int = 0
 
     def __post_init__(self) -> None:
         if self.max_pixels is not None and self.image_size is not None:
@@ -107,9 +120,17 @@ class Request:
                     raise UserError(
                         f"--{flag}={value}: expected {', '.join(known)}{nearest(value, known)}"
                     )
+        if not 0 <= self.examples <= MOST_EXAMPLES:
+            raise UserError(f"--examples={self.examples}: expected 0 to {MOST_EXAMPLES}")
+        if self.examples and "web" not in self.formats:
+            raise UserError(
+                f"--examples={self.examples} is of a page to draw on, and "
+                f"--formats={','.join(self.formats)} has none; add web to --formats, or leave "
+                "--examples out"
+            )
         if self.opset is None:
             return
-        if "onnx" not in self.formats:
+        if not {"onnx", "web"} & {*self.formats}:
             raise UserError(
                 f"--opset={self.opset} is of ONNX files, and --formats={','.join(self.formats)} "
                 "has none; add onnx to --formats, or leave --opset out"
@@ -131,6 +152,7 @@ class Request:
         max_pixels: int | None = None,
         direction: str = "",
         argmax: bool = False,
+        examples: int = 0,
     ) -> Request:
         """From the texts of the flags."""
         return cls(
@@ -142,6 +164,7 @@ class Request:
             max_pixels,
             direction,
             argmax,
+            examples,
         )
 
     def directions(self, config: Config, workdir: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -344,6 +367,7 @@ def export_run(
                 )
                 place = translator.direction if len(directions) > 1 else ""
                 where = (config, workdir, dataset)
+                examples = _examples(where, request.examples, translator.direction)
                 job = Job(
                     contract=contract,
                     translator=translator,
@@ -354,6 +378,7 @@ def export_run(
                     training_inputs=TrainingInputs(*where, translator.direction),
                     say=reporter.say,
                     opset=request.opset,
+                    examples=examples,
                 )
                 pictures, source = check_pictures(
                     *where, check_images, check_count, translator.direction
@@ -389,6 +414,9 @@ def check_request(
     _check_layout(check_output(output), config, directions)
     for name in request.formats:
         load_format(name).check()
+    if "web" in request.formats:
+        for direction in directions:
+            check_spec(spec_of(config, workdir, direction), f"--workdir={workdir}")
     if request.opset is not None:
         check_known(request.opset)
     return config
@@ -604,7 +632,6 @@ def check_pictures(
     Raises:
       UserError: there is nothing.
     """
-    from tfpix2pix.config.dataset import spec_of
     from tfpix2pix.export.pictures import given_pictures, val_pictures
 
     if check_images:
@@ -620,6 +647,28 @@ def check_pictures(
         ) from None
     what = "images" if found[0].y is None else "pairs"
     return found, f"{len(found)} {split} {what} of {config.dataset or config.input_dir}"
+
+
+def _examples(
+    where: tuple[Config, str | os.PathLike[str], str | PairArrays], count: int, direction: str
+) -> list[np.ndarray]:
+    """So many inputs of the val split, for a page.
+
+    Raises:
+      UserError: they cannot be had.
+    """
+    from tfpix2pix.export.pictures import val_pictures
+
+    if not count:
+        return []
+    try:
+        found, _ = val_pictures(*where, count, direction)
+    except UserError as error:
+        raise UserError(
+            f"--examples={count}: the run's val images cannot be had: {str(error).rstrip('.')}; "
+            "say with --dataset=FOLDER where the data set is now, or leave --examples out"
+        ) from None
+    return [picture.x for picture in found]
 
 
 # === Verify ===
@@ -786,6 +835,8 @@ def _check_space(output: str | os.PathLike[str], weights: int, request: Request)
         known = load_format(name).quantizations
         # What a format does not know it leaves out; the intermediate model is counted besides.
         needed += sum(int(_SHARE[q] * weights) for q in request.quantize if q in known) + weights
+        if name == "web":  # as text, and what runs them
+            needed += _SPARE + weights // 2
     free = shutil.disk_usage(existing_place(output)).free
     if free < needed:
         raise UserError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -28,8 +28,11 @@ _MODULES = {
     "tflite": "tfpix2pix.export.tflite.format",
     "onnx": "tfpix2pix.export.onnx.format",
     "network": "tfpix2pix.export.savedmodel.network",
+    "web": "tfpix2pix.export.web.format",
 }
 FORMATS = tuple(_MODULES)
+USUAL = ("savedmodel", "tflite", "onnx", "network")
+"""What an export consists of where it is not said."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Job:
         ``[H, W, C_in]`` in [-1, 1] each, for quantisers to look at.
       say: told what is being done, in a sentence.
       opset: of ONNX files; None for the oldest that holds each.
+      examples: inputs of the run's val split that a page may show, as `training_inputs` has them.
     """
 
     contract: Contract
@@ -58,6 +62,7 @@ class Job:
     training_inputs: Callable[[int], Iterator[np.ndarray]]
     say: Callable[[str], None] = field(default=lambda text: None)
     opset: int | None = None
+    examples: Sequence[np.ndarray] = ()
 
     def inputs_of(self, x: np.ndarray, seed: int) -> dict[str, np.ndarray]:
         """The network's inputs by name for an x ``[H, W, C_in]``, the others drawn from a seed."""

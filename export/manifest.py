@@ -16,7 +16,7 @@ from tfpix2pix.export.contract import Contract
 from tfpix2pix.export.formats import FORMATS, QUANTIZATIONS, Artifact
 
 FILE, REPORT = "export.json", "export_report.html"
-PLACES = ("saved_model", "tflite", "onnx", "network", "serving", FILE, REPORT)
+PLACES = ("saved_model", "tflite", "onnx", "network", "web", "serving", FILE, REPORT)
 """What the folder of an export holds; an export writes and removes nothing else there."""
 FOLDERS = DIRECTIONS
 """Where a run learned both ways, each direction's export is in a folder of its own, and the folder
@@ -188,7 +188,7 @@ def plain(name: Any) -> str:
 
 
 def _placed(name: Any) -> str:
-    if plain(name).split("/")[0] not in PLACES:
+    if not is_place(plain(name)):
         raise ValueError(f"{name} is no place of an export")
     return name
 

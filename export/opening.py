@@ -15,7 +15,7 @@ from tfpix2pix.export.publish import check_published
 from tfpix2pix.inference import Translator
 
 # Which artefact a folder stands for, if it holds several; all give the same picture.
-_ORDER = ("savedmodel", "onnx", "tflite", "network")
+_ORDER = ("savedmodel", "onnx", "tflite", "network", "web")
 _SUFFIXES = {".tflite": "tflite", ".onnx": "onnx"}
 
 
@@ -35,8 +35,13 @@ def open_model(
       UserError: nothing that can be opened is there, or not of this direction.
     """
     engine = open_engine(path, threads, direction)
+    _check_direction(direction, engine.contract, f"the export {path}")
+    return translator_of(engine)
+
+
+def translator_of(engine: Engine) -> Translator:
+    """What translates with an engine, by its contract."""
     contract = engine.contract
-    _check_direction(direction, contract, f"the export {path}")
     return Translator(
         contract.config,
         engine,

@@ -98,6 +98,24 @@ def given_pictures(path: str, spec: PairSpec, size: Size, count: int) -> list[Ch
     return pictures
 
 
+def drawn_input(spec: PairSpec, height: int, width: int, seed: int = 0) -> np.ndarray:
+    """An input, float32 ``[H, W, C_in]`` in [-1, 1]: blocks of random values or classes, large ones
+    before small ones."""
+    side, random = spec.x, np.random.default_rng(seed)
+    values = np.zeros((height, width, side.value_channels))
+    for part in (2, 4, 8, 16):
+        block = max(1, height // part)
+        for _ in range(6):
+            top, left = random.integers(0, [height, width])
+            values[top : top + block, left : left + block] = random.random(side.value_channels)
+    if side.palette is not None:
+        values = (values * len(side.palette)).astype(np.uint8)
+    else:
+        values = side.low + values * (side.high - side.low)
+        values = (values if side.dtype == "float32" else np.rint(values)).astype(side.dtype)
+    return spec.input_of(values, np.zeros((height, width), bool))
+
+
 class TrainingInputs:
     """Inputs of the run's training split, for quantisers: ``inputs(count)`` yields x.
 

@@ -6,6 +6,7 @@ Also how the suite is spread over the processor's cores.
 from __future__ import annotations
 
 import gc
+import hashlib
 import importlib
 import json
 import os
@@ -70,6 +71,22 @@ def pytest_collection_finish() -> None:
 
 
 # === What tests use ===
+
+
+@pytest.fixture
+def runtime_folder(tmp_path_factory, monkeypatch) -> Path:
+    """A folder with files of the names of onnxruntime-web's, which count as these."""
+    from tfpix2pix.demo import runtime
+
+    pinned, folder = runtime.pin(), tmp_path_factory.mktemp("onnxruntime-web")
+    (folder / "dist").mkdir()
+    for name in pinned["files"]:
+        (folder / "dist" / name).write_bytes(name.encode() * 20)
+        digest = hashlib.sha256((folder / "dist" / name).read_bytes()).hexdigest()
+        pinned["files"][name] = digest
+    monkeypatch.setattr(runtime, "pin", lambda: json.loads(json.dumps(pinned)))
+    monkeypatch.setenv(runtime.VARIABLE, str(folder))
+    return folder / "dist"
 
 
 @pytest.fixture

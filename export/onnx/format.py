@@ -35,9 +35,8 @@ class OnnxFormat(Format):
     quantizations = tuple(_FILES)
 
     def check(self) -> None:
-        for module, package in (("tf2onnx", "tf2onnx"), ("onnx", "onnx")):
-            require(module, package, "--formats=onnx", "onnx")
-        _require_runtime("--formats=onnx")
+        for name in ("tf2onnx", "onnx", "onnxruntime"):
+            require(name, name, f"--formats={self.name}", "onnx")
 
     def write(self, job: Job, folder: Path) -> list[Artifact]:
         from tfpix2pix.export.onnx import quantize as quantizers
@@ -98,8 +97,7 @@ class OnnxEngine(Engine):
 
     def __init__(self, path: str | os.PathLike[str], threads: int | None = None) -> None:
         self.path = Path(path)
-        require("onnx", "onnx", f"{self.path}: running it", "onnx")
-        _require_runtime(f"{self.path}: running it")
+        require_runner(os.fspath(self.path))
         from tfpix2pix.export.engine_check import Refused, refusal
         from tfpix2pix.export.onnx.check import check_onnx
 
@@ -148,8 +146,14 @@ def _damaged(path: Path, error: Exception) -> UserError:
     return UserError(f"{path} cannot be loaded ({short_reason(error)}); export again")
 
 
-def _require_runtime(what: str) -> None:
-    require("onnxruntime", "onnxruntime", what, "onnx")
+def require_runner(path: str) -> None:
+    """Sees that what runs an ONNX file is installed.
+
+    Raises:
+      UserError: it is not.
+    """
+    for name in ("onnx", "onnxruntime"):
+        require(name, name, f"{path}: running it", "onnx")
 
 
 def _check_size(job: Job) -> None:

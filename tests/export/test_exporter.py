@@ -442,4 +442,4 @@ def test_whoever_reads_a_half_published_folder_is_told_and_changes_nothing(fakes
 def test_what_is_no_export_is_refused(fakes, tmp_path):
     with pytest.raises(UserError, match="no export"):
         verify(tmp_path)
-    assert formats.FORMATS == ("savedmodel", "tflite", "onnx", "network")
+    assert (*formats.USUAL, "web") == formats.FORMATS

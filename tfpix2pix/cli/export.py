@@ -20,14 +20,16 @@ USAGE = (
     "tfpix2pix export --workdir=RUN --output=DIR [--formats=...] [--quantize=...] [--flag=value]"
 )
 DESCRIPTION = """\
-Writes a run's generator as a SavedModel (for TensorFlow Serving), as TFLite files (for phones) and
-as an ONNX file (for other engines and browsers). Every file is run beside Keras on real images
-before it is put in its place; where one differs by more than is allowed nothing is published, and
-the exit code is 1. `tfpix2pix verify DIR` repeats that, `tfpix2pix translate --model=DIR` uses it.
+Writes a run's generator as a SavedModel (for TensorFlow Serving), as TFLite files (for phones), as
+an ONNX file (for other engines and browsers) and as a page to draw on. Every file is run beside
+Keras on real images before it is put in its place; where one differs by more than is allowed
+nothing is published, and the exit code is 1. `tfpix2pix verify DIR` repeats that,
+`tfpix2pix translate --model=DIR` uses it.
 
   DIR/saved_model/VERSION/    a new version with each export; a server that watches takes it over
   DIR/serving/                configuration for TensorFlow Serving in Docker, and a smoke test
   DIR/tflite/, DIR/onnx/      generator_float32 and so on
+  DIR/web/                    the page, for any server of files or opened as it is
   DIR/network/                the network alone, for Core ML's, TensorFlow.js's and other converters
   DIR/export.json             the contract: sizes, value ranges, noise, checkpoint; and the proof
   DIR/export_report.html      the same to look at, with pictures side by side"""
@@ -43,17 +45,17 @@ def add_flags(parser: Parser) -> None:
         "--formats",
         default="savedmodel,tflite,onnx,network",
         metavar="LIST",
-        help="some of savedmodel (for servers), tflite, onnx and network (a SavedModel of one "
-        "function, for converters to other platforms), with commas "
-        "[savedmodel,tflite,onnx,network]",
+        help="some of savedmodel (for servers), tflite, onnx, network (a SavedModel of one "
+        "function, for converters to other platforms) and web (a page to draw on, as "
+        "`tfpix2pix demo` shows it), with commas [savedmodel,tflite,onnx,network]",
     )
     group.add_argument(
         "--quantize",
         default="none",
         metavar="LIST",
-        help="of the TFLite and ONNX files: some of none (float32), float16 (half the size), "
-        "dynamic (8-bit weights) and int8 (8-bit arithmetic, made on images of the run's training "
-        "split), one file each [none]",
+        help="of the TFLite and ONNX files, those of a page too: some of none (float32), float16 "
+        "(half the size), dynamic (8-bit weights) and int8 (8-bit arithmetic, made on images of "
+        "the run's training split), one file each [none]",
     )
     group.add_argument(
         "--inference",
@@ -90,6 +92,14 @@ def add_flags(parser: Parser) -> None:
         metavar="oldest|N",
         help="version of the ONNX files' operators; oldest: the oldest that holds each file, which "
         "the most engines run [oldest]",
+    )
+    group.add_argument(
+        "--examples",
+        type=number(int),
+        default=0,
+        metavar="INT",
+        help="of the page: how many inputs of the run's val split can be opened on it, which are "
+        "published with it; without them examples are drawn [0]",
     )
     group.add_argument(
         "--max_pixels",
@@ -157,6 +167,10 @@ def main(args: argparse.Namespace) -> int:
             say(f"{part.manifest.contract.direction}:")
         show(part.proof)
     folder = shlex.quote(str(made.output))
+    for part in made.parts:
+        if any(artifact.format == "web" for artifact, _ in part.manifest.artifacts):
+            page = part.output / "web" / "index.html"
+            say(f"the page to draw on: {page} (open it, or put its folder on a server)")
     say(f"exported: {', '.join(made.paths())}")
     say(
         f"to use it: tfpix2pix translate --model={folder} --input=IMAGES --output=FOLDER"

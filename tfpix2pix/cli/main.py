@@ -24,6 +24,7 @@ COMMANDS = {
     "translate": ("tfpix2pix.cli.translate", "use what a run learned on your images"),
     "evaluate": ("tfpix2pix.cli.evaluate", "how good are the pictures, in every measure?"),
     "compare": ("tfpix2pix.cli.compare", "do two models differ by more than chance?"),
+    "demo": ("tfpix2pix.cli.demo", "draw, and see what a run makes of it, in the browser"),
     "study": ("tfpix2pix.cli.study", "whom do the pictures fool? people judge them on a page"),
     "train-scorer": ("tfpix2pix.cli.train_scorer", "the network that judges photos by labels"),
     "reproduce": ("tfpix2pix.cli.reproduce", "the paper's ablation tables on your labels"),

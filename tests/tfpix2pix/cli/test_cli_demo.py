@@ -1,0 +1,101 @@
+"""`tfpix2pix demo`: a page from a run, served on this machine, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import urllib.request
+
+import pytest
+
+# What stands for onnxruntime-web, whose files are of another size here.
+PRELUDE = "; ".join(
+    [
+        "from tfpix2pix.demo import runtime",
+        "pinned = {**runtime.pin(), 'files': {}}",
+        "runtime.pin = lambda: pinned",
+    ]
+)
+
+
+def read(url: str) -> tuple[bytes, dict[str, str]]:
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        return answer.read(), dict(answer.headers)
+
+
+def test_a_run_on_a_page(start_cli, run_copy):
+    """Exported once; the second start takes what the first one made."""
+    pytest.importorskip("tf2onnx")
+    pytest.importorskip("onnxruntime")
+    for start in ("first", "second"):
+        serving = start_cli("demo", f"--workdir={run_copy}", "--examples=1", prelude=PRELUDE)
+        lines = []
+        while not lines or "the page is at" not in lines[-1]:
+            lines.append(serving.stdout.readline())
+            assert lines[-1], serving.stderr.read()
+        assert any("exporting it to ONNX" in line for line in lines) == (start == "first")
+        assert re.fullmatch(r"run: float32, [\d.]+ MB, for labels of 'facades'\n", lines[-2])
+        url = re.search(r"http://127\.0\.0\.1:\d+/", lines[-1])[0]
+        html, headers = read(url)
+        assert b'id="drawing"' in html
+        # With these a browser allows threads.
+        assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+        (entry,) = json.loads(read(f"{url}models.json")[0])["models"]
+        exported = json.loads((run_copy / "demo" / "export.json").read_text())
+        assert entry["contract"] == exported["contract"]
+        network, headers = read(url + entry["file"])
+        assert network == (run_copy / "demo/onnx/generator_float32.onnx").read_bytes()
+        assert read(url + entry["examples"][0])[0].startswith(b"\x89PNG")
+        serving.send_signal(signal.SIGINT)
+        assert serving.wait(60) == 0
+        assert serving.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ((), "name what to draw with: --workdir=RUN, or --model=EXPORT"),
+        (("--model=none",), "--model=none: no such file or folder"),
+        (("--model=.",), "holds no export.json"),
+        (("--model=a", "--model=a"), "--model=a was given twice"),
+        (("--workdir=none",), "none"),
+        (("--model=a", "--direction=up"), "--direction=up is not one of AtoB, BtoA"),
+        (("--model=a", "--examples=-1"), "--examples=-1: expected 0 to 100"),
+        (("--model=a", "--port=x"), "--port"),
+    ],
+)
+def test_what_is_refused(refused, flags, said):
+    assert said in refused("demo", *flags)
+
+
+def test_a_run_without_checkpoints(refused, untrained):
+    said = refused("demo", f"--workdir={untrained}")
+    assert "has no checkpoint yet; train it first" in said
+    assert not (untrained / "demo").exists()
+
+
+def test_an_installation_without_onnxruntime_web(run_cli, trained, tmp_path):
+    """Refused before anything is made."""
+    nowhere = {"TFPIX2PIX_ONNXRUNTIME_WEB": str(tmp_path)}
+    page = (f"--output={tmp_path / 'out'}", "--formats=web")
+    for command in (("demo",), ("export", *page)):
+        done = run_cli(*command, f"--workdir={trained}", env=nowhere)
+        assert done.returncode == 2
+        assert re.search(r"holds no onnxruntime-web@[\d.]+, .* `npm install onnx", done.stderr)
+        assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_port_in_use(start_cli, trained):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = start_cli("demo", f"--workdir={trained}", f"--port={port}", prelude=PRELUDE)
+        said = done.communicate(timeout=120)[1]
+    assert done.returncode == 2
+    assert said.count("\n") == 1
+    assert f"--port={port} is in use" in said

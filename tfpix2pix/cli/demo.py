@@ -1,0 +1,136 @@
+"""``tfpix2pix demo``: a page to draw on, with networks that run in the browser."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.files import shown
+from tfpix2pix.cli.flags import Parser, number
+
+if TYPE_CHECKING:
+    from tfpix2pix.demo.models import PageModel
+
+USAGE = "tfpix2pix demo --workdir=RUN|--model=EXPORT [--workdir=...] [--model=...] [--flag=value]"
+DESCRIPTION = """\
+Opens a page to draw on, on this machine: the picture changes as you draw. The networks run in the
+browser, and nothing that is drawn leaves it. Ctrl-C ends it.
+
+The same page as a folder of files, for any server of files or a USB stick:
+`tfpix2pix export --formats=web`."""
+
+
+def add_flags(parser: Parser) -> None:
+    group = parser.add_argument_group("What to draw with (at least one)")
+    group.add_argument(
+        "--workdir",
+        action="append",
+        default=[],
+        metavar="RUN",
+        help="a run; it is exported to ONNX first, once for each checkpoint, into RUN/demo; may be "
+        "given several times",
+    )
+    group.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="EXPORT",
+        help="the folder of an export with ONNX files, of which the most precise is taken, or one "
+        "of these files; may be given several times",
+    )
+    group.add_argument(
+        "--direction",
+        default="",
+        metavar="AtoB|BtoA",
+        help="of what was learned both ways: one of them alone [both]",
+    )
+    group = parser.add_argument_group("What is on the page")
+    group.add_argument(
+        "--examples",
+        type=number(int),
+        default=0,
+        metavar="INT",
+        help="how many inputs of each run's own val split can be opened on the page; without them "
+        "examples are drawn [0]",
+    )
+    group.add_argument(
+        "--dataset",
+        default="",
+        metavar="FOLDER",
+        help="where the run's data set is now, if it was moved",
+    )
+    group = parser.add_argument_group("Where")
+    group.add_argument(
+        "--port", type=number(int), default=0, metavar="INT", help="to listen on [a free one]"
+    )
+    group.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="to listen on; 0.0.0.0 lets other machines of the network in, whose browsers then use "
+        "one thread and no graphics processor, as they do without https [127.0.0.1, this machine "
+        "alone]",
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    _check(args)
+    from tfpix2pix.base.progress import say
+    from tfpix2pix.base.quiet import import_tensorflow
+    from tfpix2pix.demo.page import page_files
+    from tfpix2pix.demo.server import serve
+
+    with ExitStack() as stack:
+        # The port is taken before anything that takes long.
+        server = stack.enter_context(serve({}, args.host, args.port))
+        import_tensorflow()
+        models = _models(args, stack)
+        server.offer(page_files(models))
+        for model in models:
+            say(f"{model.title}: {model.summary()}")
+        say(f"the page is at {server.url} (Ctrl-C ends it)")
+        if not server.is_local:
+            say("note: whoever reaches this machine can open it")
+        server.serve_until_stopped()
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuses at once what would fail after seconds or minutes."""
+    if not args.workdir and not args.model:
+        raise UserError("name what to draw with: --workdir=RUN, or --model=EXPORT")
+    if args.direction not in ("", "AtoB", "BtoA"):
+        raise UserError(f"--direction={args.direction} is not one of AtoB, BtoA")
+    from tfpix2pix.demo.runtime import runtime_files
+    from tfpix2pix.export.exporter import MOST_EXAMPLES
+    from tfpix2pix.export.web.models import check_named
+    from tfpix2pix.export.web.runs import check_run
+
+    if not 0 <= args.examples <= MOST_EXAMPLES:
+        raise UserError(f"--examples={args.examples}: expected 0 to {MOST_EXAMPLES}")
+    for flag in ("workdir", "model"):
+        named = getattr(args, flag)
+        for name in named:
+            if named.count(name) > 1:
+                raise UserError(f"--{flag}={shown(name)} was given twice; leave one out")
+    for workdir in args.workdir:
+        check_run(workdir)
+    for model in args.model:
+        check_named(model)
+    runtime_files()
+
+
+def _models(args: argparse.Namespace, stack: ExitStack) -> list[PageModel]:
+    from tfpix2pix.export.web.models import models_of, with_names
+    from tfpix2pix.export.web.runs import exported
+
+    found = []
+    for workdir in args.workdir:
+        folder = stack.enter_context(exported(workdir, args.dataset))
+        what = f"--workdir={shown(workdir)}"
+        found += models_of(folder, args.direction, args.examples, args.dataset, what)
+    for model in args.model:
+        found += models_of(model, args.direction, args.examples, args.dataset)
+    return with_names(found)
