@@ -24,7 +24,6 @@ from tfpix2pix.export.contract import Contract
 from tfpix2pix.export.formats import Artifact, Format, Job
 from tfpix2pix.export.onnx.format import FORMAT as ONNX
 from tfpix2pix.export.onnx.format import OnnxEngine
-from tfpix2pix.export.opening import translator_of
 from tfpix2pix.export.web.models import LOOKED_AT, PRECISIONS, page_model
 from tfpix2pix.export.web.network import open_network
 
@@ -48,7 +47,7 @@ class WebFormat(Format):
             for artifact in ONNX.write(job, Path(temporary)):
                 file = Path(temporary, artifact.path)
                 model = page_model(
-                    translator_of(OnnxEngine(file)),
+                    OnnxEngine(file),
                     file,
                     job.name,
                     PRECISIONS[artifact.quantize],

@@ -21,6 +21,7 @@ from tfpix2pix.demo import kinds
 from tfpix2pix.demo.kinds import Drawn
 from tfpix2pix.demo.models import PageModel, check_memory, check_spec
 from tfpix2pix.export.contract import Contract
+from tfpix2pix.export.engine import Engine
 from tfpix2pix.export.formats import load_format
 from tfpix2pix.export.manifest import FILE, Index, Manifest
 from tfpix2pix.export.onnx.format import require_runner
@@ -28,7 +29,6 @@ from tfpix2pix.export.opening import translator_of
 from tfpix2pix.export.pictures import drawn_input, val_pictures
 from tfpix2pix.export.publish import check_published
 from tfpix2pix.export.web.network import network_of
-from tfpix2pix.inference import Translator
 from tfpix2pix.inference.sizes import whole_bytes
 
 if TYPE_CHECKING:
@@ -164,8 +164,8 @@ def _best(folder: Path, manifest: Manifest, what: str) -> _Named:
 
 
 def _model(named: _Named, what: str, examples: int, dataset: str) -> PageModel:
-    translator = translator_of(load_format(named.format).open(named.path))
-    contract = translator.network.contract
+    engine = load_format(named.format).open(named.path)
+    contract = engine.contract
     run = named.manifest.run if named.manifest else ""
     inputs = run_inputs(contract, run, max(examples, LOOKED_AT), dataset, examples > 0, what)
     title = Path(run).name or short_name(contract.config)
@@ -173,14 +173,14 @@ def _model(named: _Named, what: str, examples: int, dataset: str) -> PageModel:
         title = f"{title} {contract.direction}"
     file = named.path if named.format == "onnx" else network_of(named.path)
     precision = PRECISIONS[named.quantize]
-    return page_model(translator, file, title, precision, inputs, inputs[:examples], what)
+    return page_model(engine, file, title, precision, inputs, inputs[:examples], what)
 
 
 # === One network ===
 
 
 def page_model(
-    translator: Translator,
+    engine: Engine,
     file: Content,
     title: str,
     precision: str,
@@ -191,7 +191,7 @@ def page_model(
     """A network as the page has it.
 
     Args:
-      translator: with the engine that runs the file.
+      engine: that runs the file.
       file: ONNX, or its bytes.
       title: the run's name.
       precision: ``float32``, ``float16`` or ``int8``.
@@ -202,7 +202,7 @@ def page_model(
     Raises:
       UserError: a page cannot have it.
     """
-    contract: Contract = translator.network.contract
+    contract = engine.contract
     check_spec(contract.spec, what)
     height, width = contract.image_size or contract.config.whole_size
     check_memory(size_of(file), whole_bytes(contract.generator, height, width), what)
@@ -214,24 +214,23 @@ def page_model(
         precision=precision,
         file=file,
         contract=contract.to_dict(),
-        sample=known_sample(translator, contract, height, width),
+        sample=known_sample(engine, height, width),
         tolerance=_TOLERANCE[precision],
         drawn=_drawn(contract, [spec.picture_of_x(x) for x in inputs]),
         examples=[fit_depth(spec.input_file(x), "uint8") for x in examples],
     )
 
 
-def known_sample(
-    translator: Translator, contract: Contract, height: int, width: int
-) -> dict[str, np.ndarray]:
+def known_sample(engine: Engine, height: int, width: int) -> dict[str, np.ndarray]:
     """Inputs of a network by name, drawn from a seed, and the ``y`` that it makes of them."""
+    contract, translator = engine.contract, translator_of(engine)
     x = drawn_input(contract.spec, height, width)[None]
     inputs = {"x": x}
     if contract.noise:
         inputs["z"] = translator.noise(x, [_SEED])
     if contract.latent_size:
         inputs["latent"] = translator.latent([_SEED])
-    y = translator.network(x, inputs.get("z"), inputs.get("latent"))
+    y = engine(x, inputs.get("z"), inputs.get("latent"))
     return {**inputs, "y": np.asarray(y, np.float32)}
 
 

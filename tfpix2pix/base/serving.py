@@ -166,7 +166,7 @@ class FileHandler(BaseHTTPRequestHandler):
         with file:
             self._head(HTTPStatus.OK, kind, os.fstat(file.fileno()).st_size)
             if self.command != "HEAD":
-                shutil.copyfileobj(file, self.wfile)  # type: ignore[misc] - written to, not read
+                shutil.copyfileobj(file, self.wfile)
 
     def is_foreign(self) -> bool:
         """Refuses who came by another name than this machine's (a page that rebinds its own)."""

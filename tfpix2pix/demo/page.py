@@ -84,11 +84,11 @@ def write_page(
         listed["packed"][name], scripts = _packed(name, data)
         for script, text in scripts.items():
             _write(folder, script, text)
-    names = {model.name for model in models}
-    for entry in before["models"] if before else ():
+    names, packed = {model.name for model in models}, before["packed"] if before else {}
+    for entry in before["models"] if before else []:
         if entry["name"] not in names:
             listed["models"].append(entry)
-            listed["packed"] |= {path: before["packed"][path] for path in paths_of(entry)}
+            listed["packed"] |= {path: packed[path] for path in paths_of(entry)}
     for name, content in _page(listed).items():
         _write(folder, name, _read(content))
     _write(folder, LIST, json.dumps(listed).encode())
