@@ -219,7 +219,7 @@ function curveOf(text) {
     const points = part.split(" ").map((point) => point.split(",").map(Number));
     for (let i = 0; i + 1 < points.length; i++) {
       const near = [i - 1, i, i + 1, i + 2].map((k) => points[Math.min(Math.max(k, 0), points.length - 1)]);
-      for (let t = 0; t <= 1; t += 0.05) {
+      for (let t = 0; t <= 1; t += 0.125) {
         const [x, y] = [0, 1].map((axis) => {
           const [a, b, c, d] = near.map((point) => point[axis]);
           return b + (t / 2) * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)));

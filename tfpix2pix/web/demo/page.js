@@ -2,7 +2,7 @@
 // @ts-check
 import { Camera } from "./camera.js";
 import { Noise, Walk } from "./chance.js";
-import { byId, canvasById, inputOf, made, onClick, selectOf, sentenceOf } from "./dom.js";
+import { byId, canvasById, inputOf, made, onClick, selectOf } from "./dom.js";
 import { Editor } from "./editor.js";
 import { openEngine } from "./engine.js";
 import { History } from "./history.js";
@@ -71,7 +71,7 @@ export class Page {
       shown: (drawn) => this.shown(drawn),
       failed: (why) => {
         this.failed = true;
-        complain(`No output: ${sentenceOf(why)}`);
+        complain(`No output: ${why}`);
       },
       working: (is) => byId("output-frame").classList.toggle("working", is),
     });
@@ -109,10 +109,11 @@ export class Page {
 
   // === What is drawn ===
 
-  /** @param {Model} model @returns {Folio} */
+  /** Models of one kind and palette share what is drawn; one of one size has its own. @param {Model} model
+   * @returns {Folio} */
   folioOf(model) {
     const classes = model.labels?.classes ?? [];
-    const key = `${model.input} ${JSON.stringify(classes)}`;
+    const key = JSON.stringify([model.input, classes, fixedSize(model.contract)]);
     let folio = this.folios.get(key);
     if (!folio) {
       const paper = new Paper(model.input, classes);
@@ -233,7 +234,8 @@ export class Page {
   /** Shows a model, and what is drawn for it. @param {Model} model
    * @param {Sheet|null} [given] Something else. */
   async choose(model, given = null) {
-    this.editor?.cancel();
+    this.editor.cancel();
+    const before = this.folio;
     this.model = model;
     byId("title").textContent = model.title;
     document.title = `${model.title} · tfpix2pix`;
@@ -247,7 +249,7 @@ export class Page {
     if (given && folio.begun) folio.history.push(given);
     else if (!folio.begun) {
       folio.begun = true;
-      const sheet = given ?? (await this.example().catch(complain));
+      const sheet = given ?? (await this.firstSheet(before).catch(complain));
       if (sheet) folio.history = new History(sheet, sheetBytes);
     }
     if (model !== this.model) return;
@@ -257,6 +259,13 @@ export class Page {
     this.update();
     if (model === this.loaded) this.output.use(this.engine);
     else await this.load(model);
+  }
+
+  /** What is drawn already, where the model takes it; else an example. @param {Folio} before */
+  async firstSheet(before) {
+    const words = [before.paper, this.paper].map(({ kind, labels }) => JSON.stringify([kind, labels]));
+    const isOther = before !== this.folio;
+    return isOther && words[0] === words[1] ? before.paper.resized(before.history.state, ownSize(this.model)) : this.example();
   }
 
   /** @param {Model} model */
@@ -306,8 +315,8 @@ export class Page {
     byId("drawing-help").textContent = HELP[this.model.input];
     for (const frame of document.querySelectorAll(".frame")) {
       /** @type {HTMLElement} */ (frame).style.setProperty("--ratio", String(width / height));
+      /** @type {HTMLElement} */ (frame).dataset.kind = this.model.input;
     }
-    byId("input-frame").dataset.kind = this.model.input;
     this.drawing.setAttribute("role", plane ? "application" : "img");
     this.drawing.setAttribute("aria-label", `Input, ${sizeText(this.sheet)} pixels`);
     byId("input-told").textContent = `${sizeText(this.sheet)} pixels`;
@@ -472,6 +481,7 @@ export class Page {
     const choice = selectOf("model");
     choice.replaceChildren(...this.models.map(({ name, title }) => made("option", { value: name }, title)));
     byId("choosing").hidden = this.models.length < 2;
+    document.body.classList.toggle("several", this.models.length > 1);
     /** @type {unknown} */
     let trouble = null;
     try {

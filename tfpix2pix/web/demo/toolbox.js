@@ -65,7 +65,8 @@ export class Toolbox {
         label.hidden = !names.includes(radio.value);
         radio.checked = radio.value === names[0];
       }
-      byId("tools").hidden = paper.kind === "photo";
+      byId("demo").dataset.kind = paper.kind;
+      byId("tool-row").hidden = paper.kind === "photo";
       this.showPalette(paper);
     }
     if (isOther || isTurned) this.value = paper.kind === "labels" ? firstClass(paper) : paper.ink;

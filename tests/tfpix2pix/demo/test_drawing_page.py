@@ -1,0 +1,465 @@
+"""The page to draw on in headless Chromium, with a stand-in for the engine that gives the negative.
+
+Skipped without Chromium; see tests/export/browser.py.
+"""
+
+from __future__ import annotations
+
+import base64
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+TESTS = Path(__file__).parents[2]
+chromium = SimpleNamespace(**runpy.run_path(str(TESTS / "export" / "browser.py")))
+folder = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("page_folder.py"))))
+
+WIDTH, HEIGHT = 64, 48
+WINDOW, DOOR = (0, 128, 255), (0, 207, 255)
+BACKGROUND, FACADE = (0, 0, 222), (0, 48, 255)
+CTRL = {"control": True}
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    chromium.find()
+    with chromium.Browser(tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The address of a page with several models."""
+    where = tmp_path_factory.mktemp("site")
+    models = [
+        folder.model("fronts", "labels"),
+        folder.model("styles", "labels", latent={"size": 8}, image_size=[32, 32]),
+        folder.model("edges", "lines"),
+        folder.model("photos", "photo"),
+        folder.model("broken", "photo"),
+    ]
+    folder.write_folder(where, models)
+    with chromium.Server(where) as server:
+        yield server.url
+
+
+@pytest.fixture
+def open_page(browser, site):
+    """`open_page(model, hash)`: a page on which a model has drawn; it is closed afterwards."""
+    opened = []
+
+    def run(model: str = "", text: str = "", width=1280, height=900, dark=False, touch=False):
+        page = browser.open("about:blank", width, height, dark)
+        opened.append(page)
+        page.resize(width, height, touch)
+        page.go(f"{site}/index.html{text}")
+        page.until("globalThis.asked?.length && document.getElementById('time').textContent")
+        if model:
+            choose(page, model)
+        return page
+
+    yield run
+    for page in opened:
+        assert page.faults() == []
+        page.call("Page.close")
+
+
+def choose(page, model: str) -> None:
+    page.run(
+        f"(() => {{ const s = document.getElementById('model'); s.value = '{model}'; "
+        "s.dispatchEvent(new Event('change')); })()"
+    )
+    page.until("document.getElementById('progress').hidden")
+
+
+def drawn(page) -> np.ndarray:
+    """What is on the input's canvas, uint8 ``[H, W, 3]``."""
+    return canvas(page, "drawing")
+
+
+def canvas(page, name: str) -> np.ndarray:
+    told = page.run(
+        f"(() => {{ const c = document.getElementById('{name}'); const {{ width, height }} = c;"
+        " const { data } = c.getContext('2d').getImageData(0, 0, width, height);"
+        " return { width, height, data: [...data] }; })()"
+    )
+    return np.array(told["data"], np.uint8).reshape(told["height"], told["width"], 4)[..., :3]
+
+
+def settled(page) -> np.ndarray:
+    """The output, once it is that of what is drawn now."""
+    page.until(
+        "(() => { const [a, b] = ['drawing', 'result'].map((id) => { const c = "
+        "document.getElementById(id); return c.getContext('2d').getImageData(0, 0, c.width, "
+        "c.height).data; }); return a.length === b.length && a.every((n, i) => i % 4 === 3 || "
+        "n + b[i] === 255); })()"
+    )
+    return canvas(page, "result")
+
+
+def at(page, x: float, y: float) -> tuple[float, float]:
+    """Where the middle of a pixel of the input is in the window."""
+    left, top, width, height = page.box("#drawing")
+    columns, rows = page.run(
+        "[document.getElementById('drawing')].map((c) => [c.width, c.height])[0]"
+    )
+    return left + (x + 0.5) * width / columns, top + (y + 0.5) * height / rows
+
+
+def told(page) -> str:
+    return page.run("document.getElementById('told').textContent")
+
+
+def trouble(page) -> str:
+    return page.until(
+        "!document.getElementById('trouble').hidden && "
+        "document.getElementById('trouble-told').textContent"
+    )
+
+
+def test_drawing_by_mouse(open_page):
+    """Rectangle, brush, area and eyedropper, in exact colours; undone and done again."""
+    page = open_page()
+    first = drawn(page)
+    assert first.shape == (HEIGHT, WIDTH, 3)
+    assert len(np.unique(first.reshape(-1, 3), axis=0)) > 4  # an example
+    page.click("#clear")
+    assert (drawn(page) == BACKGROUND).all()
+    page.click("input[name=class][value='1']")
+    page.drag(at(page, 5, 30), at(page, 30, 20), at(page, 40, 10))
+    expected = np.zeros((HEIGHT, WIDTH, 3), np.uint8) + np.uint8(BACKGROUND)
+    expected[10:31, 5:41] = FACADE
+    np.testing.assert_array_equal(drawn(page), expected)
+    assert told(page) == "Rectangle of facade, 36 by 21 pixels"
+    np.testing.assert_array_equal(settled(page), 255 - expected)
+
+    page.click("input[name=tool][value=brush]")
+    page.run("document.getElementById('diameter').valueAsNumber = 4")
+    page.run("document.getElementById('diameter').dispatchEvent(new Event('input'))")
+    page.click("input[name=class][value='2']")
+    page.drag(at(page, 8, 14), at(page, 36, 14))
+    stroke = drawn(page)
+    assert (stroke[14, 8:37] == WINDOW).all()
+    colours = {tuple(colour) for colour in stroke.reshape(-1, 3).tolist()}
+    assert colours == {BACKGROUND, FACADE, WINDOW}
+
+    page.click("input[name=tool][value=fill]")
+    page.click("input[name=class][value='3']")
+    page.drag(at(page, 20, 25))
+    filled = drawn(page)
+    np.testing.assert_array_equal((stroke == FACADE).all(-1), (filled == DOOR).all(-1))
+
+    page.click("input[name=tool][value=pick]")
+    page.drag(at(page, 20, 14))
+    assert page.run("document.querySelector('input[name=class]:checked').value") == "2"
+    page.click("#undo")
+    np.testing.assert_array_equal(drawn(page), stroke)
+    page.click("#undo")
+    page.click("#undo")
+    page.click("#undo")
+    np.testing.assert_array_equal(drawn(page), first)
+    assert page.run("document.getElementById('undo').disabled")
+    for _ in range(4):
+        page.click("#redo")
+    np.testing.assert_array_equal(settled(page), 255 - filled)
+
+
+def test_by_keyboard_alone(open_page):
+    """From the top of the page to a rectangle and a saved link, without a pointer."""
+    page = open_page()
+    assert page.run("document.activeElement === document.body")
+    page.key("Delete")
+    seen = set()
+    for _ in range(40):
+        page.key("Tab")
+        seen.add(page.run("document.activeElement.id || document.activeElement.name"))
+        if "drawing" in seen:
+            break
+    assert {"show-keys", "tool", "clear", "class", "example", "open", "drawing"} <= seen
+    # In the middle, (32, 24); one key is one pixel of 64.
+    page.key("4")
+    page.key("Enter")
+    for _ in range(10):
+        page.key("ArrowRight")
+    for _ in range(5):
+        page.key("ArrowDown")
+    middle = drawn(page)
+    page.key("Escape")
+    assert (drawn(page) == BACKGROUND).all()
+    page.key("Enter")
+    page.key("ArrowLeft")
+    page.key("ArrowUp")
+    page.key(" ")
+    expected = np.zeros((HEIGHT, WIDTH, 3), np.uint8) + np.uint8(BACKGROUND)
+    expected[24:30, 32:43] = DOOR
+    np.testing.assert_array_equal(middle, expected)
+    expected[24:30, 32:43] = BACKGROUND
+    expected[28:30, 41:43] = DOOR
+    np.testing.assert_array_equal(drawn(page), expected)
+    page.until("document.getElementById('told').textContent.startsWith('Rectangle of door')")
+    page.key("ArrowLeft")
+    page.until("document.getElementById('told').textContent === '40, 28: background'")
+    page.key("b")
+    assert page.run("document.querySelector('input[name=tool]:checked').value") == "brush"
+    page.key("z", control=True)
+    assert (drawn(page) == BACKGROUND).all()
+    page.key("y", control=True)
+    np.testing.assert_array_equal(drawn(page), expected)
+    page.key("?")
+    page.until("document.getElementById('keys').open")
+    assert "Brush" in page.run("document.getElementById('keys-list').textContent")
+    page.key("Escape")
+    page.until("!document.getElementById('keys').open")
+    page.key("c")
+    assert page.run("document.getElementById('compare').getAttribute('aria-pressed')") == "true"
+    page.run("document.getElementById('slider').focus()")
+    page.key("Home")
+    assert page.run("document.getElementById('result').style.clipPath") == "inset(0px 0px 0px 0%)"
+    page.key("End")
+    assert page.run("document.getElementById('result').style.clipPath") == "inset(0px 0px 0px 100%)"
+
+
+def test_letters_can_be_switched_off(open_page):
+    page = open_page()
+    before = drawn(page)
+    page.run("document.getElementById('show-keys').click()")
+    page.click("#single-keys")
+    page.key("Escape")
+    page.key("x")
+    np.testing.assert_array_equal(drawn(page), before)
+    page.run("document.getElementById('single-keys').click()")
+    page.key("x")
+    assert not (drawn(page) == before).all()
+
+
+def test_what_is_saved_and_shared(open_page, browser):
+    """PNG of every pixel; a link that brings back drawing, seed and place in the latent."""
+    page = open_page("styles")
+    shape = (32, 32, 3)
+    page.run("document.getElementById('seed').value = '-77'")
+    page.run("document.getElementById('seed').dispatchEvent(new Event('input'))")
+    page.click("input[name=class][value='7']")
+    page.drag(at(page, 2, 3), at(page, 20, 9))
+    left, top, width, height = page.box("#pad")
+    page.drag((left + width / 2, top + height / 2), (left + 0.75 * width, top + 0.25 * height))
+    output = settled(page)
+    assert output.shape == shape
+    for part, expected in (
+        ("input", 255 - output),
+        ("output", output),
+        ("both", np.concatenate([255 - output, output], 1)),
+    ):
+        page.click(f"#save-{part}")
+        seed = "" if part == "input" else "-seed-77"
+        with Image.open(browser.saved(f"styles{seed}-{part}.png")) as image:
+            np.testing.assert_array_equal(np.asarray(image.convert("RGB")), expected)
+    page.until("globalThis.asked.at(-1).latent")
+    wanted = "(({ name, seed, latent }) => ({ name, seed: String(seed), latent }))(asked.at(-1))"
+    asked = page.run(wanted)
+    assert (asked["name"], asked["seed"]) == ("styles", "-77")
+    assert np.isclose(page.run("document.getElementById('walk-x').valueAsNumber"), 0.5, atol=0.02)
+    page.click("#copy-link")
+    address = page.until("document.getElementById('link').value")
+    other = open_page(text="#" + address.split("#")[1])
+    other.until("globalThis.asked.at(-1).latent")
+    assert other.run(wanted) == asked
+    np.testing.assert_array_equal(settled(other), output)
+    assert other.run("document.getElementById('title').textContent") == "Styles"
+    # The middle of the pad is the seed's own, which the engine draws.
+    other.click("#walk-home")
+    other.until("asked.at(-1).latent === null")
+
+
+def test_noise(open_page):
+    page = open_page()
+    last = "(({ seed, noise }) => ({ seed: String(seed), noise }))(asked.at(-1))"
+    assert page.run(last) == {"seed": "0", "noise": True}
+    page.run("document.getElementById('seed').value = '9223372036854775808'")
+    page.run("document.getElementById('seed').dispatchEvent(new Event('input'))")
+    assert page.run("document.getElementById('seed').validationMessage").startswith("A seed is")
+    page.click("#new-noise")
+    seed = page.run("document.getElementById('seed').value")
+    page.until(f"String(asked.at(-1).seed) === '{seed}' && '{seed}' !== '0'")
+    page.drag(at(page, 2, 3), at(page, 20, 9))  # locked: it stays
+    assert page.run("document.getElementById('seed').value") == seed
+    page.click("#locked")
+    page.drag(at(page, 2, 13), at(page, 20, 19))
+    assert page.run("document.getElementById('seed').value") != seed
+    page.click("#with-noise")
+    page.until("asked.at(-1).noise === false")
+    assert page.run("document.getElementById('output-told').textContent") == "without noise"
+
+
+def test_on_a_phone(open_page):
+    """Nothing is wider than the screen, targets are large; a finger draws, two of them zoom."""
+    page = open_page(width=390, height=844, touch=True)
+    for model in ("fronts", "styles", "edges", "photos"):
+        choose(page, model)
+        assert page.run("document.documentElement.scrollWidth") <= 390
+        small = page.run(
+            "[...document.querySelectorAll('button, select, .tool, .chip')]"
+            ".filter((e) => e.offsetParent).map((e) => [e.id || e.textContent.trim(), "
+            "...(({ width, height }) => [width, height])(e.getBoundingClientRect())])"
+            ".filter(([, width, height]) => Math.min(width, height) < 43.5)"
+        )
+        assert small == []
+    choose(page, "fronts")
+    page.run("scrollTo(0, 0)")
+    tops = page.run(
+        "['drawing', 'result', 'tools'].map((id) => document.getElementById(id)"
+        ".getBoundingClientRect()).map((r) => [r.top, r.bottom])"
+    )
+    # Input, output and tools are all in sight at once.
+    assert 0 <= tops[0][0] < tops[0][1] <= tops[1][0] < tops[1][1] <= tops[2][0] < tops[2][1] <= 844
+    page.run("document.getElementById('clear').click()")
+    page.run("document.querySelector('input[name=class][value=\"2\"]').click()")
+    page.touch(at(page, 4, 5), at(page, 10, 10), at(page, 14, 12))
+    expected = np.zeros((HEIGHT, WIDTH, 3), np.uint8) + np.uint8(BACKGROUND)
+    expected[5:13, 4:15] = WINDOW
+    np.testing.assert_array_equal(drawn(page), expected)
+
+    fingers = [[at(page, 30, 24), at(page, 34, 24)], [at(page, 20, 24), at(page, 44, 24)]]
+    for kind, places in (("touchStart", fingers[0][:1]), ("touchStart", fingers[0])):
+        points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
+        page.call("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+    points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(fingers[1])]
+    page.call("Input.dispatchTouchEvent", type="touchMove", touchPoints=points)
+    page.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+    np.testing.assert_array_equal(drawn(page), expected)  # no stroke is left of it
+    zoom = page.run("parseFloat(document.getElementById('zoom-told').textContent)")
+    assert 400 < zoom < 900
+
+
+def write_picture(path: Path, width: int, height: int) -> np.ndarray:
+    rows, columns = np.mgrid[:height, :width]
+    picture = np.stack([rows * 5, columns * 3, rows + columns], -1).astype(np.uint8)
+    Image.fromarray(picture).save(path)
+    return picture
+
+
+def test_pictures_from_outside(open_page, tmp_path):
+    page = open_page("photos")
+    assert page.run("document.getElementById('tool-row').hidden")
+    small = write_picture(tmp_path / "small.png", 37, 29)
+    page.choose("#file", [tmp_path / "small.png"])
+    page.until("document.getElementById('drawing').width === 37")
+    np.testing.assert_array_equal(settled(page), 255 - small)
+
+    write_picture(tmp_path / "large.png", 1200, 300)
+    page.choose("#file", [tmp_path / "large.png"])
+    page.until("document.getElementById('drawing').width === 512")
+    assert "large.png has 1,200 × 300 pixels and is shown with 512 × 128" in told(page)
+    # The model takes 512 * 512 pixels; so its own size is not offered.
+    assert "own)" not in page.run("document.getElementById('size').textContent")
+    page.run("document.getElementById('size-width').value = 1200")
+    page.run("document.getElementById('size-height').value = 300")
+    page.run("document.querySelector('#size-form button').click()")
+    assert "364,800 pixels with their padding" in trouble(page)
+    page.run("document.getElementById('size-width').value = 600")
+    page.run("document.querySelector('#size-form button').click()")
+    page.until("document.getElementById('drawing').width === 600")
+    assert page.run("document.getElementById('trouble').hidden")
+
+    (tmp_path / "no.png").write_bytes(b"no picture")
+    page.choose("#file", [tmp_path / "no.png"])
+    assert trouble(page).startswith("No.png is no picture that this browser reads")
+    # Dropped and pasted ones go the same way.
+    drop = (
+        "(async () => {{ const blob = await (await fetch('data:image/png;base64,{data}')).blob();"
+        " const data = new DataTransfer(); data.items.add(new File([blob], 'x.png', "
+        "{{ type: 'image/png' }})); {send} }})()"
+    )
+    data = base64.b64encode((tmp_path / "small.png").read_bytes()).decode()
+    send = (
+        "document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true }))"
+    )
+    page.run(drop.format(data=data, send=send))
+    page.until("document.getElementById('drawing').width === 37")
+    page.click("#undo")
+    page.until("document.getElementById('drawing').width === 600")
+    send = (
+        "document.body.dispatchEvent(new ClipboardEvent('paste', "
+        "{ clipboardData: data, bubbles: true, cancelable: true }))"
+    )
+    page.run(drop.format(data=data, send=send))
+    page.until("document.getElementById('drawing').width === 37")
+
+
+def test_a_label_map_from_outside(open_page, tmp_path):
+    """Exact colours stay; others become the nearest class, and the page says how many."""
+    page = open_page()
+    labels = np.zeros((20, 30, 3), np.uint8) + np.uint8(FACADE)
+    labels[5:9, 7:12] = WINDOW
+    labels[0] = (1, 50, 250)
+    Image.fromarray(labels).save(tmp_path / "labels.png")
+    page.choose("#file", [tmp_path / "labels.png"])
+    page.until("document.getElementById('drawing').width === 30")
+    labels[0] = FACADE
+    np.testing.assert_array_equal(drawn(page), labels)
+    assert "5.0 % of the pixels of labels.png show no class" in told(page)
+    # A model of the same palette but of one size shows the same, in that size.
+    choose(page, "styles")
+    assert drawn(page).shape == (32, 32, 3)
+    assert {tuple(c) for c in drawn(page).reshape(-1, 3).tolist()} == {FACADE, WINDOW}
+
+
+def test_lines(open_page, tmp_path):
+    page = open_page("edges")
+    page.click("#clear")
+    page.drag(at(page, 5, 5), at(page, 30, 5))
+    ink = (drawn(page) == 0).all(-1)
+    assert ink[5, 5:31].all()
+    page.key("e")
+    page.drag(at(page, 18, 5))
+    assert (drawn(page)[5, 18] == 255).all()
+    # White lines on black are drawn in white.
+    Image.fromarray(np.zeros((HEIGHT, WIDTH), np.uint8)).save(tmp_path / "black.png")
+    page.choose("#file", [tmp_path / "black.png"])
+    page.until("document.getElementById('told').textContent.startsWith('black.png')")
+    page.key("p")
+    page.drag(at(page, 5, 5), at(page, 30, 5))
+    assert (drawn(page)[5, 10] == 255).all()
+    assert (drawn(page)[20] == 0).all()
+
+
+def test_what_is_out_of_order(open_page, browser, site):
+    """One sentence each: a model that cannot be loaded, one that fails, no camera, a bad link."""
+    page = open_page()
+    page.run("globalThis.fails = true")
+    page.drag(at(page, 2, 3), at(page, 20, 9))
+    assert trouble(page) == "No output: no memory for 9999 pixels."
+    page.run("globalThis.fails = false")
+    page.key("z", control=True)
+    page.until("document.getElementById('trouble').hidden")
+    page.run("delete Navigator.prototype.mediaDevices")
+    page.click("#camera")
+    assert "take a picture otherwise and open the file" in trouble(page)
+    page.run(
+        "(() => { const s = document.getElementById('model'); s.value = 'broken'; "
+        "s.dispatchEvent(new Event('change')); })()"
+    )
+    assert trouble(page) == "The model does not fit into the memory of this browser."
+    choose(page, "fronts")
+    assert page.run("document.getElementById('trouble').hidden")
+    bad = open_page(text="#v=1&model=fronts&size=64x48&d=abc")
+    assert trouble(bad).startswith("The link is damaged")
+    other = open_page(text="#v=1&model=gone&size=1x1&d=YwAA")
+    assert 'for the model "gone"' in trouble(other)
+
+
+def test_drawing_goes_on_while_the_engine_works(open_page):
+    """Pictures that are out of date are not shown; a screen reader hears one sentence a stroke."""
+    page = open_page()
+    page.run(
+        "globalThis.heard = []; new MutationObserver(() => heard.push("
+        "document.getElementById('told').textContent)).observe(document.getElementById('told'), "
+        "{ childList: true }); globalThis.drawing = 300;"
+    )
+    path = [at(page, x, 10 + x // 3) for x in range(4, 60, 2)]
+    page.drag(*path)
+    assert len(page.run("globalThis.heard")) == 1
+    np.testing.assert_array_equal(settled(page), 255 - drawn(page))
