@@ -2,13 +2,17 @@
 
     python benchmarks/inference.py                                  # 256 px, ngf 64, random weights
     python benchmarks/inference.py --workdir=runs/facades           # a run, at its crop size
+    python benchmarks/inference.py --engines=onnx,torch,node,chromium --size=128 --ngf=32
 
 Each contestant is a process of its own with the same number of threads, the same weights, x and z,
 and they take turns (A B C, A B C, ...), so that whatever else the machine does meets all alike. A
 turn is one run that is not counted and then one that is. Times are from NumPy arrays to NumPy
 arrays; PyTorch's alone are from torch tensors to torch tensors in the layout that it wants. The
 table gives medians, and in brackets the quartiles' distance from each other. It needs the extras
-``export`` and ``torch``; what is not installed has no rows.
+``export`` and ``torch``; what is not installed has no rows. ``node`` and ``chromium`` run the ONNX
+files in onnxruntime-web's WebAssembly (`web.py`) and are measured only if they are named; there the
+engine tells the time, from arrays to arrays as well. With ``--clock=processor`` times are those of
+the processors, of all threads together, which other work on the machine hardly changes.
 """
 
 from __future__ import annotations
@@ -17,15 +21,19 @@ import importlib.util
 import itertools
 import multiprocessing
 import os
+import signal
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import web
 from absl import app, flags
 from machine import cores, describe
 
@@ -40,9 +48,16 @@ _BATCHES = flags.DEFINE_list("batches", ["1", "8"], "Images of a batch.")
 _REPEATS = flags.DEFINE_integer("repeats", 15, "Turns that each contestant takes.")
 _THREADS = flags.DEFINE_integer("threads", 0, "And cores of each contestant; 0: all there are.")
 _ENGINES = flags.DEFINE_list("engines", [], "Only those whose name begins so: onnx,torch.")
+_MODULES = flags.DEFINE_string(
+    "node_modules",
+    os.environ.get("TFPIX2PIX_NODE_MODULES", "node_modules"),
+    "Where npm put onnxruntime-web, for --engines=node,chromium.",
+)
+_CLOCK = flags.DEFINE_enum("clock", "wall", ["wall", "processor"], "What is measured.")
 _ANY = flags.DEFINE_bool("any_size", False, "Export for any size instead of this one.")
 
 _FORMATS = {"savedmodel": "SavedModel", "tflite": "TFLite", "onnx": "ONNX"}
+_WEB = (web.NODE, web.CHROMIUM)
 
 
 @dataclass
@@ -51,9 +66,10 @@ class Contestant:
 
     Attributes:
       name: for the table.
-      kind: ``keras``, ``torch`` or ``export``.
+      kind: ``keras``, ``torch``, ``export``, or the engine of `web`.
       source: workdir, file of weights, or artefact.
       layout: of torch.
+      modules: of the engines of `web`: the folder of Node's packages.
       bytes: of the artefact; 0 where there is none.
       seconds: of each turn, by batch.
       difference: largest to Keras, of y from -1 to 1.
@@ -63,6 +79,7 @@ class Contestant:
     kind: str
     source: str
     layout: str = ""
+    modules: str = ""
     bytes: int = 0
     seconds: dict[int, list[float]] = field(default_factory=dict)
     difference: float = float("nan")
@@ -100,13 +117,16 @@ def _run(scratch: Path) -> None:
     z = translator.noise(x, range(len(x)))
     np.savez(scratch / "inputs.npz", x=x, z=z)
     contestants = _contestants(translator, workdir, size, scratch)
-    wanted = tuple(text.lower() for text in _ENGINES.value)
+    wanted = _wanted()
     contestants = [each for each in contestants if each.name.lower().startswith(wanted or ("",))]
     flops = _flops(translator.generator, size)
     expected = translator.network(x, z)
     _measure(contestants, batches, threads, scratch, expected)
     config = translator.config
     print(describe(threads))
+    if shown := [engine for engine in _WEB if any(each.kind == engine for each in contestants)]:
+        told = [web.version(engine) for engine in shown]
+        print(", ".join([*told, f"onnxruntime-web {web.package_version(_MODULES.value)}"]))
     print(
         f"{size} x {size} px, ngf {config.ngf}, norm {config.norm}: {flops / 1e9:.1f} GFLOP per "
         f"image, {sum(np.prod(w.shape) for w in translator.generator.weights) / 1e6:.1f} M weights"
@@ -116,6 +136,21 @@ def _run(scratch: Path) -> None:
 
 
 # === Who takes part ===
+
+
+def _wanted() -> tuple[str, ...]:
+    """How the names of those that take part begin; empty: all but `_WEB`."""
+    return tuple(text.lower() for text in _ENGINES.value)
+
+
+def _web_engines() -> list[str]:
+    """Those of `_WEB` that are asked for."""
+    engines = [
+        engine for engine in _WEB if any(name.startswith(engine.lower()) for name in _wanted())
+    ]
+    for engine in engines:
+        web.require(engine, _MODULES.value)
+    return engines
 
 
 def _random_run(workdir: Path) -> str:
@@ -155,10 +190,10 @@ def _contestants(translator: Any, workdir: str, size: int, scratch: Path) -> lis
         TrainingInputs(config, workdir, _DATASET.value) if _WORKDIR.value else random_inputs,
     )
     found = [Contestant("Keras", "keras", workdir)]
+    in_web = _web_engines()
     for name, shown in _FORMATS.items():
-        if _ENGINES.value and not shown.lower().startswith(
-            tuple(text.lower()[: len(shown)] for text in _ENGINES.value)
-        ):
+        asked = tuple(text[: len(shown)] for text in _wanted()) or ("",)
+        if not shown.lower().startswith(asked) and not (in_web and shown == "ONNX"):
             continue
         print(f"exporting: {shown}", flush=True)
         try:
@@ -171,9 +206,13 @@ def _contestants(translator: Any, workdir: str, size: int, scratch: Path) -> lis
         for artifact in artifacts:
             path = scratch / "export" / artifact.path
             kind = "float32" if artifact.quantize == "none" else artifact.quantize
-            found.append(
-                Contestant(f"{shown} {kind}", "export", str(path), bytes=size_of(path)),
-            )
+            ways = {shown: "export", **({e: e for e in in_web} if shown == "ONNX" else {})}
+            found += [
+                Contestant(
+                    f"{name} {kind}", way, str(path), modules=_MODULES.value, bytes=size_of(path)
+                )
+                for name, way in ways.items()
+            ]
     if importlib.util.find_spec("torch") and config.norm == "instance":
         np.savez(scratch / "weights.npz", **weights)
         for layout in ("contiguous", "channels_last"):
@@ -210,14 +249,42 @@ def _smooth(count: int, size: int, channels: int) -> Iterator[np.ndarray]:
 # === One contestant, in its process ===
 
 
-def _serve(contestant: Contestant, folder: str, threads: int, pipe: Connection) -> None:
+def _serve(contestant: Contestant, folder: str, threads: int, clock: str, pipe: Connection) -> None:
     """Answers a batch size with the seconds of a run, None with y of the first image; 0 ends it."""
     if hasattr(os, "sched_setaffinity"):
         # TensorFlow takes as many threads as the process has cores.
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # a browser ends with this process
     inputs = np.load(Path(folder, "inputs.npz"))
     x, z = inputs["x"], inputs["z"]
-    prepare = finish = lambda array: array
+    with ExitStack() as stack:
+        network, prepare, finish = _open(contestant, folder, threads, stack)
+        ready: dict[int, tuple[Any, Any]] = {}
+        pipe.send("ready")
+        while (batch := pipe.recv()) != 0:
+            if batch is None:
+                pipe.send(finish(network(prepare(x[:1]), prepare(z[:1]))))
+                continue
+            if batch not in ready:
+                ready[batch] = prepare(x[:batch]), prepare(z[:batch])
+            # The first one wakes threads and caches up.
+            network(*ready[batch])
+            pipe.send(_timed(network, ready[batch], clock))
+
+
+def _timed(network: Any, inputs: tuple[Any, Any], clock: str) -> float:
+    if isinstance(network, web.WebNetwork):
+        return network.timed(inputs, clock)
+    now = {"wall": time.perf_counter, "processor": time.process_time}[clock]
+    start = now()
+    network(*inputs)
+    return now() - start
+
+
+def _open(
+    contestant: Contestant, folder: str, threads: int, stack: ExitStack
+) -> tuple[Any, Callable[[np.ndarray], Any], Callable[[Any], np.ndarray]]:
+    """A contestant's network, what makes its inputs of arrays, and arrays of its y."""
     if contestant.kind == "torch":
         from torch_generator import TorchNetwork
 
@@ -227,30 +294,19 @@ def _serve(contestant: Contestant, folder: str, threads: int, pipe: Connection) 
             for level, rate, offset, block in np.load(Path(folder, "dropout.npy"))
         ]
         network = TorchNetwork(weights, dropout, contestant.layout, threads)
-        prepare, finish = network.prepare, network.finish
-    else:
-        from tfpix2pix.base.quiet import import_tensorflow
-        from tfpix2pix.export.opening import open_engine
-        from tfpix2pix.inference import load
+        return network, network.prepare, network.finish
+    if contestant.kind in _WEB:
+        network = web.WebNetwork(contestant.kind, contestant.source, threads, contestant.modules)
+        stack.callback(network.close)
+        return network, network.prepare, np.asarray
+    from tfpix2pix.base.quiet import import_tensorflow
+    from tfpix2pix.export.opening import open_engine
+    from tfpix2pix.inference import load
 
-        import_tensorflow()
-        if contestant.kind == "keras":
-            network = load(contestant.source).network
-        else:
-            network = open_engine(contestant.source, threads)
-    ready: dict[int, tuple[Any, Any]] = {}
-    pipe.send("ready")
-    while (batch := pipe.recv()) != 0:
-        if batch is None:
-            pipe.send(finish(network(prepare(x[:1]), prepare(z[:1]))))
-            continue
-        if batch not in ready:
-            ready[batch] = prepare(x[:batch]), prepare(z[:batch])
-        # The first one wakes threads and caches up.
-        network(*ready[batch])
-        start = time.perf_counter()
-        network(*ready[batch])
-        pipe.send(time.perf_counter() - start)
+    import_tensorflow()
+    if contestant.kind == "keras":
+        return load(contestant.source).network, np.asarray, np.asarray
+    return open_engine(contestant.source, threads), np.asarray, np.asarray
 
 
 # === Measuring ===
@@ -270,7 +326,9 @@ def _measure(
         for contestant in contestants:
             ours, theirs = context.Pipe()
             process = context.Process(
-                target=_serve, args=(contestant, str(scratch), threads, theirs), daemon=True
+                target=_serve,
+                args=(contestant, str(scratch), threads, _CLOCK.value, theirs),
+                daemon=True,
             )
             process.start()
             theirs.close()
@@ -327,7 +385,8 @@ def _matrix_rate() -> float:
 
 
 def _print_table(contestants: list[Contestant], batches: list[int], flops: float) -> None:
-    heads = [f"batch {b}: ms | images/s | GFLOP/s" for b in batches]
+    unit = "ms" if _CLOCK.value == "wall" else "processor ms"
+    heads = [f"batch {b}: {unit} | images/s | GFLOP/s" for b in batches]
     print(f"| engine | file, MB | {' | '.join(heads)} | largest difference to Keras |")
     print("| --- | ---: |" + " ---: |" * (3 * len(batches) + 1))
     best = {}
