@@ -12,7 +12,7 @@ import functools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from tfpix2pix.config import Config, load_config
 from tfpix2pix.config.dataset import spec_of
 from tfpix2pix.inference.labels import Labels, check_labels, marked, result_bytes, result_of
 from tfpix2pix.inference.sizes import TooLarge, gigabytes, whole_bytes
+from tfpix2pix.training.checkpoints import Checkpoints
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from tfpix2pix.data import Decoded, ImageSpec, PairSpec
     from tfpix2pix.inference.tiles import Node, Region
     from tfpix2pix.models.base import Generator
-    from tfpix2pix.training.checkpoints import Checkpoints
 
 
 Tile = int | Literal["auto", "off"]
@@ -619,7 +619,6 @@ def load(
     from tfpix2pix.algorithms.base import averaged
     from tfpix2pix.algorithms.registry import algorithm_class, generator_for
     from tfpix2pix.models.weights import named_weights
-    from tfpix2pix.training.checkpoints import Checkpoints
 
     checkpoints = Checkpoints(workdir)
     step = _step_of(checkpoints, checkpoint, workdir, say)
@@ -642,6 +641,22 @@ def load(
 
     opens = None if described is None else encoder
     return Translator(config, network, found, spec, facts["sha256"], held, direction, opens)
+
+
+def checkpoint_of(
+    workdir: str | os.PathLike[str],
+    checkpoint: str | int = "latest",
+    say: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """The facts of the checkpoint that `load` loads, such as its ``sha256``, without TensorFlow.
+
+    Raises:
+      UserError: as `load`.
+    """
+    checkpoints = Checkpoints(workdir)
+    facts = checkpoints.whole(_step_of(checkpoints, checkpoint, workdir, say), say)
+    assert facts is not None, "_step_of refuses a run without checkpoints"
+    return facts
 
 
 def check_weights(weights: str) -> None:

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import to_disk
@@ -69,6 +68,8 @@ class Checkpoints:
           CheckpointError: the disk is full, or the folder cannot be written; every older
             checkpoint is untouched.
         """
+        import tensorflow as tf
+
         final = self.path(step)
         unfinished = self.folder / f".unfinished_{step:08d}"
         try:
@@ -180,6 +181,19 @@ class Checkpoints:
         Raises:
           CheckpointError: none is whole, or the one asked for is not, or it does not fit.
         """
+        facts = self.whole(step, say)
+        if facts is not None:
+            self._read(state, int(facts["step"]), optional)
+        return facts
+
+    def whole(
+        self, step: int | None = None, say: Callable[[str], None] = lambda text: None
+    ) -> dict[str, Any] | None:
+        """The facts of the checkpoint that `restore` reads; needs no TensorFlow.
+
+        Raises:
+          CheckpointError: none is whole, or the one asked for is not.
+        """
         wanted = self.steps()[::-1] if step is None else [step]
         damaged = []
         for candidate in wanted:
@@ -190,7 +204,6 @@ class Checkpoints:
                 continue
             if damaged:
                 say(f"{damaged[-1]}; using the checkpoint of step {candidate} instead")
-            self._read(state, candidate, optional)
             return meta
         if damaged:
             raise CheckpointError(
@@ -212,6 +225,8 @@ class Checkpoints:
         Raises:
           CheckpointError: there is none, or it is damaged.
         """
+        import tensorflow as tf
+
         state: dict[str, Any] = {}
         facts = self.restore(state, step)
         if facts is None:
@@ -235,6 +250,8 @@ class Checkpoints:
         return _data_bytes(str(self.path(step) / _STATE))
 
     def _read(self, state: Mapping[str, Any], step: int, optional: Collection[str]) -> None:
+        import tensorflow as tf
+
         path = str(self.path(step) / _STATE)
         try:
             check_claims(path)
@@ -264,6 +281,8 @@ def check_claims(prefix: str) -> None:
       ValueError: they claim more bytes than are stored, or a size below zero.
       tf.errors.OpError: there is no such checkpoint, or its index is damaged.
     """
+    import tensorflow as tf
+
     reader = tf.train.load_checkpoint(prefix)
     shapes, claimed = reader.get_variable_to_shape_map(), 0
     for name, dtype in reader.get_variable_to_dtype_map().items():
