@@ -26,6 +26,8 @@ RGB = PairSpec(ImageSpec(3), ImageSpec(3))
 Statistics = Mapping[str, np.ndarray]
 """Arrays whose first axis is the images."""
 
+_BLOCK = 256  # images at a time, where each is scored by itself
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -159,6 +161,11 @@ class Evaluator(abc.ABC):
             self._parts.setdefault(name, []).append(np.asarray(values))
 
     @property
+    def scores_each(self) -> bool:
+        """Whether its numbers have a value for every single image, see `of_each`."""
+        return self.additive and self.of_one_image
+
+    @property
     def count(self) -> int:
         """Images so far."""
         return sum(map(len, next(iter(self._parts.values()), [])))
@@ -197,6 +204,32 @@ class Evaluator(abc.ABC):
         """
         sums = {name: weighted_sums(weights, values) for name, values in statistics.items()}
         return cls.score(sums, weights.sum(axis=1))
+
+    @classmethod
+    def of_each(cls, statistics: Statistics) -> dict[str, np.ndarray]:
+        """Numbers of every image by itself, where single images have them.
+
+        Args:
+          statistics: of N images.
+
+        Returns:
+          Each number ``[N]``.
+        """
+        count = len(next(iter(statistics.values())))
+        blocks = [
+            cls.score(
+                {
+                    name: values[start : start + _BLOCK].astype(np.float64)
+                    for name, values in statistics.items()
+                },
+                np.ones(min(_BLOCK, count - start)),
+            )
+            for start in range(0, count, _BLOCK)
+        ]
+        return {
+            number.name: np.concatenate([block[number.name] for block in blocks])
+            for number in cls.numbers_of
+        }
 
 
 class OfSets(Evaluator):
@@ -266,6 +299,18 @@ def counts_of(statistics: Statistics) -> tuple[int, int]:
     """How many generated pictures statistics are of, and how many true ones."""
     fake = next((len(v) for name, v in statistics.items() if not is_truth(name)), 0)
     return fake, next((len(v) for name, v in statistics.items() if is_truth(name)), fake)
+
+
+def beside_all(statistics: Statistics) -> Statistics:
+    """Statistics of `OfSets` in which every generated picture has all true ones for its truth, for
+    `Evaluator.of_each` of images that are no pairs."""
+    images, _ = counts_of(statistics)
+    return {
+        name: np.broadcast_to(values.mean(axis=0), (images, *values.shape[1:]))
+        if is_truth(name)
+        else values
+        for name, values in statistics.items()
+    }
 
 
 def refuse(name: str, needs: frozenset[str], batch: Batch) -> None:

@@ -50,7 +50,7 @@ class Ranking:
     def add(self, count: int, strip: Callable[[int, float], Strip]) -> None:
         """Takes in the last `count` pairs of the evaluator; `strip(i, value)` makes one of them."""
         statistics = {k: v[-count:] for k, v in self.evaluator.statistics.items()}
-        values = self.evaluator.measure(statistics, np.eye(count))[self.number.name]
+        values = self.evaluator.of_each(statistics)[self.number.name]
         for i, value in enumerate(map(float, values)):
             place = len(self.values)
             self.values.append(value)
@@ -87,7 +87,7 @@ def ranking_of(evaluators: Sequence[Evaluator], rank_by: str | None = None) -> R
     known = {
         number.name: (evaluator, number)
         for evaluator in evaluators
-        if evaluator.additive and evaluator.of_one_image
+        if evaluator.scores_each
         for number in evaluator.numbers_of
         if number.better
     }

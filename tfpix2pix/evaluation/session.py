@@ -54,6 +54,7 @@ def evaluate_model(
     labels: PairSource | None = None,
     rank_by: str | None = None,
     back: Maker | None = None,
+    each: Callable[[Strip], None] | None = None,
     model: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -77,6 +78,7 @@ def evaluate_model(
         spec has none.
       rank_by: the number by which best and worst are chosen; None for l1 or the first there is.
       back: the way back, to show what it makes of pictures that have no targets.
+      each: told every pair that is measured, as a person sees it, in the split's order.
       model: facts to record on what is scored, such as its path.
       progress: told how far it is.
 
@@ -98,7 +100,7 @@ def evaluate_model(
         may_repeat=may_repeat,
     )
     session = _Session(pictures, source, evaluators, split, size, limit, labels, rank_by)
-    session.back = back
+    session.back, session.each = back, each
     return session.run(model, progress)
 
 
@@ -176,6 +178,7 @@ class _Session:
         self.ranking = ranking_of(self.evaluators, rank_by) if self.paired else None
         self.examples: list[Strip] = []
         self.back: Maker | None = None
+        self.each: Callable[[Strip], None] | None = None
         # Each pair is needed once, so that keeping them decoded would be of no use.
         self.store = open_store(source, split, size=size, cache="none")
         self.label_spec = self.spec
@@ -207,6 +210,8 @@ class _Session:
                 self._rank(self.ranking, batch)
             if not self.paired:
                 self._show(batch)
+            for i in range(len(batch)) if self.each is not None else ():
+                self.each(self._strip(batch, i))
             done += len(x)
             names += batch.names
             if progress is not None:
@@ -318,29 +323,28 @@ class _Session:
 
     def _show(self, batch: Batch) -> None:
         """Keeps the first pictures for the page."""
-        assert batch.x is not None
-        for name, x, fake in zip(batch.names, batch.x, batch.fake, strict=True):
+        for i, fake in enumerate(batch.fake):
             if len(self.examples) < EXAMPLES:
-                seen, again = self.spec.picture_of_x(x), None
+                strip = self._strip(batch, i)
                 if self.back is not None and fake.shape[-1] == self.spec.y.channels:
                     result = self.back.translate_x(fake.astype(np.float32) / 127.5 - 1.0)
                     again = _shown(file_levels(self.back.spec, result))
-                self.examples.append(Strip(name, math.nan, seen, _shown(fake), None, again))
+                    strip = dataclasses.replace(strip, again=again)
+                self.examples.append(strip)
 
     def _rank(self, ranking: Ranking, batch: Batch) -> None:
-        x = batch.x
-        assert x is not None
+        ranking.add(len(batch), lambda i, value: self._strip(batch, i, value))
 
-        def strip(i: int, value: float) -> Strip:
-            return Strip(
-                batch.names[i],
-                value,
-                self.spec.picture_of_x(x[i]),
-                _shown(batch.fake[i]),
-                _shown(batch.y[i]),
-            )
-
-        ranking.add(len(batch), strip)
+    def _strip(self, batch: Batch, i: int, value: float = math.nan) -> Strip:
+        """An image of a batch, as a person sees it."""
+        assert batch.x is not None
+        return Strip(
+            batch.names[i],
+            value,
+            self.spec.picture_of_x(batch.x[i]),
+            _shown(batch.fake[i]),
+            _shown(batch.y[i]) if batch.paired else None,
+        )
 
 
 def _shown(levels: np.ndarray) -> np.ndarray:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tfpix2pix.evaluation.base import Evaluator
     from tfpix2pix.evaluation.fcn import Scorer
     from tfpix2pix.evaluation.pictures import Maker
+    from tfpix2pix.evaluation.ranking import Strip
     from tfpix2pix.evaluation.results import Evaluation
 
 SPLITS = ("train", "val", "test")
@@ -132,26 +133,15 @@ class ModelSubject:
         arrays: PairArrays | None = None,
     ) -> None:
         self.model, self.settings, self.spec = model, settings, model.spec
-        config = data_config(model.config, given)
-        gone = missing_place(model.config, given)
-        if gone:
-            raise UserError(
-                f"the pairs of the run are not in {gone} any more; say with --dataset=FOLDER, or "
-                "--input_dir and --target_dir, where they are now"
-            )
-        turned = model.direction != model.config.direction
-        trained = model.spec.turned() if turned else model.spec
-        self.source = open_pairs(config, trained, arrays)
-        if turned:
-            self.source = TurnedSource(self.source)
+        self.source = source_of(model, given, arrays)
         check_split(self.source, settings.split)
         check_spec(model.spec, self.source)
         self.size = settings.wanted or model.config.whole_size
         self.labels: PairSource | None = None
         if given.get("label_palette"):
-            self.labels = open_labels(config, given, arrays)
+            self.labels = open_labels(data_config(model.config, given), given, arrays)
             _resolve(self.labels)
-            if turned:
+            if _is_turned(model):
                 self.labels = TurnedSource(self.labels)
 
     def kind(self, scorer: Scorer | None) -> Kind:
@@ -164,8 +154,14 @@ class ModelSubject:
         palette = spec.x.palette or spec.y.palette
         return dataclasses.replace(kind, palette=palette, labels_out=spec.label_side == "target")
 
-    def evaluate(self, evaluators: Sequence[Evaluator], progress: Progress, say: Say) -> Evaluation:
-        """Scores it; `say` is told with which weights."""
+    def evaluate(
+        self,
+        evaluators: Sequence[Evaluator],
+        progress: Progress,
+        say: Say,
+        each: Callable[[Strip], None] | None = None,
+    ) -> Evaluation:
+        """Scores it; `say` is told with which weights, `each` every pair, see `evaluate_model`."""
         model, settings = self.model, self.settings
         translator = model.open(say)
         paired = self.source.paired(settings.split)
@@ -183,13 +179,39 @@ class ModelSubject:
             deterministic=settings.deterministic,
             labels=self.labels,
             rank_by=settings.rank_by,
-            back=None if paired or model.open_back is None else model.open_back(say),
+            back=None if paired or each or model.open_back is None else model.open_back(say),
+            each=each,
             model={
                 "path": model.name,
                 **({"direction": model.direction} if len(model.config.directions) > 1 else {}),
             },
             progress=progress,
         )
+
+
+def source_of(
+    model: Model, given: Mapping[str, Any], arrays: PairArrays | None = None
+) -> PairSource:
+    """The pairs that a model is scored on; see `ModelSubject`.
+
+    Raises:
+      UserError: there are none.
+    """
+    config = data_config(model.config, given)
+    gone = missing_place(model.config, given)
+    if gone:
+        raise UserError(
+            f"the pairs of the run are not in {gone} any more; say with --dataset=FOLDER, or "
+            "--input_dir and --target_dir, where they are now"
+        )
+    turned = _is_turned(model)
+    source = open_pairs(config, model.spec.turned() if turned else model.spec, arrays)
+    return TurnedSource(source) if turned else source
+
+
+def _is_turned(model: Model) -> bool:
+    """Whether its inputs are the targets of the run's data set."""
+    return model.direction != model.config.direction
 
 
 class FolderSubject:
