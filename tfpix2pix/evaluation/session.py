@@ -210,8 +210,9 @@ class _Session:
                 self._rank(self.ranking, batch)
             if not self.paired:
                 self._show(batch)
-            for i in range(len(batch)) if self.each is not None else ():
-                self.each(self._strip(batch, i))
+            if self.each is not None:
+                for i in range(len(batch)):
+                    self.each(self._strip(batch, i))
             done += len(x)
             names += batch.names
             if progress is not None:

@@ -1,0 +1,294 @@
+"""A gallery's files: the scores are `evaluate`'s, the pictures those that were scored, and what was
+made before is used as long as it is true."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio
+
+import tfpix2pix
+from tfpix2pix.base.errors import UserError
+from tfpix2pix.data.palette import load_palette
+from tfpix2pix.evaluation.results import Evaluation
+from tfpix2pix.evaluation.sharpness import gradient
+from tfpix2pix.evaluation.subjects import ModelSubject
+from tfpix2pix.gallery import judged
+from tfpix2pix.gallery.judged import How
+from tfpix2pix.gallery.making import run_names, write_gallery
+
+VAL = 10
+
+
+@pytest.fixture(scope="module")
+def runs(make_run, tmp_path_factory) -> list[Path]:
+    """Two runs that differ in their weights and one setting. Other tests' galleries are in them."""
+    root = tmp_path_factory.mktemp("runs")
+    return [
+        make_run(root / "one"),
+        make_run(root / "other", std=0.3, lambda_l1=10.0),
+    ]
+
+
+@pytest.fixture(scope="module")
+def written(runs, tmp_path_factory) -> tuple[Path, dict]:
+    folder = tmp_path_factory.mktemp("page")
+    said: list[str] = []
+    page = write_gallery(runs, folder, How(seed=3), say=said.append)
+    assert page == folder / "gallery.html"
+    assert not said
+    return folder, json.loads((folder / "gallery.json").read_text())
+
+
+def picture(folder: Path, where: str, index: int) -> np.ndarray:
+    return np.asarray(Image.open(folder / where / f"{index:05d}.png"))
+
+
+def test_scores_are_those_of_evaluate(runs, written, tmp_path):
+    _, gallery = written
+    for run, shown in zip(runs, gallery["runs"], strict=True):
+        for number in ("ssim", "psnr"):
+            evaluation = tfpix2pix.evaluate(
+                run, metrics="l1,ssim,psnr,chroma", rank_by=number, seed=3, output=tmp_path / "e"
+            )
+            assert shown["scores"][number] == list(evaluation.ranked.values)
+        for number in ("l1", "ssim", "psnr", "chroma", "chroma_ratio"):
+            assert shown["numbers"][number] == evaluation.numbers[number]
+            assert shown["errors"][number] == evaluation.errors[number]
+        statistics = Evaluation.load(tmp_path / "e").statistics
+        assert shown["scores"]["l1"] == statistics["l1"]["l1"].tolist()
+        ratio = statistics["chroma"]["fake_mean"] / statistics["chroma"]["truth_mean"]
+        np.testing.assert_allclose(shown["scores"]["chroma_ratio"], ratio)
+        assert gallery["names"] == list(evaluation.names)
+    one, other = (run["scores"]["l1"] for run in gallery["runs"])
+    assert one != other
+
+
+def test_scores_are_of_the_pictures_that_are_shown(written):
+    """By another library's formula."""
+    folder, gallery = written
+    assert len(gallery["names"]) == VAL
+    for run in gallery["runs"]:
+        for i in range(VAL):
+            y, fake = (picture(folder, at, i) for at in (gallery["target"], run["folder"]))
+            assert y.shape == fake.shape == (32, 32, 3)
+            psnr = peak_signal_noise_ratio(y, fake, data_range=255)
+            assert run["scores"]["psnr"][i] == pytest.approx(psnr)
+    shown = {measure["name"] for measure in gallery["measures"] if not measure["truth"]}
+    assert set(gallery["runs"][0]["scores"]) == shown
+    assert "grid" not in shown  # a single picture has none
+    assert set(gallery["truth"]) == {"sharpness_truth"}
+    assert gallery["headline"] == ["l1", "psnr", "ssim"]
+    assert [run["name"] for run in gallery["runs"]] == ["one", "other"]
+    assert gallery["runs"][0]["about"] == "step 5 · noise of seed 3"
+    assert gallery["runs"][1]["settings"]["lambda_l1"] == "10.0"
+
+
+def test_pictures_are_those_of_translate(runs, written):
+    folder, gallery = written
+    model = tfpix2pix.load(runs[1])
+    x = picture(folder, gallery["input"], 7)
+    np.testing.assert_array_equal(
+        picture(folder, gallery["runs"][1]["folder"], 7), model.translate(x, seed=3)
+    )
+
+
+def test_a_second_start_makes_nothing(runs, written, tmp_path):
+    """And needs no TensorFlow, which takes seconds to import."""
+    code = (
+        "import sys; from tfpix2pix.gallery.making import How, write_gallery; "
+        f"write_gallery({list(map(str, runs))!r}, {str(tmp_path / 'again')!r}, How(seed=3)); "
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    folder, gallery = written
+    assert json.loads((tmp_path / "again" / "gallery.json").read_text()) == gallery
+    for file in (folder / "gallery").rglob("*.png"):
+        again = tmp_path / "again" / file.relative_to(folder)
+        assert again.read_bytes() == file.read_bytes()
+
+
+def makes(monkeypatch, run: Path, folder: Path, how: How | None = None) -> bool:
+    """Whether a gallery of a run makes pictures."""
+    made = []
+    evaluate = ModelSubject.evaluate
+
+    def counted(self, *args):
+        made.append(self)
+        return evaluate(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ModelSubject, "evaluate", counted)
+        write_gallery([run], folder, how)
+    return bool(made)
+
+
+def test_what_is_kept_is_never_stale(make_run, tmp_path, monkeypatch):
+    run = make_run(tmp_path / "run", sample_pairs=8)
+    page = tmp_path / "page"
+    assert makes(monkeypatch, run, page)
+    assert not makes(monkeypatch, run, page)
+    before = (page / "gallery" / "1" / "00000.png").read_bytes()
+    make_run(run, std=0.4, sample_pairs=8)  # another checkpoint of the same step
+    assert makes(monkeypatch, run, page)
+    assert (page / "gallery" / "1" / "00000.png").read_bytes() != before
+    assert makes(monkeypatch, run, page, How(seed=1))
+    assert makes(monkeypatch, run, page, How(limit=1))
+    assert len(list((page / "gallery" / "1").iterdir())) == 1
+    # What was damaged, or was not finished, is made anew.
+    kept = max((run / "gallery").iterdir(), key=lambda entry: entry.stat().st_mtime_ns)
+    (kept / "output" / "00000.png").write_bytes(b"")
+    assert makes(monkeypatch, run, page, How(limit=1))
+    # Of the many that would come together a few stay.
+    monkeypatch.setattr(judged, "KEPT", 1)
+    assert makes(monkeypatch, run, page, How(limit=1, seed=2))
+    assert len(list((run / "gallery").iterdir())) == 1
+
+
+def test_a_run_that_cannot_be_written_to_is_shown_too(make_run, tmp_path, capsys):
+    run = make_run(tmp_path / "run", sample_pairs=8)
+    (run / "gallery").write_text("")  # as a folder without permission, for root too
+    write_gallery([run], tmp_path / "page", How(limit=1))
+    assert (tmp_path / "page" / "gallery" / "1" / "00000.png").is_file()
+    assert "made anew each time" in capsys.readouterr().out
+    assert (run / "gallery").is_file()
+
+
+def test_classes_are_shown_in_colours(make_run, tmp_path):
+    palette = load_palette("facades")
+    (tmp_path / "palette.json").write_text(palette.to_json())
+    run = make_run(
+        tmp_path / "run",
+        palette=palette.to_json(),
+        label_palette=str(tmp_path / "palette.json"),
+        sample_pairs=8,
+        direction="BtoA",
+        label_side="target",
+        target_encoding="onehot",
+        target_channels=len(palette),
+    )
+    write_gallery([run], tmp_path / "page")
+    gallery = json.loads((tmp_path / "page" / "gallery.json").read_text())
+    for where in (gallery["target"], "gallery/1"):
+        shown = picture(tmp_path / "page", where, 0)
+        colours = {tuple(colour) for colour in shown.reshape(-1, 3).tolist()}
+        assert colours <= {tuple(each.color) for each in palette.classes}
+        assert len(colours) > 1
+    assert {"labels_iou", "labels_per_pixel"} <= set(gallery["runs"][0]["scores"])
+    y, fake = (picture(tmp_path / "page", at, 1) for at in (gallery["target"], "gallery/1"))
+    counted = ~palette.void[palette.to_classes(y)]
+    right = (y == fake).all(axis=-1)[counted].mean()
+    assert gallery["runs"][0]["scores"]["labels_per_pixel"][1] == pytest.approx(right)
+
+
+@pytest.fixture
+def folder_run(make_run, tmp_path):
+    """`folder_run(name, splits)`: a run on pairs side by side, so many of each split."""
+
+    def make(name: str, splits: dict[str, int], **changes) -> Path:
+        random = np.random.default_rng(len(name))
+        for split, count in splits.items():
+            (tmp_path / f"{name}-data" / split).mkdir(parents=True)
+            for i in range(count):
+                pair = random.integers(0, 256, (32, 64, 3), np.uint8)
+                Image.fromarray(pair).save(tmp_path / f"{name}-data" / split / f"{i}.png")
+        return make_run(tmp_path / name, dataset=str(tmp_path / f"{name}-data"), **changes)
+
+    return make
+
+
+def test_a_run_without_val_shows_what_there_is(folder_run, tmp_path):
+    run = folder_run("run", {"train": 3})
+    said: list[str] = []
+    write_gallery([run], tmp_path / "page", say=said.append)
+    gallery = json.loads((tmp_path / "page" / "gallery.json").read_text())
+    assert gallery["note"] == "The data set has no val split: these are its train pairs."
+    assert said[0] == "note: the data set has no val split: these are its train pairs"
+    assert gallery["note"] in (tmp_path / "page" / "gallery.html").read_text()
+    with pytest.raises(UserError, match="its val split is empty; give --split=train"):
+        write_gallery([run], tmp_path / "page", How(split="val"))
+
+
+def test_images_without_pairs(make_run, tmp_path):
+    """Inputs and outputs, with the scores that need no target of their own."""
+    random = np.random.default_rng(1)
+    for side, count in (("A", 3), ("B", 5)):
+        for split in ("train", "val"):
+            (tmp_path / side / split).mkdir(parents=True)
+            for i in range(count):
+                image = random.integers(0, 256, (32, 32, 3), np.uint8)
+                Image.fromarray(image).save(tmp_path / side / split / f"{side}{i}.png")
+    run = make_run(
+        tmp_path / "run",
+        dataset="",
+        input_dir=str(tmp_path / "A"),
+        target_dir=str(tmp_path / "B"),
+        data="unpaired",
+    )
+    write_gallery([run], tmp_path / "page")
+    gallery = json.loads((tmp_path / "page" / "gallery.json").read_text())
+    assert (gallery["unit"], gallery["target"], gallery["truth"]) == ("image", None, {})
+    assert gallery["names"] == ["A0", "A1", "A2"]
+    assert not (tmp_path / "page" / "gallery" / "target").exists()
+    scores = gallery["runs"][0]["scores"]
+    assert not {"l1", "psnr", "ssim", "sharpness_truth"} & set(scores)
+    fakes = [picture(tmp_path / "page", "gallery/1", i) for i in range(3)]
+    truths = [np.asarray(Image.open(tmp_path / "B" / "val" / f"B{i}.png")) for i in range(5)]
+    np.testing.assert_allclose(scores["sharpness"], gradient(np.stack(fakes)))
+    mean = gradient(np.stack(truths)).mean()
+    np.testing.assert_allclose(scores["sharpness_ratio"], gradient(np.stack(fakes)) / mean)
+
+
+def test_runs_that_do_not_go_together(runs, make_run, folder_run, tmp_path, monkeypatch):
+    def never(*args):
+        raise AssertionError("it is refused before pictures are made")
+
+    monkeypatch.setattr(ModelSubject, "evaluate", never)
+    one = runs[0]
+    larger = make_run(tmp_path / "larger", crop_size=64, load_size=64)
+    fewer = make_run(tmp_path / "fewer", sample_pairs=8)
+    town = make_run(tmp_path / "town", seed=8)
+    files = folder_run("files", {"train": 1, "val": VAL})
+    for other, words in {
+        larger: "are of different sizes (32x32 and 64x64); give one for both, such as --size=32",
+        fewer: "have different val splits (10 and 2 images)",
+        town: "different val images of the same names (the sample set is another one for every",
+        files: "have different val splits (one has val_0000 where the other has 0)",
+        one: "was given twice",
+        tmp_path / "none": "none",
+    }.items():
+        with pytest.raises(UserError) as refused:
+            write_gallery([one, other], tmp_path / "page")
+        assert words in str(refused.value)
+        assert str(other) in str(refused.value)
+    assert not (tmp_path / "page").exists()
+
+
+def test_a_run_without_a_checkpoint(runs, tmp_path):
+    run = shutil.copytree(runs[0], tmp_path / "run")
+    shutil.rmtree(run / "checkpoints")
+    with pytest.raises(UserError, match="has no checkpoint yet; train it first"):
+        write_gallery([run], tmp_path / "page")
+
+
+def test_a_folder_of_somebody_elses_is_left_alone(runs, tmp_path):
+    (tmp_path / "gallery").mkdir()
+    (tmp_path / "gallery" / "mine.png").write_bytes(b"mine")
+    with pytest.raises(UserError, match="is no gallery of ours"):
+        write_gallery(runs[:1], tmp_path, How(seed=3))
+    assert (tmp_path / "gallery" / "mine.png").read_bytes() == b"mine"
+    assert os.listdir(tmp_path) == ["gallery"]
+
+
+def test_names_of_runs_are_short_and_differ():
+    assert run_names(["a/run", "b/run", "b/other"]) == ["a/run", "b/run", "b/other"]
+    assert run_names(["runs/one", "runs/two"]) == ["one", "two"]
