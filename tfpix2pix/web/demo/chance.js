@@ -19,6 +19,7 @@ export class Noise {
   constructor(changed, tell) {
     this.seed = 0n;
     this.hasNoise = false;
+    this.hasLatent = false;
     this.tell = tell;
     this.changed = changed;
     onClick("new-noise", () => this.renew());
@@ -30,8 +31,8 @@ export class Noise {
   /** For another model. @param {any} contract */
   show(contract) {
     this.hasNoise = Boolean(contract.noise?.channels);
-    const hasLatent = Boolean(contract.latent?.size);
-    byId("noise-card").hidden = !this.hasNoise && !hasLatent;
+    this.hasLatent = Boolean(contract.latent?.size);
+    byId("noise-card").hidden = !this.hasNoise && !this.hasLatent;
     byId("noise-row").hidden = !this.hasNoise;
     byId("noise-about").textContent = this.hasNoise
       ? "The model was trained with random dropout; its noise is drawn from the seed, as by tfpix2pix translate --seed."
@@ -67,6 +68,13 @@ export class Noise {
   /** The drawing was changed. */
   drawn() {
     if (!inputOf("locked").checked) this.set(BigInt(Math.floor(Math.random() * DRAWN_SEEDS)));
+  }
+
+  /** What the seed decides, for people. */
+  get words() {
+    const drawn = [this.on ? "noise" : "", this.hasLatent ? "latent" : ""].filter(Boolean);
+    const words = drawn.length ? `${drawn.join(" and ")} of seed ${this.seed}` : "";
+    return this.hasNoise && !this.on ? [words, "without noise"].filter(Boolean).join(", ") : words;
   }
 
   /** Whether there is dropout. */
@@ -135,6 +143,11 @@ export class Walk {
     const dot = /** @type {HTMLElement} */ (byId("pad").firstElementChild);
     dot.style.left = `${50 + 50 * this.x}%`;
     dot.style.top = `${50 - 50 * this.y}%`;
+  }
+
+  /** For people. */
+  get words() {
+    return this.place ? `walked to ${this.x}, ${this.y}` : "";
   }
 
   /** Where the pad stands; null in the middle, which is the seed's own. */

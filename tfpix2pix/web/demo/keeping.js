@@ -14,7 +14,7 @@ import { tell, trying } from "./messages.js";
  * @property {string} model Its name.
  * @property {bigint} seed
  * @property {Picture|null} input
- * @property {Picture|null} output
+ * @property {() => Promise<Picture|null>} output Of the input as it is now.
  * @property {() => Linked|null} linked None where nothing is drawn.
  */
 
@@ -35,11 +35,14 @@ export class Keeping {
     return trying(async () => {
       const { model, seed, input, output } = this.kept();
       if (!input) throw new Error("There is no input yet; press Example, or open a picture.");
-      const pictures = part === "input" ? [input] : part === "output" ? [output] : [input, output];
-      const there = pictures.filter((picture) => picture !== null);
-      if (there.length < pictures.length) throw new Error("There is no output yet; wait until the model has drawn one.");
+      const pictures = part === "output" ? [] : [input];
+      if (part !== "input") {
+        const made = await output();
+        if (!made) throw new Error("There is no output to save; wait until the model has drawn one.");
+        pictures.push(made);
+      }
       const name = `${model}${part === "input" ? "" : `-seed${seed}`}-${part}.png`;
-      saveAs(await pngOf(there), name);
+      saveAs(await pngOf(pictures), name);
       tell(`Saved as ${name}`);
     });
   }

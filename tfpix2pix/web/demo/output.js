@@ -34,6 +34,8 @@ export class Output {
     /** @type {Asked|null} */
     this.asked = null;
     this.waiting = false;
+    /** @type {(() => void)[]} Who waits for the newest picture. */
+    this.waiters = [];
     this.number = 0; // of the newest request
     this.shown = 0; // of that whose picture is shown
   }
@@ -49,7 +51,16 @@ export class Output {
   /** @param {Drawing|null} engine */
   use(engine) {
     this.engine = engine;
+    for (const done of this.waiters.splice(0)) done();
     if (engine && this.asked) this.ask(this.asked);
+  }
+
+  /** The picture of what was asked for last, once it is there; null where it could not be made. */
+  async newest() {
+    while (this.engine && (this.waiting || this.shown < this.number)) {
+      await new Promise((/** @type {(value: void) => void} */ done) => this.waiters.push(done));
+    }
+    return this.picture;
   }
 
   /** @param {Asked} asked */
@@ -84,9 +95,11 @@ export class Output {
     } catch (error) {
       if (number < this.shown || engine !== this.engine) return;
       this.shown = number;
+      this.picture = null; // what is still shown is of an older drawing
       this.host.failed(error instanceof Error ? error.message : String(error));
     } finally {
       if (number === this.number) this.host.working(false);
+      for (const done of this.waiters.splice(0)) done();
     }
   }
 }

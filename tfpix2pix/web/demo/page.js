@@ -71,6 +71,7 @@ export class Page {
       shown: (drawn) => this.shown(drawn),
       failed: (why) => {
         this.failed = true;
+        byId("output-frame").classList.add("stale");
         complain(`No output: ${why}`);
       },
       working: (is) => byId("output-frame").classList.toggle("working", is),
@@ -80,7 +81,7 @@ export class Page {
     this.toolbox = new Toolbox(murmur);
     this.editor = this.openEditor();
     this.keeping = new Keeping(() => ({
-      model: this.model.name, seed: this.noise.seed, input: this.picture, output: this.output.picture,
+      model: this.model.name, seed: this.noise.seed, input: this.picture, output: () => this.output.newest(),
       linked: () => this.linked(),
     }));
     this.listen();
@@ -285,8 +286,8 @@ export class Page {
       if (model !== this.model) return;
       const threads = info.engine === "wasm" ? `, ${info.threads} thread${info.threads === 1 ? "" : "s"}` : "";
       byId("engine").textContent = `${RUNNERS[info.engine] ?? info.engine}${threads}`;
-      byId("engine").title = info.note;
-      byId("engine-note").textContent = info.note;
+      byId("engine-note").textContent = `What runs the model: ${info.note}.`;
+      murmur(`${model.title} is ready`);
       progress.hidden = true;
       this.loaded = model;
       this.output.use(this.engine);
@@ -318,6 +319,7 @@ export class Page {
       /** @type {HTMLElement} */ (frame).dataset.kind = this.model.input;
     }
     this.drawing.setAttribute("role", plane ? "application" : "img");
+    this.drawing.tabIndex = plane ? 0 : -1;
     this.drawing.setAttribute("aria-label", `Input, ${sizeText(this.sheet)} pixels`);
     byId("input-told").textContent = `${sizeText(this.sheet)} pixels`;
     this.updateSizes();
@@ -374,11 +376,11 @@ export class Page {
   shown({ picture, milliseconds }) {
     if (this.failed) uncomplain();
     this.failed = false;
+    byId("output-frame").classList.remove("stale");
     const canvas = canvasById("result");
     canvas.setAttribute("aria-label", `Output, ${sizeText(picture)} pixels`);
     byId("time").textContent = `${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`;
-    const drawnBy = [this.noise.hasNoise && this.noise.on ? `noise of seed ${this.noise.seed}` : "", this.noise.hasNoise && !this.noise.on ? "without noise" : ""];
-    byId("output-told").textContent = drawnBy.filter(Boolean).join(", ");
+    byId("output-told").textContent = [this.noise.words, this.walk.words].filter(Boolean).join(", ");
     if (this.comparing && this.picture) paintOn(canvasById("before"), this.picture);
     this.viewed();
   }
@@ -455,6 +457,7 @@ export class Page {
     onClick("zoom-out", () => this.zoom(1 / 1.5));
     onClick("zoom-fit", () => this.zoom(0));
     onClick("compare", () => this.compare());
+    onClick("engine", () => tell(byId("engine-note").textContent || "Nothing runs a model yet"));
     onClick("close-trouble", uncomplain);
     inputOf("slider").addEventListener("input", () => this.viewed());
     new Camera((picture) => this.show(picture, "The camera's picture"));

@@ -102,7 +102,6 @@ export class Toolbox {
     // Who takes a class means to paint with it.
     if (this.name === "pick") this.use("rectangle");
     this.update();
-    byId("palette").querySelector(":checked")?.closest("label")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
   /** @param {string} name @returns {boolean} Whether there is such a tool here. */
@@ -145,8 +144,18 @@ export class Toolbox {
     inputOf("shade").value = String(this.value);
     byId("shade-told").textContent = String(this.value);
     const chosen = byId("palette").querySelector(`input[value="${this.value}"]`);
-    if (chosen instanceof HTMLInputElement) chosen.checked = true;
+    if (!(chosen instanceof HTMLInputElement)) return;
+    chosen.checked = true;
+    reveal(/** @type {HTMLElement} */ (chosen.closest("label")), byId("palette"));
   }
+}
+
+/** Scrolls a list, and not the page, so that a part of it is seen. @param {HTMLElement} part @param {HTMLElement} list */
+function reveal(part, list) {
+  const [seen, whole] = [part.getBoundingClientRect(), list.getBoundingClientRect()];
+  const over = (/** @type {number} */ low, /** @type {number} */ high) => (low < 0 ? low : Math.max(0, high));
+  list.scrollLeft += over(seen.left - whole.left, seen.right - whole.right);
+  list.scrollTop += over(seen.top - whole.top, seen.bottom - whole.bottom);
 }
 
 /** A class to begin with: one that shows on the ground. @param {Paper} paper */
