@@ -210,7 +210,7 @@ def page_model(
     spec = contract.spec
     return PageModel(
         name=re.sub(r"[^A-Za-z0-9_.-]+", "-", "-".join(words)).strip("-.") or "model",
-        title=title,
+        title=title if precision == PRECISIONS["none"] else f"{title}, {precision}",
         precision=precision,
         file=file,
         contract=contract.to_dict(),

@@ -73,7 +73,7 @@ def test_a_file_of_an_export(exported, tmp_path):
     assert (other.name, other.drawn.kind) == ("sample", "labels")
     names = [(m.name, m.title) for m in with_names([model, other, other])]
     assert names == [
-        ("my-run-float16", "my run"),
+        ("my-run-float16", "my run, float16"),
         ("sample", "sample"),
         ("sample-2", "sample (2)"),
     ]
