@@ -93,8 +93,8 @@ class PairsConfig:
     )
     label_palette: str = option(
         "",
-        "one of the two images shows labels in these colours (facades, camvid, cityscapes or a "
-        "JSON file); it is snapped to them, and index PNGs are read as they are",
+        "one of the two images shows labels in these colours (facades, camvid, cityscapes, sample "
+        "or a JSON file); it is snapped to them, and index PNGs are read as they are",
         "data",
     )
     label_side: str = option(
@@ -110,6 +110,14 @@ class PairsConfig:
         "data",
         minimum=4,
         maximum=1_000_000,
+    )
+    sample_labels: str = option(
+        "",
+        "label maps of the embedded sample set: detailed, whose classes (palette sample) also say "
+        "what things look like, or cmp, CMP's classes (palette facades), which leave that open; "
+        "empty: as --label_palette says, else detailed",
+        "data",
+        choices=("", "detailed", "cmp"),
     )
     allow_mixed_sizes: bool = option(
         False, "accept images of differing size (each is resized to --load_size)", "data"

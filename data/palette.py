@@ -15,7 +15,8 @@ Where the built-in ones come from: facades, the colours in which pix2pix distrib
 Database, with CMP's own indices 1-12; camvid, the 11 classes of the SegNet split and void;
 cityscapes, the label definition of the Cityscapes benchmark, in which labels of one colour are
 one class here (pole and polegroup; the five black ones; a license plate has the colour of cars and
-no index) and what its evaluation of 19 classes ignores is void.
+no index) and what its evaluation of 19 classes ignores is void; sample, the classes of the embedded
+set's detailed label maps.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from tfpix2pix.data.label_classes import LabelClass, Palette, bad_color, bad_ind
 
 __all__ = ["BUILTIN", "LabelClass", "Palette", "load_palette", "parse_palette"]
 
-BUILTIN = ("facades", "camvid", "cityscapes")
+BUILTIN = ("facades", "camvid", "cityscapes", "sample")
 
 
 def load_palette(spec: str | os.PathLike[str]) -> Palette:

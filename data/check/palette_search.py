@@ -21,6 +21,9 @@ from tfpix2pix.data.palette import BUILTIN, LabelClass, Palette, load_palette
 from tfpix2pix.data.spec import LEAST_COVERED, index_values, without_colour
 from tfpix2pix.data.unmeasured import filled, missing_in
 
+# The embedded set's has so many colours that one is near to anything, so it has to be exact.
+_DRAWN = "sample"
+_OF_SETS = tuple(name for name in BUILTIN if name != _DRAWN)
 _FAR_GREYS = 64  # levels between greys that networks tell apart
 # In label images most pixels equal their neighbours, even after JPEG; in photographs few do.
 LEAST_FLAT = 0.5
@@ -151,7 +154,9 @@ def find_palette(
     if not all(_is_rgb(picture) for picture in pictures):
         return None
     rgb = [_colours(picture, 3) for picture in pictures]
-    shares = {name: _mean_covered(load_palette(name), rgb) for name in BUILTIN}
+    if _all_known(load_palette(_DRAWN), rgb):
+        return FoundPalette((_DRAWN,), 1.0)
+    shares = {name: _mean_covered(load_palette(name), rgb) for name in _OF_SETS}
     best = max(shares, key=lambda name: shares[name])
     # Files that hold what was painted name every colour, the rarest class too.
     if shares[best] >= LEAST_COVERED and not (lossless and _has_others(load_palette(best), rgb)):
@@ -177,8 +182,18 @@ def _mean_covered(palette: Palette, arrays: Sequence[np.ndarray]) -> float:
 def _has_others(palette: Palette, arrays: Sequence[np.ndarray]) -> bool:
     """Whether arrays of few colours have some that a palette does not know."""
     exact = _exact_colors(arrays)
-    known = set(map(tuple, palette.colors.tolist()))
-    return exact is not None and any(color.rgb not in known for color in exact.colors)
+    return exact is not None and bool(_unknown(palette, exact))
+
+
+def _all_known(palette: Palette, arrays: Sequence[np.ndarray]) -> bool:
+    """Whether arrays have several colours, and none that a palette does not know."""
+    exact = _exact_colors(arrays)
+    return exact is not None and len(exact.colors) > 2 and not _unknown(palette, exact)
+
+
+def _unknown(palette: Palette, found: FoundPalette) -> set[tuple[int, ...]]:
+    """The colours that a palette does not know."""
+    return {color.rgb for color in found.colors} - set(map(tuple, palette.colors.tolist()))
 
 
 def _colours(picture: images.Decoded, channels: int) -> np.ndarray:
@@ -217,7 +232,7 @@ def _in_grey(
         return None
     known: tuple[str, ...] = ()
     if len(kinds) > 2:  # 0 and 1 are a mask of any kind
-        palettes = [load_palette(name) for name in BUILTIN]
+        palettes = [load_palette(name) for name in _OF_SETS]
         known = tuple(p.name for p in sorted(palettes, key=len) if _fits(p, kinds))
     ordered = sorted(counts.items(), key=lambda item: -item[1])
     colors = tuple(FoundColor((v, v, v), n / counts.total()) for v, n in ordered)

@@ -117,7 +117,12 @@ def _pairs(
         from tfpix2pix.data.sources.sample_source import SampleSource
 
         return SampleSource(
-            data.seed, data.sample_pairs, sample_size, direction=data.direction, wish=wish
+            data.seed,
+            data.sample_pairs,
+            sample_size,
+            direction=data.direction,
+            wish=wish,
+            labels=data.sample_labels,
         )
 
     if data.dataset == ARRAYS and not data.input_dir:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -22,6 +23,7 @@ from tfpix2pix.data.sample.style import (
     noise,
     ramp,
     tinted,
+    window_state,
 )
 
 # === Walls, roofs and surroundings ===
@@ -88,9 +90,14 @@ def paint_roof(canvas: np.ndarray, scene: Scene, style: Style, rng: np.random.Ge
 
 def paint_surroundings(
     canvas: np.ndarray, scene: Scene, style: Style, rng: np.random.Generator
-) -> None:
-    """Sky above, sky or a neighbour at the sides, pavement below."""
+) -> np.ndarray:
+    """Sky above, sky or a neighbour at the sides, pavement below.
+
+    Returns:
+      bool [n, n]: where neighbours stand.
+    """
     n = style.n
+    neighbours = np.zeros((n, n), bool)
     eaves, bottom = round(scene.eaves * n), round(scene.bottom * n)
     left, right = round(scene.left * n), round(scene.right * n)
     u = draws(rng, 8)
@@ -101,13 +108,15 @@ def paint_surroundings(
         if columns.stop > columns.start:
             canvas[:, columns] = sky[:, columns]
             if chance < 0.75:
-                _paint_neighbour(canvas[:, columns], style, rng)
+                top = _paint_neighbour(canvas[:, columns], style, rng)
+                neighbours[top:, columns] = True
     stone = 1 + 0.07 * crop(noise(15, n, 16, 128), n, u[6], u[7])[bottom:]
     pavement = np.array([128, 124, 118], np.float32) * np.float32(0.6 + 0.6 * u[3])
     canvas[bottom:] = tinted(stone, pavement)
     canvas[bottom : bottom + max(1, n // 128)] *= np.float32(0.55)
     kerb = bottom + (n - bottom) // 2
     canvas[kerb:] *= np.float32(0.72)
+    return neighbours
 
 
 def _paint_sky(n: int, rows: int, style: Style, u: list[float]) -> np.ndarray:
@@ -131,7 +140,8 @@ def _paint_sky(n: int, rows: int, style: Style, u: list[float]) -> np.ndarray:
     )
 
 
-def _paint_neighbour(view: np.ndarray, style: Style, rng: np.random.Generator) -> None:
+def _paint_neighbour(view: np.ndarray, style: Style, rng: np.random.Generator) -> int:
+    """Paints a house from a row on, which is returned, to the foot of the view."""
     n, width = style.n, view.shape[1]
     u = draws(rng, 4)
     top = int(u[0] ** 2 * 0.6 * n)
@@ -144,6 +154,7 @@ def _paint_neighbour(view: np.ndarray, style: Style, rng: np.random.Generator) -
         pane = view[y : y + storey // 2, width // 4 : max(width // 4 + 1, 3 * width // 4)]
         pane[:] = style.glass * np.float32(0.9)
         pane[: max(1, n // 100)] = 0.8 * style.trim
+    return top
 
 
 # === Windows, doors and shops ===
@@ -162,25 +173,42 @@ def paint_surrounds(canvas: np.ndarray, scene: Scene, style: Style) -> None:
             view[:] = style.trim
 
 
-def paint_window(view: np.ndarray, style: Style, u: list[float], made: dict) -> None:
-    """Copies one of a few windows of this size: they repeat along a facade."""
-    if u[0] < style.lit:
-        variant = 3
-    elif u[0] < style.lit + style.curtains:
-        variant = 2
-    else:
-        variant = int(u[1] * 2)
+class Window(NamedTuple):
+    """A window of one size: float32 [h, w, 3], and where its parts are, bool [h, w]."""
+
+    picture: np.ndarray
+    curtain: np.ndarray
+    frame: np.ndarray
+
+
+def paint_window(
+    view: np.ndarray, style: Style, u: list[float], made: dict[tuple[int, int, int], Window]
+) -> dict[str, np.ndarray]:
+    """Copies one of a few windows of this size: they repeat along a facade.
+
+    Returns:
+      Where the window has its ``opening``, ``curtain`` and ``frame``, bool [h, w].
+    """
+    state = window_state(style, u[0])
+    variant = {"lit": 3, "curtained": 2}.get(state, int(u[1] * 2))
     h, w = view.shape[:2]
     key = (h, w, variant)
     if key not in made:
         made[key] = _window(h, w, variant, style)
-    picture = made[key]
+    window = made[key]
+    opening = np.ones((h, w), bool)
     if style.arched and w <= h:
         mask = _arch(h, w)
-        np.copyto(view[: len(mask)], picture[: len(mask)], where=mask)
-        view[len(mask) :] = picture[len(mask) :]
+        np.copyto(view[: len(mask)], window.picture[: len(mask)], where=mask)
+        view[len(mask) :] = window.picture[len(mask) :]
+        opening[: len(mask)] = mask[..., 0]
     else:
-        np.multiply(picture, np.float32(0.85 + 0.3 * u[2]), out=view)
+        np.multiply(window.picture, np.float32(0.85 + 0.3 * u[2]), out=view)
+    return {
+        "opening": opening,
+        "curtain": window.curtain & opening,
+        "frame": window.frame & opening,
+    }
 
 
 @functools.lru_cache(maxsize=256)
@@ -191,8 +219,8 @@ def _arch(h: int, w: int) -> np.ndarray:
     return (x[None] ** 2 + np.clip(y, 0, 1)[:, None] ** 2 <= 1)[..., None]
 
 
-def _window(h: int, w: int, variant: int, style: Style) -> np.ndarray:
-    """float32 [h, w, 3]: glass with what it mirrors or shows, frame, mullions, reveal."""
+def _window(h: int, w: int, variant: int, style: Style) -> Window:
+    """Glass with what it mirrors or shows, frame, mullions, reveal."""
     y, x = ramp(h, 0, 1)[:, None], ramp(w, 0, 1)[None]
     if variant == 3:
         inside = np.array([250, 206, 130], np.float32)
@@ -201,17 +229,19 @@ def _window(h: int, w: int, variant: int, style: Style) -> np.ndarray:
         mirrored = np.clip((0.9, 0.35)[variant % 2] - 1.1 * y + (0.5 - x) * style.sun * 0.5, 0, 0.6)
         sky = np.array([176, 190, 206], np.float32)
         picture = style.glass + mirrored[..., None] * (sky - style.glass)
+    drawn = np.zeros((h, w), bool)
     if variant == 2:
         folds = 0.74 + 0.48 * np.abs(x * np.float32(6.4) % 1 - np.float32(0.5))
         drawn = np.abs(x - 0.5) > 0.16 + 0.12 * y
         cloth = (folds * (1 - 0.15 * y))[..., None] * np.array([226, 222, 210], np.float32)
         np.copyto(picture, 0.75 * cloth + 0.25 * picture, where=drawn[..., None])
-    _add_bars(picture, style)
+    frame = _bars(h, w, style)
+    picture[frame] = style.frame
     reveal = max(1, round(0.008 * style.n))
     picture[:reveal] *= np.float32(1 - 0.8 * style.contrast)
     side = picture[:, :reveal] if style.sun > 0 else picture[:, -reveal:]
     side *= np.float32(1 - 0.6 * style.contrast)
-    return picture
+    return Window(picture, drawn, frame)
 
 
 # Positions of vertical and horizontal glazing bars, as fractions of the opening.
@@ -225,18 +255,20 @@ _MULLIONS = (
 )
 
 
-def _add_bars(picture: np.ndarray, style: Style) -> None:
-    h, w = picture.shape[:2]
+def _bars(h: int, w: int, style: Style) -> np.ndarray:
+    """bool [h, w]: glazing bars, and the frame around them."""
+    where = np.zeros((h, w), bool)
     bar = max(1, round(0.006 * style.n))
     upright, level = _MULLIONS[style.mullions]
     for at in upright:
         start = round(at * w - bar / 2)
-        picture[:, start : start + bar] = style.frame
+        where[:, start : start + bar] = True
     for at in level:
         start = round(at * h - bar / 2)
-        picture[start : start + bar] = style.frame
-    for edge in (picture[:bar], picture[-bar:], picture[:, :bar], picture[:, -bar:]):
-        edge[:] = style.frame
+        where[start : start + bar] = True
+    for edge in (where[:bar], where[-bar:], where[:, :bar], where[:, -bar:]):
+        edge[:] = True
+    return where
 
 
 def _paint_door(view: np.ndarray, style: Style, u: list[float]) -> None:
@@ -262,6 +294,22 @@ def _paint_door(view: np.ndarray, style: Style, u: list[float]) -> None:
     band(view, 0.96, 1.0)[:] = style.trim * np.float32(0.8)
 
 
+# Where a shop has its sign and, if it has one, its awning, from top to bottom.
+SIGN, AWNING = (0.0, 0.19), (0.17, 0.42)
+
+
+def shop_bars(h: int, w: int, style: Style) -> np.ndarray:
+    """bool [h, w]: the uprights of a shop's display window, below its sign."""
+    where = np.zeros((h, w), bool)
+    count = max(1, round(w / (0.11 * style.n)))
+    bar = max(1, round(0.006 * style.n))
+    below = len(band(where, *SIGN))
+    for i in range(count + 1):
+        x = min(w - bar, round(i * w / count))
+        where[below:, x : x + bar] = True
+    return where
+
+
 def _paint_shop(view: np.ndarray, style: Style, u: list[float]) -> None:
     """Sign with lettering, a display window with goods, at times an awning."""
     h, w = view.shape[:2]
@@ -272,21 +320,17 @@ def _paint_shop(view: np.ndarray, style: Style, u: list[float]) -> None:
     colours = crop(noise(18, n, 8, 64), n, u[1], u[2])
     step = colours[: len(goods), :w]
     goods += np.clip(step, -0.5, 2.0)[..., None] * np.array([46, 34, 26], np.float32)
-    sign = band(view, 0.0, 0.19)
+    sign = band(view, *SIGN)
     sign[:] = style.sign
     ink = np.float32(245) if style.sign.mean() < 150 else np.float32(40)
     letters = band(band(sign, 0.28, 0.72), 0.2, 0.8, axis=1)
     marks = noise(19, n, 64, 128)[int(u[1] * n) % n, : letters.shape[1]] > 0
     letters[:, marks] = ink
     sign[-1:] *= np.float32(0.5)
-    count = max(1, round(w / (0.11 * n)))
-    bar = max(1, round(0.006 * n))
-    for i in range(count + 1):
-        x = min(w - bar, round(i * w / count))
-        view[len(sign) :, x : x + bar] = style.frame
+    view[shop_bars(h, w, style)] = style.frame
     band(view, 0.9, 1.0)[:] = style.wood
     if style.awnings:
-        awning = band(view, 0.17, 0.42)
+        awning = band(view, *AWNING)
         stripes = (np.arange(w) * 64 // n) % 2 == 1
         awning[:] = ramp(len(awning), 1.1, 0.75)[:, None, None] * style.sign
         awning[:, stripes] = np.float32(232) * ramp(len(awning), 1.05, 0.8)[:, None, None]

@@ -6,15 +6,21 @@ import operator
 
 import numpy as np
 
+from tfpix2pix.data.sample.detailed import render_detailed
 from tfpix2pix.data.sample.pictures import render_label, render_photo
 from tfpix2pix.data.sample.scene import draw_scene
 
 SPLITS = ("train", "val", "test")
+LABELS = ("detailed", "cmp")
 _MIN_SIZE = 16
 
 
 def facade_pair(
-    seed: int, size: int = 256, split: str = "train", index: int = 0
+    seed: int,
+    size: int = 256,
+    split: str = "train",
+    index: int = 0,
+    labels: str = "cmp",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws one scene and returns its label map and its photo.
 
@@ -26,11 +32,13 @@ def facade_pair(
       size: height and width in pixels, at least 16.
       split: one of `SPLITS`.
       index: non-negative position in the split.
+      labels: ``cmp``, which say what stands where, or ``detailed``, which also say what it looks
+        like; the photo is the same.
 
     Returns:
       `(label, photo)`, both uint8 `[size, size, 3]`. Every label pixel is exactly
-      a colour of `PALETTE`. The same arguments give the same bytes; from one version of
-      numpy to another a rare pixel of a photo may differ by one level.
+      a colour of `PALETTE`, or of `DETAILED`. The same arguments give the same bytes; from one
+      version of numpy to another a rare pixel of a photo may differ by one level.
 
     Raises:
       ValueError: an argument is out of range.
@@ -39,8 +47,13 @@ def facade_pair(
     size = _natural("size", size, _MIN_SIZE)
     _check_split(split)
     geometry, style = (random_stream(seed, split, index, part) for part in (0, 1))
+    if labels not in LABELS:
+        raise ValueError(f"labels must be one of {', '.join(LABELS)}, got {labels!r}.")
     scene = draw_scene(geometry)
-    return render_label(scene, size), render_photo(scene, style, size)
+    photo, shown = render_photo(scene, style, size)
+    if labels == "cmp":
+        return render_label(scene, size), photo
+    return render_detailed(scene, shown, size), photo
 
 
 def facade_pairs(

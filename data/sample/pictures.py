@@ -7,19 +7,25 @@ import functools
 import numpy as np
 from PIL import Image, ImageDraw
 
+from tfpix2pix.data.sample.detailed import Shown
 from tfpix2pix.data.sample.painters import (
+    AWNING,
     FLAT_PAINTERS,
     RELIEF_PAINTERS,
+    SIGN,
+    Window,
     paint_roof,
     paint_surroundings,
     paint_surrounds,
     paint_wall,
     paint_window,
+    shop_bars,
 )
 from tfpix2pix.data.sample.scene import Scene, house_mask, pixel_slices
 from tfpix2pix.data.sample.style import (
     SIGNS,
     Style,
+    band,
     camera_grain,
     draw_style,
     draws,
@@ -64,32 +70,51 @@ def render_label(scene: Scene, size: int) -> np.ndarray:
 _MIN_RENDER = 192
 
 
-def render_photo(scene: Scene, rng: np.random.Generator, size: int) -> np.ndarray:
-    """Paints wall, flat parts, shadows, reliefs and clutter, then takes the picture."""
+def render_photo(scene: Scene, rng: np.random.Generator, size: int) -> tuple[np.ndarray, Shown]:
+    """Paints wall, flat parts, shadows, reliefs and clutter, then takes the picture.
+
+    Returns:
+      The photo, uint8 [size, size, 3], and what it shows beside the scene.
+    """
     shrink = -(-_MIN_RENDER // size)
     n = shrink * size
     style, material = draw_style(rng, n)
     canvas = paint_wall(scene, style, material, rng)
     paint_roof(canvas, scene, style, rng)
-    paint_surroundings(canvas, scene, style, rng)
+    parts = ("opening", "curtain", "frame", "sign", "awning")
+    masks = {name: np.zeros((n, n), bool) for name in parts}
+    masks["neighbour"] = paint_surroundings(canvas, scene, style, rng)
     chance = rng.random((len(scene.boxes), 3)).tolist()
+    places = [pixel_slices(box, n) for box in scene.boxes]
     placed = [
-        (box.kind, canvas[pixel_slices(box, n)], u)
-        for box, u in zip(scene.boxes, chance, strict=True)
+        (box.kind, canvas[place], u)
+        for box, place, u in zip(scene.boxes, places, chance, strict=True)
     ]
     if style.surround:
         paint_surrounds(canvas, scene, style)
-    windows: dict[tuple[int, int, int], np.ndarray] = {}
-    for kind, view, u in placed:
-        if kind == "window" and view.size:
-            paint_window(view, style, u, windows)
-        elif kind in ("door", "shop") and view.size:
+    windows: dict[tuple[int, int, int], Window] = {}
+    for (kind, view, u), place in zip(placed, places, strict=True):
+        if not view.size:
+            continue
+        if kind == "window":
+            for name, where in paint_window(view, style, u, windows).items():
+                masks[name][place] = where
+        elif kind in FLAT_PAINTERS:
             FLAT_PAINTERS[kind](view, style, u)
+        if kind == "shop":
+            masks["frame"][place] = shop_bars(*view.shape[:2], style)
+            band(masks["sign"][place], *SIGN)[:] = True
+            band(masks["awning"][place], *AWNING)[:] = style.awnings
     scale(canvas, light_map(scene, style, rng))
     for kind, view, u in placed:
         if kind in RELIEF_PAINTERS and view.size:
             RELIEF_PAINTERS[kind](view, style, u)
-    return _take_picture(canvas, scene, style, rng, size, shrink)
+    photo = _take_picture(canvas, scene, style, rng, size, shrink, masks)
+    seen = {
+        name: mask.reshape(size, shrink, size, shrink).mean((1, 3)) >= 0.5
+        for name, mask in masks.items()
+    }
+    return photo, Shown(style, material, chance, seen)
 
 
 def _take_picture(
@@ -99,11 +124,12 @@ def _take_picture(
     rng: np.random.Generator,
     size: int,
     shrink: int,
+    masks: dict[str, np.ndarray],
 ) -> np.ndarray:
     """uint8 [size, size, 3]: clutter in front, slight blur, colour cast and noise."""
     np.clip(canvas, 0, 255, out=canvas)
     picture = Image.fromarray(canvas.astype(np.uint8))
-    add_clutter(picture, scene, style, rng)
+    add_clutter(picture, scene, style, rng, masks)
     u = draws(rng, 6)
     if shrink > 1:
         pixels, unit = np.asarray(picture.reduce(shrink)), 1
@@ -134,11 +160,17 @@ def _soften(pixels: np.ndarray) -> np.ndarray:
     return photo
 
 
-# === Clutter: things before the house that the label map does not show ===
+# === Clutter: things before the house, which CMP's classes do not show ===
 
 
-def add_clutter(picture: Image.Image, scene: Scene, style: Style, rng: np.random.Generator) -> None:
-    """Things before the house that the label map does not show."""
+def add_clutter(
+    picture: Image.Image,
+    scene: Scene,
+    style: Style,
+    rng: np.random.Generator,
+    masks: dict[str, np.ndarray],
+) -> None:
+    """Things before the house; `masks` gets where those are that have a detailed class."""
     draw = ImageDraw.Draw(picture)
     chance = draws(rng, 7)
     for p, threshold, add in zip(
@@ -149,7 +181,10 @@ def add_clutter(picture: Image.Image, scene: Scene, style: Style, rng: np.random
     ):
         part = draws(rng, 12)
         if p < threshold:
+            before = np.array(picture) if add in _CLUTTER_CLASSES else None
             add(picture, draw, scene, style, part)
+            if before is not None:
+                masks[_CLUTTER_CLASSES[add]] = (np.asarray(picture) != before).any(-1)
 
 
 def _ink(colour: np.ndarray) -> tuple[int, int, int]:
@@ -291,3 +326,11 @@ def _add_people(
         draw.ellipse(
             (x - head, foot - high, x + head, foot - high + 2 * head), fill=(196, 158, 132)
         )
+
+
+_CLUTTER_CLASSES = {
+    _add_tree: "tree",
+    _add_car: "car",
+    _add_lamp: "lamp",
+    _add_people: "person",
+}

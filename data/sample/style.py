@@ -1,4 +1,4 @@
-"""The style of a photo, which no label map tells: colours, textures, strokes and light."""
+"""The style of a photo, which CMP's classes do not tell: colours, textures, strokes, light."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def draw_colour(rng: np.random.Generator, choices: np.ndarray, spread: float = 2
 
 @dataclasses.dataclass
 class Style:
-    """The style of one photo. Nothing in it can be known from the label map."""
+    """The style of one photo. Nothing in it can be known from a label map of CMP's classes."""
 
     n: int
     wall: np.ndarray
@@ -127,6 +127,13 @@ class Style:
     awnings: bool
     curtains: float
     lit: float
+
+
+def window_state(style: Style, u: float) -> str:
+    """What a window with this draw shows: ``lit``, ``curtained`` or ``dark``."""
+    if u < style.lit:
+        return "lit"
+    return "curtained" if u < style.lit + style.curtains else "dark"
 
 
 def draw_style(rng: np.random.Generator, n: int) -> tuple[Style, str]:

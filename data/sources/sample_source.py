@@ -10,6 +10,7 @@ import numpy as np
 from tfpix2pix.base.errors import DataError
 from tfpix2pix.base.size import Size
 from tfpix2pix.data.images import Decoded
+from tfpix2pix.data.label_classes import Palette
 from tfpix2pix.data.sources.base import PairSource, check_direction
 from tfpix2pix.data.spec import FULL_SCALE, ImageWish, PairSpec, PairWish
 
@@ -25,7 +26,9 @@ class SampleSource(PairSource):
       size: of the images, pixels, a number for a square. What is not square is cut out of the
         middle of a square scene as large as the larger side.
       direction: ``AtoB`` (label map in, photograph out) or ``BtoA``.
-      wish: of channels, depth, labels; label maps are of the palette ``facades``.
+      wish: of channels, depth, labels.
+      labels: the label maps: ``detailed``, in the palette ``sample``, or ``cmp``, in ``facades``;
+        empty: as the wished palette says, else ``detailed``.
 
     Raises:
       DataError: a value out of range; the message names its flag.
@@ -39,6 +42,7 @@ class SampleSource(PairSource):
         *,
         direction: str = "AtoB",
         wish: PairWish = PairWish(),  # noqa: B008 (frozen)
+        labels: str = "",
     ):
         if pairs < 1:
             raise DataError(f"--sample_pairs={pairs}: expected at least 1 pair.")
@@ -51,19 +55,20 @@ class SampleSource(PairSource):
         self._size = size
         evaluation_pairs = max(1, pairs // 4)
         self._pairs = {"train": pairs, "val": evaluation_pairs, "test": evaluation_pairs}
-        labels = "input" if self.direction == "AtoB" else "target"
-        if wish.palette is not None and wish.label_side not in ("", labels):
+        self._labels = _label_maps(labels, wish.palette)
+        side = "input" if self.direction == "AtoB" else "target"
+        if wish.palette is not None and wish.label_side not in ("", side):
             raise DataError(
-                f"--label_side={wish.label_side}: the labels of the sample set are the {labels} "
+                f"--label_side={wish.label_side}: the labels of the sample set are the {side} "
                 f"with --direction={direction}."
             )
-        if wish.one_hot_side not in ("", labels):
+        if wish.one_hot_side not in ("", side):
             raise DataError(
                 f"--{wish.one_hot_side}_encoding=onehot: the labels of the sample set are the "
-                f"{labels} with --direction={direction}; use the other direction."
+                f"{side} with --direction={direction}; use the other direction."
             )
         # The pictures are 8-bit RGB whatever is wished; what is not wished is so.
-        shows_labels = labels if wish.palette is not None else ""
+        shows_labels = side if wish.palette is not None else ""
         self._spec = dataclasses.replace(
             wish,
             x=wish.x if wish.in_lab or shows_labels == "input" else _as_drawn(wish.x),
@@ -83,7 +88,7 @@ class SampleSource(PairSource):
 
         if not 0 <= index < self.count(split):
             raise IndexError(f"the sample set has no pair {index} in {split!r}")
-        pair = facade_pair(self._seed, self._size.larger, split, index)
+        pair = facade_pair(self._seed, self._size.larger, split, index, self._labels)
         x, y = (self._cut(picture) for picture in pair)
         if self.direction == "BtoA":
             x, y = y, x
@@ -111,7 +116,26 @@ class SampleSource(PairSource):
             "seed": self._seed,
             "size": self._size.value,
             "counts": self._counts(),
+            # Earlier versions had no other label maps than CMP's, and no word for them.
+            **({} if self._labels == "cmp" else {"labels": self._labels}),
         }
+
+
+def _label_maps(asked: str, palette: Palette | None) -> str:
+    """Which label maps are drawn; raises DataError where the palette is of the others."""
+    from tfpix2pix.data.sample import DETAILED
+
+    fitting = "detailed" if palette is None else "cmp"
+    if palette is not None and set(DETAILED.values()) <= {c.color for c in palette.classes}:
+        fitting = "detailed"
+    if palette is not None and asked not in ("", fitting):
+        name = {"detailed": "sample", "cmp": "facades"}[asked]
+        raise DataError(
+            f"--sample_labels={asked}: these label maps are of the palette {name}, not of "
+            f"--label_palette={palette.name}; use --label_palette={name}, or leave "
+            "--sample_labels out."
+        )
+    return asked or fitting
 
 
 def _as_drawn(wish: ImageWish) -> ImageWish:

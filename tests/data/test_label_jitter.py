@@ -98,7 +98,7 @@ def test_training_sees_one_class_at_every_pixel(source, palette):
         start_step=0,
         stop_step=6,
     )
-    plain = open_dataset("sample", sample_size=16, sample_pairs=8)
+    plain = open_dataset("sample", sample_size=16, sample_pairs=8, sample_labels="cmp")
     position = 0
     for x, y in batches:
         assert x.shape == (3, CROP, CROP, len(palette))

@@ -455,7 +455,7 @@ def test_what_is_no_palette_is_said_in_one_sentence(tmp_path, content, said):
 
 def test_unknown_names_and_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    expected = "expected facades, camvid, cityscapes or the path of a JSON file."
+    expected = "expected facades, camvid, cityscapes, sample or the path of a JSON file."
     (tmp_path / "streets.json").write_text("{}")
     (tmp_path / "folder").mkdir()
     for spec, said in {

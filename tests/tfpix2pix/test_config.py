@@ -88,6 +88,7 @@ BAD = {
     "color_space": (None, ["hsv", "Lab"]),
     "cache": (True, ["disk", ""]),
     "data_dir": (None, []),
+    "sample_labels": (1, ["CMP", "fine"]),
     "sample_pairs": (4.0, [3, 1_000_001]),
     "allow_mixed_sizes": ("true", []),
     "generator": (None, ["resnet"]),
@@ -405,6 +406,7 @@ def test_fields_that_the_file_lacks_have_their_defaults(tmp_path):
         "target_alpha": True,
         "input_ignore": "none",
         "target_ignore": "none",
+        "sample_labels": "cmp",
     }
     assert load_config(tmp_path) == Pix2PixConfig(ngf=5, **earlier)
 
@@ -602,6 +604,7 @@ MAY_NOT = {
     "flip": False,
     "input_channels": 1,
     "target_channels": 1,
+    "sample_labels": "detailed",
     "sample_pairs": 10,
     "allow_mixed_sizes": True,
     "generator": "encoder_decoder",

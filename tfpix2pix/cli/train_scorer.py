@@ -29,8 +29,8 @@ The weights that had the best class IoU on val are the ones that are kept."""
 
 _DATA = tuple(field.name for field in dataclasses.fields(PairsConfig))
 _TEXTS = {
-    "label_palette": "the labels' colours (facades, camvid, cityscapes or a JSON file); empty: the "
-    "built-in one that fits one of the two images",
+    "label_palette": "the labels' colours (facades, camvid, cityscapes, sample or a JSON file); "
+    "empty: the built-in one that fits one of the two images",
     "direction": "as in training; either image may show the labels, so it need not be given [AtoB]",
 }
 # Where decoded pairs lie does not change what is learned.

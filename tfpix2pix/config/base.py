@@ -237,7 +237,11 @@ class Config(RunConfig, DataConfig):
     DEFAULT_PRESET: ClassVar[str] = ""
     MEASURES: ClassVar[tuple[Measure, ...]] = ()
     CHARTS: ClassVar[tuple[ChartSpec, ...]] = ()
-    EARLIER: ClassVar[Mapping[str, Any]] = {"input_ignore": "none", "target_ignore": "none"}
+    EARLIER: ClassVar[Mapping[str, Any]] = {
+        "input_ignore": "none",
+        "target_ignore": "none",
+        "sample_labels": "cmp",
+    }
     EARLIER_PRESETS: ClassVar[Mapping[str, Mapping[str, Collection[Any]]]] = {}
     TWO_WAY: ClassVar[bool] = False
     TAKES_LATENT: ClassVar[bool] = False

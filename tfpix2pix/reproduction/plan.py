@@ -397,7 +397,9 @@ def _with_same(plan: Plan, tables: Sequence[Table], same: str | None) -> Plan:
 def _base(given: Mapping[str, Any]) -> Config:
     """The config that all runs share, as the flags say; steps and direction are still open."""
     config = resolve(given)
-    palette = config.label_palette or {"sample": "facades"}.get(config.dataset, "")
+    palette = config.label_palette
+    if not palette and config.dataset == "sample":
+        palette = "sample" if config.sample_labels == "detailed" else "facades"
     if not palette and config.dataset in ("facades", "cityscapes"):
         palette = config.dataset
     if not palette:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tfpix2pix.data.sample import PALETTE, SPLITS, facade_pair, facade_pairs
+from tfpix2pix.data.sample import DETAILED, PALETTE, SPLITS, facade_pair, facade_pairs
 from tfpix2pix.data.sample.pairs import random_stream
 from tfpix2pix.data.sample.pictures import render_label, render_photo
 from tfpix2pix.data.sample.scene import draw_scene
@@ -16,10 +16,10 @@ def hundred() -> tuple[np.ndarray, np.ndarray]:
     return facade_pairs(100, split="train", size=128)
 
 
-def _classes(labels: np.ndarray) -> np.ndarray:
+def _classes(labels: np.ndarray, palette: dict[str, tuple[int, int, int]] = PALETTE) -> np.ndarray:
     """Class index of every pixel; fails on a colour that is not in the palette."""
     codes = labels.astype(np.int64) @ [65536, 256, 1]
-    palette = np.array(list(PALETTE.values())) @ [65536, 256, 1]
+    palette = np.array(list(palette.values())) @ [65536, 256, 1]
     hits = codes[..., None] == palette
     assert hits.any(-1).all(), "a label pixel is not a colour of the palette"
     return hits.argmax(-1)
@@ -118,6 +118,73 @@ def test_every_house_has_windows_and_a_door(hundred):
         assert (classes == _of("door")).any()
 
 
+# === Detailed label maps ===
+
+
+@pytest.fixture(scope="module")
+def detailed() -> tuple[np.ndarray, np.ndarray]:
+    """Class indices and photos of the first hundred scenes."""
+    pairs = [facade_pair(0, 128, "train", i, "detailed") for i in range(100)]
+    return _classes(np.stack([p[0] for p in pairs]), DETAILED), np.stack([p[1] for p in pairs])
+
+
+def test_detailed_labels_are_of_the_same_photos(hundred, detailed):
+    np.testing.assert_array_equal(detailed[1], hundred[1])
+
+
+def test_detailed_labels_refine_what_stands_on_the_front(hundred, detailed):
+    """Whatever CMP calls a door, a sill, ... is that, or something before it; walls are walls."""
+    cmp, (fine, _) = _classes(hundred[0]), detailed
+    names = np.array(list(DETAILED))
+    before = np.isin(names[fine], ["tree", "car", "lamp", "person"])
+    for kind in ("door", "sill", "molding", "cornice", "blind", "deco", "pillar"):
+        where = (cmp == _of(kind)) & ~before
+        assert (names[fine[where]] == kind).all(), kind
+    fronts = {n for n in names if n.endswith(("plaster", "brick", "stone", "boards"))}
+    fronts |= {"tiles", "slates"}
+    for kind, parts in {
+        "facade": fronts,
+        "window": {"window", "lit window", "curtain", "frame"} | fronts,  # beside a round head
+        "shop": {"shop", "sign", "awning", "frame"},
+        "balcony": {"balcony with railing", "solid balcony"},
+        "background": {"sky", "neighbour", "pavement"},
+    }.items():
+        found = set(names[fine[(cmp == _of(kind)) & ~before]])
+        assert found == parts, kind
+
+
+def test_every_detailed_class_appears(detailed):
+    missing = set(range(len(DETAILED))) - set(np.unique(detailed[0]))
+    assert not missing, [list(DETAILED)[i] for i in missing]
+
+
+def test_the_detailed_class_of_a_wall_tells_its_colour(detailed):
+    """Walls of one class are much more alike than walls of all houses."""
+    names, walls = list(DETAILED), {}
+    for classes, photo in zip(*detailed, strict=True):
+        for index in np.unique(classes):
+            where = classes == index
+            if names[index].endswith(("plaster", "brick")) and where.mean() > 0.1:
+                walls.setdefault(index, []).append(photo[where].mean(0))
+    within = np.concatenate([np.array(w) - np.mean(w, 0) for w in walls.values() if len(w) > 2])
+    every = np.concatenate([np.array(w) for w in walls.values() if len(w) > 2])
+    assert within.std() < 0.6 * (every - every.mean(0)).std()
+
+
+def test_the_detailed_label_shows_trees_cars_and_lit_windows(detailed):
+    classes, photos = detailed
+    colour = {
+        name: photos[classes == list(DETAILED).index(name)].mean(0)
+        for name in ("tree", "lit window", "window", "curtain", "sky")
+    }
+    red, green, blue = colour["tree"]
+    assert green > red > 0
+    assert green > blue
+    assert colour["lit window"][0] - colour["lit window"][2] > 40  # warm
+    assert colour["window"].mean() < colour["curtain"].mean() - 30
+    assert colour["sky"][2] > 180
+
+
 # === What the photos hold ===
 
 
@@ -127,7 +194,7 @@ def test_one_label_map_has_many_right_photos():
         scene = draw_scene(random_stream(0, "train", index, 0))
         wall = _classes(render_label(scene, 64)) == _of("facade")
         photos = [
-            render_photo(scene, random_stream(0, "train", other, 1), 64)
+            render_photo(scene, random_stream(0, "train", other, 1), 64)[0]
             for other in range(100, 108)
         ]
         colours = np.array([photo[wall].mean(0) for photo in photos])
@@ -171,6 +238,7 @@ def test_photos_are_neither_flat_nor_clipped(hundred):
         ({"seed": 0, "size": 15}, "size must be at least 16, got 15"),
         ({"seed": 0, "index": -2}, "index must be at least 0, got -2"),
         ({"seed": 0, "split": "dev"}, "split must be one of train, val, test, got 'dev'"),
+        ({"seed": 0, "labels": "ade"}, "labels must be one of detailed, cmp, got 'ade'"),
     ],
 )
 def test_bad_arguments_are_told_in_one_sentence(arguments, message):

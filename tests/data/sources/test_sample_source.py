@@ -42,3 +42,29 @@ def test_direction_channels_and_range():
     np.testing.assert_array_equal(y, label)
     with pytest.raises(IndexError, match="no pair 4"):
         open_dataset("sample", **options).load("train", 4)
+
+
+def test_label_maps_are_those_of_the_palette_and_detailed_without_one():
+    from tfpix2pix.data.sample import facade_pair
+
+    options = {"sample_pairs": 4, "sample_size": 32}
+    for asked, drawn in [
+        ({}, "detailed"),
+        ({"sample_labels": "detailed", "label_palette": "sample"}, "detailed"),
+        ({"label_palette": "sample"}, "detailed"),
+        ({"label_palette": "facades"}, "cmp"),
+        ({"sample_labels": "cmp"}, "cmp"),
+    ]:
+        source = open_dataset("sample", **options, **asked)
+        label, photo = facade_pair(0, 32, "train", 2, drawn)
+        for found, expected in zip(source.load("train", 2), (label, photo), strict=True):
+            if found.shape[-1] == 3:  # else class numbers of the palette
+                np.testing.assert_array_equal(found, expected)
+        # Caches and runs of versions that had CMP's label maps alone go on.
+        assert source.identity().get("labels") == (None if drawn == "cmp" else "detailed")
+
+
+@pytest.mark.parametrize(("labels", "palette"), [("cmp", "sample"), ("detailed", "facades")])
+def test_label_maps_of_another_palette_are_refused(labels, palette):
+    with pytest.raises(DataError, match=f"^--sample_labels={labels}: .*leave --sample_labels out"):
+        open_dataset("sample", sample_labels=labels, label_palette=palette)

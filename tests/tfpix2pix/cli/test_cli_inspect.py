@@ -176,9 +176,9 @@ def test_the_sample_set_needs_no_files(inspect):
     code, out, facts = inspect("--dataset=sample", "--sample_pairs=8", "--crop_size=32")
     assert code == 0
     assert facts["pairs"] == {"train": 8, "val": 2, "test": 2}
-    assert facts["input"]["palette"]["builtin"] == ["facades"]
+    assert facts["input"]["palette"]["builtin"] == ["sample"]
     assert facts["files"]["count"] == 0
-    assert "--label_palette=facades" in out
+    assert "--label_palette=sample" in out
 
 
 def test_sixteen_bits_stay_sixteen_bits(inspect, tmp_path):

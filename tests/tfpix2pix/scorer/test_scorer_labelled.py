@@ -40,12 +40,13 @@ def test_either_image_may_show_the_labels_in_either_encoding():
         np.testing.assert_array_equal(other[1], classes)
 
 
-def test_a_builtin_palette_is_found():
+@pytest.mark.parametrize(("labels", "palette"), [("cmp", "facades"), ("detailed", "sample")])
+def test_a_builtin_palette_is_found(labels, palette):
     said = []
     for direction in ("AtoB", "BtoA"):
-        source = open_labelled(Pix2PixConfig(**SAMPLE, direction=direction), said)
-        assert palette_of(source.spec).name == "facades"
-    assert said == ["the labels are painted in the palette 'facades'"] * 2
+        config = Pix2PixConfig(**SAMPLE, direction=direction, sample_labels=labels)
+        assert palette_of(open_labelled(config, said).spec).name == palette
+    assert said == [f"the labels are painted in the palette '{palette}'"] * 2
 
 
 def test_pairs_without_labels_are_refused(tmp_path):

@@ -129,7 +129,7 @@ class BicycleGANConfig(AdversarialConfig):
     ENCODES: ClassVar[bool] = True
     MEASURES: ClassVar[tuple[Measure, ...]] = pix2pix.MEASURES
     CHARTS: ClassVar[tuple[ChartSpec, ...]] = CHARTS
-    EARLIER: ClassVar[Mapping[str, Any]] = {}
+    EARLIER: ClassVar[Mapping[str, Any]] = {"sample_labels": "cmp"}
 
     algorithm: str = option(
         "bicyclegan", "what is learned, and how", "first", choices=("bicyclegan",)

@@ -168,7 +168,7 @@ class CycleGANConfig(AdversarialConfig):
     TWO_WAY: ClassVar[bool] = True
     MEASURES: ClassVar[tuple[Measure, ...]] = MEASURES
     CHARTS: ClassVar[tuple[ChartSpec, ...]] = CHARTS
-    EARLIER: ClassVar[Mapping[str, Any]] = {}
+    EARLIER: ClassVar[Mapping[str, Any]] = {"sample_labels": "cmp"}
     EARLIER_PRESETS: ClassVar[Mapping[str, Mapping[str, Collection[Any]]]] = {
         "cyclegan_quick": {"upsampling": ("transposed",), "ema": (0.0,)}
     }
