@@ -191,7 +191,7 @@ def _all_known(palette: Palette, arrays: Sequence[np.ndarray]) -> bool:
     return exact is not None and len(exact.colors) > 2 and not _unknown(palette, exact)
 
 
-def _unknown(palette: Palette, found: FoundPalette) -> set[tuple[int, ...]]:
+def _unknown(palette: Palette, found: FoundPalette) -> set[tuple[int, int, int]]:
     """The colours that a palette does not know."""
     return {color.rgb for color in found.colors} - set(map(tuple, palette.colors.tolist()))
 

@@ -144,7 +144,7 @@ def _kind(kind: str, style: Style, u: float) -> str:
 def _nearest(colour: np.ndarray, choices: Mapping[str, Sequence[tuple[int, int, int]]]) -> str:
     """The name of the choice that has the colour nearest to one."""
     far = {
-        name: min(float(np.square(colour - np.float32(c)).sum()) for c in colours)
+        name: min(float(np.square(colour - np.array(c, np.float32)).sum()) for c in colours)
         for name, colours in choices.items()
     }
     return min(far, key=far.__getitem__)

@@ -102,7 +102,7 @@ def render_photo(scene: Scene, rng: np.random.Generator, size: int) -> tuple[np.
         elif kind in FLAT_PAINTERS:
             FLAT_PAINTERS[kind](view, style, u)
         if kind == "shop":
-            masks["frame"][place] = shop_bars(*view.shape[:2], style)
+            masks["frame"][place] = shop_bars(view.shape[0], view.shape[1], style)
             band(masks["sign"][place], *SIGN)[:] = True
             band(masks["awning"][place], *AWNING)[:] = style.awnings
     scale(canvas, light_map(scene, style, rng))
