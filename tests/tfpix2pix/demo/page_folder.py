@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,13 @@ from tfpix2pix.report.html import templates
 WEB = Path(tfpix2pix.__file__).parent / "web" / "demo"
 
 
-def model(name: str, kind: str, **more: Any) -> dict[str, Any]:
-    """An entry of models.json, of a network of 64x48 pixels (width x height)."""
+def model(name: str, kind: str, examples: Sequence[str] = (), **more: Any) -> dict[str, Any]:
+    """An entry of models.json, of a network of 64x48 pixels (width x height).
+
+    Args:
+      name, kind, examples: of the entry; the title is the name with a capital letter.
+      more: of its contract.
+    """
     labels = None
     if kind == "labels":
         classes = load_palette("facades").classes
@@ -36,7 +41,7 @@ def model(name: str, kind: str, **more: Any) -> dict[str, Any]:
         **more,
     }
     entry = {"name": name, "title": name.title(), "input": kind, "labels": labels}
-    return {**entry, "contract": contract, "examples": []}
+    return {**entry, "contract": contract, "examples": [*examples]}
 
 
 def write_folder(folder: Path, models: list[Mapping[str, Any]]) -> None:

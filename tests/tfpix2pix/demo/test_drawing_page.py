@@ -6,6 +6,7 @@ Skipped without Chromium; see tests/export/browser.py.
 from __future__ import annotations
 
 import base64
+import io
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +22,15 @@ folder = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("page_fol
 WIDTH, HEIGHT = 64, 48
 WINDOW, DOOR = (0, 128, 255), (0, 207, 255)
 BACKGROUND, FACADE = (0, 0, 222), (0, 48, 255)
-CTRL = {"control": True}
+
+
+def data_address(height: int, width: int) -> str:
+    """A drawing of white lines on black, as an example stands in models.json."""
+    picture = np.zeros((height, width), np.uint8)
+    picture[:, ::9], picture[::7] = 200, 255
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +47,7 @@ def site(tmp_path_factory):
     models = [
         folder.model("fronts", "labels"),
         folder.model("styles", "labels", latent={"size": 8}, image_size=[32, 32]),
-        folder.model("edges", "lines"),
+        folder.model("edges", "lines", [data_address(HEIGHT - 5, WIDTH)]),
         folder.model("photos", "photo"),
         folder.model("broken", "photo"),
     ]
@@ -262,8 +271,11 @@ def test_what_is_saved_and_shared(open_page, browser):
     asked = page.run(wanted)
     assert (asked["name"], asked["seed"]) == ("styles", "-77")
     assert np.isclose(page.run("document.getElementById('walk-x').valueAsNumber"), 0.5, atol=0.02)
+    page.run("delete Navigator.prototype.clipboard")
     page.click("#copy-link")
     address = page.until("document.getElementById('link').value")
+    page.until("document.activeElement.id === 'link'")
+    assert "does not let the page copy" in told(page)
     other = open_page(text="#" + address.split("#")[1])
     other.until("globalThis.asked.at(-1).latent")
     assert other.run(wanted) == asked
@@ -272,6 +284,34 @@ def test_what_is_saved_and_shared(open_page, browser):
     # The middle of the pad is the seed's own, which the engine draws.
     other.click("#walk-home")
     other.until("asked.at(-1).latent === null")
+
+
+def test_a_photograph_in_a_link(open_page):
+    page = open_page("photos")
+    page.click("#example")
+    output = settled(page)
+    page.click("#copy-link")
+    address = page.until("document.getElementById('link').value")
+    other = open_page(text="#" + address.split("#")[1])
+    np.testing.assert_array_equal(settled(other), output)
+
+
+def test_the_wheel(open_page):
+    """With Ctrl it zooms on what is under the pointer; without, the zoomed picture moves."""
+    page = open_page()
+    x, y = at(page, 16, 12)
+    wheel = {"type": "mouseWheel", "x": x, "y": y, "deltaX": 0}
+    page.call("Input.dispatchMouseEvent", deltaY=-200, modifiers=2, **wheel)
+    page.until("parseFloat(document.getElementById('zoom-told').textContent) > 200")
+    assert np.allclose(at(page, 16, 12), (x, y), atol=1)
+    page.call("Input.dispatchMouseEvent", deltaY=50, **wheel)
+    left, top, *_ = page.run(
+        "(({ x, y, width, height }) => [x + 16.5 / 64 * width, y + 12.5 / 48 * height])("
+        "document.getElementById('drawing').getBoundingClientRect())"
+    )
+    assert np.allclose((left, top), (x, y - 50), atol=1)
+    page.key("Home")
+    assert page.run("document.getElementById('zoom-told').textContent") == "100 %"
 
 
 def test_noise(open_page):
@@ -409,21 +449,34 @@ def test_a_label_map_from_outside(open_page, tmp_path):
 
 def test_lines(open_page, tmp_path):
     page = open_page("edges")
-    page.click("#clear")
-    page.drag(at(page, 5, 5), at(page, 30, 5))
-    ink = (drawn(page) == 0).all(-1)
-    assert ink[5, 5:31].all()
+    # The model's own example, white on black; so that is how one draws.
+    example = drawn(page)
+    assert example.shape == (HEIGHT - 5, WIDTH, 3)
+    assert (example[7] == 255).all()
+    assert (example[6, ::9] == 200).all()
+    page.drag(at(page, 10, 11), at(page, 30, 11))
+    assert (drawn(page)[11, 10:31] == 255).all()
     page.key("e")
-    page.drag(at(page, 18, 5))
-    assert (drawn(page)[5, 18] == 255).all()
-    # White lines on black are drawn in white.
-    Image.fromarray(np.zeros((HEIGHT, WIDTH), np.uint8)).save(tmp_path / "black.png")
-    page.choose("#file", [tmp_path / "black.png"])
-    page.until("document.getElementById('told').textContent.startsWith('black.png')")
+    page.drag(at(page, 10, 7), at(page, 30, 7))
+    assert (drawn(page)[7, 10:31] == 0).all()
+    # Black lines on white are drawn in black, or in the grey that was chosen.
+    Image.fromarray(np.full((HEIGHT, WIDTH), 255, np.uint8)).save(tmp_path / "white.png")
+    page.choose("#file", [tmp_path / "white.png"])
+    page.until("document.getElementById('told').textContent.startsWith('white.png')")
     page.key("p")
     page.drag(at(page, 5, 5), at(page, 30, 5))
-    assert (drawn(page)[5, 10] == 255).all()
-    assert (drawn(page)[20] == 0).all()
+    assert (drawn(page)[5, 5:31] == 0).all()
+    assert (drawn(page)[20] == 255).all()
+    page.run("document.getElementById('shade').valueAsNumber = 99")
+    page.run("document.getElementById('shade').dispatchEvent(new Event('input'))")
+    page.drag(at(page, 5, 25), at(page, 30, 25))
+    assert (drawn(page)[25, 5:31] == 99).all()
+    # A pen does as the mouse.
+    for kind, place in (("mousePressed", 5), ("mouseMoved", 30), ("mouseReleased", 30)):
+        x, y = at(page, place, 35)
+        pen = {"button": "left", "buttons": 1, "clickCount": 1, "pointerType": "pen"}
+        page.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **pen)
+    assert (drawn(page)[35, 5:31] == 99).all()
 
 
 def test_what_is_out_of_order(open_page, browser, site):

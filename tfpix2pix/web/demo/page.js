@@ -244,6 +244,11 @@ export class Page {
     uncomplain();
     this.output.use(null);
     this.output.forget();
+    if (model !== this.loaded) {
+      this.loaded = null;
+      byId("engine").textContent = "Loading …";
+      showProgress("Loading the model …", null);
+    }
     this.noise.show(model.contract);
     this.walk.show(model.contract);
     const { folio } = this;
@@ -271,24 +276,17 @@ export class Page {
 
   /** @param {Model} model */
   async load(model) {
-    const progress = byId("progress");
-    const bar = /** @type {HTMLProgressElement} */ (progress.querySelector("progress"));
-    progress.hidden = false;
-    bar.removeAttribute("value");
-    byId("progress-told").textContent = "Loading the model …";
-    byId("engine").textContent = "Loading …";
-    this.loaded = null;
     try {
       const info = await this.engine.load(model.name, (share, doing) => {
-        bar.value = share;
-        byId("progress-told").textContent = doing === "checking" ? "Checking it on a known picture …" : "Loading the model …";
+        const words = doing === "checking" ? "Checking it on a known picture …" : `Loading the model … ${Math.round(100 * share)} %`;
+        showProgress(words, share);
       });
       if (model !== this.model) return;
       const threads = info.engine === "wasm" ? `, ${info.threads} thread${info.threads === 1 ? "" : "s"}` : "";
       byId("engine").textContent = `${RUNNERS[info.engine] ?? info.engine}${threads}`;
       byId("engine-note").textContent = `What runs the model: ${info.note}.`;
       murmur(`${model.title} is ready`);
-      progress.hidden = true;
+      byId("progress").hidden = true;
       this.loaded = model;
       this.output.use(this.engine);
       this.redraw();
@@ -296,8 +294,7 @@ export class Page {
       // Another model was chosen meanwhile, which says how it goes.
       if (model !== this.model || (error instanceof Error && error.name === "AbortError")) return;
       byId("engine").textContent = "No model";
-      bar.value = 0;
-      byId("progress-told").textContent = "No output: the model could not be loaded.";
+      showProgress("No output: the model could not be loaded.", 0);
       complain(error);
     }
   }
@@ -498,6 +495,15 @@ export class Page {
   }
 }
 
+/** Over the output. @param {string} words @param {number|null} share That is done; null: nobody knows. */
+function showProgress(words, share) {
+  const bar = /** @type {HTMLProgressElement} */ (byId("progress").querySelector("progress"));
+  byId("progress").hidden = false;
+  byId("progress-told").textContent = words;
+  if (share === null) bar.removeAttribute("value");
+  else bar.value = share;
+}
+
 async function begin() {
   // A page that is opened without a server has the list of its models within.
   const listed = document.getElementById("models")?.textContent;
@@ -509,7 +515,7 @@ async function begin() {
 }
 
 begin().catch((error) => {
-  byId("progress-told").textContent = "No output: the page could not begin.";
+  showProgress("No output: the page could not begin.", 0);
   byId("engine").textContent = "No model";
   complain(error);
 });
