@@ -15,7 +15,7 @@ import numpy as np
 from tfpix2pix.base.errors import DataError, UserError
 from tfpix2pix.base.files import shown
 from tfpix2pix.base.serving import Content, size_of
-from tfpix2pix.config.dataset import short_name
+from tfpix2pix.config.dataset import painted_in, short_name
 from tfpix2pix.data.images import fit_depth
 from tfpix2pix.demo import kinds
 from tfpix2pix.demo.kinds import Drawn
@@ -238,6 +238,8 @@ def _drawn(contract: Contract, pictures: Sequence[np.ndarray]) -> Drawn:
     palette = contract.spec.x.palette
     if palette is not None:
         return kinds.of_palette(contract.to_dict()["palette"])
+    if named := painted_in(contract.config, contract.direction):
+        return kinds.of_builtin(named)
     if pictures:
         return kinds.of_pictures(pictures)
     config = contract.config

@@ -58,7 +58,7 @@ def test_an_export_on_a_page(run, exported):
     assert sample["x"].std() > 0.3
     # Inputs of the val split as files have them.
     assert model.drawn.kind == "labels"
-    assert model.drawn.labels["name"] == "facades"
+    assert model.drawn.labels["name"] == "sample"
     assert len(model.examples) == 2
     assert all(e.shape == (32, 32, 3) and e.dtype == np.uint8 for e in model.examples)
     assert "float32, " in model.summary()

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
+from tfpix2pix.config.dataset import painted_in
 from tfpix2pix.data import load_palette
-from tfpix2pix.demo.kinds import of_dataset, of_palette, of_pictures
+from tfpix2pix.demo.kinds import of_builtin, of_dataset, of_palette, of_pictures
 
 COLOURS = [(230, 20, 20), (20, 200, 40), (30, 40, 220)]
 
@@ -73,3 +75,14 @@ def test_labels_have_a_palette():
 def test_by_the_name_of_the_data_set():
     assert of_dataset("edges2shoes").kind == "lines"
     assert of_dataset("horse2zebra").kind == "photo"
+
+
+def test_the_embedded_sets_inputs_are_painted_in_its_palette():
+    """At any size: what is resized is not of exact colours, from which it would be found."""
+    own = Pix2PixConfig(dataset="sample")
+    assert painted_in(own, "AtoB") == "sample"
+    assert painted_in(own, "BtoA") == ""  # photographs
+    assert painted_in(own.replace(sample_labels="cmp"), "AtoB") == "facades"
+    assert painted_in(own.replace(dataset="pairs"), "AtoB") == ""
+    drawn = of_builtin("sample")
+    assert (drawn.kind, len(drawn.labels["classes"])) == ("labels", 37)
