@@ -215,9 +215,10 @@ def test_a_link_holds_the_drawing(run):
 def test_examples_are_drawn_of_every_palette(run):
     """Of classes that are there, more than one, never a void one as ground, alike of one seed."""
     from tfpix2pix.data import load_palette
+    from tfpix2pix.data.palette import BUILTIN
 
     palettes = {}
-    for name in ("facades", "camvid", "cityscapes"):
+    for name in BUILTIN:
         classes = load_palette(name).classes
         palettes[name] = [{"name": c.name, "void": c.void} for c in classes]
     palettes["two"] = [{"name": "nothing", "void": True}, {"name": "a"}, {"name": "b"}]

@@ -49,14 +49,20 @@ class Scene {
     this.plane = blankPlane(width, height, Math.max(0, ground));
   }
 
-  /** The class whose name has one of some words, the first word first; -1: there is none.
-   * @param {string} words */
-  find(words) {
+  /** Classes whose names are one of some words, or have it, the first word first. @param {string} words */
+  all(words) {
     for (const word of words.split("|")) {
-      const place = this.labels.findIndex(({ name }) => name.toLowerCase().includes(word));
-      if (place >= 0) return place;
+      for (const fits of [(/** @type {string} */ name) => name === word, (/** @type {string} */ name) => name.includes(word)]) {
+        const found = this.labels.flatMap(({ name }, place) => (fits(name.toLowerCase()) ? [place] : []));
+        if (found.length) return found;
+      }
     }
-    return -1;
+    return [];
+  }
+
+  /** One of them; -1: there is none. @param {string} words */
+  find(words) {
+    return this.all(words)[0] ?? -1;
   }
 
   /** @param {string|number} what Words for `find`, or a class. @param {number} left
@@ -87,27 +93,34 @@ class Scene {
 export function exampleOfLabels(labels, width, height, seed) {
   const dice = new Dice(seed);
   const scene = new Scene(labels, width, height);
-  if (scene.find("window") >= 0 && scene.find("facade|wall") >= 0) houseFront(scene, dice);
-  else if (scene.find("road") >= 0 && scene.find("sky") >= 0) street(scene, dice);
+  if (scene.find("road") >= 0 && scene.find("sky") >= 0) street(scene, dice);
+  else if (scene.find("window") >= 0 && scene.find(WALLS.join("|")) >= 0) houseFront(scene, dice);
   else shapes(scene, dice);
   return scene.plane;
 }
 
+/** What walls are made of, by which a palette may tell them apart. */
+const WALLS = ["facade", "wall", "plaster", "brick", "stone", "boards"];
+
 /** @param {Scene} scene @param {Dice} dice */
 function houseFront(scene, dice) {
   const [left, right] = [dice.between(0, 0.1), dice.between(0.9, 1)];
-  const [top, bottom] = [dice.between(0.06, 0.16), dice.between(0.93, 0.98)];
+  const [top, bottom] = [dice.between(0.1, 0.18), dice.between(0.92, 0.97)];
   const floors = dice.whole(3, 5);
   const bays = dice.whole(3, 6);
   const [high, wide] = [(bottom - top) / (floors + 0.15), (right - left) / bays];
   const [tall, broad] = [dice.between(0.52, 0.66), dice.between(0.42, 0.56)];
   const [shutters, sills, cornices] = [dice.happens(0.35), dice.happens(0.7), dice.happens(0.6)];
-  const balconies = dice.whole(0, bays - 1);
-  scene.box("background|sky", 0, 0, 1, 1);
-  scene.box("facade|wall", left, top, right, bottom);
-  scene.box("molding|cornice", left, top, right, top + 0.03);
-  const door = dice.whole(0, bays - 1);
+  const walls = WALLS.flatMap((word) => scene.all(word));
+  const roofs = scene.all("tiles").concat(scene.all("slates"));
+  const [balconies, door] = [dice.whole(1, bays - 1), dice.whole(0, bays - 1)];
   const shops = dice.happens(0.4);
+  scene.box("background|sky", 0, 0, 1, 1);
+  scene.box("neighbour", 0, dice.between(0.2, 0.5), 1, bottom);
+  scene.box("pavement", 0, bottom, 1, 1);
+  scene.box(walls[dice.whole(0, walls.length - 1)], left, top, right, bottom);
+  if (roofs.length) scene.box(roofs[dice.whole(0, roofs.length - 1)], left + 0.02, top - 0.08, right - 0.02, top);
+  scene.box("molding|cornice", left, top, right, top + 0.03);
   for (let floor = 0; floor < floors; floor++) {
     const head = top + 0.04 + floor * high;
     const ground = floor === floors - 1;
@@ -117,10 +130,9 @@ function houseFront(scene, dice) {
       const [from, to] = [middle - (broad * wide) / 2, middle + (broad * wide) / 2];
       const [lintel, foot] = [head + 0.2 * high, head + (0.2 + tall) * high];
       if (ground && bay === door) scene.box("door", from, lintel, to, bottom);
-      else if (ground && shops) {
-        scene.box("shop|window", middle - 0.44 * wide, lintel, middle + 0.44 * wide, bottom - 0.01);
-      } else {
-        scene.box("window", from, lintel, to, foot);
+      else if (ground && shops) shopFront(scene, middle - 0.44 * wide, lintel - 0.1 * high, middle + 0.44 * wide, bottom - 0.01);
+      else {
+        windowPane(scene, dice, from, lintel, to, foot);
         if (shutters) {
           scene.box("blind", from - 0.2 * wide, lintel, from, foot);
           scene.box("blind", to, lintel, to + 0.2 * wide, foot);
@@ -133,6 +145,39 @@ function houseFront(scene, dice) {
       }
     }
   }
+  const [tree, car] = [dice.between(0, 1), dice.between(0.2, 0.8)];
+  scene.disc("tree", tree, bottom - 0.16, 0.2);
+  scene.box("tree", tree - 0.012, bottom - 0.1, tree + 0.012, bottom + 0.01);
+  scene.box("car", car - 0.13, bottom - 0.05, car + 0.13, bottom + 0.015);
+  scene.box("car", car - 0.08, bottom - 0.09, car + 0.07, bottom - 0.05);
+}
+
+/** With curtains, a frame and bars, where the palette has those. @param {Scene} scene @param {Dice} dice
+ * @param {number} left @param {number} top @param {number} right @param {number} bottom */
+function windowPane(scene, dice, left, top, right, bottom) {
+  const [width, bar] = [right - left, 1 / 128];
+  const lit = scene.find("lit window");
+  const curtained = dice.happens(0.3);
+  scene.box(lit >= 0 && dice.happens(0.1) ? lit : "window", left, top, right, bottom);
+  if (curtained) {
+    scene.box("curtain", left, top, left + 0.25 * width, bottom);
+    scene.box("curtain", right - 0.25 * width, top, right, bottom);
+  }
+  for (const x of [left, (left + right - bar) / 2, right - bar]) scene.box("frame", x, top, x + bar, bottom);
+  for (const y of [top, top + 0.35 * (bottom - top), bottom - bar]) scene.box("frame", left, y, right, y + bar);
+}
+
+/** @param {Scene} scene @param {number} left @param {number} top @param {number} right
+ * @param {number} bottom */
+function shopFront(scene, left, top, right, bottom) {
+  const [width, height, bar] = [right - left, bottom - top, 1 / 128];
+  scene.box("shop|window", left, top, right, bottom);
+  for (const share of [0, 0.5, 1]) {
+    const x = left + share * (width - bar);
+    scene.box("frame", x, top, x + bar, bottom);
+  }
+  scene.box("sign", left, top, right, top + 0.19 * height);
+  scene.box("awning", left, top + 0.17 * height, right, top + 0.42 * height);
 }
 
 /** @param {Scene} scene @param {Dice} dice */

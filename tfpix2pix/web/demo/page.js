@@ -471,7 +471,10 @@ export class Page {
       const model = this.models.find(({ name }) => name === selectOf("model").value);
       if (model) void this.choose(model);
     });
-    window.addEventListener("resize", () => this.viewed());
+    window.addEventListener("resize", () => {
+      this.viewed();
+      this.toolbox.update();
+    });
     window.addEventListener("hashchange", () => trying(() => this.openLink()));
     takePictures((file, name) => this.open(file, name));
     listenToKeys(shortcutsOf(this));
