@@ -17,7 +17,6 @@ from tfpix2pix.algorithms.watch import (
     AnswersWatch,
     DiscriminatorWatch,
     EncoderWatch,
-    saturated,
     together,
 )
 from tfpix2pix.data import PairStore
@@ -75,9 +74,7 @@ class BicycleGAN(Adversarial[BicycleGANConfig]):
         (self._made,) = self.generators(config).values()
         (self._encoder,) = self.encoders(config).values()
         self._watches = {
-            way: DiscriminatorWatch(
-                margin=saturated(config.gan_loss), judges=judges, rest="the other terms train"
-            )
+            way: DiscriminatorWatch(config.gan_loss, "the other terms train", judges)
             for way, judges in (
                 (ENCODED, "of outputs with the target's latent"),
                 (RANDOM, "of outputs with random latents"),

@@ -14,7 +14,7 @@ from tfpix2pix.algorithms.adversarial import Adversarial
 from tfpix2pix.algorithms.base import Draws, Objective, Update
 from tfpix2pix.algorithms.configs.cut import CutConfig
 from tfpix2pix.algorithms.unpaired import judge_both, likeness_on, seen
-from tfpix2pix.algorithms.watch import CycleWatch, DiscriminatorWatch, saturated
+from tfpix2pix.algorithms.watch import CycleWatch, DiscriminatorWatch
 from tfpix2pix.data import PairStore, evaluation_batches
 from tfpix2pix.models import noise
 from tfpix2pix.models.base import Generator, inputs_of, with_outputs
@@ -58,8 +58,7 @@ class Cut(Adversarial[CutConfig]):
 
     def __init__(self, config: CutConfig, *args: Any, **kwargs: Any) -> None:
         (self._made,) = self.generators(config).values()
-        margin = saturated(config.gan_loss)
-        self._watch = DiscriminatorWatch(margin=margin, rest="PatchNCE still trains")
+        self._watch = DiscriminatorWatch(config.gan_loss, "PatchNCE still trains")
         self._val_watch = CycleWatch("a smaller --lambda_nce and --nce_idt=false")
         super().__init__(config, *args, **kwargs)
         generator, layers = self.networks["generator"], list(self._made.features)

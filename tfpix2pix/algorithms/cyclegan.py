@@ -15,7 +15,7 @@ from tfpix2pix.algorithms.adversarial import Adversarial
 from tfpix2pix.algorithms.base import Draws, Objective, Update
 from tfpix2pix.algorithms.configs.cyclegan import CycleGANConfig
 from tfpix2pix.algorithms.unpaired import judge_both, likeness_on, seen
-from tfpix2pix.algorithms.watch import CycleWatch, DiscriminatorWatch, saturated, together
+from tfpix2pix.algorithms.watch import CycleWatch, DiscriminatorWatch, together
 from tfpix2pix.data import PairStore, evaluation_batches
 from tfpix2pix.models import noise
 from tfpix2pix.models.base import Generator, inputs_of
@@ -71,9 +71,8 @@ class CycleGAN(Adversarial[CycleGANConfig]):
     def __init__(self, config: CycleGANConfig, *args: Any, **kwargs: Any) -> None:
         there, back = self.generators(config).values()
         self._made = {THERE: there, BACK: back}
-        margin = saturated(config.gan_loss)
         self._watches = {
-            way: DiscriminatorWatch(margin=margin, judges=judges, rest="the other terms train")
+            way: DiscriminatorWatch(config.gan_loss, "the other terms train", judges)
             for way, judges in ((THERE, "of targets"), (BACK, "of inputs"))
         }
         self._cycle_watch = CycleWatch()

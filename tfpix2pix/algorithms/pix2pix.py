@@ -62,7 +62,7 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
 
     def __init__(self, config: Pix2PixConfig, *args: Any, **kwargs: Any) -> None:
         rest = "the cross-entropy" if config.labels_out else "the L1 term"
-        self._watch = DiscriminatorWatch(rest=f"{rest} still trains")
+        self._watch = DiscriminatorWatch(config.gan_loss, f"{rest} still trains")
         self._watch_classes = ClassesWatch()
         holds = "--lambda_ce" if config.labels_out else "--lambda_l1"
         self._watch_answers = AnswersWatch(

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-
-
-def saturated(gan_loss: str) -> float:
-    """The margin of a `DiscriminatorWatch`: least squares saturate nothing, so that an output stays
-    further from 0 and 1."""
-    return 0.05 if gan_loss == "lsgan" else 0.01
 
 
 def together(said: Iterable[str | None]) -> str | None:
@@ -40,25 +35,33 @@ class _Lasting:
         return step - self._since
 
 
+class _News:
+    """Notices a state when it is there and was not before."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def __call__(self, there: bool) -> bool:
+        """Whether to say so: once, until it has passed."""
+        news, self._told = there and not self._told, there
+        return news
+
+
 class DiscriminatorWatch:
     """Notices a discriminator whose output has stopped to say anything.
 
     Args:
+      gan_loss: what it is trained by, as `AdversarialConfig.gan_loss`.
+      judges: what it judges, where there are several: ``of targets``.
+      rest: the terms of the objective that are left when it is dead: ``the L1 term still trains``.
       patience: steps that a state must last before it is reported; each state is reported once
         until it has passed.
-      margin: how close to 0 or 1 the mean of what it thinks counts as saturated.
-      judges: what it judges, where there are several: ``of targets``.
-      rest: the terms of the objective that are left when it is dead.
     """
 
-    def __init__(
-        self,
-        patience: int = 1000,
-        margin: float = 0.01,
-        judges: str = "",
-        rest: str = "the L1 term still trains",
-    ) -> None:
-        self.margin = margin
+    def __init__(self, gan_loss: str, rest: str, judges: str = "", patience: int = 1000) -> None:
+        # How close to 0 or 1 the mean of what it thinks counts as saturated. Least squares saturate
+        # nothing, so that an output stays further away.
+        self._margin = 0.05 if gan_loss == "lsgan" else 0.01
         self._words = {"D": f"the discriminator{judges and ' ' + judges}", "rest": rest}
         self._lasting = _Lasting(patience)
 
@@ -73,7 +76,7 @@ class DiscriminatorWatch:
         return f"{_MEANING[state].format(**self._words)} ({figures})"
 
     def _classify(self, real: float, fake: float) -> str | None:
-        low, high = self.margin, 1 - self.margin
+        low, high = self._margin, 1 - self._margin
         if real > high and fake < low:
             return "won"
         if (real > high and fake > high) or (real < low and fake < low):
@@ -95,13 +98,11 @@ class ClassesWatch:
     has passed."""
 
     def __init__(self) -> None:
-        self._told = False
+        self._news = _News()
 
     def __call__(self, measured: Mapping[str, float]) -> str | None:
         """A sentence when there is news, told ``classes`` and ``classes_found`` of val."""
-        collapsed = measured.get("classes_found", 0) == 1 < measured.get("classes", 0)
-        news, self._told = collapsed and not self._told, collapsed
-        if not news:
+        if not self._news(measured.get("classes_found", 0) == 1 < measured.get("classes", 0)):
             return None
         return (
             "every pixel of every val image is given one and the same class, and the labels have "
@@ -120,14 +121,12 @@ class AnswersWatch:
 
     def __init__(self, advice: str, patience: int = 1000) -> None:
         self.advice, self.patience = advice, patience
-        self._told = False
+        self._news = _News()
 
     def __call__(self, step: int, measured: Mapping[str, float]) -> str | None:
         """A sentence when there is news, told the ``latent_distance`` of val after a step: the mean
         absolute difference of what two latents give, images in [-1, 1]."""
-        alike = measured.get("latent_distance", ALIKE) < ALIKE and step >= self.patience
-        news, self._told = alike and not self._told, alike
-        if not news:
+        if not self._news(measured.get("latent_distance", ALIKE) < ALIKE and step >= self.patience):
             return None
         return (
             "the latent is ignored: another one changes outputs by "
@@ -180,7 +179,7 @@ class CycleWatch:
         "--lambda_backward",
     ) -> None:
         self.freedom = freedom
-        self._told: set[str] = set()
+        self._news: defaultdict[str, _News] = defaultdict(_News)
 
     def __call__(self, measured: Mapping[str, float], what: str, way: str = "") -> str | None:
         """A sentence when there is news.
@@ -197,10 +196,8 @@ class CycleWatch:
         states = {"copies": _copies(values), "hides": _hides(values)}
         said = []
         for state, there in states.items():
-            key = state + way
-            if there and key not in self._told:
+            if self._news[state + way](there):
                 said.append(_CYCLE[state].format(what=what, freedom=self.freedom, **values))
-            (self._told.add if there else self._told.discard)(key)
         return together(said)
 
 

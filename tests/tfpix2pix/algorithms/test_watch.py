@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
+from tfpix2pix.algorithms.pix2pix import Pix2Pix
 from tfpix2pix.algorithms.watch import DiscriminatorWatch, EncoderWatch
 
 HEALTHY = {"real": 0.7, "fake": 0.3}
@@ -14,7 +16,7 @@ ZEROS = {"real": 0.001, "fake": 0.001}
 
 @pytest.fixture
 def watch() -> DiscriminatorWatch:
-    return DiscriminatorWatch(patience=100)
+    return DiscriminatorWatch("vanilla", "the L1 term still trains", patience=100)
 
 
 def news(watch, means, steps) -> list[str]:
@@ -61,10 +63,22 @@ def test_another_state_is_reported_too(watch):
     assert len(news(watch, ZEROS, range(300, 600, 10))) == 1
 
 
-def test_the_margin_is_the_border():
-    watch = DiscriminatorWatch(patience=0, margin=0.1)
-    assert watch(1, {"real": 0.89, "fake": 0.05}) is None
-    assert watch(2, {"real": 0.91, "fake": 0.09})
+@pytest.mark.parametrize(("gan_loss", "margin"), [("vanilla", 0.01), ("lsgan", 0.05)])
+def test_the_border_is_further_off_where_nothing_saturates(gan_loss, margin):
+    watch = DiscriminatorWatch(gan_loss, "the rest trains", patience=0)
+    for beyond, found in ((-0.001, True), (0.001, False)):
+        means = {"real": 1 - margin - beyond, "fake": margin + beyond}
+        assert bool(watch(1, means)) == found
+
+
+def test_every_algorithm_has_the_border_of_its_loss():
+    config = Pix2PixConfig(
+        crop_size=32, load_size=32, ngf=1, ndf=1, receptive_field=16, gan_loss="lsgan"
+    )
+    judged = {"discriminator": {"real": 0.96, "fake": 0.04}}
+    watch = Pix2Pix(config).watch
+    assert watch(0, judged) is None
+    assert "tells every generated patch from a real one" in str(watch(1000, judged))
 
 
 # === An encoder that says nothing ===
