@@ -69,13 +69,14 @@ class LatentSpec:
         if self.reach not in REACHES:
             raise ValueError(f"reach must be one of {', '.join(REACHES)}, got {self.reach!r}")
 
-    def reaches(self, level: int) -> bool:
-        """Whether a convolution of the encoder reads it; 1: the first."""
-        return level == 1 or self.reach == "all"
-
     def draw(self, seed: Any, stream: int, positions: tf.Tensor) -> tf.Tensor:
         """float32 ``[B, size]``, each image's a function of (seed, stream, its position)."""
         return z_of.draw_latent(seed, stream, positions, self.size)
+
+
+def latent_channels(latent: LatentSpec | None, level: int) -> int:
+    """How many channels of a latent a convolution of the encoder reads; level 1 is the first."""
+    return latent.size if latent and (level == 1 or latent.reach == "all") else 0
 
 
 @dataclass(frozen=True)
@@ -183,6 +184,7 @@ class Encoder:
       latent: numbers of the code, those of `Generator.latent`.
       builder: see `build`.
       name: of the model, which names its weights in checkpoints.
+      kernels: as of a `Generator`, dense layers among them.
     """
 
     least_size: int

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.models import kernels
+from tfpix2pix.models.base import LatentSpec, latent_channels
 
 
 @tf.keras.utils.register_keras_serializable("tfpix2pix")
@@ -212,6 +213,23 @@ class LatentChannels(tf.keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         features, latent = input_shape
         return (*features[:-1], features[-1] + latent[-1])
+
+
+def with_latent(
+    features: tf.Tensor, code: tf.Tensor | None, latent: LatentSpec | None, level: int, name: str
+) -> tf.Tensor:
+    """What a convolution of the encoder reads: features, with the latent where it reads that.
+
+    Args:
+      features: symbolic, ``[B, H, W, C]``.
+      code: the latent, symbolic, ``[B, n]``; None where there is none.
+      latent: what it is.
+      level: of the convolution; 1 is the first.
+      name: of the convolution.
+    """
+    if not latent_channels(latent, level):
+        return features
+    return LatentChannels(name=f"{name}_latent")([features, code])
 
 
 @tf.keras.utils.register_keras_serializable("tfpix2pix")

@@ -15,6 +15,7 @@ from tfpix2pix.models.base import (
     LatentSpec,
     NoiseSpec,
     inputs_of,
+    latent_channels,
 )
 from tfpix2pix.models.layers import (
     BIASES,
@@ -23,7 +24,6 @@ from tfpix2pix.models.layers import (
     DepthToSpace,
     DoublingConvolution,
     InputNoise,
-    LatentChannels,
     NearestConvolution,
     NoiseDropout,
     PaddedConvolution,
@@ -31,6 +31,7 @@ from tfpix2pix.models.layers import (
     normalization,
     statistics_of,
     with_biases,
+    with_latent,
 )
 from tfpix2pix.models.precision import layers_compute_in
 from tfpix2pix.models.resampling import BlurDownsampling, BlurUpsampling, check_resampling
@@ -70,7 +71,6 @@ def resnet(
         "activation": activation,
         "latent": latent,
     }
-    code = latent.size if latent else 0
     channels = _noise_channels(ngf, blocks, dropout, input_noise)
     return Generator(
         "resnet",
@@ -83,7 +83,7 @@ def resnet(
         statistics=statistics_of(norm),
         name=name,
         features={
-            "first_pad": input_channels + input_noise + code,
+            "first_pad": input_channels + input_noise + latent_channels(latent, 1),
             "down1": 2 * ngf,
             "down2": 4 * ngf,
             "block1_sum": 4 * ngf,
@@ -121,13 +121,11 @@ def _kernels(
     def plain(size: int, one: int, other: int, level: int, to: int) -> Kernel:
         return Kernel((size, size, one, other), ((one, 2**level), (other, 2**to)))
 
-    def code(level: int) -> int:
-        return latent.size if latent and latent.reaches(level) else 0
-
-    kernels = {"first": plain(7, input_channels + code(1), ngf, 0, 0)}
+    read = input_channels + latent_channels(latent, 1)
+    kernels = {"first": plain(7, read, ngf, 0, 0)}
     for level in (1, 2):
         to = level - (enlarging == "blur")  # which halves after the convolution
-        read = ngf * level + code(level + 1)
+        read = ngf * level + latent_channels(latent, level + 1)
         kernels[f"down{level}"] = plain(3, read, ngf * 2 * level, level - 1, to)
     for block in range(1, blocks + 1):
         for half in ("a", "b"):
@@ -224,12 +222,6 @@ def build_resnet(
     z = tf.keras.Input((None, None, numbers), name="z") if noise else None
     code = tf.keras.Input((latent.size,), name="latent") if latent else None
 
-    def told(features: tf.Tensor, name: str, number: int) -> tf.Tensor:
-        """With the latent, where that convolution of the encoder reads it."""
-        if latent and latent.reaches(number):
-            return LatentChannels(name=f"{name}_latent")([features, code])
-        return features
-
     def convolved(
         features: tf.Tensor,
         name: str,
@@ -274,12 +266,12 @@ def build_resnet(
             beside = InputNoise(input_noise, offset, SIZE_MULTIPLE, name="input_noise")
             # Without z its channels are what no noise makes of them: 0.
             features = beside.silent(x) if z is None else beside([x, z])
-        features = told(features, "first", 1)
+        features = with_latent(features, code, latent, 1, "first")
         features = normalized(convolved(features, "first", ngf, 7), "first")
         for level in (1, 2):
             stride = 1 if blur else 2
             counts = "added" if features_read and bias != "none" else bias
-            features = told(features, f"down{level}", level + 1)
+            features = with_latent(features, code, latent, level + 1, f"down{level}")
             down = convolved(
                 features, f"down{level}", 2 * level * ngf, stride=stride, bias=counts, zeros=True
             )

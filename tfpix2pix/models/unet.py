@@ -15,6 +15,7 @@ from tfpix2pix.models.base import (
     LatentSpec,
     NoiseSpec,
     inputs_of,
+    latent_channels,
 )
 from tfpix2pix.models.layers import (
     BIASES,
@@ -23,7 +24,6 @@ from tfpix2pix.models.layers import (
     Convolution,
     DepthToSpace,
     InputNoise,
-    LatentChannels,
     NearestConvolution,
     NoiseDropout,
     PhasedConvolution,
@@ -32,6 +32,7 @@ from tfpix2pix.models.layers import (
     normalization,
     statistics_of,
     with_biases,
+    with_latent,
 )
 from tfpix2pix.models.precision import layers_compute_in
 
@@ -203,9 +204,8 @@ def _kernels(
 
     kernels = {}
     for level in range(1, depth + 1):
-        one, other = channels(level - 1), channels(level)
-        if latent and latent.reaches(level):
-            one += latent.size
+        one = channels(level - 1) + latent_channels(latent, level)
+        other = channels(level)
         features = ((one, 2 ** (level - 1)), (other, 2**level))
         kernels[f"down{level}"] = Kernel((4, 4, one, other), features)
     for level in range(depth, 0, -1):
@@ -399,8 +399,7 @@ def _layers(
         # Without z its channels are what no noise makes of them: 0.
         features = skip[0] = beside([x, z]) if noise else beside.silent(x)
     for level in range(1, depth + 1):
-        if latent and latent.reaches(level):
-            features = LatentChannels(name=f"down{level}_latent")([features, code])
+        features = with_latent(features, code, latent, level, f"down{level}")
         if level > 1:
             features = tf.keras.layers.LeakyReLU(0.2, name=f"down{level}_relu")(features)
         width = _channels(level, ngf)
