@@ -25,6 +25,7 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_json
 from tfpix2pix.base.options import plain_values
 from tfpix2pix.base.progress import say
+from tfpix2pix.base.size import Size
 from tfpix2pix.base.version import __version__
 from tfpix2pix.config import (
     Config,
@@ -35,6 +36,7 @@ from tfpix2pix.config import (
     resolve,
     with_preset,
 )
+from tfpix2pix.config.base import usual_load_size
 from tfpix2pix.data.config import DataConfig
 from tfpix2pix.reproduction import recipe
 from tfpix2pix.reproduction.tables import (
@@ -50,6 +52,7 @@ from tfpix2pix.reproduction.tables import (
     Variant,
     variants_of,
 )
+from tfpix2pix.scorer.settings import is_size, readable
 
 FILE = "reproduction.json"
 # How often a run of a reproduction looks up, unless the user says so: steps in so many parts.
@@ -333,13 +336,14 @@ def begin(
     _check_own(given, tables, same)
     found = Plan.load(folder)
     if found is None:
-        plan = Plan(Path(folder), _base(given))
+        plan = Plan(Path(folder), _base(given, tables))
     else:
         plan = dataclasses.replace(found, base=_continued(found, given, has_budget))
     if any(table.unit for table in tables):
         plan = _with_same(plan, tables, same)
-    for variant in variants_of(tables):
-        plan.config(variant, plan.base.seed)  # refused before anything is trained
+    _check_sizes(plan.base, tables)
+    for table in tables:
+        _check_rows(plan, table)
     return plan, found is None
 
 
@@ -361,6 +365,65 @@ def _check_own(given: Mapping[str, Any], tables: Sequence[Table], same: str | No
                 raise UserError(
                     f"--{name}: the rows of --table={table.asked} decide it; drop the flag"
                 )
+
+
+def _check_sizes(base: Config, tables: Sequence[Table]) -> None:
+    """Raises UserError where photographs are of a size that the FCN cannot score."""
+    size = base.crop_size
+    scored = [table.asked for table in tables if "fcn" in table.evaluators]
+    if not scored or is_size(size):
+        return
+    raise UserError(
+        f"--crop_size={size}: --table={scored[0]} has its photographs scored by FCN-8s, which "
+        f"reads multiples of 32 pixels, from 32 to 1024; use --crop_size={readable(size)}"
+    )
+
+
+def _check_rows(plan: Plan, table: Table) -> None:
+    """Refuses what cannot be trained, before anything is.
+
+    Raises:
+      UserError: a row of the table is none that this base config goes with.
+    """
+    refused = {row.key: error for row in table.rows if (error := _refusal(plan, row.variant))}
+    if not refused:
+        return
+    key, error = next(iter(refused.items()))
+    if not table.unit:
+        raise error
+    # What the row decides is no flag of the command, so that only two ways are left.
+    use = []
+    for size in (64, 128, 256, 512):
+        larger = size > plan.base.crop_size.smaller and _in_size(plan, size)
+        if larger and not any(_refusal(larger, row.variant) for row in table.rows):
+            use.append(f"use --crop_size={size}")
+            break
+    rest = [row.key for row in table.rows if row.key not in refused]
+    if rest:
+        use.append(f"leave it out with --rows={','.join(rest)}")
+    reason = str(error).partition("; ")[0] if use else str(error)
+    raise UserError(
+        f"--table={table.asked}: its row {key} cannot be trained so: {reason}"
+        + (f"; {', or '.join(use)}" if use else "")
+    )
+
+
+def _refusal(plan: Plan, variant: Variant) -> UserError | None:
+    """Why a network cannot be trained; None where it can."""
+    try:
+        plan.config(variant, plan.base.seed)
+    except UserError as error:
+        return error
+    return None
+
+
+def _in_size(plan: Plan, size: int) -> Plan | None:
+    """The plan with images of that size; None where its base config does not go with it."""
+    try:
+        base = plan.base.replace(crop_size=Size(size), load_size=usual_load_size(size))
+    except UserError:
+        return None
+    return dataclasses.replace(plan, base=base)
 
 
 def _with_same(plan: Plan, tables: Sequence[Table], same: str | None) -> Plan:
@@ -394,8 +457,20 @@ def _with_same(plan: Plan, tables: Sequence[Table], same: str | None) -> Plan:
     return dataclasses.replace(plan, same=same or usual)
 
 
-def _base(given: Mapping[str, Any]) -> Config:
+def _base(given: Mapping[str, Any], tables: Sequence[Table]) -> Config:
     """The config that all runs share, as the flags say; steps and direction are still open."""
+    try:
+        return _as_given(given)
+    except UserError:
+        # The U-Net's sizes bind no table without a U-Net.
+        generators = {variant.fields.get("generator") for variant in variants_of(tables)}
+        if len(generators) > 1 or None in generators:
+            raise
+    return _as_given({**given, "generator": generators.pop()})
+
+
+def _as_given(given: Mapping[str, Any]) -> Config:
+    """`_base` of any tables."""
     config = resolve(given)
     palette = config.label_palette
     if not palette and config.dataset == "sample":

@@ -27,6 +27,11 @@ def is_size(size: Size) -> bool:
     return all(side % 32 == 0 and 32 <= side <= 1024 for side in size)
 
 
+def readable(size: Size) -> Size:
+    """The nearest such size that is not larger, where there is one."""
+    return Size(*(min(1024, max(32, side // 32 * 32)) for side in size))
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything that decides a scorer's weights, beside the images themselves.
@@ -110,10 +115,9 @@ class Settings:
         check_options(self)
         parse_place(self.lr_decay_from)
         if not is_size(self.size):
-            lower = Size(*(min(1024, max(32, side // 32 * 32)) for side in self.size))
             raise UserError(
                 f"--size={self.size}: FCN-8s halves an image five times, so expected a multiple of "
-                f"32 from 32 to 1024; use --size={lower}"
+                f"32 from 32 to 1024; use --size={readable(self.size)}"
             )
         if self.load_size == 0:
             object.__setattr__(self, "load_size", usual_load_size(self.size))

@@ -163,3 +163,37 @@ def test_a_row_that_was_another_one_is_refused(tmp_path, plan):
     dataclasses.replace(plan, paces={variant.key: old}).save()
     with pytest.raises(UserError, match=r"another row, with dropout=0.1, lambda_identity=0.5;"):
         begin(plan.folder, {}, tables)
+
+
+# === Sizes ===
+
+
+def test_sizes_are_those_of_the_rows_generator(tmp_path):
+    given = {"dataset": "sample", "crop_size": 96, "load_size": 108, "ngf": 4, "ndf": 4}
+    tables = chosen_tables("cyclegan")
+    plan, _ = begin(tmp_path / "out", given, tables)
+    for variant in variants_of(tables):
+        config = plan.config(variant, 0)
+        assert (config.crop_size, config.generator) == (96, "resnet6")
+    plan.save()
+    again, is_new = begin(tmp_path / "out", given, tables)
+    assert (again.base, is_new) == (plan.base, False)
+    # Those of a U-Net are as before, and no other table borrows a ResNet.
+    assert begin(tmp_path / "new", {**given, "crop_size": 64}, tables)[0].base.generator == "unet"
+    for name in ("losses", "recipe", "diversity"):
+        with pytest.raises(UserError, match="multiples of 64 pixels at this size"):
+            begin(tmp_path / "new", given, chosen_tables(name))
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (98, "with --generator=resnet6 the generator takes multiples of 4 pixels"),
+        (100, r"--crop_size=100: --table=cyclegan has its .* multiples of 32 .*=96$"),
+    ],
+)
+def test_a_size_that_cannot_be_trained_or_scored_is_refused(tmp_path, size, words):
+    given = {"dataset": "sample", "crop_size": size, "load_size": 120}
+    with pytest.raises(UserError, match=words):
+        begin(tmp_path / "out", given, chosen_tables("cyclegan"))
+    begin(tmp_path / "out", {**given, "crop_size": 100}, chosen_tables("cyclegan_labels"))

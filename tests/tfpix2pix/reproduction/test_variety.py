@@ -11,6 +11,7 @@ from PIL import Image
 
 from tfpix2pix.algorithms import registry
 from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.config import resolve
 from tfpix2pix.evaluation.registry import EVALUATORS
 from tfpix2pix.reproduction import pictures, variety
@@ -151,6 +152,22 @@ def test_without_diversity_nothing_is_so_many_times_it():
     assert np.isnan(one.times[0])
     assert not one.holds
     assert result_of(FOUR, metrics_of(a=numbers(0.2, 0.05, 0.3)), [0, 1]).reached == []
+
+
+def test_a_row_that_the_size_refuses_is_named_with_what_is_left(tmp_path):
+    """At 32 pixels the second discriminator of BicycleGAN sees 16, less than a patch."""
+    given = {"dataset": "sample", "crop_size": 32, "load_size": 32}
+    tables = chosen_tables("diversity")
+    with pytest.raises(UserError) as refused:
+        begin(tmp_path / "out", given, tables)
+    said = str(refused.value)
+    assert said.startswith("--table=diversity: its row bicyclegan cannot be trained so: ")
+    assert "leaves no patch of a 32 pixel image at the last of --discriminator_scales=2" in said
+    keys = ",".join(row.key for row in variety.ROWS if row.key != "bicyclegan")
+    assert said.endswith(f"; use --crop_size=64, or leave it out with --rows={keys}")
+    # Both can be done.
+    begin(tmp_path / "out", given, chosen_rows(tables, keys))
+    begin(tmp_path / "out", {**given, "crop_size": 64, "load_size": 72}, tables)
 
 
 # === One input, eight answers ===
