@@ -4,19 +4,21 @@
     python benchmarks/inference.py --workdir=runs/facades           # a run, at its crop size
     python benchmarks/inference.py --engines=onnx,torch,node,chromium --size=128 --ngf=32
 
-Each contestant is a process of its own with the same number of threads, the same weights, x and z,
-and they take turns (A B C, A B C, ...), so that whatever else the machine does meets all alike. A
-turn is one run that is not counted and then one that is. Times are from NumPy arrays to NumPy
-arrays; PyTorch's alone are from torch tensors to torch tensors in the layout that it wants. The
-table gives medians, and in brackets the quartiles' distance from each other. It needs the extras
-``export`` and ``torch``; what is not installed has no rows. ``node`` and ``chromium`` run the ONNX
-files in onnxruntime-web's WebAssembly (`web.py`) and are measured only if they are named; there the
-engine tells the time, from arrays to arrays as well. With ``--clock=processor`` times are those of
-the processors, of all threads together, which other work on the machine hardly changes.
+Each contestant is a process of its own with the same number of threads, weights and inputs, and
+they take turns (A B C, A B C, ...), so that whatever else the machine does meets all alike. A turn
+is one run that is not counted and then one that is. Times are from NumPy arrays to NumPy arrays;
+PyTorch's alone are from torch tensors to torch tensors in the layout that it wants. The table gives
+medians, and in brackets the quartiles' distance from each other. It needs the extras ``export`` and
+``torch``; what is not installed has no rows. PyTorch's generator is the paper's U-Net; another
+network is measured without it. ``node`` and ``chromium`` run the ONNX files in onnxruntime-web's
+WebAssembly (`web.py`) and are measured only if they are named; there the engine tells the time,
+from arrays to arrays as well. With ``--clock=processor`` times are those of the processors, of all
+threads together, which other work on the machine hardly changes.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import itertools
 import multiprocessing
@@ -56,6 +58,7 @@ _MODULES = flags.DEFINE_string(
 _CLOCK = flags.DEFINE_enum("clock", "wall", ["wall", "processor"], "What is measured.")
 _ANY = flags.DEFINE_bool("any_size", False, "Export for any size instead of this one.")
 
+_INPUTS = ("x", "z", "latent")  # of a network, in its order; some have the first alone
 _FORMATS = {"savedmodel": "SavedModel", "tflite": "TFLite", "onnx": "ONNX"}
 _WEB = (web.NODE, web.CHROMIUM)
 
@@ -108,19 +111,18 @@ def _run(scratch: Path) -> None:
         raise UserError(f"--size={size}: the run's generator takes multiples of {step} pixels")
     threads = _THREADS.value or cores()
     batches = [int(text) for text in _BATCHES.value]
-    if translator.latent_size:
-        raise UserError(
-            f"--workdir={workdir}: its generator reads a latent, which PyTorch's beside it does "
-            "not; give a run without"
-        )
     x = np.stack(list(_smooth(max(batches), size, translator.config.x_channels)))
-    z = translator.noise(x, range(len(x)))
-    np.savez(scratch / "inputs.npz", x=x, z=z)
+    inputs = {"x": x}
+    if translator.takes_noise:
+        inputs["z"] = translator.noise(x, range(len(x)))
+    if translator.latent_size:
+        inputs["latent"] = translator.latent(range(len(x)))
+    np.savez(scratch / "inputs.npz", **inputs)
     contestants = _contestants(translator, workdir, size, scratch)
     wanted = _wanted()
     contestants = [each for each in contestants if each.name.lower().startswith(wanted or ("",))]
-    flops = _flops(translator.generator, size)
-    expected = translator.network(x, z)
+    flops = _flops(translator.described, size, translator.config.upsampling)
+    expected = translator.network(*(inputs.get(name) for name in _INPUTS))
     _measure(contestants, batches, threads, scratch, expected)
     config = translator.config
     print(describe(threads))
@@ -175,6 +177,7 @@ def _contestants(translator: Any, workdir: str, size: int, scratch: Path) -> lis
 
     config = translator.config
     contract = Contract.of(translator, "paper", None if _ANY.value else (size, size))
+    contract = dataclasses.replace(contract, encodes=False)  # which is not measured
     weights = core.weights_of(translator.generator)
 
     def random_inputs(count: int) -> Iterator[np.ndarray]:
@@ -213,7 +216,8 @@ def _contestants(translator: Any, workdir: str, size: int, scratch: Path) -> lis
                 )
                 for name, way in ways.items()
             ]
-    if importlib.util.find_spec("torch") and config.norm == "instance":
+    is_papers = translator.described.family == "unet" and config.norm == "instance"
+    if importlib.util.find_spec("torch") and is_papers:
         np.savez(scratch / "weights.npz", **weights)
         for layout in ("contiguous", "channels_last"):
             source = str(scratch / "weights.npz")
@@ -255,24 +259,29 @@ def _serve(contestant: Contestant, folder: str, threads: int, clock: str, pipe: 
         # TensorFlow takes as many threads as the process has cores.
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # a browser ends with this process
-    inputs = np.load(Path(folder, "inputs.npz"))
-    x, z = inputs["x"], inputs["z"]
+    with np.load(Path(folder, "inputs.npz")) as arrays:
+        given = [arrays.get(name) for name in _INPUTS]
+    given = given if given[2] is not None else given[:2]  # which is all that PyTorch's takes
     with ExitStack() as stack:
         network, prepare, finish = _open(contestant, folder, threads, stack)
-        ready: dict[int, tuple[Any, Any]] = {}
+
+        def of_batch(batch: int) -> list[Any]:
+            return [None if each is None else prepare(each[:batch]) for each in given]
+
+        ready: dict[int, list[Any]] = {}
         pipe.send("ready")
         while (batch := pipe.recv()) != 0:
             if batch is None:
-                pipe.send(finish(network(prepare(x[:1]), prepare(z[:1]))))
+                pipe.send(finish(network(*of_batch(1))))
                 continue
             if batch not in ready:
-                ready[batch] = prepare(x[:batch]), prepare(z[:batch])
+                ready[batch] = of_batch(batch)
             # The first one wakes threads and caches up.
             network(*ready[batch])
             pipe.send(_timed(network, ready[batch], clock))
 
 
-def _timed(network: Any, inputs: tuple[Any, Any], clock: str) -> float:
+def _timed(network: Any, inputs: list[Any], clock: str) -> float:
     if isinstance(network, web.WebNetwork):
         return network.timed(inputs, clock)
     now = {"wall": time.perf_counter, "processor": time.process_time}[clock]
@@ -355,18 +364,15 @@ def _measure(
             process.terminate()
 
 
-def _flops(generator: Any, size: int) -> float:
+def _flops(described: Any, size: int, upsampling: str) -> float:
     """Floating-point operations of the convolutions for one image, two for each product."""
-    total, side = 0, size
-    for layer in generator.layers:
-        name, kernel = layer.name, getattr(layer, "kernel", None)
-        if kernel is None:
-            continue
-        down = name.startswith("down")
-        side = side // 2 if down else side
-        # Down: each output pixel is a product with the kernel; up: each input pixel.
-        total += 2 * side * side * int(np.prod(kernel.shape))
-        side = side if down else side * 2
+    total = 0
+    for kernel in described.kernels.values():
+        (_, read), (_, made) = kernel.features
+        # Each output pixel is a product with the kernel; where features are enlarged, each input
+        # pixel, unless it is repeated before.
+        pixels = made if upsampling == "nearest" else max(read, made)
+        total += 2 * (size // pixels) ** 2 * int(np.prod(kernel.shape))
     return total
 
 

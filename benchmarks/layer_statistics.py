@@ -22,6 +22,8 @@ import_tensorflow()
 import tensorflow as tf  # noqa: E402
 
 import tfpix2pix  # noqa: E402
+from tfpix2pix.inference import Translator  # noqa: E402
+from tfpix2pix.models.base import inputs_of  # noqa: E402
 
 
 def main() -> None:
@@ -38,16 +40,23 @@ def main() -> None:
         x = np.broadcast_to(colour / 127.5 - 1.0, shape).astype(np.float32)
         print(f"\n{run}, step {model.step:,}")
         print(f"{'layer':14} {'size':>9} {'std':>8} {'middle':>8} {'rows + columns':>15}")
-        for name, features in layers(model.generator, x, model.noise(x, [0], True)):
+        noisy, still = (inputs(model, x, deterministic) for deterministic in (False, True))
+        for name, features in layers(model.generator, still):
             print(row(name, features))
-        for z in (model.noise(x, [0], False), model.noise(x, [0], True)):
-            y = model.generator([x, z], training=False).numpy()[0]
+        for given in (noisy, still):
+            y = model.generator(given, training=False).numpy()[0]
             pictures.append(np.rint((y + 1) * 127.5).astype(np.uint8))
     if args.picture:
         tf.io.write_file(args.picture, tf.io.encode_png(np.concatenate(pictures, axis=1)))
 
 
-def layers(generator: tf.keras.Model, x: np.ndarray, z: np.ndarray) -> list:
+def inputs(model: Translator, x: np.ndarray, deterministic: bool) -> object:
+    """What the generator takes: x, and the z and the latent of seed 0 where it has them."""
+    z = model.noise(x, [0], deterministic) if model.takes_noise else None
+    return inputs_of(x, (z, model.latent([0]) if model.latent_size else None))
+
+
+def layers(generator: tf.keras.Model, given: object) -> list:
     """The features ``[H, W, C]`` after each convolution and normalisation, by the layer's name."""
     kinds = (tf.keras.layers.Conv2D, tf.keras.layers.Conv2DTranspose)
     chosen = [
@@ -55,7 +64,7 @@ def layers(generator: tf.keras.Model, x: np.ndarray, z: np.ndarray) -> list:
         for layer in generator.layers
         if isinstance(layer, kinds) or layer.name.endswith("_norm") or layer.name == "y"
     ]
-    outputs = tf.keras.Model(generator.inputs, [layer.output for layer in chosen])([x, z])
+    outputs = tf.keras.Model(generator.inputs, [layer.output for layer in chosen])(given)
     return [(la.name, of.numpy()[0]) for la, of in zip(chosen, outputs, strict=True)]
 
 

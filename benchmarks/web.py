@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import threading
 import urllib.parse
+from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -116,12 +117,12 @@ class WebNetwork:
         self._arrays.append(np.ascontiguousarray(array, "<f4"))
         return len(self._arrays) - 1
 
-    def __call__(self, *numbers: int) -> np.ndarray:
-        """y of x and z by their numbers."""
+    def __call__(self, *numbers: int | None) -> np.ndarray:
+        """y of x, z and latent by their numbers; None: not taken."""
         headers, body = self._run(numbers)
         return np.frombuffer(body, "<f4").reshape(json.loads(headers["shape"]))
 
-    def timed(self, numbers: tuple[int, ...], clock: str) -> float:
+    def timed(self, numbers: Sequence[int | None], clock: str) -> float:
         """Seconds of a picture: ``wall``, as the engine tells it, or of the ``processor``."""
         if clock == "wall":
             return float(self._run(numbers)[0]["milliseconds"]) / 1e3
@@ -129,8 +130,9 @@ class WebNetwork:
         self._run(numbers, _RUNS)
         return (_processor_seconds(self._process) - start) / _RUNS
 
-    def _run(self, numbers: tuple[int, ...], runs: int = 1) -> tuple[dict[str, str], bytes]:
-        feeds = dict(zip(("x", "z"), numbers, strict=False))
+    def _run(self, numbers: Sequence[int | None], runs: int = 1) -> tuple[dict[str, str], bytes]:
+        named = zip(("x", "z", "latent"), numbers, strict=False)
+        feeds = {name: number for name, number in named if number is not None}
         self._jobs.put({"feeds": feeds, "runs": runs})
         return self._answer()
 
