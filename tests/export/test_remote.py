@@ -33,7 +33,9 @@ def picture(*shape: int, seed: int = 0, dtype=np.uint8) -> np.ndarray:
 def assert_same_picture(found: np.ndarray, expected: np.ndarray, limit: float = 1) -> None:
     assert found.dtype == expected.dtype
     assert found.shape == expected.shape
-    assert np.abs(found.astype(float) - expected.astype(float)).max() <= limit
+    found, expected = found.astype(float), expected.astype(float)
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
+    assert np.nanmax(np.abs(found - expected)) <= limit
 
 
 def url_of(server, way: str) -> str:
@@ -141,8 +143,14 @@ FORMS = {
     ),
     "floats": (
         {"input_channels": 2, "target_channels": 1, "input_dtype": "float32"}
-        | {"target_dtype": "float32", "input_range": "0:9", "target_range": "-2:7"},
-        np.random.default_rng(0).uniform(0, 9, (20, 33, 2)).astype(np.float32),
+        | {"target_dtype": "float32", "input_range": "0:9", "target_range": "-2:7"}
+        | {"input_ignore": "nan"},
+        # Of which a corner was not measured.
+        np.pad(
+            np.random.default_rng(0).uniform(0, 9, (20, 33, 2)).astype(np.float32)[4:, 5:],
+            ((4, 0), (5, 0), (0, 0)),
+            constant_values=np.nan,
+        ),
         1e-4,
     ),
     "five channels of 16 bits": (

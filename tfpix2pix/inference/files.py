@@ -21,7 +21,6 @@ from tfpix2pix.inference.labels import (
     Labels,
     check_labels,
     colours_of,
-    marked,
     nodata_of,
     result_bytes,
 )
@@ -414,10 +413,7 @@ def _write(
 
     metadata = _metadata(job, manner, picture, notes)
     spec = translator.spec
-    missing = spec.missing(image)
-    if missing.any():
-        # Again, since a server has not seen them.
-        picture = marked(spec, picture, missing, manner.labels, image.nodata)
+    if spec.missing(image).any():
         nodata = _nodata(spec, manner.labels, image.nodata, notes)
         metadata = replace(metadata, nodata=nodata)
     if manner.labels == "probabilities":

@@ -128,6 +128,8 @@ def marked(
     of_input: float | None = None,
 ) -> np.ndarray:
     """A result that says so where the input has nothing measured (`missing`, bool ``[H, W]``)."""
+    if not missing.any():
+        return result
     if spec.y.palette is None or labels in ("raw", "color"):
         return spec.marked(result, missing, of_input)
     nodata = nodata_of(spec, labels)
