@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tfpix2pix.data import PairSpec
     from tfpix2pix.data.spec import ImageSpec
     from tfpix2pix.inference import Translator
-    from tfpix2pix.models.base import Generator
+    from tfpix2pix.models.base import Encoder, Generator
 
 KIND = "tfpix2pix export"
 VERSION = 1
@@ -59,6 +59,8 @@ class Contract:
         input. Empty, and then replaced, for the run's default.
       argmax: of a run of one-hot targets: whether y has class numbers, uint8 ``[B, H, W, 1]``, in
         the place of the probability of each class.
+      encodes: whether there is also what makes latents of images like the targets; never in
+        exports of versions that left it out.
     """
 
     config: Config
@@ -71,6 +73,7 @@ class Contract:
     weights: str = "raw"
     direction: str = ""
     argmax: bool = False
+    encodes: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "direction", self.config.direction_of(self.direction))
@@ -107,6 +110,7 @@ class Contract:
             translator.weights,
             translator.direction,
             argmax,
+            translator.encodes,
         )
 
     @property
@@ -148,6 +152,15 @@ class Contract:
         from tfpix2pix.algorithms.registry import generator_for
 
         return generator_for(self.config, self.direction)
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """What is known of the encoder besides its weights; only where there is one."""
+        from tfpix2pix.algorithms.registry import encoder_for
+
+        found = encoder_for(self.config, self.direction)
+        assert found is not None, "only where it `encodes`"
+        return found
 
     @property
     def channels(self) -> tuple[int, int]:
@@ -202,6 +215,11 @@ class Contract:
             shapes["latent"] = (self.latent_size,)
         return shapes
 
+    @property
+    def encoder_shape(self) -> tuple[int, int, int]:
+        """``[H, W, C_out]`` of the image that the encoder takes: of the size of the training."""
+        return *self.config.whole_size, self.channels[1]
+
     def noise_shape(self, height: int, width: int) -> tuple[int, int, int]:
         """``[h, w, Z]`` of the z that goes with an x of that height and width."""
         return height // self.noise_factor, width // self.noise_factor, self.noise_channels
@@ -253,6 +271,7 @@ class Contract:
             "statistics": _STATISTICS[self.generator.statistics],
             "noise": noise,
             "latent": latent if self.latent_size else None,
+            **({"encoder": self._encoder()} if self.encodes else {}),
             "x": {
                 "tensor": f"float32 [B, {height}, {width}, {self.channels[0]}] in [-1, 1]",
                 "channels": spec.channel_names["x"],
@@ -276,6 +295,17 @@ class Contract:
             "checkpoint": {"step": self.step, "sha256": self.checkpoint},
             "weights": self.weights,
             "config": plain_values(self.config),
+        }
+
+    def _encoder(self) -> dict[str, Any]:
+        """What the encoder is."""
+        height, width, channels = self.encoder_shape
+        return {
+            "what": "makes a latent of an image like the targets, which gives others its style",
+            "y": f"float32 [B, {height}, {width}, {channels}] in [-1, 1]",
+            "resizing": "to that size, antialiased",
+            "size": [height, width],
+            "latent": f"float32 [B, {self.latent_size}]",
         }
 
     def _y(self, shape: str) -> dict[str, str]:
@@ -330,6 +360,7 @@ class Contract:
                 weights,
                 str(values["direction"]),
                 bool(values.get("argmax", False)),
+                values.get("encoder") is not None,
             )
             if contract.max_pixels is not None and contract.max_pixels < 1:
                 raise ValueError("no pixels")
@@ -337,6 +368,8 @@ class Contract:
                 raise ValueError("unknown inference")
             if weights != weights_held(contract.config, weights) or weights not in WEIGHTS:
                 raise ValueError("unknown weights")
+            if contract.encodes and not contract.config.ENCODES:
+                raise ValueError("an encoder of a run that has none")
             contract._check_size()
             contract.spec  # noqa: B018 - raises where palette and config do not fit
         except UserError as error:

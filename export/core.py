@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.inference import KerasEncoder
 from tfpix2pix.inference.sizes import kernel_shapes
 from tfpix2pix.models.base import inputs_of
 from tfpix2pix.models.layers import InstanceNormalization
@@ -16,7 +18,8 @@ from tfpix2pix.models.weights import named_weights
 
 if TYPE_CHECKING:
     from tfpix2pix.export.contract import Contract
-    from tfpix2pix.models.base import Generator
+    from tfpix2pix.inference import Translator
+    from tfpix2pix.models.base import Encoder, Generator
 
 NORM = "_norm"
 """What a normalisation is called after its convolution."""
@@ -35,17 +38,41 @@ def export_generator(
     Raises:
       ValueError: the weights are not those of such a generator.
     """
-    for layer, shape in kernel_shapes(described).items():  # before memory is taken for them
+    _check_kernels(described, weights)
+    return _with_weights(described.build(noise=noise), weights)
+
+
+def export_encoder(described: Encoder, weights: dict[str, np.ndarray]) -> tf.keras.Model:
+    """The same of an encoder."""
+    _check_kernels(described, weights)
+    return _with_weights(described.build(), weights)
+
+
+def encoder_of(translator: Translator) -> tf.keras.Model | None:
+    """The encoder of a run in Keras, in float32; None where it has none."""
+    if not translator.encodes:
+        return None
+    assert isinstance(translator.encoder, KerasEncoder), "another engine runs the encoder"
+    return translator.encoder.encoder
+
+
+def _check_kernels(described: Generator | Encoder, weights: dict[str, np.ndarray]) -> None:
+    """Raises ValueError for weights of another network, before memory is taken for it."""
+    for layer, shape in kernel_shapes(described).items():
         if np.shape(weights.get(f"{layer}/kernel", ())) != shape:
-            raise ValueError(f"weights of another generator: {layer}/kernel is not {list(shape)}")
-    generator = described.build(noise=noise)
-    variables = named_weights(generator)
+            raise ValueError(
+                f"weights of another {described.name}: {layer}/kernel is not {list(shape)}"
+            )
+
+
+def _with_weights(network: tf.keras.Model, weights: dict[str, np.ndarray]) -> tf.keras.Model:
+    variables = named_weights(network)
     if set(variables) != set(weights):
         odd = sorted(set(variables) ^ set(weights))
-        raise ValueError(f"weights of another generator: {', '.join(odd[:3])} and others")
+        raise ValueError(f"weights of another {network.name}: {', '.join(odd[:3])} and others")
     for name, variable in variables.items():
         variable.assign(tf.cast(weights[name], variable.dtype))
-    return generator
+    return network
 
 
 def weights_of(generator: tf.keras.Model) -> dict[str, np.ndarray]:
@@ -101,8 +128,57 @@ def never(contract: Contract) -> np.ndarray:
     return np.where(contract.spec.y.unlearned, _NEVER, np.float32(0))
 
 
-class Core(tf.Module):
-    """G(x, z), or G(x), as one function of float32 tensors, the variables by their names.
+class Exportable(tf.Module):
+    """A network as one function of float32 tensors, the variables by their names.
+
+    Args:
+      network: the Keras model.
+      signature: its inputs.
+      run: the function: of these to its results by name.
+    """
+
+    def __init__(
+        self,
+        network: tf.keras.Model,
+        signature: list[tf.TensorSpec],
+        run: Callable[..., dict[str, tf.Tensor]],
+    ) -> None:
+        super().__init__(name="core")
+        # The names as keys, so that the weights can be read back from the SavedModel.
+        self.weights = named_weights(network)
+        self.signature = signature
+        self.run = tf.function(run, input_signature=signature)
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Writes a SavedModel whose only signature, ``serving_default``, is this function."""
+        function = self.run.get_concrete_function()
+        tf.saved_model.save(self, os.fspath(folder), signatures={"serving_default": function})
+        return Path(folder)
+
+
+class EncoderCore(Exportable):
+    """What makes latents of images like the targets: ``y`` to ``latent``, the mean of what the
+    encoder says.
+
+    Args:
+      encoder: the Keras model, ``y -> [mean, log_variance]``, in float32.
+      contract: of the export.
+      batch: images of a batch, None for any.
+    """
+
+    def __init__(
+        self, encoder: tf.keras.Model, contract: Contract, batch: int | None = None
+    ) -> None:
+        def run(y: tf.Tensor) -> dict[str, tf.Tensor]:
+            mean, _ = encoder(y, training=False)
+            return {"latent": mean}
+
+        spec = tf.TensorSpec([batch, *contract.encoder_shape], name="y")
+        super().__init__(encoder, [spec], run)
+
+
+class Core(Exportable):
+    """G(x, z), or G(x).
 
     Args:
       generator: from `export_generator`.
@@ -118,10 +194,6 @@ class Core(tf.Module):
         batch: int | None = None,
         logits: bool = False,
     ) -> None:
-        super().__init__(name="core")
-        # The names as keys, so that the weights can be read back from the SavedModel.
-        self.weights = named_weights(generator)
-        self.signature = signature(contract, batch)
         height, width = contract.image_size or (None, None)
         result = [batch, height, width, contract.channels[1]]
 
@@ -132,13 +204,7 @@ class Core(tf.Module):
             y.set_shape(result)
             return {"y": y_of(y, contract) if contract.labels_out and not logits else y}
 
-        self.run = tf.function(run, input_signature=self.signature)
-
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Writes a SavedModel whose only signature, ``serving_default``, is this function."""
-        function = self.run.get_concrete_function()
-        tf.saved_model.save(self, os.fspath(folder), signatures={"serving_default": function})
-        return Path(folder)
+        super().__init__(generator, signature(contract, batch), run)
 
 
 def signature(contract: Contract, batch: int | None = None) -> list[tf.TensorSpec]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -14,24 +14,47 @@ if TYPE_CHECKING:
     from tfpix2pix.export.contract import Contract
 
 
-class Engine(abc.ABC):
-    """An exported generator, loaded and ready, on NumPy arrays.
+class Loaded(abc.ABC):
+    """A network of an export, loaded and ready, on NumPy arrays.
 
     Attributes:
+      OUTPUT: the name of what it gives.
       contract: what the artefact promises.
       path: the artefact.
       name: what runs it, for tables: ``onnxruntime``.
-      has_pictures: whether it also has a method ``translate`` from images to results.
     """
 
+    OUTPUT: ClassVar[str]
     contract: Contract
     path: Path
     name: str
+
+    @property
+    @abc.abstractmethod
+    def inputs(self) -> tuple[str, ...]:
+        """Names of what the network takes, in its order."""
+
+    @abc.abstractmethod
+    def run(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        """What it gives for its inputs by name, float32: those of `inputs`, in their order."""
+
+    def failed(self, error: Exception) -> UserError:
+        """The sentence for an engine that gave up while it ran."""
+        return UserError(f"{self.path} failed in {self.name} ({short_reason(error)}); export again")
+
+
+class Engine(Loaded):
+    """An exported generator.
+
+    Attributes:
+      has_pictures: whether it also has a method ``translate`` from images to results.
+    """
+
+    OUTPUT = "y"
     has_pictures: bool = False
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Names of what the network takes, in its order."""
         return self.contract.inputs
 
     @property
@@ -82,13 +105,45 @@ class Engine(abc.ABC):
             raise ValueError(f"{self.path} takes {' and '.join(self.inputs)}; give {missing[0]}")
         return self.run({name: np.asarray(given[name], np.float32) for name in self.inputs})
 
-    @abc.abstractmethod
-    def run(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        """y of the network's inputs by name, float32: those of `inputs`, in their order."""
+    def open_encoder(self) -> ExportedEncoder:
+        """What makes latents of images, beside this generator and in the same format.
 
-    def failed(self, error: Exception) -> UserError:
-        """The sentence for an engine that gave up while it ran."""
-        return UserError(f"{self.path} failed in {self.name} ({short_reason(error)}); export again")
+        Raises:
+          UserError: there is none, or it is damaged or of another checkpoint.
+        """
+        found = self._encoder() if self.contract.encodes else None
+        if found is None:
+            raise UserError(
+                f"{self.path}: there is no encoder beside it; give the folder that `tfpix2pix "
+                "export` wrote, or the run (--workdir)"
+            )
+        if found.contract.checkpoint != self.contract.checkpoint:
+            raise UserError(f"{found.path} is of another checkpoint than {self.path}; export again")
+        return found
+
+    def _encoder(self) -> ExportedEncoder | None:
+        """`open_encoder`'s; None where it is not there."""
+        return None
+
+
+class ExportedEncoder(Loaded):
+    """An exported encoder.
+
+    Attributes:
+      has_pictures: whether it also has a method ``style`` from images to latents.
+    """
+
+    OUTPUT = "latent"
+    has_pictures: bool = False
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return ("y",)
+
+    def __call__(self, y: np.ndarray) -> np.ndarray:
+        """The latents, float32 ``[B, n]``, of images like the targets, float32 ``[B, H, W, C_out]``
+        in [-1, 1], of the size of the training."""
+        return self.run({"y": np.asarray(y, np.float32)})
 
 
 _WHY = "assertion failed: "

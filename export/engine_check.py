@@ -35,34 +35,44 @@ def refusal(path: Path, error: Refused) -> UserError:
     )
 
 
-def check_stored(contract: Contract, stored: int) -> None:
-    """Sees that a contract's generator can be in a file: a byte at least for each of its weights.
+def check_stored(contract: Contract, stored: int, encoder: bool = False) -> None:
+    """Sees that a contract's network can be in a file: a byte at least for each of its weights.
 
     Args:
       contract: that the file carries.
       stored: bytes of the file.
+      encoder: whether it is to hold the encoder, and not the generator.
 
     Raises:
-      Refused: the file is too small for it.
+      Refused: the file is too small for it, or there is none.
     """
     from tfpix2pix.inference.sizes import kernel_numbers  # the package imports TensorFlow
 
-    numbers = kernel_numbers(contract.generator)
+    if encoder and not contract.encodes:
+        raise Refused("its contract knows of no encoder")
+    numbers = kernel_numbers(contract.encoder if encoder else contract.generator)
     if numbers > stored:
         raise Refused(
-            f"its contract describes a generator of {numbers:,} weights "
-            f"({contract.config.networks}) and it holds {stored:,} bytes"
+            f"its contract describes {'an encoder' if encoder else 'a generator'} of {numbers:,} "
+            f"weights ({contract.config.networks}) and it holds {stored:,} bytes"
         )
 
 
-def sizes_to_check(contract: Contract) -> Iterator[tuple[dict[str, tuple[int, ...]], int]]:
+def sizes_to_check(
+    contract: Contract, encoder: bool = False
+) -> Iterator[tuple[dict[str, tuple[int, ...]], int]]:
     """Shapes of the inputs by name, and how many numbers all tensors may hold together for them.
 
     One image of the export's size; where it takes any, of the size of the training and of twice
-    that, so that what grows faster than the image is seen too.
+    that, so that what grows faster than the image is seen too. An encoder takes one size alone.
     """
     from tfpix2pix.inference.sizes import feature_numbers, kernel_numbers  # as above
 
+    if encoder:
+        shape = contract.encoder_shape
+        numbers = _ROOM * feature_numbers(contract.encoder, *shape[:2])
+        yield {"y": (1, *shape)}, numbers + _ROOM_OF_WEIGHTS * kernel_numbers(contract.encoder)
+        return
     generator, trained = contract.generator, contract.config.whole_size
     sizes = [contract.image_size] if contract.image_size else [trained, trained.times(2)]
     for height, width in sizes:
@@ -75,7 +85,7 @@ def sizes_to_check(contract: Contract) -> Iterator[tuple[dict[str, tuple[int, ..
 
 def too_large(numbers: int, shapes: dict[str, tuple[int, ...]]) -> Refused:
     """The refusal of a file whose tensors hold so many numbers for inputs of those shapes."""
-    _, height, width, _ = shapes["x"]
+    _, height, width, _ = shapes["x" if "x" in shapes else "y"]
     return Refused(
         f"it needs {numbers * 4 / 2**30:,.1f} GiB for an image of {width}x{height} pixels"
     )

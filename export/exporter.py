@@ -271,7 +271,7 @@ class Exported:
         return [
             (part.output / artifact.path).relative_to(self.output).as_posix()
             for part in self.parts
-            for artifact, _ in part.manifest.artifacts
+            for artifact, _ in part.manifest.everything
         ]
 
     def __fspath__(self) -> str:
@@ -340,7 +340,7 @@ def export_run(
     directions = request.directions(config, workdir)
     import tensorflow as tf
 
-    from tfpix2pix.export.core import export_generator, weights_of
+    from tfpix2pix.export.core import encoder_of, export_generator, weights_of
     from tfpix2pix.export.pictures import TrainingInputs
     from tfpix2pix.export.proof import Prover
     from tfpix2pix.inference import load
@@ -353,11 +353,13 @@ def export_run(
             "again, or name a step by --checkpoint"
         )
     values = [weights_of(each.generator) for each in translators]
-    _check_space(output, sum(v.nbytes for of in values for v in of.values()), request)
+    encoders = [encoder_of(each) for each in translators]
+    stored = [*values, *(weights_of(each) for each in encoders if each is not None)]
+    _check_space(output, sum(v.nbytes for of in stored for v in of.values()), request)
     try:
         with Staging(output) as staging:
             parts = []
-            for translator, of in zip(translators, values, strict=True):
+            for translator, of, encoder in zip(translators, values, encoders, strict=True):
                 contract = Contract.of(
                     translator,
                     request.inference,
@@ -379,6 +381,7 @@ def export_run(
                     say=reporter.say,
                     opset=request.opset,
                     examples=examples,
+                    encoder=encoder,
                 )
                 pictures, source = check_pictures(
                     *where, check_images, check_count, translator.direction
@@ -500,7 +503,7 @@ def _make(
     exported = []
     for part, (manifest, proof, results) in zip(parts, made, strict=True):
         folder, output = staging.folder / part.place, part.job.output
-        own = [*_moved(manifest.artifacts), REPORT, FILE]
+        own = [*_moved(manifest.everything), REPORT, FILE]
         manifest.files = [*([] if part.place else extras), REPORT]
         stale += [part.below(each) for each in _merge(manifest, output)]
         write_report(folder / REPORT, part.job.contract, manifest, proof, part.pictures, results)
@@ -539,10 +542,13 @@ def _prove(
     """
     job, prover, folder = part.job, part.prover, staging.folder / part.place
     folder.mkdir(exist_ok=True)
-    artifacts = []
+    artifacts, encoders = [], []
     for each, count in zip(formats, expected, strict=True):
         reporter.doing(f"writing {part.below(each.name)}")
-        artifacts += each.write(job, folder)
+        made = each.write(job, folder)
+        artifacts += made
+        encoder = each.write_encoder(job, folder) if made and job.contract.encodes else None
+        encoders += [] if encoder is None else [encoder]
         reporter.step(f"wrote {part.below(each.name)}", count * prover.steps)
     if not artifacts:
         raise UserError(
@@ -560,6 +566,7 @@ def _prove(
         folder,
         reporter.step,
         lambda artifact, results: shown.update({artifact.path: results}),
+        encoders,
     )
     if proof.faults:
         faults = "; ".join(part.below(fault) for fault in proof.faults)
@@ -570,6 +577,7 @@ def _prove(
         os.path.abspath(workdir),
         proof.to_dict(),
         _facts(),
+        encoders=[(encoder, checksums(folder / encoder.path)) for encoder in encoders],
     )
     return manifest, proof, shown
 
@@ -595,9 +603,10 @@ def _merge(manifest: Manifest, output: Path) -> list[str]:
     same = dataclasses.replace(old.contract, max_pixels=manifest.contract.max_pixels) == (
         manifest.contract
     )
-    written = {artifact.path for artifact, _ in manifest.artifacts} | set(manifest.files)
-    moved, stale = set(_moved(manifest.artifacts)), []
-    for artifact, sums in old.artifacts:
+    written = {artifact.path for artifact, _ in manifest.everything} | set(manifest.files)
+    moved, stale = set(_moved(manifest.everything)), []
+    is_encoder = {artifact.path for artifact, _ in old.encoders}
+    for artifact, sums in old.everything:
         if artifact.path in written:
             stale += [name for name in _moved([(artifact, sums)]) if name not in moved]
             continue
@@ -605,9 +614,11 @@ def _merge(manifest: Manifest, output: Path) -> list[str]:
             a.format == "savedmodel" for a, _ in manifest.artifacts
         )
         if same and not replaced and (output / artifact.path).exists():
-            manifest.artifacts.append((artifact, sums))
-            rows = [r for r in old.proof.get("rows", []) if r["path"] == artifact.path]
-            manifest.proof["rows"] += rows
+            kept = manifest.encoders if artifact.path in is_encoder else manifest.artifacts
+            kept.append((artifact, sums))
+            for what in ("rows", "encoders"):
+                if rows := [r for r in old.proof.get(what, []) if r["path"] == artifact.path]:
+                    manifest.proof.setdefault(what, []).extend(rows)
         elif artifact.format != "savedmodel":
             stale += [name for name in _moved([(artifact, sums)]) if (output / name).is_file()]
     for name in old.files:
@@ -741,6 +752,7 @@ def verify(
         return Verified(None, [], "", found)
     manifest = Manifest.load(place)
     artifacts = [artifact for artifact, _ in manifest.artifacts]
+    encoders = [encoder for encoder, _ in manifest.encoders]
     for each in {artifact.format for artifact in artifacts}:
         load_format(each).check()
     damaged = _damaged(place, manifest)
@@ -756,12 +768,13 @@ def verify(
 
     prover = Prover(translator, contract, pictures, source)
     reporter.start(1 + len(artifacts) * prover.steps)
-    return Verified(prover.prove(artifacts, place, reporter.step), [], reference)
+    proof = prover.prove(artifacts, place, reporter.step, encoders=encoders)
+    return Verified(proof, [], reference)
 
 
 def _damaged(folder: Path, manifest: Manifest) -> list[str]:
     faults = []
-    for artifact, expected in manifest.artifacts:
+    for artifact, expected in manifest.everything:
         path = folder / artifact.path
         if not path.exists():
             faults.append(f"{path} is missing")
@@ -795,23 +808,26 @@ def _reference(folder: Path, manifest: Manifest, workdir: str) -> tuple[Translat
         reason = str(error)
     if workdir:
         raise UserError(f"--workdir={workdir} is not the run of this export: {reason}")
-    saved = [a.path for a, _ in manifest.artifacts if a.format in ("savedmodel", "network")]
+    saved = [a for a, _ in manifest.artifacts if a.format in ("savedmodel", "network")]
     if not saved:
         raise UserError(
             f"{folder} cannot be compared with Keras: {reason}; say with --workdir=RUN where the "
             "run is now"
         )
-    from tfpix2pix.export.core import export_generator
-    from tfpix2pix.export.savedmodel.format import saved_weights
-    from tfpix2pix.inference import KerasNetwork, Translator
+    from tfpix2pix.export.core import export_encoder, export_generator
+    from tfpix2pix.export.savedmodel.format import ENCODER, saved_weights
+    from tfpix2pix.inference import KerasEncoder, KerasNetwork, Translator
 
+    path, encoder = folder / saved[0].path, None
     try:
-        generator = export_generator(
-            contract.generator, saved_weights(folder / saved[0]), noise=True
-        )
+        generator = export_generator(contract.generator, saved_weights(path), noise=True)
+        if contract.encodes:
+            alone = saved[0].format == "network"
+            where = (path.with_name(ENCODER), "") if alone else (path, "encoder/")
+            encoder = KerasEncoder(export_encoder(contract.encoder, saved_weights(*where)))
     except ValueError as error:
         raise UserError(
-            f"{folder / saved[0]} does not fit the contract of {folder} ({error}); export again"
+            f"{path} does not fit the contract of {folder} ({error}); export again"
         ) from None
     translator = Translator(
         contract.config,
@@ -821,8 +837,9 @@ def _reference(folder: Path, manifest: Manifest, workdir: str) -> tuple[Translat
         contract.checkpoint,
         contract.weights,
         contract.direction,
+        (lambda: encoder) if encoder else None,
     )
-    return translator, run, f"the weights in {folder / saved[0]} ({reason})"
+    return translator, run, f"the weights in {path} ({reason})"
 
 
 # === Small things ===

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from tfpix2pix.export.contract import Contract
-    from tfpix2pix.export.engine import Engine
+    from tfpix2pix.export.engine import Engine, ExportedEncoder
     from tfpix2pix.inference import Translator
 
 QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
@@ -43,6 +43,7 @@ class Job:
       contract: what the artefacts promise.
       translator: the run, in Keras: what the artefacts must equal.
       generator: its generator in float32, with z as the contract says (`core.export_generator`).
+      encoder: its encoder in float32 where the contract `encodes`; else None.
       quantize: the quantisations asked for, of `QUANTIZATIONS`.
       output: the folder that the export will stand in (only to see which versions are taken).
       name: what the model is called in server configurations: letters, digits, ``_`` and ``-``.
@@ -63,6 +64,7 @@ class Job:
     say: Callable[[str], None] = field(default=lambda text: None)
     opset: int | None = None
     examples: Sequence[np.ndarray] = ()
+    encoder: tf.keras.Model | None = None
 
     def inputs_of(self, x: np.ndarray, seed: int) -> dict[str, np.ndarray]:
         """The network's inputs by name for an x ``[H, W, C_in]``, the others drawn from a seed."""
@@ -116,6 +118,11 @@ class Format(abc.ABC):
           UserError: it cannot be done; says why and what to do.
         """
 
+    def write_encoder(self, job: Job, folder: Path) -> Artifact | None:
+        """Likewise the encoder of a job that has one, in float32; None where the generator's
+        artefact holds it too."""
+        return None
+
     @abc.abstractmethod
     def open(self, path: Path, threads: int | None = None) -> Engine:
         """Loads an artefact.
@@ -127,6 +134,14 @@ class Format(abc.ABC):
         Raises:
           UserError: it is damaged, carries no contract, or what runs it is not installed.
         """
+
+    def open_encoder(self, path: Path, threads: int | None = None) -> ExportedEncoder:
+        """Loads an encoder: its artefact, or where it has none of its own, the generator's.
+
+        Raises:
+          UserError: as `open`, or there is none.
+        """
+        return self.open(path, threads).open_encoder()
 
     def extras(self, jobs: Mapping[str, Job], name: str, folder: Path) -> list[str]:
         """Writes further files that go with the export.

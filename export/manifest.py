@@ -16,7 +16,10 @@ from tfpix2pix.export.contract import Contract
 from tfpix2pix.export.formats import FORMATS, QUANTIZATIONS, Artifact
 
 FILE, REPORT = "export.json", "export_report.html"
-PLACES = ("saved_model", "tflite", "onnx", "network", "web", "serving", FILE, REPORT)
+PLACES = (
+    *("saved_model", "tflite", "onnx", "network", "network_encoder", "web", "serving"),
+    *(FILE, REPORT),
+)
 """What the folder of an export holds; an export writes and removes nothing else there."""
 FOLDERS = DIRECTIONS
 """Where a run learned both ways, each direction's export is in a folder of its own, and the folder
@@ -44,24 +47,36 @@ class Manifest:
     made: dict[str, Any] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     """Other files of the export, below the output folder."""
+    encoders: list[tuple[Artifact, dict[str, str]]] = field(default_factory=list)
+    """Of an export that has an encoder: those that are files of their own, like `artifacts`."""
+
+    @property
+    def everything(self) -> list[tuple[Artifact, dict[str, str]]]:
+        """`artifacts` and `encoders`."""
+        return [*self.artifacts, *self.encoders]
 
     def to_json(self) -> str:
-        artifacts = [
-            {
-                "path": artifact.path,
-                "format": artifact.format,
-                "quantize": artifact.quantize,
-                "notes": list(artifact.notes),
-                **({} if artifact.opset is None else {"opset": artifact.opset}),
-                "sha256": sums,
-            }
-            for artifact, sums in self.artifacts
-        ]
+        def plain_values(
+            artifacts: list[tuple[Artifact, dict[str, str]]],
+        ) -> list[dict[str, Any]]:
+            return [
+                {
+                    "path": artifact.path,
+                    "format": artifact.format,
+                    "quantize": artifact.quantize,
+                    "notes": list(artifact.notes),
+                    **({} if artifact.opset is None else {"opset": artifact.opset}),
+                    "sha256": sums,
+                }
+                for artifact, sums in artifacts
+            ]
+
         return (
             json.dumps(
                 {
                     "contract": self.contract.to_dict(),
-                    "artifacts": artifacts,
+                    "artifacts": plain_values(self.artifacts),
+                    **({"encoders": plain_values(self.encoders)} if self.encoders else {}),
                     "files": self.files,
                     "run": self.run,
                     "made": self.made,
@@ -83,29 +98,18 @@ class Manifest:
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             contract = Contract.parse(json.dumps(values["contract"]), str(path))
-            artifacts = []
             if not all(isinstance(values[name], list) for name in ("artifacts", "files")):
                 raise ValueError("no lists")
-            for entry in values["artifacts"]:
-                if entry["format"] not in FORMATS or entry["quantize"] not in QUANTIZATIONS:
-                    raise ValueError("an unknown format")
-                artifact = Artifact(
-                    _placed(entry["path"]),
-                    entry["format"],
-                    entry["quantize"],
-                    tuple(_texts(entry["notes"])),
-                    None if entry.get("opset") is None else int(entry["opset"]),
-                )
-                sums = {plain(name): str(digest) for name, digest in entry["sha256"].items()}
-                artifacts.append((artifact, sums))
+            artifacts = [_artifact(entry) for entry in values["artifacts"]]
+            encoders = [_artifact(entry) for entry in values.get("encoders", [])]
             files = [_placed(name) for name in values["files"]]
             (run,) = _texts([values["run"]])
             proof, made = values["proof"], values["made"]
             if not all(isinstance(value, dict) for value in (proof, made, values)):
                 raise ValueError("no objects")
-            for row in proof.get("rows", []):
+            for row in [*proof.get("rows", []), *proof.get("encoders", [])]:
                 _texts([row["path"]])
-            return cls(contract, artifacts, run, proof, made, files)
+            return cls(contract, artifacts, run, proof, made, files, encoders)
         except FileNotFoundError:
             raise UserError(
                 f"{folder} holds no {FILE}, so it is no export; give the folder that "
@@ -185,6 +189,20 @@ def plain(name: Any) -> str:
     if not isinstance(name, str) or not _PLAIN.fullmatch(name):
         raise ValueError(f"{name!r} is no plain path below the folder")
     return name
+
+
+def _artifact(entry: Any) -> tuple[Artifact, dict[str, str]]:
+    """An artefact and its checksums; raises ValueError, and others, for what is none."""
+    if entry["format"] not in FORMATS or entry["quantize"] not in QUANTIZATIONS:
+        raise ValueError("an unknown format")
+    artifact = Artifact(
+        _placed(entry["path"]),
+        entry["format"],
+        entry["quantize"],
+        tuple(_texts(entry["notes"])),
+        None if entry.get("opset") is None else int(entry["opset"]),
+    )
+    return artifact, {plain(name): str(digest) for name, digest in entry["sha256"].items()}
 
 
 def _placed(name: Any) -> str:

@@ -50,6 +50,7 @@ def translator_of(engine: Engine) -> Translator:
         contract.checkpoint,
         contract.weights,
         contract.direction,
+        engine.open_encoder if contract.encodes else None,
     )
 
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 FLOAT_TOLERANCE = 1e-4
 # A quantised artefact may lose this much against the targets, dB.
 QUANTIZED_LOSS = 1.5
+# Latents of images, whose Lab and resizing are TensorFlow's here and other libraries' there.
+STYLE_TOLERANCE = 1e-3
 # Where there is no target to judge by, what is asked of the PSNR to Keras's pictures, dB.
 LEAST_WITHOUT_TARGET = {"float16": 40.0, "dynamic": 20.0, "int8": 20.0}
 # Of one-hot targets: what the probabilities may differ by, whose logits may be of tens; the share
@@ -92,6 +94,29 @@ class Row:
 
 
 @dataclass
+class EncoderRow:
+    """What was measured of an encoder.
+
+    Attributes:
+      path, format: of its artefact; of that of the generator where it is inside.
+      engine: what ran it.
+      max_difference: largest difference to Keras's latents, of numbers about as large as standard
+        normal ones.
+      style_difference: the same of the signature that takes images; None where there is none.
+      bytes: of the artefact.
+      faults: why it must not be published; empty if it may.
+    """
+
+    path: str
+    format: str
+    engine: str = ""
+    max_difference: float = math.nan
+    style_difference: float | None = None
+    bytes: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+@dataclass
 class Proof:
     """What was measured of an export.
 
@@ -102,6 +127,7 @@ class Proof:
       pictures: how many, and from where, in words.
       native: height and width of the native size.
       accuracy_keras: of classes: the share of the targets' pixels that Keras finds.
+      encoders: one for each format, where the export has an encoder.
     """
 
     rows: list[Row]
@@ -110,15 +136,18 @@ class Proof:
     pictures: str
     native: tuple[int, int]
     accuracy_keras: float | None = None
+    encoders: list[EncoderRow] = field(default_factory=list)
 
     @property
     def faults(self) -> list[str]:
         """Why the export must not be published, a sentence for each reason; empty if it may."""
-        return [f"{row.path}: {fault}" for row in self.rows for fault in row.faults]
+        rows: list[Row | EncoderRow] = [*self.rows, *self.encoders]
+        return [f"{row.path}: {fault}" for row in rows for fault in row.faults]
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
+        return values if self.encoders else {k: v for k, v in values.items() if k != "encoders"}
 
 
 @dataclass(frozen=True)
@@ -222,6 +251,7 @@ class Prover:
         folder: Path,
         on_case: OnCase = lambda what: None,
         on_results: Callable[[Artifact, list[np.ndarray]], None] = lambda a, y: None,
+        encoders: Sequence[Artifact] = (),
     ) -> Proof:
         """Runs every artefact beside Keras.
 
@@ -230,6 +260,7 @@ class Prover:
           folder: where they are.
           on_case: told what was just compared, ``steps`` times for each artefact and once before.
           on_results: given each artefact's y of every picture at the native size.
+          encoders: those that are artefacts of their own.
         """
         keras = self.native_results(self.translator.network)
         target, accuracy = self._target_psnr(keras), self._accuracy(keras)
@@ -251,7 +282,42 @@ class Prover:
             row.latency = self._latency(engine)
             on_case(artifact.path)
             row.faults = self._faults(row)
-        return Proof(rows, latency, target, self.source, self.native, accuracy)
+        proof = Proof(rows, latency, target, self.source, self.native, accuracy)
+        if self.contract.encodes and self.translator.encodes:
+            inside = [artifact for artifact in artifacts if artifact.format == "savedmodel"]
+            for artifact in [*inside, *encoders]:
+                proof.encoders.append(self._prove_encoder(artifact, folder / artifact.path, keras))
+        return proof
+
+    def _prove_encoder(
+        self, artifact: Artifact, path: Path, keras: Sequence[np.ndarray]
+    ) -> EncoderRow:
+        """Compares the latents of the targets, and of Keras's pictures where there are none."""
+        row = EncoderRow(artifact.path, artifact.format, bytes=size_of(path))
+        encoder: Any = load_format(artifact.format).open_encoder(path)
+        row.engine = encoder.name
+        pairs = list(zip(self.pictures, keras, strict=True))[:_LARGEST_BATCH]
+        seen = [(p.x, made if p.y is None else p.y) for p, made in pairs]
+        size = self.contract.encoder_shape[:2]
+        y = np.stack([tiled(image, *size) for _, image in seen]).astype(np.float32)
+        row.max_difference = _relative(encoder(y), self.translator.encoder(y))
+        if not row.max_difference <= FLOAT_TOLERANCE:
+            row.faults.append(
+                f"its latents differ from Keras's by up to {row.max_difference:.2g}, where "
+                f"{FLOAT_TOLERANCE:g} is allowed"
+            )
+        if encoder.has_pictures:
+            # From images as files have them, and of another size than the encoder takes.
+            x, image = (tiled(of, size[0] + 3, size[1] + 5) for of in seen[0])
+            picture = self.contract.spec.result(x, np.clip(image, -1, 1))
+            found = encoder.style(picture[None])[0]
+            row.style_difference = _relative(found, self.translator.style(picture))
+            if not row.style_difference <= STYLE_TOLERANCE:
+                row.faults.append(
+                    f"the latent of its signature 'style' differs from Keras's by "
+                    f"{row.style_difference:.2g}, where {STYLE_TOLERANCE:g} is allowed"
+                )
+        return row
 
     def _compare(self, engine: Engine, row: Row, on_case: OnCase) -> None:
         sums, count, equal = 0.0, 0, []
@@ -430,6 +496,12 @@ class Prover:
             if time.perf_counter() - start > _TIMED_SECONDS and len(times) >= _LARGEST_BATCH:
                 break
         return float(np.median(times))
+
+
+def _relative(found: np.ndarray, expected: np.ndarray) -> float:
+    """Largest difference, of numbers beyond 1 as a share of the largest of them."""
+    largest = max(1.0, float(np.abs(expected).max()))
+    return float(np.abs(found - expected).max()) / largest
 
 
 def _psnr(one: np.ndarray, other: np.ndarray) -> float:

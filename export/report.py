@@ -45,7 +45,8 @@ def columns_of(proof: Proof) -> tuple[str, ...]:
 
 
 def rows_of(proof: Proof) -> list[tuple[str, ...]]:
-    """The proof as text, a row for Keras and one for each artefact, as `columns_of` has them."""
+    """The proof as text, a row for Keras, one for each artefact, and those of encoders, as
+    `columns_of` has them."""
     rows: list[tuple[str, ...]] = [
         (
             "the run itself",
@@ -74,6 +75,17 @@ def rows_of(proof: Proof) -> list[tuple[str, ...]]:
                 _ms(row.latency),
                 _size(row.bytes),
                 "FAILED" if row.faults else "ok",
+            )
+        )
+    for encoder in proof.encoders:
+        rows.append(
+            (
+                encoder.path if "encoder" in encoder.path else f"{encoder.path}, encoder",
+                encoder.engine,
+                f"{encoder.max_difference:.1e}",
+                *[""] * 5,
+                _size(encoder.bytes),
+                "FAILED" if encoder.faults else "ok",
             )
         )
     return rows
@@ -166,6 +178,9 @@ def _facts(contract: Contract) -> list[tuple[str, str]]:
         facts.insert(3, ("latent", f"{latent['latent']}, {latent['distribution']}"))
     if contract.noise:
         facts.insert(3, ("z", f"{noise['z']}, {noise['distribution']}; off: {noise['off']}"))
+    if contract.encodes:
+        encoder = values["encoder"]
+        facts.append(("encoder", f"{encoder['y']} to latent {encoder['latent']}"))
     if values["palette"]:
         facts.append(("palette", values["palette"].get("name", "")))
     return facts

@@ -28,7 +28,7 @@ from tfpix2pix.export.client.retry import (
 from tfpix2pix.export.contract import Contract
 from tfpix2pix.export.wire import Expected
 from tfpix2pix.inference import Tile, Translator, pad
-from tfpix2pix.inference.labels import Labels, as_labels
+from tfpix2pix.inference.labels import Labels, as_labels, marked
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -139,6 +139,17 @@ class RemoteNetwork:
         return y.astype(np.float32)
 
 
+class RemoteEncoder:
+    """The encoder of a served export, as `inference.Encodes`."""
+
+    def __init__(self, server: Server, contract: Contract) -> None:
+        self._server, self._size = server, contract.latent_size
+
+    def __call__(self, y: np.ndarray) -> np.ndarray:
+        expected = Expected((len(y), self._size))
+        return self._server.predict("encoder", {"y": y}, "latent", expected).astype(np.float32)
+
+
 class RemoteTranslator(Translator):
     """A `Translator` whose network, and whatever else can, runs on a server.
 
@@ -164,6 +175,7 @@ class RemoteTranslator(Translator):
             contract.checkpoint,
             contract.weights,
             contract.direction,
+            (lambda: RemoteEncoder(server, contract)) if contract.encodes else None,
         )
         self.contract = contract
         self._server = server
@@ -213,7 +225,9 @@ class RemoteTranslator(Translator):
             # Padding pixels is padding x, which is made of each pixel alone.
             picture = pad(picture, self.stride)
         picture = self._send(picture, seed, latent)[:height, :width]
-        return as_labels(self.spec, picture, labels)
+        result = as_labels(self.spec, picture, labels)
+        # A server sees values in their places, so that it cannot know.
+        return marked(self.spec, result, self.spec.missing(image), labels, image.nodata)
 
     def close(self) -> None:
         """Lets go of the connection."""

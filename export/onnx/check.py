@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 # What `onnx_graph` and `onnx_quantize` write, and near relatives of it. None makes a tensor out of
 # a size alone (as ConstantOfShape, Expand, Tile, Range and Resize do), and none holds a graph.
 _NAMES = """
-Add ArgMax BatchNormalization Cast Clip Concat Constant Conv ConvTranspose DepthToSpace
-DequantizeLinear Div Gather
-GlobalAveragePool Greater GreaterOrEqual Identity InstanceNormalization LeakyRelu Less Mul Neg Not
+Add ArgMax AveragePool BatchNormalization Cast Clip Concat Constant Conv ConvTranspose DepthToSpace
+DequantizeLinear Div Gather Gemm
+GlobalAveragePool Greater GreaterOrEqual Identity InstanceNormalization LeakyRelu Less MatMul Mul
+Neg Not
 Pad QuantizeLinear Reciprocal ReduceMean Relu Reshape Slice Softmax Split Sqrt Squeeze Sub Tanh
 Transpose Unsqueeze Where
 """
@@ -27,12 +28,13 @@ _DOMAINS = ("", "ai.onnx")
 _SMALL = 1024  # numbers of a constant that says what shapes others have
 
 
-def check_onnx(path: Path, metadata: str) -> Contract:
+def check_onnx(path: Path, metadata: str, encoder: bool = False) -> Contract:
     """Reads an ONNX file without running any of it.
 
     Args:
       path: the file.
       metadata: the key of the contract.
+      encoder: whether it is to hold an encoder, and not a generator.
 
     Returns:
       The contract that it carries.
@@ -54,8 +56,8 @@ def check_onnx(path: Path, metadata: str) -> Contract:
     properties = {each.key: each.value for each in model.metadata_props}
     contract = Contract.parse(properties.get(metadata, ""), str(path))
     _check_parts(model)
-    check_stored(contract, path.stat().st_size)
-    _check_sizes(model, contract)
+    check_stored(contract, path.stat().st_size, encoder)
+    _check_sizes(model, sizes_to_check(contract, encoder))
     return contract
 
 
@@ -99,8 +101,11 @@ def _check_tensor(tensor: onnx.TensorProto) -> None:
         raise Refused(f"its weights {tensor.name!r} claim more than it holds")
 
 
-def _check_sizes(model: onnx.ModelProto, contract: Contract) -> None:
-    """Follows the shapes of all tensors through the graph, and adds them up."""
+def _check_sizes(
+    model: onnx.ModelProto, sizes: Iterable[tuple[dict[str, tuple[int, ...]], int]]
+) -> None:
+    """Follows the shapes of all tensors through the graph, and adds them up, for each of the
+    `sizes_to_check`."""
     import onnx
 
     graph = onnx.ModelProto()
@@ -121,7 +126,7 @@ def _check_sizes(model: onnx.ModelProto, contract: Contract) -> None:
     for output in graph.graph.output:
         output.type.tensor_type.ClearField("shape")
     results = {name for node in model.graph.node for name in node.output if name}
-    for shapes, allowed in sizes_to_check(contract):
+    for shapes, allowed in sizes:
         del graph.graph.input[:]
         graph.graph.input.extend(weights)
         for name, shape in shapes.items():

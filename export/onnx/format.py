@@ -1,4 +1,4 @@
-"""ONNX, run by onnxruntime; the graph is made in `onnx_graph`, quantised in `onnx_quantize`."""
+"""ONNX, run by onnxruntime; the graph is made in `graph`, quantised in `quantize`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_bytes
 from tfpix2pix.base.version import __version__
 from tfpix2pix.export.contract import Contract
-from tfpix2pix.export.engine import Engine, short_reason
+from tfpix2pix.export.engine import Engine, ExportedEncoder, Loaded, short_reason
 from tfpix2pix.export.formats import Artifact, Format, Job, require
 
 if TYPE_CHECKING:
     import onnx
     import onnxruntime
+    import tensorflow as tf
 
 FOLDER = "onnx"
+ENCODER = "encoder_float32.onnx"
 METADATA = "tfpix2pix"
 """Key of the contract's JSON in the model's metadata."""
 _FILES = {"none": "float32", "float16": "float16", "int8": "int8"}
@@ -46,7 +48,7 @@ class OnnxFormat(Format):
         wanted = [each for each in job.quantize if each in self.quantizations]
         if not wanted:
             return []
-        _check_size(job)
+        _check_size(job.generator)
         # By whether the transposed convolutions are split: see `graph.convert`.
         models = {}
         forms = {q: job.contract.noise or q == "int8" for q in wanted}
@@ -54,10 +56,7 @@ class OnnxFormat(Format):
             for split in set(forms.values()):
                 models[split] = convert(job.generator, job.contract, split=split)
         except ValueError as error:
-            raise UserError(
-                f"--formats=onnx: the generator cannot be converted ({error}); install the "
-                "versions that BUILD.md names, or leave onnx out of --formats"
-            ) from None
+            raise _not_converted("generator", error) from None
         artifacts = []
         for quantize in wanted:
             made = model = models[forms[quantize]]
@@ -68,12 +67,31 @@ class OnnxFormat(Format):
                 made = quantizers.int8(model, job)
             path = f"{FOLDER}/generator_{_FILES[quantize]}.onnx"
             opset = label(made, job.opset, path)
-            _write(made, job.contract, folder / path)
+            _write(made, job.contract, folder / path, _described(job.contract))
             artifacts.append(Artifact(path, self.name, quantize, _NOTES.get(quantize, ()), opset))
         return artifacts
 
+    def write_encoder(self, job: Job, folder: Path) -> Artifact | None:
+        from tfpix2pix.export.onnx.graph import convert_encoder
+        from tfpix2pix.export.onnx.opset import label
+
+        _check_size(job.encoder)
+        try:
+            model = convert_encoder(job.encoder, job.contract)
+        except ValueError as error:
+            raise _not_converted("encoder", error) from None
+        path = f"{FOLDER}/{ENCODER}"
+        opset = label(model, job.opset, path)
+        height, width, _ = job.contract.encoder_shape
+        what = f"encoder, latent = E(y), {width}x{height} pixels"
+        _write(model, job.contract, folder / path, what)
+        return Artifact(path, self.name, opset=opset)
+
     def open(self, path: Path, threads: int | None = None) -> OnnxEngine:
         return OnnxEngine(path, threads)
+
+    def open_encoder(self, path: Path, threads: int | None = None) -> OnnxEncoder:
+        return OnnxEncoder(path, threads)
 
 
 _NOTES = {
@@ -82,7 +100,7 @@ _NOTES = {
 }
 
 
-class OnnxEngine(Engine):
+class _OnnxNetwork(Loaded):
     """An ONNX file, run by onnxruntime on the CPU.
 
     Args:
@@ -96,13 +114,14 @@ class OnnxEngine(Engine):
     name = "onnxruntime"
 
     def __init__(self, path: str | os.PathLike[str], threads: int | None = None) -> None:
-        self.path = Path(path)
+        self.path, self.threads = Path(path), threads
         require_runner(os.fspath(self.path))
         from tfpix2pix.export.engine_check import Refused, refusal
         from tfpix2pix.export.onnx.check import check_onnx
 
         try:
-            self.contract = check_onnx(self.path, METADATA)
+            is_encoder = isinstance(self, ExportedEncoder)
+            self.contract = check_onnx(self.path, METADATA, encoder=is_encoder)
         except Refused as error:
             raise refusal(self.path, error) from None
         except (ValueError, OSError) as error:
@@ -133,13 +152,32 @@ class OnnxEngine(Engine):
 
     def run(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         try:
-            return self.session.run(["y"], inputs)[0]
+            return self.session.run([self.OUTPUT], inputs)[0]
         except MemoryError:
             raise
         except Exception as error:  # as above
             if "bad_alloc" in str(error) or "allocate memory" in str(error):
                 raise MemoryError from None
             raise self.failed(error) from None
+
+
+class OnnxEngine(_OnnxNetwork, Engine):
+    """A generator; see `_OnnxNetwork`."""
+
+    def _encoder(self) -> OnnxEncoder | None:
+        path = self.path.with_name(ENCODER)
+        return OnnxEncoder(path, self.threads) if path.is_file() else None
+
+
+class OnnxEncoder(_OnnxNetwork, ExportedEncoder):
+    """An encoder; see `_OnnxNetwork`."""
+
+
+def _not_converted(what: str, error: ValueError) -> UserError:
+    return UserError(
+        f"--formats=onnx: the {what} cannot be converted ({error}); install the versions that "
+        "BUILD.md names, or leave onnx out of --formats"
+    )
 
 
 def _damaged(path: Path, error: Exception) -> UserError:
@@ -156,27 +194,30 @@ def require_runner(path: str) -> None:
         require(name, name, f"{path}: running it", "onnx")
 
 
-def _check_size(job: Job) -> None:
-    size = sum(4 * int(np.prod(weight.shape)) for weight in job.generator.weights)
+def _check_size(network: tf.keras.Model) -> None:
+    size = sum(4 * int(np.prod(weight.shape)) for weight in network.weights)
     if size > 0.99 * _LARGEST:
         raise UserError(
-            f"--formats=onnx: the generator has {size / 2**30:.1f} GiB of weights, and an ONNX "
-            "file holds less than 2 GiB; leave onnx out of --formats"
+            f"--formats=onnx: the {network.name} has {size / 2**30:.1f} GiB of weights, and an "
+            "ONNX file holds less than 2 GiB; leave onnx out of --formats"
         )
 
 
-def _write(model: onnx.ModelProto, contract: Contract, path: Path) -> None:
-    """Checks a model and writes it with its contract."""
+def _described(contract: Contract) -> str:
+    """What the generator's file holds, in words."""
+    size = contract.image_size
+    sizes = "any size" if size is None else f"{size[1]}x{size[0]} pixels"
+    return f"pix2pix generator, y = {contract.formula}, {sizes}"
+
+
+def _write(model: onnx.ModelProto, contract: Contract, path: Path, what: str) -> None:
+    """Checks a model and writes it with its contract, and what it is in words."""
     import onnx
 
     model.producer_name, model.producer_version = "tfpix2pix", __version__
     model.domain, model.model_version = "", 1
-    size = (
-        "any size" if contract.image_size is None else "{1}x{0} pixels".format(*contract.image_size)
-    )
     model.doc_string = (
-        f"pix2pix generator, y = {contract.formula}, {size}, step "
-        f"{contract.step}; how to use it is in the metadata '{METADATA}' (JSON)"
+        f"{what}, step {contract.step}; how to use it is in the metadata '{METADATA}' (JSON)"
     )
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, {METADATA: contract.to_json()})

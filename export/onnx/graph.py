@@ -20,11 +20,19 @@ masks of z, then takes it too; ``DepthToSpace`` would stop it.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfpix2pix.export.core import Core, affine_weights, export_generator, never, weights_of
+from tfpix2pix.export.core import (
+    Core,
+    EncoderCore,
+    affine_weights,
+    export_generator,
+    never,
+    weights_of,
+)
 from tfpix2pix.export.onnx import rewrites
 from tfpix2pix.export.onnx.logs import quiet_logs
 from tfpix2pix.export.onnx.nodes import Graph
@@ -150,6 +158,22 @@ def _plain_model(generator: tf.keras.Model, contract: Contract) -> onnx.ModelPro
     return model
 
 
+def convert_encoder(encoder: tf.keras.Model, contract: Contract) -> onnx.ModelProto:
+    """The encoder as an ONNX model of opset `OPSET`: y ``[batch, H, W, C_out]`` to latent
+    ``[batch, n]``, float32.
+
+    Raises:
+      ValueError: this tf2onnx makes a graph that is not known.
+    """
+    from tfpix2pix.export.onnx.plain import convert_function
+
+    model = convert_function(EncoderCore(encoder, contract), OPSET, "latent")
+    model.graph.name = "encoder"
+    set_opset(model, OPSET)
+    _write_sizes(model, {"y": contract.encoder_shape, "latent": (contract.latent_size,)})
+    return model
+
+
 def _narrow_model(contract: Contract) -> onnx.ModelProto:
     """tf2onnx's model of the same network with few channels, at a size of its own."""
     import tf2onnx
@@ -182,7 +206,11 @@ def _narrow_model(contract: Contract) -> onnx.ModelProto:
 def set_sizes(model: onnx.ModelProto, contract: Contract) -> None:
     """Writes the contract's sizes, or symbols, into the model's inputs and outputs."""
     size = contract.image_size or (None, None)
-    sizes = {**contract.shapes(*size), "y": (*size, contract.result_channels)}
+    _write_sizes(model, {**contract.shapes(*size), "y": (*size, contract.result_channels)})
+
+
+def _write_sizes(model: onnx.ModelProto, sizes: Mapping[str, tuple[int | None, ...]]) -> None:
+    """Writes the sizes of inputs and outputs by name, without the batch, None for any."""
     for value in [*model.graph.input, *model.graph.output]:
         # Anew: what was inferred of them may have any rank.
         dimensions = value.type.tensor_type.shape.dim

@@ -20,13 +20,14 @@ from tfpix2pix.export.onnx.rewrites import use_instance_normalization
 if TYPE_CHECKING:
     import onnx
 
-    from tfpix2pix.export.core import Core
+    from tfpix2pix.export.core import Exportable
 
 _SMALL = 1024  # constants of fewer numbers stay where they are: many say shapes and axes
 
 
-def convert_function(core: Core, opset: int) -> onnx.ModelProto:
-    """The ONNX model of a network's function, in operators of that opset.
+def convert_function(core: Exportable, opset: int, output: str = "y") -> onnx.ModelProto:
+    """The ONNX model of a network's function, in operators of that opset; `output` is the name of
+    what it gives.
 
     Raises:
       ValueError: tf2onnx leaves operators that are none of ONNX's.
@@ -51,9 +52,9 @@ def convert_function(core: Core, opset: int) -> onnx.ModelProto:
     if odd:
         raise ValueError(f"it leaves operators of {', '.join(sorted(odd))}")
     set_opset(model, opset)
-    # Named like the function's: x, z, latent and y.
+    # Named like the function's: x, z and latent.
     names = dict(zip(inputs, (spec.name for spec in core.signature), strict=True))
-    _rename(model, {**names, outputs[0]: "y"})
+    _rename(model, {**names, outputs[0]: output})
     graph = Graph(model)
     kept = [value for value in model.graph.input if value.name.removesuffix(":0") not in weights]
     del model.graph.input[:]

@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 # exports hold (`tests/export/test_saved_model_check.py`) and its nearest relatives, so that a
 # graph of another version of TensorFlow, or of this package, is not refused for a synonym.
 _NAMES = """
-Abs Add AddN AddV2 All Any ArgMax ArgMin AsString Assert BiasAdd Bitcast BitwiseAnd BitwiseOr
+Abs Add AddN AddV2 All Any ArgMax ArgMin AsString Assert AvgPool BatchMatMulV2
+BiasAdd Bitcast BitwiseAnd BitwiseOr
 BitwiseXor BroadcastArgs BroadcastTo Cast Ceil ClipByValue ConcatOffset ConcatV2 Const Conv2D
 Conv2DBackpropInput DecodeAndCropJpeg DecodeImage DecodeJpeg DecodePng DecodeRaw DepthToSpace
 DepthwiseConv2dNative Div DivNoNan EncodePng EnsureShape Equal Exp ExpandDims ExtractJpegShape Fill
 Floor FloorDiv FloorMod FusedBatchNormV3 GatherNd GatherV2 Greater GreaterEqual Identity IdentityN
 If InvertPermutation IsFinite IsNan LeakyRelu LeftShift Less LessEqual Log LogicalAnd LogicalNot
-LogicalOr Max Maximum Mean Min Minimum MirrorPad Mul MulNoNan Neg NoOp NotEqual OneHot OnesLike Pack
+LogicalOr MatMul Max Maximum Mean Min Minimum MirrorPad Mul MulNoNan Neg NoOp NotEqual OneHot
+OnesLike Pack
 Pad PadV2 PartitionedCall Placeholder PlaceholderWithDefault Pow Prod Range Rank ReadVariableOp
 RealDiv Reciprocal Relu Reshape ResizeBilinear ResizeNearestNeighbor ReverseV2 RightShift Rint Round
 Rsqrt ScaleAndTranslate Select SelectV2 Shape ShapeN Sign Size Slice Softmax SpaceToDepth Split

@@ -15,7 +15,7 @@ import numpy as np
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_text
 from tfpix2pix.export.contract import Contract
-from tfpix2pix.export.engine import Engine
+from tfpix2pix.export.engine import Engine, ExportedEncoder, Loaded
 from tfpix2pix.export.formats import Artifact, Format, Job, require
 from tfpix2pix.export.publish import free_version
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 FOLDER = "saved_model"
+ENCODER = "network_encoder"
+"""The folder of the encoder alone, beside that of the network alone."""
 CONTRACT = "assets.extra/contract.json"
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 
@@ -54,7 +56,7 @@ class SavedModelFormat(Format):
 
         version = free_version(job.output / FOLDER)
         path = folder / FOLDER / str(version)
-        graph = ServingGraph(job.generator, job.contract)
+        graph = ServingGraph(job.generator, job.contract, job.encoder)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             tf.saved_model.save(graph, os.fspath(path), signatures=graph.signatures())
@@ -79,40 +81,18 @@ class SavedModelFormat(Format):
         return write_serving(folder, name, places)
 
 
-class SavedModelEngine(Engine):
-    """A SavedModel, a server's or one of the network alone, run by TensorFlow in this process.
-
-    Args:
-      path: the folder of one version, or of the network.
-
-    Raises:
-      UserError: it is damaged, or carries no contract.
-    """
+class _SavedModel(Loaded):
+    """A network in a SavedModel, run by TensorFlow in this process."""
 
     name = "TensorFlow (SavedModel)"
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        self.contract = read_contract(self.path)
-        self._model = _load(self.path)
-        signatures = self._model.signatures
-        self.has_pictures = "float" in signatures
-        name = "float" if self.has_pictures else "serving_default"
-        found = signatures[name].structured_input_signature[1] if name in signatures else ()
-        if set(found) != set(self.inputs):
-            raise _damaged(self.path, f"it has no signature 'float' of {' and '.join(self.inputs)}")
-        self._float = signatures[name]
-
-    @property
-    def max_pixels(self) -> int | None:
-        # The network alone has no limit inside, like the other formats.
-        return self.contract.max_pixels if self.has_pictures else None
+    function: Callable[..., Any]
+    """Its signature."""
 
     def run(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         import tensorflow as tf
 
         tensors = {name: tf.constant(value) for name, value in inputs.items()}
-        return self._run(self._float, tensors)["y"].numpy()
+        return self._run(self.function, tensors)[self.OUTPUT].numpy()
 
     def _run(
         self, function: Callable[..., Any], inputs: dict[str, tf.Tensor]
@@ -125,6 +105,40 @@ class SavedModelEngine(Engine):
             raise  # the caller knows how large the image is
         except (tf.errors.OpError, ValueError, TypeError) as error:
             raise self.failed(error) from None
+
+
+class SavedModelEngine(_SavedModel, Engine):
+    """A SavedModel, a server's or one of the network alone.
+
+    Args:
+      path: the folder of one version, or of the network.
+
+    Raises:
+      UserError: it is damaged, or carries no contract.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.contract = read_contract(self.path)
+        self._model = _load(self.path)
+        signatures = self._model.signatures
+        self.has_pictures = "float" in signatures
+        name = "float" if self.has_pictures else "serving_default"
+        found = signatures[name].structured_input_signature[1] if name in signatures else ()
+        if set(found) != set(self.inputs):
+            raise _damaged(self.path, f"it has no signature 'float' of {' and '.join(self.inputs)}")
+        self.function = signatures[name]
+
+    @property
+    def max_pixels(self) -> int | None:
+        # The network alone has no limit inside, like the other formats.
+        return self.contract.max_pixels if self.has_pictures else None
+
+    def _encoder(self) -> SavedModelEncoder | None:
+        if self.has_pictures:
+            return SavedModelEncoder(self.path, self.contract, self._model)
+        path = self.path.with_name(ENCODER)
+        return SavedModelEncoder.open(path) if path.is_dir() else None
 
     def translate(
         self,
@@ -157,11 +171,59 @@ class SavedModelEngine(Engine):
         return self._run(function, inputs)["output"].numpy()
 
 
-def saved_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """The generator's weights in a SavedModel, without running it.
+class SavedModelEncoder(_SavedModel, ExportedEncoder):
+    """The encoder of a SavedModel, a server's or one of the network alone.
 
     Args:
-      path: the folder of one version.
+      path: its folder.
+      contract: that it carries.
+      model: loaded.
+
+    Attributes:
+      has_pictures: whether there is also `style`.
+
+    Raises:
+      UserError: it has no function of an encoder.
+    """
+
+    def __init__(self, path: Path, contract: Contract, model: tf.Module) -> None:
+        self.path, self.contract = path, contract
+        self._model = model  # kept, since its functions do not keep its variables
+        signatures = model.signatures
+        self.has_pictures = "style" in signatures
+        name = "encoder" if self.has_pictures else "serving_default"
+        found = signatures[name].structured_input_signature[1] if name in signatures else ()
+        if tuple(found) != self.inputs:
+            raise _damaged(path, f"it has no signature '{name}' of {' and '.join(self.inputs)}")
+        self.function = signatures[name]
+
+    @classmethod
+    def open(cls, path: Path) -> SavedModelEncoder:
+        """That of a network alone."""
+        return cls(path, read_contract(path), _load(path))
+
+    def style(self, images: np.ndarray) -> np.ndarray:
+        """Runs the signature of images, as a server would; only where it `has_pictures`.
+
+        Args:
+          images: ``[B, H, W, C]`` in the depth of the run's targets, of any size.
+
+        Returns:
+          float32 ``[B, n]``.
+        """
+        import tensorflow as tf
+
+        given = {"image": tf.constant(images)}
+        return self._run(self._model.signatures["style"], given)["latent"].numpy()
+
+
+def saved_weights(path: str | os.PathLike[str], of: str = "") -> dict[str, np.ndarray]:
+    """A network's weights in a SavedModel, without running it.
+
+    Args:
+      path: the folder of one version, or of a network.
+      of: ``encoder/``: those of the encoder of a served SavedModel; empty for its generator's, and
+        for those of the one network that there is.
 
     Returns:
       Arrays by the names of `tfpix2pix.models.weights.named_weights`.
@@ -179,8 +241,9 @@ def saved_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         reader = tf.train.load_checkpoint(os.fspath(place / "variables" / "variables"))
         found = {}
         for key in reader.get_variable_to_shape_map():
-            if key.startswith("weights/") and key.endswith(_VALUE):
-                name = key[len("weights/") : -len(_VALUE)]
+            start = f"{of}weights/"
+            if key.startswith(start) and key.endswith(_VALUE):
+                name = key[len(start) : -len(_VALUE)]
                 # As a checkpoint writes a dictionary's keys: / is .S and . is two of them.
                 name = ".".join(part.replace(".S", "/") for part in name.split(".."))
                 found[name] = np.asarray(reader.get_tensor(key))
@@ -188,7 +251,7 @@ def saved_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     except (ValueError, RuntimeError, IndexError, OSError, tf.errors.OpError):
         raise _damaged(place, "its variables cannot be read") from None
     if not found:
-        raise _damaged(place, "it holds no weights of a generator")
+        raise _damaged(place, f"it holds no weights of {'an encoder' if of else 'a generator'}")
     return found
 
 

@@ -156,6 +156,20 @@ class GraphSpec:
         return tf.io.encode_png(image)
 
 
+def of_targets(spec: PairSpec) -> GraphSpec:
+    """What takes images like a run's targets, and makes y of them by its `to_x`."""
+    # To all others they are inputs of the way back.
+    return _LabTargets(spec) if isinstance(spec, LabSpec) else GraphSpec(spec.turned())
+
+
+class _LabTargets(GraphSpec):
+    """Photographs, of which y is the colours a and b."""
+
+    def to_x(self, image: tf.Tensor) -> tf.Tensor:
+        lab = cielab.from_rgb(tf.cast(image, tf.float32) / 255.0)
+        return self.spec.y.to_network(lab[..., 1:])
+
+
 # === Labels ===
 
 

@@ -9,11 +9,21 @@ OpenVINO and tf2onnx take ``serving_default``, pictures to pictures, and fail or
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_text
 from tfpix2pix.export.formats import Artifact, Format, Job
-from tfpix2pix.export.savedmodel.format import CONTRACT, SavedModelEngine
+from tfpix2pix.export.savedmodel.format import (
+    CONTRACT,
+    ENCODER,
+    SavedModelEncoder,
+    SavedModelEngine,
+)
+
+if TYPE_CHECKING:
+    from tfpix2pix.export.contract import Contract
+    from tfpix2pix.export.core import Exportable
 
 FOLDER = "network"
 
@@ -28,25 +38,45 @@ class NetworkFormat(Format):
         """TensorFlow is all that it needs."""
 
     def write(self, job: Job, folder: Path) -> list[Artifact]:
-        import tensorflow as tf
-
         from tfpix2pix.export.core import Core
 
-        path = folder / FOLDER
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            Core(job.generator, job.contract).save(path)
-            (path / CONTRACT).parent.mkdir(exist_ok=True)
-            write_text(path / CONTRACT, job.contract.to_json())
-        except (OSError, tf.errors.OpError) as error:
-            reason = getattr(error, "strerror", None) or getattr(error, "message", error)
-            raise UserError(
-                f"{path}: the network cannot be written ({reason}); see to room and permission"
-            ) from None
-        return [Artifact(FOLDER, self.name, notes=("for converters: see docs/engines.md",))]
+        _save(Core(job.generator, job.contract), job.contract, folder / FOLDER)
+        return [Artifact(FOLDER, self.name, notes=_NOTES)]
+
+    def write_encoder(self, job: Job, folder: Path) -> Artifact | None:
+        from tfpix2pix.export.core import EncoderCore
+
+        _save(EncoderCore(job.encoder, job.contract), job.contract, folder / ENCODER)
+        return Artifact(ENCODER, self.name, notes=_NOTES)
 
     def open(self, path: Path, threads: int | None = None) -> SavedModelEngine:
         return SavedModelEngine(path)
+
+    def open_encoder(self, path: Path, threads: int | None = None) -> SavedModelEncoder:
+        return SavedModelEncoder.open(path)
+
+
+_NOTES = ("for converters: see docs/engines.md",)
+
+
+def _save(network: Exportable, contract: Contract, path: Path) -> None:
+    """Writes a network with the contract of its export.
+
+    Raises:
+      UserError: the disk is full, or refuses otherwise.
+    """
+    import tensorflow as tf
+
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        network.save(path)
+        (path / CONTRACT).parent.mkdir(exist_ok=True)
+        write_text(path / CONTRACT, contract.to_json())
+    except (OSError, tf.errors.OpError) as error:
+        reason = getattr(error, "strerror", None) or getattr(error, "message", error)
+        raise UserError(
+            f"{path}: the network cannot be written ({reason}); see to room and permission"
+        ) from None
 
 
 FORMAT = NetworkFormat()

@@ -9,6 +9,9 @@ Signatures (all take any number of images; names are what clients send):
 * ``encoded``, ``encoded_seeded``, ``encoded_latent``: the same with ``image_bytes`` (JPEG or PNG
   files) to ``output_bytes`` (PNG files), where results can be PNG files.
 * ``float``: ``x``, ``z`` and ``latent`` to ``y``, the network alone.
+* ``style``: ``image``, one like the results and of any size, to ``latent``; ``encoded_style``: the
+  same of ``image_bytes``; ``encoder``: ``y`` to ``latent``, the network alone. Only where the
+  export has an encoder.
 * ``contract``: ``query`` (ignored) to ``contract``, the JSON text once for each.
 
 What the network does not take is no input of any: without a latent there is no ``latent``, without
@@ -23,8 +26,9 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from tfpix2pix.export.core import Core, signature
-from tfpix2pix.export.savedmodel.graph_spec import GraphSpec
+from tfpix2pix.export.contract import default_max_pixels
+from tfpix2pix.export.core import Core, EncoderCore, signature
+from tfpix2pix.export.savedmodel.graph_spec import GraphSpec, of_targets
 from tfpix2pix.export.wire import signature_name
 from tfpix2pix.models import noise
 
@@ -43,10 +47,15 @@ class ServingGraph(Core):
     Args:
       generator: from `core.export_generator`.
       contract: of the export.
+      encoder: where the contract `encodes`.
     """
 
-    def __init__(self, generator: tf.keras.Model, contract: Contract) -> None:
+    def __init__(
+        self, generator: tf.keras.Model, contract: Contract, encoder: tf.keras.Model | None = None
+    ) -> None:
         super().__init__(generator, contract)
+        if encoder is not None:
+            self.encoder = EncoderCore(encoder, contract)
         # One function in all signatures: the network is traced and stored once.
         self._parts = _Parts(lambda *inputs: self.run(*inputs)["y"], contract)
 
@@ -73,6 +82,12 @@ class ServingGraph(Core):
                 found[signature_name(source, way)] = _concrete(function, [image, *more])
         query = tf.TensorSpec([None], tf.string, name="query")
         found["contract"] = _concrete(parts.contract_text, [query])
+        if contract.encodes:
+            styles = _Styles(lambda y: self.encoder.run(y)["latent"], contract)
+            found["style"] = _concrete(styles.images, [styles.image_spec])
+            if styles.spec.has_files:
+                found["encoded_style"] = _concrete(styles.files, [sources["encoded"][1]])
+            found["encoder"] = self.encoder.run.get_concrete_function()
         return {**found, "float": self._network().get_concrete_function()}
 
     def _network(self) -> tf.types.experimental.PolymorphicFunction:
@@ -225,6 +240,48 @@ class _Parts:
             more["latent"] = for_all(noise.draw_latent(*of, contract.latent_size))
         specs = signature(contract)[1:]
         return self.network(x, *(tf.ensure_shape(more[spec.name], spec.shape) for spec in specs))
+
+
+class _Styles:
+    """What the signatures of styles are made of."""
+
+    def __init__(self, encoder: Callable[[tf.Tensor], tf.Tensor], contract: Contract) -> None:
+        self.encoder, self.contract = encoder, contract
+        self.spec = of_targets(contract.spec)
+        self._classes = contract.spec.y.is_classes
+        self.image_spec = tf.TensorSpec(
+            [None, None, None, self.spec.image_channels], self.spec.image_dtype, name="image"
+        )
+        self._pixels = contract.max_pixels or default_max_pixels(contract.config)
+
+    def images(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        shape = tf.shape(image, tf.int64)
+        check = tf.debugging.Assert(
+            tf.logical_and(tf.reduce_all(shape > 0), shape[1] * shape[2] <= self._pixels),
+            [_too_large("image", self._pixels), shape],
+        )
+        with tf.control_dependencies([check]):
+            return {"latent": self._latent(tf.identity(image))}
+
+    def files(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        def one(data: tf.Tensor) -> tf.Tensor:
+            sides = self.spec.size(data)
+            check = tf.debugging.Assert(
+                sides[0] * sides[1] <= self._pixels,
+                [_too_large("image_bytes", self._pixels, "[H, W] of the file"), sides],
+            )
+            with tf.control_dependencies([check]):
+                return self._latent(self.spec.decode(tf.identity(data))[None])[0]
+
+        latent = tf.TensorSpec([self.contract.latent_size])
+        return {"latent": tf.map_fn(one, image_bytes, fn_output_signature=latent)}
+
+    def _latent(self, image: tf.Tensor) -> tf.Tensor:
+        """Of images ``[B, H, W, C]``, resized as `Translator.style` does it."""
+        height, width, _ = self.contract.encoder_shape
+        how = {"method": "nearest"} if self._classes else {"antialias": True}
+        y = tf.image.resize(self.spec.to_x(image), [height, width], **how)
+        return self.encoder(tf.ensure_shape(y, [None, *self.contract.encoder_shape]))
 
 
 def _concrete(

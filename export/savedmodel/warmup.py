@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from tfpix2pix.data.spec import ImageSpec
     from tfpix2pix.export.contract import Contract
 
 WARMUP = "assets.extra/tf_serving_warmup_requests"
@@ -31,12 +32,7 @@ def warmup_inputs(contract: Contract) -> dict[str, dict[str, np.ndarray]]:
     height, width = contract.image_size or contract.config.whole_size
     random = np.random.default_rng(0)
     shape = (1, height, width, spec.image_channels)
-    if spec.image_dtype.is_floating:
-        low, high = contract.spec.x.low, contract.spec.x.high
-        image = random.uniform(low, high, shape).astype(np.float32)
-    else:
-        limit = spec.image_dtype.max + 1
-        image = random.integers(0, limit, shape).astype(spec.image_dtype.as_numpy_dtype)
+    image = _image(contract.spec.input_image, shape, random)
     network = {
         name: random.uniform(0, 1, (1, *shape)).astype(np.float32)
         for name, shape in contract.shapes(height, width).items()
@@ -56,7 +52,36 @@ def warmup_inputs(contract: Contract) -> dict[str, dict[str, np.ndarray]]:
         for source, first in sources.items()
         for way, more in ways.items()
     }
+    if contract.encodes:
+        inputs |= _of_encoder(contract, random)
     return {**inputs, "float": network, "contract": {"query": np.array([b""], object)}}
+
+
+def _image(kind: ImageSpec, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
+    """A random image of that kind."""
+    if kind.dtype == "float32":
+        return random.uniform(kind.low, kind.high, shape).astype(np.float32)
+    return random.integers(0, np.iinfo(kind.dtype).max + 1, shape).astype(kind.dtype)
+
+
+def _of_encoder(
+    contract: Contract, random: np.random.Generator
+) -> dict[str, dict[str, np.ndarray]]:
+    """Inputs for the signatures of the encoder."""
+    import tensorflow as tf
+
+    from tfpix2pix.export.savedmodel.graph_spec import of_targets
+
+    *size, channels = contract.encoder_shape
+    image = _image(
+        contract.spec.result_image, (1, *size, contract.spec.result_image.channels), random
+    )
+    y = random.uniform(-1, 1, (1, *size, channels)).astype(np.float32)
+    inputs = {"style": {"image": image}, "encoder": {"y": y}}
+    if of_targets(contract.spec).has_files:
+        data = np.array([tf.io.encode_png(image[0]).numpy()], object)
+        inputs["encoded_style"] = {"image_bytes": data}
+    return inputs
 
 
 def write_warmup(path: Path, contract: Contract, name: str) -> Path:

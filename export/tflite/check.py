@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,11 +38,12 @@ class _Tensor:
     value: np.ndarray | None = None
 
 
-def check_tflite(path: Path) -> Contract:
+def check_tflite(path: Path, encoder: bool = False) -> Contract:
     """Reads a TFLite file without running any of it.
 
     Args:
       path: the file, whose offsets were followed (`tflite_file.check_whole`).
+      encoder: whether it is to hold an encoder, and not a generator.
 
     Returns:
       The contract that it carries.
@@ -58,10 +59,16 @@ def check_tflite(path: Path) -> Contract:
         contract = Contract.parse(text, str(path))
         _check_parts(model)
         graph = model.Subgraphs(0)
-        places = _signature(model, contract, path)
-        check_stored(contract, path.stat().st_size)
-        _check_recorded(graph, places, contract)
-        for shapes, allowed in sizes_to_check(contract):
+        names = (("y",), "latent") if encoder else (contract.inputs, "y")
+        places = _signature(model, *names, path)
+        check_stored(contract, path.stat().st_size, encoder)
+        expected: Mapping[str, tuple[int | None, ...]]
+        if encoder:
+            expected = {"y": contract.encoder_shape}
+        else:
+            expected = contract.shapes(*(contract.image_size or (None, None)))
+        _check_recorded(graph, places, expected)
+        for shapes, allowed in sizes_to_check(contract, encoder):
             inputs = {places[name]: shape for name, shape in shapes.items()}
             numbers = _Sizes(model, graph).run(inputs, allowed)
             if numbers > allowed:
@@ -103,8 +110,8 @@ def _check_parts(model: Any) -> None:
             raise Refused("its weights are behind its end")
 
 
-def _signature(model: Any, contract: Contract, path: Path) -> dict[str, int]:
-    """The input tensors of the signature, by name."""
+def _signature(model: Any, takes: Sequence[str], gives: str, path: Path) -> dict[str, int]:
+    """The input tensors of the signature, by name: those that it has to take."""
     from tfpix2pix.base.errors import UserError
 
     inputs, outputs = {}, []
@@ -115,17 +122,18 @@ def _signature(model: Any, contract: Contract, path: Path) -> dict[str, int]:
         for k in range(found.InputsLength()):
             inputs[(found.Inputs(k).Name() or b"").decode()] = found.Inputs(k).TensorIndex()
         outputs = [(found.Outputs(k).Name() or b"").decode() for k in range(found.OutputsLength())]
-    if set(inputs) != set(contract.inputs) or outputs != ["y"]:
-        expected = ", ".join([*contract.inputs, "y"])
+    if set(inputs) != set(takes) or outputs != [gives]:
+        expected = ", ".join([*takes, gives])
         raise UserError(
             f"{path}: its inputs and output are not the {expected} of its contract; export again"
         )
     return inputs
 
 
-def _check_recorded(graph: Any, places: dict[str, int], contract: Contract) -> None:
+def _check_recorded(
+    graph: Any, places: dict[str, int], expected: Mapping[str, tuple[int | None, ...]]
+) -> None:
     """Sees that the file's own sizes of its inputs, which an interpreter begins with, are right."""
-    expected = contract.shapes(*(contract.image_size or (None, None)))
     for name, place in places.items():
         shape = _shape_of(graph.Tensors(place))
         # What is open is written as 1.
@@ -352,6 +360,26 @@ def _conv_2d(
     return _Tensor((batch, down, right, channels))
 
 
+def _average_pool(sources: list[_Tensor], options: _Options) -> _Tensor:
+    (batch, height, width, channels), how = sources[0].shape, options("Pool2DOptions")
+    valid = how.Padding() == schema().Padding.VALID
+
+    def side(size: int, reach: int, stride: int) -> int:
+        if stride < 1:
+            raise ValueError("a stride below one")
+        return max(0, -(-(size - (reach - 1 if valid else 0)) // stride))
+
+    down = side(height, how.FilterHeight(), how.StrideH())
+    return _Tensor((batch, down, side(width, how.FilterWidth(), how.StrideW()), channels))
+
+
+def _fully_connected(sources: list[_Tensor], options: _Options) -> _Tensor:
+    channels, read = sources[1].shape
+    if read < 1:
+        raise ValueError("weights of nothing")
+    return _Tensor((math.prod(sources[0].shape) // read, channels))
+
+
 def _depth_to_space(sources: list[_Tensor], options: _Options) -> _Tensor:
     batch, height, width, channels = sources[0].shape
     block = options("DepthToSpaceOptions").BlockSize()
@@ -384,4 +412,6 @@ _RULES: dict[str, _Rule] = {
     "CONV_2D": _conv_2d,
     "DEPTHWISE_CONV_2D": functools.partial(_conv_2d, kind="DepthwiseConv2DOptions", out=3),
     "DEPTH_TO_SPACE": _depth_to_space,
+    "AVERAGE_POOL_2D": _average_pool,
+    "FULLY_CONNECTED": _fully_connected,
 }

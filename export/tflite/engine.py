@@ -11,14 +11,16 @@ import numpy as np
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.quiet import error_stream_aside
-from tfpix2pix.export.engine import Engine, short_reason
+from tfpix2pix.export.engine import Engine, ExportedEncoder, Loaded, short_reason
 from tfpix2pix.export.engine_check import Refused, refusal
 from tfpix2pix.export.formats import require
 from tfpix2pix.export.tflite.check import SIGNATURE, check_tflite
 from tfpix2pix.export.tflite.file import check_whole
 
+ENCODER = "encoder_float32.tflite"
 
-class TFLiteEngine(Engine):
+
+class _TFLiteNetwork(Loaded):
     """A TFLite file, run on the CPU with the XNNPACK kernels where they fit.
 
     A model of fixed size takes one image at a time, so a batch is run image by image. One of any
@@ -36,12 +38,12 @@ class TFLiteEngine(Engine):
     def __init__(
         self, path: str | os.PathLike[str], threads: int | None = None, runtime: str | None = None
     ) -> None:
-        self.path = Path(path)
+        self.path, self.threads = Path(path), threads
         require_runtime(f"{self.path}: running it")
         interpreter, self.name = _interpreter_class(runtime)
         try:
             check_whole(self.path)
-            self.contract = check_tflite(self.path)
+            self.contract = check_tflite(self.path, encoder=self._is_encoder)
             with error_stream_aside():
                 self._interpreter = interpreter(
                     model_path=os.fspath(self.path), num_threads=threads or os.cpu_count() or 1
@@ -59,11 +61,19 @@ class TFLiteEngine(Engine):
         """Finds the inputs and y by the names that the signature gives them."""
         runner = self._interpreter.get_signature_runner(SIGNATURE)
         self._places = {k: int(v["index"]) for k, v in runner.get_input_details().items()}
-        self._output = int(runner.get_output_details()["y"]["index"])
+        self._output = int(runner.get_output_details()[self.OUTPUT]["index"])
+
+    @property
+    def _is_encoder(self) -> bool:
+        return isinstance(self, ExportedEncoder)
+
+    @property
+    def _any_size(self) -> bool:
+        return self.contract.image_size is None and not self._is_encoder
 
     def run(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        count = len(inputs["x"])
-        if self.image_size is None or count == 1:
+        count = len(inputs[self.inputs[0]])
+        if self._any_size or count == 1:
             return self._run(inputs)
         images = [self._run({k: v[i : i + 1] for k, v in inputs.items()}) for i in range(count)]
         return np.concatenate(images)
@@ -75,10 +85,10 @@ class TFLiteEngine(Engine):
             raise self.failed(error) from None
 
     def _invoke(self, tensors: dict[str, np.ndarray]) -> np.ndarray:
-        shape = tensors["x"].shape
+        shape = tensors[self.inputs[0]].shape
         if shape != self._shape:
             self._shape = None
-            if self.image_size is None:
+            if self._any_size:
                 for name, value in tensors.items():
                     self._interpreter.resize_tensor_input(self._places[name], value.shape)
             with error_stream_aside():
@@ -88,6 +98,18 @@ class TFLiteEngine(Engine):
             self._interpreter.set_tensor(self._places[name], value)
         self._interpreter.invoke()
         return self._interpreter.get_tensor(self._output)
+
+
+class TFLiteEngine(_TFLiteNetwork, Engine):
+    """A generator; see `_TFLiteNetwork`."""
+
+    def _encoder(self) -> TFLiteEncoder | None:
+        path = self.path.with_name(ENCODER)
+        return TFLiteEncoder(path, self.threads) if path.is_file() else None
+
+
+class TFLiteEncoder(_TFLiteNetwork, ExportedEncoder):
+    """An encoder; see `_TFLiteNetwork`."""
 
 
 def require_runtime(what: str) -> None:

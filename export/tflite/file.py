@@ -25,11 +25,16 @@ _IDENTIFIER = b"TFL3"
 _CONVOLUTIONS = ("CONV_2D", "TRANSPOSE_CONV")
 
 
-def with_metadata(model: bytes, contract: Contract) -> bytes:
+def with_metadata(model: bytes, contract: Contract, encoder: bool = False) -> bytes:
     """The model with its contract, with the standard metadata that Android Studio reads, and with
     its inputs in the network's order: x is input 0.
 
     Packed anew as TensorFlow's converter itself does to enter the metadata of the conversion.
+
+    Args:
+      model: the file's content.
+      contract: of the export.
+      encoder: whether it is the encoder, and not the generator.
     """
     from tensorflow.lite.tools import flatbuffer_utils
 
@@ -37,12 +42,12 @@ def with_metadata(model: bytes, contract: Contract) -> bytes:
     classes = schema()
     # The converter has them in the order of their names.
     names = {each.tensorIndex: each.name.decode() for each in content.signatureDefs[0].inputs}
-    graph, order = content.subgraphs[0], ("x", "z", "latent")
+    graph, order = content.subgraphs[0], ("y",) if encoder else ("x", "z", "latent")
     graph.inputs = sorted(graph.inputs, key=lambda place: order.index(names[place]))
     inputs = [names[place] for place in graph.inputs]
     entries = {
         METADATA: contract.to_json().encode(),
-        tflite_metadata.NAME: tflite_metadata.standard_metadata(contract, inputs),
+        tflite_metadata.NAME: tflite_metadata.standard_metadata(contract, inputs, encoder),
     }
     content.metadata = list(content.metadata or [])
     content.buffers = list(content.buffers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,12 @@ import numpy as np
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_bytes
 from tfpix2pix.export.formats import Artifact, Format, Job
-from tfpix2pix.export.tflite.engine import TFLiteEngine, require_runtime
+from tfpix2pix.export.tflite.engine import (
+    ENCODER,
+    TFLiteEncoder,
+    TFLiteEngine,
+    require_runtime,
+)
 from tfpix2pix.export.tflite.file import Operator, read_operators, with_metadata
 
 if TYPE_CHECKING:
@@ -65,8 +71,25 @@ class TFLiteFormat(Format):
             artifacts.append(Artifact(path, self.name, quantize, notes))
         return artifacts
 
+    def write_encoder(self, job: Job, folder: Path) -> Artifact | None:
+        import tensorflow as tf
+
+        from tfpix2pix.export.core import EncoderCore
+
+        path = f"{FOLDER}/{ENCODER}"
+        (folder / FOLDER).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".tflite-", dir=folder) as scratch, _converting():
+            saved = EncoderCore(job.encoder, job.contract, batch=1).save(scratch)
+            model = tf.lite.TFLiteConverter.from_saved_model(str(saved)).convert()
+        write_bytes(folder / path, with_metadata(model, job.contract, encoder=True), sync=False)
+        _check_builtin(read_operators(folder / path))
+        return Artifact(path, self.name)
+
     def open(self, path: Path, threads: int | None = None) -> TFLiteEngine:
         return TFLiteEngine(path, threads)
+
+    def open_encoder(self, path: Path, threads: int | None = None) -> TFLiteEncoder:
+        return TFLiteEncoder(path, threads)
 
 
 FORMAT = TFLiteFormat()
@@ -85,40 +108,49 @@ def convert(job: Job, quantize: str, inputs: list[dict[str, np.ndarray]], scratc
       UserError: TensorFlow's converter gives up.
     """
     import tensorflow as tf
-    from tensorflow.lite.python.convert import ConverterError
 
-    from tfpix2pix.base.quiet import error_stream_aside
     from tfpix2pix.export.tflite import equalize, int8
 
     generator = job.generator
-    try:
-        # The converter talks from C++, on the stream that the progress line writes to.
-        with error_stream_aside():
-            if quantize == "int8":
-                made = job.contract.generator
-                if made.family in equalize.KNOWN:
-                    tensors = (list(each.values()) for each in inputs)
-                    generator = equalize.equalized(generator, job.contract.generator, tensors)
-                quantizer = int8.Quantizer(_save(job, generator, scratch), lambda: iter(inputs))
-                return quantizer.convert(
-                    special_ends=made.family in int8.KNOWN,
-                    float_last=made.x_last,
-                    tanh=made.activation == "tanh",
-                )
-            converter = tf.lite.TFLiteConverter.from_saved_model(
-                str(_save(job, generator, scratch))
+    with _converting(f"the generator to {_FILES[quantize]}", "leave that out of --quantize"):
+        if quantize == "int8":
+            made = job.contract.generator
+            if made.family in equalize.KNOWN:
+                tensors = (list(each.values()) for each in inputs)
+                generator = equalize.equalized(generator, job.contract.generator, tensors)
+            quantizer = int8.Quantizer(_save(job, generator, scratch), lambda: iter(inputs))
+            return quantizer.convert(
+                special_ends=made.family in int8.KNOWN,
+                float_last=made.x_last,
+                tanh=made.activation == "tanh",
             )
-            if quantize != "none":
-                converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            if quantize == "float16":
-                converter.target_spec.supported_types = [tf.float16]
-            return converter.convert()
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(_save(job, generator, scratch)))
+        if quantize != "none":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if quantize == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        return converter.convert()
+
+
+@contextlib.contextmanager
+def _converting(
+    what: str = "the encoder", advice: str = "leave tflite out of --formats"
+) -> Iterator[None]:
+    """Keeps the converter quiet, and says in a sentence why it gave up."""
+    from tensorflow.lite.python.convert import ConverterError
+
+    from tfpix2pix.base.quiet import error_stream_aside
+
+    try:
+        # It talks from C++, on the stream that the progress line writes to.
+        with error_stream_aside():
+            yield
     except (ValueError, RuntimeError, ConverterError) as error:
         reason = str(error).strip().splitlines()
         raise UserError(
-            f"--formats=tflite: TensorFlow cannot convert the generator to {_FILES[quantize]} "
-            f"({reason[0][:200] if reason else 'no reason'}); leave that out of --quantize, or "
-            "install the versions that BUILD.md names"
+            f"--formats=tflite: TensorFlow cannot convert {what} "
+            f"({reason[0][:200] if reason else 'no reason'}); {advice}, or install the versions "
+            "that BUILD.md names"
         ) from None
 
 

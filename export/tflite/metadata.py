@@ -27,7 +27,7 @@ _NORMALIZATION = 1  # union ProcessUnitOptions
 _COLOR_SPACES = {3: 1, 1: 2}  # RGB, GRAYSCALE by the number of channels
 
 
-def standard_metadata(contract: Contract, inputs: Sequence[str]) -> bytes:
+def standard_metadata(contract: Contract, inputs: Sequence[str], encoder: bool = False) -> bytes:
     """The FlatBuffer for a model.
 
     An 8-bit RGB or grey side is an image: x is made of its values by
@@ -38,27 +38,30 @@ def standard_metadata(contract: Contract, inputs: Sequence[str]) -> bytes:
     Args:
       contract: of the model.
       inputs: names in the order of the model's inputs.
+      encoder: whether it is the encoder, and not the generator.
     """
     import flatbuffers
 
     builder = flatbuffers.Builder(1024)
-    tables = {"x": _image, "y": _image, "z": _noise, "latent": _latent}
-    words = {name: _tensor(builder, name, contract, tables[name]) for name in [*inputs, "y"]}
+    tables = {"x": _image, "y": _style if encoder else _image, "z": _noise, "latent": _latent}
+    network, output = ("encoder", "latent") if encoder else ("generator", "y")
+    formula = "latent = E(y)" if encoder else f"y = {contract.formula}"
+    words = {name: _tensor(builder, name, contract, tables[name]) for name in [*inputs, output]}
     graph = _table(
         builder,
         {
-            0: builder.CreateString("generator"),
+            0: builder.CreateString(network),
             2: _vector(builder, [words[name] for name in inputs]),
-            3: _vector(builder, [words["y"]]),
+            3: _vector(builder, [words[output]]),
         },
     )
-    size = contract.image_size
+    size = contract.encoder_shape[:2] if encoder else contract.image_size
     model = _table(
         builder,
         {
-            0: builder.CreateString("pix2pix generator"),
+            0: builder.CreateString(f"pix2pix {network}"),
             1: builder.CreateString(
-                f"y = {contract.formula}, "
+                f"{formula}, "
                 f"{'any size' if size is None else f'{size[1]}x{size[0]} pixels'}, of a tfpix2pix "
                 "run; everything on its use is in the metadata 'tfpix2pix' (JSON)"
             ),
@@ -91,13 +94,26 @@ def _tensor(builder: flatbuffers.Builder, name: str, contract: Contract, kind: A
     return _table(builder, fields)
 
 
-def _image(builder: flatbuffers.Builder, name: str, contract: Contract) -> tuple:
+def _style(builder: flatbuffers.Builder, name: str, contract: Contract) -> tuple:
+    """y where it is the encoder's input."""
+    size = contract.encoder_shape[:2]
+    return _image(builder, name, contract, "the image, like a target, whose style is meant", size)
+
+
+def _image(
+    builder: flatbuffers.Builder,
+    name: str,
+    contract: Contract,
+    given: str = "",
+    size: tuple[int, int] | None = None,
+) -> tuple:
+    """`given`: what a y that is an input is, of that size."""
     spec = contract.spec
     side: ImageSpec = getattr(spec, name)
     channels = contract.to_dict()[name]["channels"]
     lab = isinstance(spec, LabSpec)
     onehot = side.one_hot
-    what = "the image to translate" if name == "x" else "the translated image"
+    what = given or ("the image to translate" if name == "x" else "the translated image")
     low = 0.0 if onehot else -1.0
     if name == "y" and contract.argmax:
         names = ", ".join(f"{k} {each}" for k, each in enumerate(side.channel_names))
@@ -107,7 +123,7 @@ def _image(builder: flatbuffers.Builder, name: str, contract: Contract) -> tuple
     normalization = None
     if not lab and not onehot:
         middle, half = (side.low + side.high) / 2, (side.high - side.low) / 2
-        if name == "x":
+        if name == "x" or given:
             normalization = (middle, half)
             description += f", (value - {middle:g}) / {half:g}"
         else:
@@ -115,10 +131,10 @@ def _image(builder: flatbuffers.Builder, name: str, contract: Contract) -> tuple
             normalization = (-middle / half, 1 / half)
             description += f", value = y * {half:g} + {middle:g}"
     if normalization and side.dtype == "uint8" and len(channels) in _COLOR_SPACES:
-        height, width = contract.image_size or (contract.size_multiple,) * 2
-        size = _table(builder, {0: ("uint32", width), 1: ("uint32", height)})
+        height, width = size or contract.image_size or (contract.size_multiple,) * 2
+        sides = _table(builder, {0: ("uint32", width), 1: ("uint32", height)})
         space = ("int8", _COLOR_SPACES[len(channels)])
-        properties = _table(builder, {0: space, 1: size})
+        properties = _table(builder, {0: space, 1: sides})
         return description, _content(builder, _IMAGE, properties), normalization, (low, 1.0)
     return description, _feature(builder), normalization, (low, 1.0)
 

@@ -16,7 +16,7 @@ from tfpix2pix.base.options import nearest
 if TYPE_CHECKING:
     from tfpix2pix.algorithms.base import Algorithm
     from tfpix2pix.config.base import Config, Preset
-    from tfpix2pix.models.base import Generator
+    from tfpix2pix.models.base import Encoder, Generator
 
 DEFAULT = "pix2pix"  # of runs and commands that name none
 # By name: the class, and the class of its config, each as "module:class".
@@ -82,6 +82,13 @@ def generator_for(config: Config, direction: str = "") -> Generator:
     if not generators:
         raise UserError(f"a run of --algorithm={config.algorithm} makes no pictures")
     return generators[config.direction_of(direction)]
+
+
+def encoder_for(config: Config, direction: str = "") -> Encoder | None:
+    """What finds the latents of a run in images like its targets; None where there is none. As
+    `generator_for`."""
+    encoders = algorithm_class(config.algorithm).encoders(config)
+    return encoders.get(config.direction_of(direction))
 
 
 def default_generator(config: Config) -> Generator:

@@ -316,11 +316,6 @@ def _check_several(args: argparse.Namespace) -> None:
             f"--{given[0]} and --{given[1]} both say which latent is taken; give the one that is "
             "meant"
         )
-    if args.style and args.model:
-        raise UserError(
-            f"--style={args.style} needs the encoder of a run (--workdir), which an export has "
-            "not; the run says which --latent it is, and the export takes that"
-        )
     if args.style and not Path(args.style).expanduser().is_file():
         raise UserError(f"--style={args.style}: no such file; give one image like the targets")
 

@@ -4,6 +4,8 @@ from tfpix2pix.inference.sizes import TooLarge
 from tfpix2pix.inference.translator import (
     LEAST_TILE,
     WEIGHTS,
+    Encodes,
+    KerasEncoder,
     KerasNetwork,
     Model,
     Network,
@@ -21,6 +23,8 @@ from tfpix2pix.inference.translator import (
 __all__ = [
     "LEAST_TILE",
     "WEIGHTS",
+    "Encodes",
+    "KerasEncoder",
     "KerasNetwork",
     "Model",
     "Network",

@@ -152,7 +152,12 @@ class Manner:
                     f"--{flag}={value}: {model.name} has no latent, so that there is one answer to "
                     f"an image; {train_a_latent(model.config)}"
                 )
-        if style and not model.config.ENCODES:
+        if style and model.config.ENCODES and not model.encodes:
+            raise UserError(
+                f"--style={style}: {model.name} holds the generator without its encoder, as "
+                "exports of earlier versions do; export the run again, or give it by --workdir"
+            )
+        if style and not model.encodes:
             from tfpix2pix.algorithms.registry import several_answers
 
             raise UserError(

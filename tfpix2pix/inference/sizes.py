@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tfpix2pix.base.errors import UserError
 
 if TYPE_CHECKING:
-    from tfpix2pix.models.base import Generator
+    from tfpix2pix.models.base import Encoder, Generator
 
 
 class TooLarge(UserError):
@@ -23,25 +23,25 @@ class TooLarge(UserError):
 _UNKNOWN = 4096
 
 
-def kernel_shapes(generator: Generator) -> dict[str, tuple[int, ...]]:
+def kernel_shapes(network: Generator | Encoder) -> dict[str, tuple[int, ...]]:
     """The shapes of the kernels by layer, all of the weights but a few in a thousand; empty for a
-    generator that does not tell them."""
-    return {name: kernel.shape for name, kernel in generator.kernels.items()}
+    network that does not tell them."""
+    return {name: kernel.shape for name, kernel in network.kernels.items()}
 
 
-def kernel_numbers(generator: Generator) -> int:
-    """How many numbers the kernels of a generator hold together; 0 if it does not tell them."""
-    return sum(math.prod(shape) for shape in kernel_shapes(generator).values())
+def kernel_numbers(network: Generator | Encoder) -> int:
+    """How many numbers the kernels of a network hold together; 0 if it does not tell them."""
+    return sum(math.prod(shape) for shape in kernel_shapes(network).values())
 
 
-def feature_numbers(generator: Generator, height: int, width: int) -> int:
-    """How many numbers the inputs and results of a generator's convolutions hold together.
+def feature_numbers(network: Generator | Encoder, height: int, width: int) -> int:
+    """How many numbers the inputs and results of a network's convolutions hold together.
 
     Args:
-      generator: as its algorithm describes it.
-      height, width: of one image, multiples of the generator's size multiple.
+      network: as its algorithm describes it.
+      height, width: of one image, multiples of a generator's size multiple.
     """
-    kernels = generator.kernels
+    kernels = network.kernels
     if not kernels:
         return _UNKNOWN * height * width
     return sum(

@@ -109,6 +109,26 @@ class KerasNetwork:
         return y if self.labels is None else self.labels.probabilities(y)
 
 
+Encodes = Callable[[np.ndarray], np.ndarray]
+"""Makes latents, float32 ``[B, n]``, of images like the targets, float32 ``[B, H, W, C_out]`` in
+[-1, 1] of the size that the run was trained at: Keras here, other engines in `tfpix2pix.export`."""
+
+
+class KerasEncoder:
+    """A Keras encoder, ``y -> [mean, log_variance]``, as an `Encodes`: its mean is the latent.
+
+    Args:
+      encoder: the model.
+    """
+
+    def __init__(self, encoder: tf.keras.Model) -> None:
+        self.encoder = encoder
+
+    def __call__(self, y: np.ndarray) -> np.ndarray:
+        mean, _ = self.encoder(y, training=False)
+        return mean.numpy()
+
+
 @dataclass(frozen=True)
 class _Drawn:
     """What decides a picture beside the input.
@@ -135,8 +155,7 @@ class Translator:
       checkpoint: SHA-256 of the checkpoint that the weights come from.
       weights: ``average`` where they are moving averages, else ``raw``.
       direction: ``AtoB`` or ``BtoA``, of `network`; x is its input. Empty for the run's default.
-      encoder: opens what makes latents of images like the targets, ``y -> [mean, log_variance]``;
-        None where there is none.
+      encoder: opens what makes latents of images like the targets; None where there is none.
 
     Attributes:
       direction: that one.
@@ -156,7 +175,7 @@ class Translator:
         checkpoint: str = "",
         weights: str = "raw",
         direction: str = "",
-        encoder: Callable[[], tf.keras.Model] | None = None,
+        encoder: Callable[[], Encodes] | None = None,
     ) -> None:
         self.config, self.network, self.step, self.spec = config, network, step, spec
         self.checkpoint, self.weights = checkpoint, weights
@@ -175,6 +194,21 @@ class Translator:
         from tfpix2pix.algorithms.registry import generator_for
 
         return generator_for(self.config, self.direction)
+
+    @property
+    def encodes(self) -> bool:
+        """Whether there is what makes latents of images, which `style` needs."""
+        return self._open_encoder is not None
+
+    @functools.cached_property
+    def encoder(self) -> Encodes:
+        """What makes latents of images.
+
+        Raises:
+          UserError: it cannot be opened.
+        """
+        assert self._open_encoder is not None, "only where it encodes"
+        return self._open_encoder()
 
     @property
     def takes_noise(self) -> bool:
@@ -272,10 +306,7 @@ class Translator:
             result = result_of(self.spec, x, y, labels)
         else:
             result = self._made(stored, self.spec.input_of, drawn, tile, notes, progress, labels)
-        missing = stored[1]
-        if not missing.any():
-            return result
-        return marked(self.spec, result, missing, labels, decoded.nodata)
+        return marked(self.spec, result, stored[1], labels, decoded.nodata)
 
     def check_labels(self, labels: str) -> None:
         """Refuses labels that `translate` cannot give.
@@ -513,20 +544,14 @@ class Translator:
         Raises:
           ValueError: no image like the targets, or nothing here makes latents of images.
         """
-        if self._open_encoder is None:
+        if not self.encodes:
             raise ValueError(NO_LATENT if not self.latent_size else NO_ENCODER)
         decoded = self._decoded(image, self.spec.y)
         self.spec.check_target(decoded)
         y = self.spec.read_target(decoded, notes)
         height, width = self.config.whole_size
         y = resized(y, height, width, nearest=self.spec.y.is_classes)
-        mean, _ = self._encoder(y[None], training=False)
-        return mean.numpy()[0]
-
-    @functools.cached_property
-    def _encoder(self) -> tf.keras.Model:
-        assert self._open_encoder is not None, "style asks for it"
-        return self._open_encoder()
+        return self.encoder(np.ascontiguousarray(y[None], np.float32))[0]
 
     def _drawn(self, seed: int, latent: npt.ArrayLike | None, deterministic: bool) -> _Drawn:
         """What decides a picture, checked."""
@@ -617,7 +642,7 @@ def load(
     direction = config.direction_of(direction, f"the run {workdir}")
     spec = spec_of(config, workdir, direction)
     from tfpix2pix.algorithms.base import averaged
-    from tfpix2pix.algorithms.registry import algorithm_class, generator_for
+    from tfpix2pix.algorithms.registry import encoder_for, generator_for
     from tfpix2pix.models.weights import named_weights
 
     checkpoints = Checkpoints(workdir)
@@ -631,13 +656,13 @@ def load(
     assert facts is not None, "_step_of refuses a run without checkpoints"
     network = KerasNetwork(model, spec.y if config.labels_out else None)
     found = int(facts["step"])
-    described = algorithm_class(config.algorithm).encoders(config).get(direction)
+    described = encoder_for(config, direction)
 
-    def encoder() -> tf.keras.Model:
+    def encoder() -> KerasEncoder:
         assert described is not None
         encodes = described.build()
         checkpoints.restore({described.name: named_weights(encodes)}, found, say)
-        return encodes
+        return KerasEncoder(encodes)
 
     opens = None if described is None else encoder
     return Translator(config, network, found, spec, facts["sha256"], held, direction, opens)
@@ -698,6 +723,7 @@ class Model:
       config: of the run.
       spec: of its pairs, x the input of its direction.
       direction: ``AtoB`` or ``BtoA``.
+      encodes: whether it has what makes latents of images.
       open: loads it; its argument is told in a sentence when a damaged checkpoint was passed over.
       open_back: loads its other direction likewise; None where it has none, or that is not known.
     """
@@ -706,6 +732,7 @@ class Model:
     config: Config
     spec: PairSpec
     direction: str
+    encodes: bool
     open: Callable[[Callable[[str], None]], Translator]
     open_back: Callable[[Callable[[str], None]], Translator] | None = None
 
@@ -738,6 +765,7 @@ class Model:
             config,
             spec_of(config, workdir, direction),
             direction,
+            config.ENCODES,
             lambda say: load_quietly(workdir, checkpoint, say, weights, direction),
             (lambda say: load_quietly(workdir, checkpoint, say, weights, back)) if back else None,
         )
@@ -746,7 +774,12 @@ class Model:
     def of_translator(cls, name: str, translator: Translator) -> Model:
         """What is loaded already, such as an export."""
         return cls(
-            name, translator.config, translator.spec, translator.direction, lambda say: translator
+            name,
+            translator.config,
+            translator.spec,
+            translator.direction,
+            translator.encodes,
+            lambda say: translator,
         )
 
 

@@ -192,6 +192,7 @@ class Encoder:
     latent: int
     builder: Callable[..., tf.keras.Model]
     name: str = "encoder"
+    kernels: Mapping[str, Kernel] = field(default_factory=dict)
 
     def build(self, *, precision: str = "none") -> tf.keras.Model:
         """The model, with Keras's initial weights.

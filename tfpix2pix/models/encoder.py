@@ -8,7 +8,7 @@ import math
 
 import tensorflow as tf
 
-from tfpix2pix.models.base import Encoder
+from tfpix2pix.models.base import Encoder, Kernel
 from tfpix2pix.models.layers import (
     BIASES,
     GROUPS,
@@ -53,7 +53,27 @@ def encoder(
         norm=norm,
         bias_layers=bias_layers,
     )
-    return Encoder(2 ** halvings(crop_size), channels, latent, build, name)
+    kernels = _kernels(halvings(crop_size), channels, latent, nef)
+    return Encoder(2 ** halvings(crop_size), channels, latent, build, name, kernels)
+
+
+def _wide(block: int, nef: int) -> int:
+    """Channels of what a block gives; block 0 is the first convolution."""
+    return nef * min(block + 1, WIDEST)
+
+
+def _kernels(depth: int, channels: int, latent: int, nef: int) -> dict[str, Kernel]:
+    """``[k, k, C_in, C_out]``, of the dense layers ``[C_in, C_out]``."""
+    kernels = {"first": Kernel((4, 4, channels, nef), ((channels, 1), (nef, 2)))}
+    for number in range(1, depth):
+        block, one, other = f"block{number}", _wide(number - 1, nef), _wide(number, nef)
+        fine, coarse = 2**number, 2 ** (number + 1)
+        kernels[f"{block}_shortcut"] = Kernel((1, 1, one, other), ((one, coarse), (other, coarse)))
+        kernels[f"{block}a"] = Kernel((3, 3, one, one), ((one, fine), (one, fine)))
+        kernels[f"{block}b"] = Kernel((3, 3, one, other), ((one, fine), (other, fine)))
+    for part in ("mean", "log_variance"):
+        kernels[part] = Kernel((_wide(depth - 1, nef), latent), ())
+    return kernels
 
 
 def build_encoder(
@@ -119,7 +139,7 @@ def build_encoder(
     with layers_compute_in(precision):
         features = convolved(y, "first", nef, 4, stride=2, bias="added")
         for number in range(1, halvings(crop_size)):
-            block, wide = f"block{number}", nef * min(number + 1, WIDEST)
+            block, wide = f"block{number}", _wide(number, nef)
             shortcut = pooled(features, f"{block}_shortcut")
             shortcut = convolved(shortcut, f"{block}_shortcut", wide, 1, bias="added")
             inner = activated(features, f"{block}_in")

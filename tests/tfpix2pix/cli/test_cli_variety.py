@@ -138,11 +138,6 @@ def test_a_style_needs_an_encoder(refused, coded, image):
     assert said.endswith("train a run with --algorithm=bicyclegan\n")
 
 
-def test_an_export_has_no_style(refused, image):
-    said = refused("translate", "--model=exported", f"--input={image}", "--output=o", "--style=a")
-    assert "needs the encoder of a run (--workdir)" in said
-
-
 # === Styles ===
 
 

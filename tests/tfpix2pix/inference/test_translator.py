@@ -15,7 +15,7 @@ from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
 from tfpix2pix.algorithms.pix2pix import Pix2Pix
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.data import Decoded
-from tfpix2pix.inference import Model, Translator
+from tfpix2pix.inference import KerasEncoder, Model, Translator
 from tfpix2pix.models import noise
 from tfpix2pix.models.encoder import encoder
 from tfpix2pix.models.weights import named_weights
@@ -534,8 +534,11 @@ def test_a_style_is_the_mean_of_what_the_encoder_says_of_a_target(coded):
     made = encoder(crop_size=SIZE, channels=3, latent=3, nef=4).build()
     opened = []
     styled = Translator(
-        model.config, model.network, 5, model.spec, encoder=lambda: opened.append(1) or made
+        *(model.config, model.network, 5, model.spec),
+        encoder=lambda: opened.append(1) or KerasEncoder(made),
     )
+    assert styled.encodes
+    assert not model.encodes
     image = picture(SIZE, SIZE, 3)
     large = picture(70, 90, 3)
     small = tf.image.resize(large, [SIZE, SIZE], antialias=True)  # to the size of training
