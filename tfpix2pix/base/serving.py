@@ -12,7 +12,8 @@ import os
 import shutil
 import signal
 import socketserver
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -63,6 +64,7 @@ class FileServer(ThreadingHTTPServer):
         handler: type[FileHandler] | None = None,
     ) -> None:
         self.files: dict[str, Content] = {}
+        self._serving = threading.Thread()
         self.offer(files)
         self.headers = {**_HEADERS, **(headers or {})}
         try:
@@ -89,18 +91,31 @@ class FileServer(ThreadingHTTPServer):
         if INDEX in files:
             self.files["/"] = files[INDEX]
 
-    def serve_until_stopped(self) -> None:
-        """Serves until Ctrl-C or SIGTERM, and closes."""
+    def serve_until_stopped(self, work: Callable[[], None] = lambda: None) -> None:
+        """Serves until Ctrl-C or SIGTERM, and closes.
+
+        Args:
+          work: done meanwhile; ended like the rest, and an error of it ends everything.
+        """
         # Asked for, since a shell that starts it in the background has SIGINT ignored.
         before = {n: signal.signal(n, signal.default_int_handler) for n in _ENDS}
+        self._serving = threading.Thread(target=self.serve_forever, daemon=True)
+        self._serving.start()
         try:
-            self.serve_forever()
+            work()
+            self.wait()
         except KeyboardInterrupt:
             pass
         finally:
+            self.shutdown()
             self.server_close()
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def wait(self) -> None:
+        """For `work` that has something to keep until the end."""
+        while self._serving.is_alive():
+            self._serving.join(1.0)
 
     def server_bind(self) -> None:
         """As the base's, without looking the host's name up, which may take long."""

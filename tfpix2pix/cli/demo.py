@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.base.files import shown
-from tfpix2pix.cli.flags import Parser, number
+from tfpix2pix.base.files import check_writable, shown
+from tfpix2pix.base.size import Size
+from tfpix2pix.cli.flags import METAVARS, Parser, add_boolean, number
 
 if TYPE_CHECKING:
+    from tfpix2pix.base.serving import FileServer
     from tfpix2pix.demo.models import PageModel
+    from tfpix2pix.gallery.making import Gallery
 
 USAGE = "tfpix2pix demo --workdir=RUN|--model=EXPORT [--workdir=...] [--model=...] [--flag=value]"
 DESCRIPTION = """\
 Opens a page to draw on, on this machine: the picture changes as you draw. The networks run in the
 browser, and nothing that is drawn leaves it. Ctrl-C ends it.
+
+Of runs a gallery stands beside it: the pairs of their val split, input, every run's output and
+target side by side with their scores, in the order of any score. It is made meanwhile and kept in
+RUN/gallery, so that the next start has it at once.
 
 The same page as a folder of files, for any server of files or a USB stick:
 `tfpix2pix export --formats=web`."""
@@ -61,6 +70,46 @@ def add_flags(parser: Parser) -> None:
         metavar="FOLDER",
         help="where the run's data set is now, if it was moved",
     )
+    group = parser.add_argument_group("The gallery of the runs")
+    add_boolean(
+        group,
+        "gallery",
+        "show the runs' pairs with scores, for which all runs must have one data set and size "
+        "[true where they have]",
+        default=None,
+    )
+    group.add_argument(
+        "--split",
+        default="",
+        metavar="train|val|test",
+        help="which pairs [val; where there are none test, or train]",
+    )
+    group.add_argument(
+        "--limit",
+        type=number(int),
+        default=0,
+        metavar="INT",
+        help="only the first pairs of the split, 0 for all [0]",
+    )
+    group.add_argument(
+        "--size",
+        type=number(Size),
+        default=0,
+        metavar=METAVARS[Size],
+        help="to which all pictures are resized: a side, or HEIGHTxWIDTH, pixels [the runs' size]",
+    )
+    group.add_argument(
+        "--scorer",
+        default="",
+        metavar="FOLDER",
+        help="what `tfpix2pix train-scorer` made, for the FCN-score of every picture",
+    )
+    group.add_argument(
+        "--gallery_output",
+        default="",
+        metavar="FOLDER",
+        help="write the gallery there too, as files for any server or none",
+    )
     group = parser.add_argument_group("Where")
     group.add_argument(
         "--port", type=number(int), default=0, metavar="INT", help="to listen on [a free one]"
@@ -82,25 +131,92 @@ def main(args: argparse.Namespace) -> int:
     from tfpix2pix.demo.page import page_files
     from tfpix2pix.demo.server import serve
 
+    gallery = _gallery(args)
     with ExitStack() as stack:
         # The port is taken before anything that takes long.
         server = stack.enter_context(serve({}, args.host, args.port))
         import_tensorflow()
         models = _models(args, stack)
-        server.offer(page_files(models))
+        server.offer(page_files(models, gallery is not None))
         for model in models:
             say(f"{model.title}: {model.summary()}")
         say(f"the page is at {server.url} (Ctrl-C ends it)")
         if not server.is_local:
             say("note: whoever reaches this machine can open it")
-        server.serve_until_stopped()
+        if gallery is None:
+            server.serve_until_stopped()
+        else:
+            server.serve_until_stopped(lambda: _show(gallery, args, server))
     return 0
+
+
+def _asked(args: argparse.Namespace) -> list[str]:
+    """The flags by which somebody asked for a gallery."""
+    names = ("gallery", "split", "limit", "size", "scorer", "gallery_output")
+    return [name for name in names if getattr(args, name)]
+
+
+def _gallery(args: argparse.Namespace) -> Gallery | None:
+    """Of the runs, not made yet; None where none is wanted, or none can be had and none was asked
+    for."""
+    if args.gallery is False or not args.workdir:
+        return None
+    from tfpix2pix.base.progress import say
+    from tfpix2pix.gallery.making import Gallery, How
+
+    how = How(args.split, args.size, args.limit, direction=args.direction, dataset=args.dataset)
+    if args.gallery_output:
+        check_writable(Path(args.gallery_output).expanduser(), "--gallery_output")
+    try:
+        return Gallery(args.workdir, how, args.scorer)
+    except UserError as error:
+        if _asked(args):
+            raise
+        say(f"note: no gallery, for {error}")
+        return None
+
+
+def _show(gallery: Gallery, args: argparse.Namespace, server: FileServer) -> None:
+    """Makes the gallery while the page to draw on is served."""
+    from tfpix2pix.base.progress import say
+    from tfpix2pix.base.serving import INDEX
+    from tfpix2pix.gallery.making import PAGE, render_waiting
+
+    def tell(text: str, again: bool = True) -> None:
+        server.offer({PAGE: render_waiting(text, again)})
+
+    tell("The gallery is being made.")
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            gallery.make(
+                Path(scratch),
+                lambda done: tell(
+                    f"The gallery is being made: picture {done:,} of {gallery.count:,}."
+                ),
+            )
+        except UserError as error:
+            if _asked(args):
+                raise
+            tell(f"There is no gallery: {error}.", again=False)
+            say(f"note: no gallery, for {error}")
+            server.wait()
+            return
+        if args.gallery_output:
+            say(f"wrote {gallery.write(args.gallery_output)}")
+        server.offer(gallery.files(back=INDEX))
+        say(f"the gallery is at {server.url}{PAGE}")
+        server.wait()  # pictures may be in the folder that goes
 
 
 def _check(args: argparse.Namespace) -> None:
     """Refuses at once what would fail after seconds or minutes."""
     if not args.workdir and not args.model:
         raise UserError("name what to draw with: --workdir=RUN, or --model=EXPORT")
+    for name in _asked(args):
+        if not args.workdir:
+            raise UserError(f"--{name} is for the gallery of runs; name one with --workdir")
+        if args.gallery is False:
+            raise UserError(f"--{name} and --nogallery exclude each other; drop one of them")
     if args.direction not in ("", "AtoB", "BtoA"):
         raise UserError(f"--direction={args.direction} is not one of AtoB, BtoA")
     from tfpix2pix.demo.runtime import runtime_files

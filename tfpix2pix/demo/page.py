@@ -44,17 +44,18 @@ _READ_BY_SCRIPTS = (".onnx", ".f32", ".png", ".mjs", ".wasm", ".js")
 _INCOMPRESSIBLE = (".onnx", ".png")  # or hardly
 
 
-def page_files(models: Sequence[PageModel]) -> dict[str, Content]:
+def page_files(models: Sequence[PageModel], gallery: bool = False) -> dict[str, Content]:
     """Everything that the page consists of, by paths in its folder, for a server.
 
     Args:
       models: in the order in which the page offers them; the first one is shown.
+      gallery: whether a ``gallery.html`` stands beside it, to which it links.
 
     Raises:
       UserError: onnxruntime-web is not there.
     """
     listed = {"version": VERSION, "models": [model.entry() for model in models]}
-    return {**_page(None), **_parts_of(models), LIST: json.dumps(listed).encode()}
+    return {**_page(None, gallery), **_parts_of(models), LIST: json.dumps(listed).encode()}
 
 
 def write_page(
@@ -162,8 +163,10 @@ def _packed(name: str, data: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
     return {"bytes": len(data), "parts": len(scripts), "gzip": packs}, scripts
 
 
-def _page(listed: Mapping[str, Any] | None) -> dict[str, Content]:
+def _page(listed: Mapping[str, Any] | None, gallery: bool = False) -> dict[str, Content]:
     """The page itself, with its script, and with the list where there is no server to ask."""
-    page = web_template(_FOLDER, INDEX).render(script=web_script(_FOLDER, "page.js"), models=listed)
+    page = web_template(_FOLDER, INDEX).render(
+        script=web_script(_FOLDER, "page.js"), models=listed, gallery=gallery
+    )
     folder = Path(str(files("tfpix2pix"))) / "web" / _FOLDER
     return {INDEX: page.encode(), **{name: folder / name for name in _AS_THEY_ARE}}

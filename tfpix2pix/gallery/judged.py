@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import write_json
 from tfpix2pix.base.grid import encode_png
+from tfpix2pix.config.dataset import with_absolute_paths
 from tfpix2pix.evaluation.base import Evaluator, beside_all
 from tfpix2pix.evaluation.registry import choose_evaluators
 from tfpix2pix.evaluation.results import finite_or_none
@@ -60,6 +61,7 @@ class How:
       split: which pairs; empty for val, or where there are none test, or train.
       size, limit, seed, deterministic: as `tfpix2pix.evaluation.subjects.Settings` has them.
       checkpoint, weights, direction: as `tfpix2pix.inference.load` takes them.
+      dataset: where the data set is, if it was moved; empty for the run's own.
     """
 
     split: str = ""
@@ -70,6 +72,12 @@ class How:
     checkpoint: str | int = "latest"
     weights: str = "average"
     direction: str = ""
+    dataset: str = ""
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The data flags, as `tfpix2pix.evaluation.subjects.ModelSubject` takes them."""
+        return with_absolute_paths({"dataset": self.dataset} if self.dataset else {})
 
 
 @dataclass(frozen=True)
@@ -121,7 +129,7 @@ class JudgedRun:
         )
         if not how.split:
             settings = dataclasses.replace(settings, split=self._first_split())
-        self.subject = ModelSubject(self.model, {}, settings)
+        self.subject = ModelSubject(self.model, how.given, settings)
         self.paired = self.subject.source.paired(settings.split)
         self.checkpoint = checkpoint_of(workdir, how.checkpoint, say)
         self._scorer, self._scorer_folder = scorer, scorer_folder
@@ -273,7 +281,7 @@ class JudgedRun:
         }
 
     def _first_split(self) -> str:
-        source = source_of(self.model, {})
+        source = source_of(self.model, self.how.given)
         split = next((split for split in _PREFERRED if source.count(split)), SPLITS[0])
         if split != _PREFERRED[0]:
             self.note = f"The data set has no val split: these are its {split} {source.unit}s."

@@ -10,14 +10,13 @@ A folder of files that any server of files, or none, shows::
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import math
 import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from tfpix2pix.base.files import check_writable, write_text
 from tfpix2pix.base.options import plain_values
 from tfpix2pix.base.progress import ProgressLine, say
 from tfpix2pix.base.quiet import import_tensorflow
+from tfpix2pix.base.serving import Content
 from tfpix2pix.config.dataset import short_name
 from tfpix2pix.data.config import PLACES
 from tfpix2pix.evaluation.base import Number
@@ -51,6 +51,124 @@ _HEADLINE = ("fcn_per_pixel", "labels_per_pixel", "labels_iou", "l1", "psnr", "s
 _HEADLINES = 3  # numbers under each picture, besides that of the order
 
 
+class Gallery:
+    """Runs of one data set side by side: checked at once, made by `make`.
+
+    Args:
+      workdirs: the runs, whose outputs stand in this order.
+      how: which pairs, which checkpoints; None for the defaults.
+      scorer: folder of a scorer, for its measures; empty for none.
+      say: told in a sentence what should be known.
+
+    Attributes:
+      count: pictures that are to be made.
+      data: what ``gallery.json`` holds, once it is made.
+      pictures: by their paths beside the page.
+
+    Raises:
+      UserError: what is no run, has no pairs, or does not go together.
+    """
+
+    def __init__(
+        self,
+        workdirs: Sequence[str | os.PathLike[str]],
+        how: How | None = None,
+        scorer: str = "",
+        say: Callable[[str], None] = say,
+    ) -> None:
+        self._names = run_names(workdirs)
+        judge = None
+        if scorer:
+            import_tensorflow()
+            from tfpix2pix.scorer import load_scorer
+
+            judge = load_scorer(scorer)
+        self._runs = [
+            JudgedRun(os.fspath(workdir), how or How(), judge, scorer, say) for workdir in workdirs
+        ]
+        first = self._runs[0]
+        for other in self._runs[1:]:
+            refuse_unlike(first, other)
+        if first.note:
+            say(f"note: {first.note[0].lower()}{first.note[1:].rstrip('.')}")
+        self._kept = [run.kept() for run in self._runs]
+        self.count = sum(
+            run.count for run, kept in zip(self._runs, self._kept, strict=True) if kept is None
+        )
+        self.data: dict[str, Any] = {}
+        self.pictures: dict[str, Path] = {}
+
+    def make(self, scratch: Path, progress: Callable[[int], None] = lambda done: None) -> None:
+        """Makes what was not made before of the same checkpoints, with its progress on the
+        terminal.
+
+        Args:
+          scratch: a folder for pictures of runs whose own folder cannot be written to.
+          progress: told how many pictures are made.
+
+        Raises:
+          UserError: what does not go together after all.
+          OSError: pictures cannot be written.
+        """
+        if self.count:
+            import_tensorflow()
+            with ProgressLine("gallery", self.count, "picture") as line:
+                self._make(scratch, line, progress)
+        judged = [kept for kept in self._kept if kept is not None]
+        _check_targets(self._runs, self._kept)
+        self.data = _data(self._runs, judged, self._names)
+        sides = {self.data["input"]: judged[0].folder / INPUT}
+        if self.data["target"]:
+            sides[self.data["target"]] = judged[0].folder / TARGET
+        for told, one in zip(self.data["runs"], judged, strict=True):
+            sides[told["folder"]] = one.folder / OUTPUT
+        self.pictures = {
+            f"{place}/{file_name(i)}": folder / file_name(i)
+            for place, folder in sides.items()
+            for i in range(len(self.data["names"]))
+        }
+
+    def _make(self, scratch: Path, line: ProgressLine, progress: Callable[[int], None]) -> None:
+        before = 0
+
+        def show(done: int, of_run: int) -> None:
+            line.show(before + done)
+            progress(before + done)
+
+        for place, run in enumerate(self._runs):
+            if self._kept[place] is None:
+                run.say = line.say
+                self._kept[place] = run.make(scratch, show)
+                before += run.count
+                _check_targets(self._runs, self._kept)
+
+    def files(self, back: str = "") -> dict[str, Content]:
+        """Everything that the gallery consists of, by paths in its folder, for a server.
+
+        Args:
+          back: a page beside it to link to, empty for none.
+        """
+        page = render_gallery(self.data, back).encode()
+        return {PAGE: page, DATA: json.dumps(self.data).encode(), **self.pictures}
+
+    def write(self, folder: str | os.PathLike[str], back: str = "") -> Path:
+        """Writes it into a folder; what else is in that stays, such as the page to draw on.
+
+        Returns:
+          The page, ``gallery.html``.
+
+        Raises:
+          UserError: another folder of the pictures' name is there.
+          OSError: the folder cannot be written.
+        """
+        folder = Path(folder).expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_pictures(folder, self.pictures)
+        write_text(folder / DATA, json.dumps(self.data))
+        write_text(folder / PAGE, render_gallery(self.data, back))
+        return folder / PAGE
+
+
 def write_gallery(
     workdirs: Sequence[str | os.PathLike[str]],
     folder: str | os.PathLike[str],
@@ -60,46 +178,22 @@ def write_gallery(
     back: str = "",
     say: Callable[[str], None] = say,
 ) -> Path:
-    """Writes the gallery of runs; what was made before of the same checkpoints is made use of.
+    """Makes the gallery of runs and writes it; see `Gallery` and `Gallery.write`."""
+    check_writable(Path(folder).expanduser(), "--gallery_output")
+    gallery = Gallery(workdirs, how, scorer, say)
+    with tempfile.TemporaryDirectory() as scratch:
+        gallery.make(Path(scratch))
+        return gallery.write(folder, back)
+
+
+def render_waiting(text: str, again: bool) -> bytes:
+    """The page that stands in for a gallery that is not made.
 
     Args:
-      workdirs: the runs, which have one data set; their outputs stand in this order.
-      folder: to write to; what else is in it stays, such as the page to draw on.
-      how: which pairs, which checkpoints; None for the defaults.
-      scorer: folder of a scorer, for its measures; empty for none.
-      back: a page beside it to link to, empty for none.
-      say: told in a sentence what should be known.
-
-    Returns:
-      The page, ``gallery.html``.
-
-    Raises:
-      UserError: what is no run, has no pairs, or does not go together.
-      OSError: the folder cannot be written.
+      text: how far it is, or why there is none, in a sentence.
+      again: whether the page looks again by itself.
     """
-    how = how or How()
-    folder = Path(folder).expanduser()
-    check_writable(folder, "--output")
-    names = run_names(workdirs)
-    judge = None
-    if scorer:
-        import_tensorflow()
-        from tfpix2pix.scorer import load_scorer
-
-        judge = load_scorer(scorer)
-    runs = [JudgedRun(os.fspath(workdir), how, judge, scorer, say) for workdir in workdirs]
-    for other in runs[1:]:
-        refuse_unlike(runs[0], other)
-    if runs[0].note:
-        say(f"note: {runs[0].note[0].lower()}{runs[0].note[1:].rstrip('.')}")
-    with tempfile.TemporaryDirectory() as otherwise:
-        judged = _judged(runs, Path(otherwise))
-        gallery = _gallery(runs, judged, names)
-        folder.mkdir(parents=True, exist_ok=True)
-        _write_pictures(folder, judged)
-    write_text(folder / DATA, json.dumps(gallery))
-    write_text(folder / PAGE, render_gallery(gallery, back))
-    return folder / PAGE
+    return web_template("gallery", "waiting.html").render(text=text, again=again).encode()
 
 
 def render_gallery(gallery: dict[str, Any], back: str = "") -> str:
@@ -149,29 +243,6 @@ def run_names(workdirs: Sequence[str | os.PathLike[str]]) -> list[str]:
     return [path.as_posix() for path in paths]
 
 
-def _judged(runs: list[JudgedRun], otherwise: Path) -> list[Judged]:
-    """Of each run what was made before, or now."""
-    found = [run.kept() for run in runs]
-    total = sum(run.count for run, kept in zip(runs, found, strict=True) if kept is None)
-    if total:
-        import_tensorflow()
-        with ProgressLine("gallery", total, "picture") as line:
-            before = 0
-            for place, run in enumerate(runs):
-                if found[place] is not None:
-                    continue
-                run.say = line.say
-                found[place] = run.make(otherwise, functools.partial(_show, line, before))
-                before += run.count
-                _check_targets(runs, found)
-    _check_targets(runs, found)
-    return [judged for judged in found if judged is not None]
-
-
-def _show(line: ProgressLine, before: int, done: int, of_run: int) -> None:
-    line.show(before + done)
-
-
 def _check_targets(runs: list[JudgedRun], found: list[Judged | None]) -> None:
     """Whether those that are there have the same images."""
     there = [(run, judged) for run, judged in zip(runs, found, strict=True) if judged is not None]
@@ -183,7 +254,7 @@ def _check_targets(runs: list[JudgedRun], found: list[Judged | None]) -> None:
             raise UserError(other_images(first, run))
 
 
-def _gallery(runs: list[JudgedRun], judged: list[Judged], names: list[str]) -> dict[str, Any]:
+def _data(runs: list[JudgedRun], judged: list[Judged], names: list[str]) -> dict[str, Any]:
     """What the page is told."""
     first = judged[0].facts
     measures: dict[str, dict[str, Any]] = {}
@@ -260,24 +331,19 @@ def _text(value: Any) -> str:
     return "-" if value in ("", None) else str(value)
 
 
-def _write_pictures(folder: Path, judged: list[Judged]) -> None:
+def _write_pictures(folder: Path, pictures: Mapping[str, Path]) -> None:
     """Puts all pictures into the folder, in place of those of an earlier gallery."""
     place = folder / FOLDER
     if place.exists() and not (folder / DATA).is_file():
         raise UserError(
-            f"{place} is there already and is no gallery of ours; give another --output"
+            f"{place} is there already and is no gallery of ours; give another --gallery_output"
         )
     hidden = folder / f".{FOLDER}.{secrets.token_hex(4)}.tmp"
     try:
-        count = len(judged[0].facts["names"])
-        sides = {INPUT: judged[0].folder / INPUT}
-        if judged[0].facts["paired"]:
-            sides[TARGET] = judged[0].folder / TARGET
-        sides |= {str(n): one.folder / OUTPUT for n, one in enumerate(judged, 1)}
-        for name, source in sides.items():
-            (hidden / name).mkdir(parents=True)
-            for i in range(count):
-                _link(source / file_name(i), hidden / name / file_name(i))
+        for name, source in pictures.items():
+            path = hidden / Path(name).relative_to(FOLDER)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _link(source, path)
         if place.exists():
             shutil.rmtree(place)
         hidden.rename(place)

@@ -25,16 +25,22 @@ def read(url: str) -> tuple[bytes, dict[str, str]]:
         return answer.read(), dict(answer.headers)
 
 
+def lines_until(words: str, serving) -> list[str]:
+    """What the command prints until it says so."""
+    lines = []
+    while not lines or words not in lines[-1]:
+        lines.append(serving.stdout.readline())
+        assert lines[-1], serving.stderr.read()
+    return lines
+
+
 def test_a_run_on_a_page(start_cli, run_copy):
     """Exported once; the second start takes what the first one made."""
     pytest.importorskip("tf2onnx")
     pytest.importorskip("onnxruntime")
     for start in ("first", "second"):
         serving = start_cli("demo", f"--workdir={run_copy}", "--examples=1", prelude=PRELUDE)
-        lines = []
-        while not lines or "the page is at" not in lines[-1]:
-            lines.append(serving.stdout.readline())
-            assert lines[-1], serving.stderr.read()
+        lines = lines_until("the page is at", serving)
         assert any("exporting it to ONNX" in line for line in lines) == (start == "first")
         assert re.fullmatch(r"run: float32, [\d.]+ MB, for labels of 'facades'\n", lines[-2])
         url = re.search(r"http://127\.0\.0\.1:\d+/", lines[-1])[0]
@@ -49,6 +55,15 @@ def test_a_run_on_a_page(start_cli, run_copy):
         network, headers = read(url + entry["file"])
         assert network == (run_copy / "demo/onnx/generator_float32.onnx").read_bytes()
         assert read(url + entry["examples"][0])[0].startswith(b"\x89PNG")
+        # The gallery comes later; Ctrl-C ends it on its way.
+        assert b'href="gallery.html"' in html
+        if start == "second":
+            lines_until("the gallery is at", serving)
+            gallery = json.loads(read(f"{url}gallery.json")[0])
+            assert gallery["split"] == "val"
+            assert b'id="gallery"' in read(f"{url}gallery.html")[0]
+            for folder in (gallery["input"], gallery["runs"][0]["folder"], gallery["target"]):
+                assert read(f"{url}{folder}/00000.png")[0].startswith(b"\x89PNG")
         serving.send_signal(signal.SIGINT)
         assert serving.wait(60) == 0
         assert serving.stderr.read() == ""
@@ -64,6 +79,8 @@ def test_a_run_on_a_page(start_cli, run_copy):
         (("--workdir=none",), "none"),
         (("--model=a", "--direction=up"), "--direction=up is not one of AtoB, BtoA"),
         (("--model=a", "--examples=-1"), "--examples=-1: expected 0 to 100"),
+        (("--model=a", "--limit=9"), "--limit is for the gallery of runs; name one with --workdir"),
+        (("--workdir=a", "--nogallery", "--split=val"), "--split and --nogallery exclude each"),
         (("--model=a", "--port=x"), "--port"),
     ],
 )
