@@ -18,6 +18,12 @@ from tfpix2pix.report.html import templates
 WEB = Path(tfpix2pix.__file__).parent / "web" / "demo"
 
 
+def facades() -> dict[str, Any]:
+    """The palette, as models.json and contracts have it."""
+    classes = load_palette("facades").classes
+    return {"classes": [{"name": c.name, "color": list(c.color)} for c in classes]}
+
+
 def model(name: str, kind: str, examples: Sequence[str] = (), **more: Any) -> dict[str, Any]:
     """An entry of models.json, of a network of 64x48 pixels (width x height).
 
@@ -25,10 +31,7 @@ def model(name: str, kind: str, examples: Sequence[str] = (), **more: Any) -> di
       name, kind, examples: of the entry; the title is the name with a capital letter.
       more: of its contract.
     """
-    labels = None
-    if kind == "labels":
-        classes = load_palette("facades").classes
-        labels = {"classes": [{"name": c.name, "color": list(c.color)} for c in classes]}
+    labels = facades() if kind == "labels" else None
     grey = kind == "lines"
     contract: dict[str, Any] = {
         "x": {"channels": ["grey"] if grey else ["red", "green", "blue"]},

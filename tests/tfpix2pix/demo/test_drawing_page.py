@@ -49,6 +49,7 @@ def site(tmp_path_factory):
         folder.model("styles", "labels", latent={"size": 8}, image_size=[32, 32]),
         folder.model("edges", "lines", [data_address(HEIGHT - 5, WIDTH)]),
         folder.model("photos", "photo"),
+        folder.model("segments", "photo", label_side="target", palette=folder.facades()),
         folder.model("broken", "photo"),
     ]
     folder.write_folder(where, models)
@@ -294,6 +295,23 @@ def test_a_photograph_in_a_link(open_page):
     address = page.until("document.getElementById('link').value")
     other = open_page(text="#" + address.split("#")[1])
     np.testing.assert_array_equal(settled(other), output)
+
+
+def test_classes_of_an_output_have_names(open_page, tmp_path):
+    page = open_page("segments")
+    colours = np.uint8([[WINDOW, DOOR], [BACKGROUND, FACADE]])
+    Image.fromarray(255 - colours).save(tmp_path / "negative.png")
+    page.choose("#file", [tmp_path / "negative.png"])
+    page.until("document.getElementById('drawing').width === 2")
+    np.testing.assert_array_equal(settled(page), colours)
+    left, top, width, height = page.box("#result")
+    names = []
+    for y in (0.2, 0.8):
+        for x in (0.2, 0.8):
+            point = {"x": left + x * width, "y": top + y * height}
+            page.call("Input.dispatchMouseEvent", type="mouseMoved", **point)
+            names.append(page.run("document.getElementById('output-told').textContent"))
+    assert names == ["window", "door", "background", "facade"]
 
 
 def test_the_wheel(open_page):

@@ -2,6 +2,7 @@
 // @ts-check
 import { Camera } from "./camera.js";
 import { Noise, Walk } from "./chance.js";
+import { planeOf } from "./colours.js";
 import { byId, canvasById, inputOf, made, onClick, selectOf } from "./dom.js";
 import { Editor } from "./editor.js";
 import { openEngine } from "./engine.js";
@@ -377,9 +378,29 @@ export class Page {
     const canvas = canvasById("result");
     canvas.setAttribute("aria-label", `Output, ${sizeText(picture)} pixels`);
     byId("time").textContent = `${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`;
-    byId("output-told").textContent = [this.noise.words, this.walk.words].filter(Boolean).join(", ");
+    byId("output-told").textContent = this.outputWords;
     if (this.comparing && this.picture) paintOn(canvasById("before"), this.picture);
     this.viewed();
+  }
+
+  /** What of the output chance decided. */
+  get outputWords() {
+    return [this.noise.words, this.walk.words].filter(Boolean).join(", ");
+  }
+
+  /** Of a model that makes labels: names the class under the pointer. @param {PointerEvent} event */
+  nameOutput({ clientX, clientY }) {
+    const { palette, label_side: side } = this.model.contract;
+    const { picture } = this.output;
+    if (!palette || side !== "target" || !picture) return;
+    const { left, top, width, height } = canvasById("result").getBoundingClientRect();
+    const x = Math.floor(((clientX - left) / width) * picture.width);
+    const y = Math.floor(((clientY - top) / height) * picture.height);
+    if (Math.min(x, y) < 0 || x >= picture.width || y >= picture.height) return;
+    const place = 4 * (y * picture.width + x);
+    const pixel = { width: 1, height: 1, data: picture.data.slice(place, place + 4) };
+    const { plane } = planeOf(pixel, palette.classes.map((/** @type {Label} */ label) => label.color));
+    byId("output-told").textContent = palette.classes[plane.data[0]].name;
   }
 
   /** The view, and what depends on it. */
@@ -457,6 +478,8 @@ export class Page {
     onClick("engine", () => tell(byId("engine-note").textContent || "Nothing runs a model yet"));
     onClick("close-trouble", uncomplain);
     inputOf("slider").addEventListener("input", () => this.viewed());
+    canvasById("result").addEventListener("pointermove", (event) => this.nameOutput(event));
+    canvasById("result").addEventListener("pointerleave", () => (byId("output-told").textContent = this.outputWords));
     new Camera((picture) => this.show(picture, "The camera's picture"));
     selectOf("size").addEventListener("change", () => {
       const [width, height] = selectOf("size").value.split("x").map(Number);
