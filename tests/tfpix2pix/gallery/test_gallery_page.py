@@ -184,7 +184,7 @@ DRIVER = """<script type="module">
 const at = (id) => document.getElementById(id);
 const frame = () => new Promise((done) => requestAnimationFrame(done));
 async function until(what, words) {
-  for (const end = performance.now() + 20000; performance.now() < end; await frame()) {
+  for (const end = performance.now() + 60000; performance.now() < end; await frame()) {
     const found = what();
     if (found) return found;
   }
@@ -208,8 +208,11 @@ async function drive() {
   await until(() => loaded(cards()[0]).length === 4, "the first pictures");
   told.first = [...cards()[0].querySelectorAll("figure")].map((figure) => figure.innerText);
   told.lazily = document.querySelectorAll("img").length;
-  window.scrollTo(0, document.documentElement.scrollHeight);
-  await until(() => loaded(cards().at(-1)).length === 4, "the last pictures");
+  const atTheEnd = () => {
+    window.scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
+    return loaded(cards().at(-1)).length === 4;
+  };
+  await until(atTheEnd, "the last pictures");
   told.afterJump = document.querySelectorAll("img").length;
   choose("sort", "l1");
   told.scrolledUp = cards()[0].getBoundingClientRect().top >= 0;
