@@ -160,8 +160,9 @@ def in_webassembly(site) -> dict[str, Any]:
     """By a server that sends no headers for threads, so that the page has to see to them."""
     both = [asked(), asked(noise=False)]
     latents = [asked(SMALL), asked(SMALL, latent=LATENT), asked(SMALL, latent=[1])]
+    huge = {"picture": {"height": 100_001, "width": 100_001, "data": [0] * 4}, "seed": "0"}
     steps: dict[str, dict[str, Any]] = {
-        "plain": {"draws": [*both, asked(seed="9" * 30), asked(PICTURE[:1, :3])], "burst": 5},
+        "plain": {"draws": [*both, asked(seed="9" * 30), huge, asked(PICTURE[:1, :3])], "burst": 5},
         "plain-float16": {"draws": both[:1]},
         "plain-int8": {"draws": both[:1]},
         "several": {"draws": [*latents, asked()], "latent": "4"},
@@ -252,7 +253,8 @@ def test_what_cannot_be_drawn_is_said(in_webassembly):
     assert "this browser has no WebAssembly" in said["without"]
     plain, several = in_webassembly["plain"]["draws"], in_webassembly["several"]["draws"]
     assert plain[2]["error"] == f"seed {'9' * 30} does not fit in 64 bits"
-    assert "error" not in plain[3]
+    assert "100001x100001 pixels do not fit into the memory" in plain[3]["error"]
+    assert "error" not in plain[4]  # what ended is started again
     assert several[2]["error"] == "a latent of 1 numbers, where 3 finite ones were expected"
     assert "this export takes 64x32 only" in several[3]["error"]
 

@@ -44,7 +44,7 @@ async function answer({ options = {}, load, draws = [], latent, burst = 0, witho
 async function drawn(engine, { picture, ...rest }) {
   try {
     const data = Uint8ClampedArray.from(picture.data);
-    const made = await engine.draw({ picture: new ImageData(data, picture.width, picture.height), ...rest });
+    const made = await engine.draw({ picture: { ...picture, data }, ...rest });
     return { pixels: Array.from(made.picture.data), size: [made.picture.height, made.picture.width] };
   } catch (error) {
     return { error: error.message };

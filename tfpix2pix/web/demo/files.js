@@ -123,8 +123,12 @@ async function unpacked(folder, path, { bytes, parts, gzip }, onBytes) {
   const pieces = [];
   for (let first = 0; first < parts; first += AT_A_TIME) {
     const numbers = Array.from({ length: Math.min(AT_A_TIME, parts - first) }, (_, i) => first + i);
-    pieces.push(...(await Promise.all(numbers.map((number) => pieceOf(folder, `${path}.${number}`)))));
-    onBytes((bytes * numbers.length) / parts);
+    const arriving = numbers.map(async (number) => {
+      const piece = await pieceOf(folder, `${path}.${number}`);
+      onBytes(bytes / parts);
+      return piece;
+    });
+    pieces.push(...(await Promise.all(arriving)));
   }
   if (!gzip) return joinedBytes(pieces);
   const stream = new Blob(/** @type {BlobPart[]} */ (pieces)).stream().pipeThrough(new DecompressionStream("gzip"));
@@ -143,8 +147,17 @@ async function pieceOf(folder, name) {
   const base64 = brought.get(name);
   brought.delete(name);
   if (base64 === undefined) throw new Error(`${name}.js did not arrive; is the page's folder whole?`);
+  return bytesOfBase64(base64);
+}
+
+/** @param {string} base64 */
+function bytesOfBase64(base64) {
+  const native = /** @type {any} */ (Uint8Array).fromBase64; // of 2025, and many times as fast
+  if (native) return /** @type {Uint8Array<ArrayBuffer>} */ (native.call(Uint8Array, base64));
   const text = atob(base64);
-  return Uint8Array.from({ length: text.length }, (_, i) => text.charCodeAt(i));
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
 }
 
 // === What went wrong ===
