@@ -123,11 +123,12 @@ class Browser:
     """Chromium, told what to do through a pipe, in the words of its DevTools protocol.
 
     Args:
-      folder: an empty one, for its profile; what pages save is in `downloads` within it.
+      folder: a new or empty one, for its profile; what pages save is in `downloads` within it.
       webgpu: whether it has WebGPU.
     """
 
     def __init__(self, folder: Path, webgpu: bool = False) -> None:
+        folder.mkdir(exist_ok=True)
         self.downloads = folder / "downloads"
         self._log = folder / "stderr.txt"
         self._numbers = itertools.count(1)
@@ -222,7 +223,7 @@ class Browser:
     def saved(self, name: str) -> Path:
         """A file that a page saves, once it is whole."""
         path = self.downloads / name
-        for _ in range(_WAIT * 20):
+        for _ in range(60 * 20):
             if path.exists():
                 return path
             time.sleep(0.05)
