@@ -7,7 +7,7 @@
  */
 export class History {
   /** @param {State} first @param {(state: State) => number} bytesOf @param {number} [budget] Bytes. */
-  constructor(first, bytesOf, budget = 64e6) {
+  constructor(first, bytesOf, budget = 200e6) {
     /** @type {State[]} */
     this.states = [first];
     this.place = 0;

@@ -16,7 +16,10 @@
 /** Characters; longer links are cut by too many programs that pass them on. */
 export const LONGEST_LINK = 16000;
 const MOST_LINKED = 4096 * 4096; // pixels
+const MOST_PACKED = 1000 * LONGEST_LINK; // bytes: more cannot become so few characters
 const LINK_FORMAT = 1;
+
+const INSTEAD = "save the input as PNG and pass that on, or make it smaller or simpler";
 
 /**
  * The text for the address, without the `#`.
@@ -27,6 +30,7 @@ export async function linkTo({ bytes, width, height, model, seed, noise, walk })
   if (typeof CompressionStream === "undefined") {
     throw new Error("This browser cannot pack a drawing into a link; save the input as PNG and pass that on.");
   }
+  if (bytes.length > MOST_PACKED) throw new Error(`This is too large for a link; ${INSTEAD}.`);
   const packed = await through(bytes, new CompressionStream("deflate-raw"));
   const head = new URLSearchParams({
     v: String(LINK_FORMAT), model, size: `${width}x${height}`, seed, noise: noise ? "1" : "0",
@@ -36,8 +40,7 @@ export async function linkTo({ bytes, width, height, model, seed, noise, walk })
   if (length > LONGEST_LINK) {
     const [found, most] = [length, LONGEST_LINK].map((n) => n.toLocaleString("en"));
     throw new Error(
-      `A link to this would have ${found} characters, and many programs cut those of more than ${most}; ` +
-        "save the input as PNG and pass that on, or make it smaller or simpler.",
+      `A link to this would have ${found} characters, and many programs cut those of more than ${most}; ${INSTEAD}.`,
     );
   }
   return `${head}&d=${base64Of(packed)}`;

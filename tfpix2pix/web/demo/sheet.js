@@ -124,5 +124,6 @@ export class Paper {
 
 /** Memory of a sheet, bytes. @param {Sheet} sheet */
 export function sheetBytes(sheet) {
-  return (sheet.plane ?? sheet.photo)?.data.byteLength ?? 0;
+  const { plane, photo, source } = sheet;
+  return ((plane ?? photo)?.data.byteLength ?? 0) + (source ? 4 * source.width * source.height : 0);
 }
