@@ -219,3 +219,19 @@ def test_one_server_serves_both(tmp_path):
         'MODELS = ["horses_AtoB", "horses_BtoA"]'
         in (tmp_path / "serving" / "smoke_test.py").read_text()
     )
+
+
+def test_a_page_for_each_direction_and_one_for_both(run, both, runtime_folder, tmp_path):
+    from tfpix2pix.demo.page import read_list
+    from tfpix2pix.export.web.models import models_of
+
+    export_run(run, tmp_path / "out", Request(("web",)), check_count=1)
+    index = Index.find(tmp_path / "out")
+    assert {f"{way}/web/index.html" for way in ("AtoB", "BtoA")} <= set(index.files)
+    for way in ("AtoB", "BtoA"):
+        (entry,) = read_list(tmp_path / "out" / way / "web")["models"]
+        assert entry["contract"]["direction"] == way
+    models = models_of(both)  # as `tfpix2pix demo` has them
+    assert [m.title for m in models] == [f"{run.name} {way}" for way in ("AtoB", "BtoA")]
+    assert [m.sample["x"].shape[-1] for m in models] == [3, 1]
+    assert [m.title for m in models_of(both, "BtoA")] == [f"{run.name} BtoA"]
