@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import platform
 import re
@@ -341,7 +342,7 @@ def export_run(
     import tensorflow as tf
 
     from tfpix2pix.export.core import encoder_of, export_generator, weights_of
-    from tfpix2pix.export.pictures import TrainingInputs
+    from tfpix2pix.export.pictures import TrainingInputs, stored_inputs
     from tfpix2pix.export.proof import Prover
     from tfpix2pix.inference import load
 
@@ -380,6 +381,9 @@ def export_run(
                     training_inputs=TrainingInputs(*where, translator.direction),
                     say=reporter.say,
                     opset=request.opset,
+                    stored_inputs=functools.partial(
+                        stored_inputs, *where, direction=translator.direction
+                    ),
                     examples=examples,
                     encoder=encoder,
                 )

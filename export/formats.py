@@ -51,6 +51,8 @@ class Job:
         ``[H, W, C_in]`` in [-1, 1] each, for quantisers to look at.
       say: told what is being done, in a sentence.
       opset: of ONNX files; None for the oldest that holds each.
+      stored_inputs: gives up to so many inputs of the run's data as they are stored, see
+        `pictures.stored_inputs`.
       examples: inputs of the run's val split that a page may show, as `training_inputs` has them.
     """
 
@@ -63,6 +65,7 @@ class Job:
     training_inputs: Callable[[int], Iterator[np.ndarray]]
     say: Callable[[str], None] = field(default=lambda text: None)
     opset: int | None = None
+    stored_inputs: Callable[[int], list[np.ndarray]] = lambda count: []
     examples: Sequence[np.ndarray] = ()
     encoder: tf.keras.Model | None = None
 

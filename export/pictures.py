@@ -37,7 +37,7 @@ class CheckPicture:
 
 def val_pictures(
     config: Config,
-    workdir: str | os.PathLike[str],
+    workdir: str | os.PathLike[str] | None,
     dataset: str | PairArrays,
     count: int,
     direction: str = "",
@@ -66,6 +66,34 @@ def val_pictures(
         seen, target = (y, x) if turned else (x, y)
         pictures.append(CheckPicture(name, seen, target if source.paired(split) else None))
     return pictures, split
+
+
+def stored_inputs(
+    config: Config,
+    workdir: str | os.PathLike[str] | None,
+    dataset: str | PairArrays,
+    count: int,
+    direction: str = "",
+) -> list[np.ndarray]:
+    """Inputs of the run's data as they are stored, of their own sizes, to see what they show.
+
+    Args:
+      config, dataset, direction: as in `val_pictures`.
+      workdir: likewise; None where the run is not here.
+      count: how many at most.
+
+    Returns:
+      ``[H, W, C]`` each, see `PairSource.load`.
+
+    Raises:
+      DataError: the data set cannot be read.
+    """
+    source = _source(config, workdir, dataset)
+    split = next((s for s in ("val", "test", "train") if source.count(s)), "val")
+    side = int(config.direction_of(direction) != config.direction)
+    total = min(source.sides(split))
+    indices = [i * total // count for i in range(min(count, total))]
+    return [source.load(split, index)[side] for index in indices]
 
 
 def given_pictures(path: str, spec: PairSpec, size: Size, count: int) -> list[CheckPicture]:
@@ -158,7 +186,7 @@ def tiled(x: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _source(
-    config: Config, workdir: str | os.PathLike[str], dataset: str | PairArrays
+    config: Config, workdir: str | os.PathLike[str] | None, dataset: str | PairArrays
 ) -> PairSource:
     if not isinstance(dataset, str):
         config = config.replace(dataset=ARRAYS, input_dir="", target_dir="", direction="AtoB")

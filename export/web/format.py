@@ -79,7 +79,7 @@ class WebFormat(Format):
 def _inputs(job: Job) -> list[np.ndarray]:
     """Some inputs, which tell what they show."""
     try:
-        return list(job.training_inputs(LOOKED_AT))
+        return job.stored_inputs(LOOKED_AT)
     except UserError:  # the data are elsewhere now
         return []
 

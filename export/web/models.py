@@ -8,7 +8,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from tfpix2pix.base.files import shown
 from tfpix2pix.base.serving import Content, size_of
 from tfpix2pix.config.dataset import painted_in, short_name
 from tfpix2pix.data.images import fit_depth
+from tfpix2pix.data.spec import LabSpec
 from tfpix2pix.demo import kinds
 from tfpix2pix.demo.kinds import Drawn
 from tfpix2pix.demo.models import PageModel, check_memory, check_spec
@@ -26,13 +26,10 @@ from tfpix2pix.export.formats import load_format
 from tfpix2pix.export.manifest import FILE, Index, Manifest
 from tfpix2pix.export.onnx.format import require_runner
 from tfpix2pix.export.opening import translator_of
-from tfpix2pix.export.pictures import drawn_input, val_pictures
+from tfpix2pix.export.pictures import drawn_input, stored_inputs, val_pictures
 from tfpix2pix.export.publish import check_published
 from tfpix2pix.export.web.network import network_of
 from tfpix2pix.inference.sizes import whole_bytes
-
-if TYPE_CHECKING:
-    from tfpix2pix.data import PairArrays
 
 PRECISIONS = {"none": "float32", "float16": "float16", "int8": "int8"}
 _FORMATS = ("onnx", "web")  # that have ONNX files
@@ -167,13 +164,13 @@ def _model(named: _Named, what: str, examples: int, dataset: str) -> PageModel:
     engine = load_format(named.format).open(named.path)
     contract = engine.contract
     run = named.manifest.run if named.manifest else ""
-    inputs = run_inputs(contract, run, max(examples, LOOKED_AT), dataset, examples > 0, what)
+    inputs, shown = _run_data(contract, run, dataset, examples, what)
     title = Path(run).name or short_name(contract.config)
     if len(contract.config.directions) > 1:
         title = f"{title} {contract.direction}"
     file = named.path if named.format == "onnx" else network_of(named.path)
     precision = PRECISIONS[named.quantize]
-    return page_model(engine, file, title, precision, inputs, inputs[:examples], what)
+    return page_model(engine, file, title, precision, inputs, shown, what)
 
 
 # === One network ===
@@ -195,8 +192,8 @@ def page_model(
       file: ONNX, or its bytes.
       title: the run's name.
       precision: ``float32``, ``float16`` or ``int8``.
-      inputs: of its run, float32 ``[H, W, C_in]``, as far as they are there, to see what they show.
-      examples: those that come along.
+      inputs: of its run, as `pictures.stored_inputs` has them, to see what they show.
+      examples: that come along, float32 ``[H, W, C_in]`` in [-1, 1].
       what: names it, for messages.
 
     Raises:
@@ -216,7 +213,7 @@ def page_model(
         contract=contract.to_dict(),
         sample=known_sample(engine, height, width),
         tolerance=_TOLERANCE[precision],
-        drawn=_drawn(contract, [spec.picture_of_x(x) for x in inputs]),
+        drawn=_drawn(contract, inputs),
         examples=[fit_depth(spec.input_file(x), "uint8") for x in examples],
     )
 
@@ -234,52 +231,50 @@ def known_sample(engine: Engine, height: int, width: int) -> dict[str, np.ndarra
     return {**inputs, "y": np.asarray(y, np.float32)}
 
 
-def _drawn(contract: Contract, pictures: Sequence[np.ndarray]) -> Drawn:
+def _drawn(contract: Contract, inputs: Sequence[np.ndarray]) -> Drawn:
     palette = contract.spec.x.palette
     if palette is not None:
         return kinds.of_palette(contract.to_dict()["palette"])
     if named := painted_in(contract.config, contract.direction):
         return kinds.of_builtin(named)
-    if pictures:
-        return kinds.of_pictures(pictures)
+    if isinstance(contract.spec, LabSpec):
+        return Drawn(kinds.PHOTO)
+    if inputs:
+        return kinds.of_pictures([_shown(values) for values in inputs])
     config = contract.config
     turned = contract.direction != config.direction
     return Drawn(kinds.PHOTO) if turned else kinds.of_dataset(short_name(config))
 
 
-def run_inputs(
-    contract: Contract,
-    run: str | os.PathLike[str],
-    count: int,
-    dataset: str | PairArrays = "",
-    needed: bool = False,
-    what: str = "the export",
-) -> list[np.ndarray]:
-    """Inputs of a run's val split, float32 ``[H, W, C_in]`` in [-1, 1].
+def _shown(values: np.ndarray) -> np.ndarray:
+    """Stored values as a picture, uint8 ``[H, W, 1 or 3]``."""
+    return fit_depth(values[..., :3] if values.shape[-1] >= 3 else values[..., :1], "uint8")
 
-    Args:
-      contract: of its export.
-      run: its folder.
-      count: how many at most.
-      dataset: where its data are now.
-      needed: refuse where they cannot be read; else there are none.
-      what: names the export, for messages.
+
+def _run_data(
+    contract: Contract, run: str, dataset: str, examples: int, what: str
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Some inputs of a run as they are stored, and so many of its val split as the network sees
+    them; none where its data are not here.
 
     Raises:
-      UserError: they are needed, and not there.
+      UserError: examples are asked for, and they are not here.
     """
-    config = contract.config
+    config, where = contract.config, (run or None, dataset)
     # Those of another machine are not downloaded to see what they show.
     is_here = bool(dataset) or config.dataset == "sample" or (bool(run) and Path(run).is_dir())
-    if not is_here and not needed:
-        return []
+    if not is_here and not examples:
+        return [], []
     try:
-        pictures, _ = val_pictures(config, run, dataset, count, contract.direction)
+        stored = stored_inputs(config, *where, LOOKED_AT, contract.direction)
+        if not examples:
+            return stored, []
+        seen, _ = val_pictures(config, *where, examples, contract.direction)
     except (DataError, OSError) as error:
-        if needed:
+        if examples:
             raise UserError(
                 f"--examples: the val inputs of {what} cannot be read ({error}); say with "
                 "--dataset=FOLDER where the data set is now, or leave --examples out"
             ) from None
-        return []
-    return [picture.x for picture in pictures]
+        return [], []
+    return stored, [picture.x for picture in seen]

@@ -28,7 +28,7 @@ FACADES = (Path(__file__).parents[2] / "data" / "palettes" / "facades.json").rea
 def run(make_run, tmp_path_factory) -> Path:
     """A run of the embedded set, whose inputs are labels in colours without a palette."""
     folder = tmp_path_factory.mktemp("runs") / "my run"
-    return make_run(folder, dataset="sample", sample_pairs=8)
+    return make_run(folder, dataset="sample", sample_pairs=8, load_size=40)
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +101,9 @@ def test_what_is_no_export_for_a_page(exported, make_run, runtime_folder, tmp_pa
         export_page(gone, tmp_path / "out", examples=2)
 
 
-def test_the_format_web(run, runtime_folder, tmp_path):
-    """Proved from its scripts, published as a whole, joined by another precision."""
+def test_the_format_web(run, make_run, runtime_folder, tmp_path):
+    """Proved from its scripts, published as a whole, joined by another precision, and gone with
+    the next checkpoint."""
     output = tmp_path / "out"
     made = export_page(run, output, examples=2)
     (row,) = made.proof.rows
@@ -131,18 +132,11 @@ def test_the_format_web(run, runtime_folder, tmp_path):
     with pytest.raises(UserError, match=r"cannot be loaded .*part 0"):
         open_model(page.parent)
     assert not verify(output, check_count=1).good
-
-
-def test_a_network_of_another_checkpoint_takes_the_old_ones_place(
-    run, runtime_folder, tmp_path, make_run
-):
-    output = tmp_path / "out"
-    export_page(run, output)
     other = make_run(tmp_path / "my run", dataset="sample", sample_pairs=8, seed=3)
-    export_page(other, output, "float16")
-    (entry,) = read_list(output / "web")["models"]
-    assert (entry["name"], entry["seed"]) == ("my_run-float16", 3)
-    assert [p.name for p in (output / "web" / "models").iterdir()] == ["my_run-float16"]
+    export_page(other, output)
+    (entry,) = read_list(page)["models"]
+    assert (entry["name"], entry["seed"]) == ("my_run", 3)
+    assert [path.name for path in (page / "models").iterdir()] == ["my_run"]
 
 
 def test_labels_with_a_palette_and_a_latent(make_run, runtime_folder, tmp_path):

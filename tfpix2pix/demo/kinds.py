@@ -47,7 +47,7 @@ def of_builtin(name: str) -> Drawn:
 
 
 def of_pictures(pictures: Sequence[np.ndarray]) -> Drawn:
-    """What inputs look like: uint8 ``[H, W, 1 or 3]`` each.
+    """What inputs look like: uint8 ``[H, W, 1 or 3]`` each, as their files have them.
 
     Labels without a palette of their own get one that explains them, or the colours found.
     """
@@ -56,7 +56,7 @@ def of_pictures(pictures: Sequence[np.ndarray]) -> Drawn:
     if all(map(_shows_lines, pictures)):
         return Drawn(LINES)
     decoded = [Decoded(picture, False, None, ()) for picture in pictures]
-    found = find_palette(decoded, lossless=False)
+    found = find_palette(decoded, lossless=True)
     return Drawn(PHOTO) if found is None or found.indices else _of_found(found)
 
 

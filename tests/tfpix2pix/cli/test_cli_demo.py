@@ -42,7 +42,7 @@ def test_a_run_on_a_page(start_cli, run_copy):
         serving = start_cli("demo", f"--workdir={run_copy}", "--examples=1", prelude=PRELUDE)
         lines = lines_until("the page is at", serving)
         assert any("exporting it to ONNX" in line for line in lines) == (start == "first")
-        assert re.fullmatch(r"run: float32, [\d.]+ MB, for labels of 'facades'\n", lines[-2])
+        assert re.fullmatch(r"run: float32, [\d.]+ MB, for labels of 'sample'\n", lines[-2])
         url = re.search(r"http://127\.0\.0\.1:\d+/", lines[-1])[0]
         html, headers = read(url)
         assert b'id="drawing"' in html
