@@ -24,6 +24,7 @@ import { copyOf, floodFill, paintRectangle, paintStroke, valueAt } from "./drawi
  * @property {(text: string) => void} tell
  * @property {() => boolean} pinching Whether fingers move the view.
  * @property {(at: Point) => void} follow Brings a place into view.
+ * @property {(at: Point|null) => void} over Where the pen is; none: elsewhere.
  */
 
 const WORDS = {
@@ -226,6 +227,7 @@ export class Editor {
   /** @param {Point|null} at @param {boolean} [byKey] */
   showOutline(at, byKey = false) {
     const plane = this.host.plane();
+    this.host.over(plane && at);
     this.outline.hidden = !at || !plane;
     if (!at || !plane) return;
     const { name, diameter } = this.host.tool();

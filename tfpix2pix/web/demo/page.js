@@ -3,7 +3,8 @@
 import { Camera } from "./camera.js";
 import { Noise, Walk } from "./chance.js";
 import { planeOf } from "./colours.js";
-import { byId, canvasById, inputOf, made, onClick, selectOf } from "./dom.js";
+import { byId, canvasById, inputOf, made, onClick, remembered, selectOf } from "./dom.js";
+import { valueAt } from "./drawing.js";
 import { Editor } from "./editor.js";
 import { openEngine } from "./engine.js";
 import { History } from "./history.js";
@@ -16,9 +17,10 @@ import { complain, murmur, tell, trying, uncomplain } from "./messages.js";
 import { Output } from "./output.js";
 import { Paper, sheetBytes } from "./sheet.js";
 import { shortcutsOf } from "./shortcuts.js";
-import { firstSize, fixedSize, offeredSizes, ownSize, refusedSize } from "./sizes.js";
+import { SizeCard } from "./sizecard.js";
+import { firstSize, fixedSize, ownSize, refusedSize } from "./sizes.js";
+import { Stage } from "./stage.js";
 import { Toolbox } from "./toolbox.js";
-import { View, followGestures } from "./view.js";
 
 /** @typedef {import("./sheet.js").Sheet} Sheet */
 /** @typedef {import("./sheet.js").Kind} Kind */
@@ -48,7 +50,6 @@ const HELP = {
   lines: "Arrows move the pen, with Shift by one pixel. Enter sets it down and lifts it.",
   photo: "A photograph: open, paste or drop another one, or take one by camera.",
 };
-const SMOOTH_UNTIL = 6; // pixels of the screen for one of the output; larger ones are shown as squares
 
 /** Everything on the page. */
 export class Page {
@@ -64,8 +65,8 @@ export class Page {
     /** @type {Plane|null} What is half drawn. */
     this.draft = null;
     this.examples = 0; // shown so far
-    this.view = new View();
-    this.comparing = false;
+    this.stage = new Stage({ input: () => this.picture, pinched: () => this.editor.cancel() });
+    this.sizes = new SizeCard((size) => this.resize(size));
     this.failed = false; // whether the newest output could not be made
     this.drawing = canvasById("drawing");
     this.output = new Output(canvasById("result"), {
@@ -89,9 +90,6 @@ export class Page {
   }
 
   openEditor() {
-    const seen = () => this.viewed();
-    const gestures = followGestures(byId("input-frame"), this.view, seen, { onPinch: () => this.editor.cancel() });
-    followGestures(byId("output-frame"), this.view, seen, { drag: true });
     return new Editor(this.drawing, byId("outline"), {
       plane: () => this.sheet.plane,
       tool: () => this.toolbox.tool,
@@ -101,11 +99,9 @@ export class Page {
       pick: (value) => this.toolbox.choose(value),
       nameOf: (value) => this.paper.nameOf(value),
       tell: murmur,
-      pinching: () => gestures.pinching,
-      follow: ({ x, y }) => {
-        this.view.show((x + 0.5) / this.sheet.width, (y + 0.5) / this.sheet.height);
-        seen();
-      },
+      pinching: () => this.stage.gestures.pinching,
+      follow: ({ x, y }) => this.stage.follow((x + 0.5) / this.sheet.width, (y + 0.5) / this.sheet.height),
+      over: (at) => this.nameInput(at),
     });
   }
 
@@ -207,7 +203,7 @@ export class Page {
     this.editor.cancel();
     const size = firstSize(this.model, source);
     const { sheet, other } = this.paper.from(source, size);
-    this.view.zoomAt(0);
+    this.stage.zoom(0);
     this.keep(sheet, `${name}: ${sizeText(size)} pixels`);
     const notes = [];
     if (size.width !== source.width || size.height !== source.height) {
@@ -286,7 +282,7 @@ export class Page {
       const threads = info.engine === "wasm" ? `, ${info.threads} thread${info.threads === 1 ? "" : "s"}` : "";
       byId("engine").textContent = `${RUNNERS[info.engine] ?? info.engine}${threads}`;
       byId("engine-note").textContent = `What runs the model: ${info.note}.`;
-      murmur(`${model.title} is ready`);
+      this.greet(model);
       byId("progress").hidden = true;
       this.loaded = model;
       this.output.use(this.engine);
@@ -300,11 +296,21 @@ export class Page {
     }
   }
 
+  /** The model is ready; who is here for the first time is told what to do. @param {Model} model */
+  greet({ title, input }) {
+    if (remembered.get("greeted")) {
+      murmur(`${title} is ready`);
+      return;
+    }
+    remembered.set("greeted", "yes");
+    tell(input === "photo" ? "Open a picture of yours, drop one, or take one by camera" : "Draw on the input: the output follows");
+  }
+
   // === What is shown ===
 
   /** Everything that depends on the drawing. */
   update() {
-    const { width, height, photo, plane } = this.sheet;
+    const { photo, plane } = this.sheet;
     const { contract } = this.model;
     byId("undo").toggleAttribute("disabled", !this.history.canUndo);
     byId("redo").toggleAttribute("disabled", !this.history.canRedo);
@@ -312,42 +318,13 @@ export class Page {
     this.toolbox.show(this.paper, contract.x.channels.length === 1, this.sheet);
     byId("invitation").hidden = Boolean(plane || photo);
     byId("drawing-help").textContent = HELP[this.model.input];
-    for (const frame of document.querySelectorAll(".frame")) {
-      /** @type {HTMLElement} */ (frame).style.setProperty("--ratio", String(width / height));
-      /** @type {HTMLElement} */ (frame).dataset.kind = this.model.input;
-    }
     this.drawing.setAttribute("role", plane ? "application" : "img");
     this.drawing.tabIndex = plane ? 0 : -1;
     this.drawing.setAttribute("aria-label", `Input, ${sizeText(this.sheet)} pixels`);
-    byId("input-told").textContent = `${sizeText(this.sheet)} pixels`;
-    this.updateSizes();
+    this.nameInput(null);
+    this.sizes.show(this.model, this.sheet);
+    this.stage.show(this.sheet, this.model.input);
     this.redraw();
-    this.viewed();
-  }
-
-  updateSizes() {
-    const { sheet, model } = this;
-    const own = ownSize(model);
-    const fixed = fixedSize(model.contract);
-    byId("size-choice").hidden = Boolean(fixed);
-    byId("size-about").textContent = fixed
-      ? `This model was exported for ${sizeText(fixed)} pixels alone.`
-      : `Any size; the model was trained with ${sizeText(own)} pixels.`;
-    /** @type {Map<string, string>} */
-    const offered = new Map(
-      offeredSizes(model).map((size) => [`${size.width}x${size.height}`, sizeText(size) + (size.width === own.width ? " (trained)" : "")]),
-    );
-    const there = `${sheet.width}x${sheet.height}`;
-    if (!offered.has(there)) offered.set(there, sizeText(sheet));
-    const { source } = sheet;
-    if (source && !refusedSize(model.contract, source)) {
-      offered.set(`${source.width}x${source.height}`, `${sizeText(source)} (the picture's own)`);
-    }
-    const options = [...offered].map(([value, text]) => made("option", { value }, text));
-    selectOf("size").replaceChildren(...options);
-    selectOf("size").value = there;
-    inputOf("size-width").value = String(sheet.width);
-    inputOf("size-height").value = String(sheet.height);
   }
 
   /** Shows the drawing, and asks for its output. */
@@ -379,8 +356,15 @@ export class Page {
     canvas.setAttribute("aria-label", `Output, ${sizeText(picture)} pixels`);
     byId("time").textContent = `${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`;
     byId("output-told").textContent = this.outputWords;
-    if (this.comparing && this.picture) paintOn(canvasById("before"), this.picture);
-    this.viewed();
+    this.stage.paintBefore();
+  }
+
+  /** The drawing's size, and what is at a place of it. @param {import("./drawing.js").Point|null} at */
+  nameInput(at) {
+    const { plane } = this.sheet;
+    const value = at && plane ? valueAt(this.draft ?? plane, at) : undefined;
+    const name = value === undefined ? "" : `, ${this.paper.nameOf(value)} at ${at?.x}, ${at?.y}`;
+    byId("input-told").textContent = `${sizeText(this.sheet)} pixels${name}`;
   }
 
   /** What of the output chance decided. */
@@ -401,39 +385,6 @@ export class Page {
     const pixel = { width: 1, height: 1, data: picture.data.slice(place, place + 4) };
     const { plane } = planeOf(pixel, palette.classes.map((/** @type {Label} */ label) => label.color));
     byId("output-told").textContent = palette.classes[plane.data[0]].name;
-  }
-
-  /** The view, and what depends on it. */
-  viewed() {
-    for (const frame of document.querySelectorAll(".frame")) {
-      const sheet = /** @type {HTMLElement} */ (frame.querySelector(".sheet"));
-      sheet.style.transform = this.view.transform;
-      /** @type {HTMLElement} */ (frame).style.setProperty("--zoom", String(this.view.zoom));
-      frame.classList.toggle("zoomed", this.view.zoom > 1);
-    }
-    byId("zoom-told").textContent = `${Math.round(100 * this.view.zoom)} %`;
-    const enlarged = (this.view.zoom * byId("output-frame").clientWidth) / this.sheet.width;
-    byId("output-frame").classList.toggle("squares", enlarged > SMOOTH_UNTIL);
-    byId("input-frame").classList.toggle("squares", this.sheet.plane ? enlarged >= 1 : enlarged > SMOOTH_UNTIL);
-    const share = inputOf("slider").valueAsNumber / 100;
-    const edge = this.view.left + share / this.view.zoom;
-    canvasById("result").style.clipPath = this.comparing ? `inset(0 0 0 ${100 * edge}%)` : "";
-    byId("edge").style.left = `${100 * share}%`;
-  }
-
-  compare() {
-    this.comparing = !this.comparing;
-    byId("compare").setAttribute("aria-pressed", String(this.comparing));
-    for (const id of ["slider", "edge", "before"]) byId(id).hidden = !this.comparing;
-    if (this.comparing && this.picture) paintOn(canvasById("before"), this.picture);
-    this.viewed();
-    murmur(this.comparing ? "Before and after: the slider on the output shows more of the input" : "The output alone");
-  }
-
-  /** @param {number} factor 0: the whole picture. */
-  zoom(factor) {
-    this.view.zoomAt(factor);
-    this.viewed();
   }
 
   // === Links ===
@@ -471,33 +422,16 @@ export class Page {
     onClick("redo", () => this.redo());
     onClick("clear", () => this.clear());
     onClick("example", () => trying(() => this.showExample()));
-    onClick("zoom-in", () => this.zoom(1.5));
-    onClick("zoom-out", () => this.zoom(1 / 1.5));
-    onClick("zoom-fit", () => this.zoom(0));
-    onClick("compare", () => this.compare());
     onClick("engine", () => tell(byId("engine-note").textContent || "Nothing runs a model yet"));
     onClick("close-trouble", uncomplain);
-    inputOf("slider").addEventListener("input", () => this.viewed());
     canvasById("result").addEventListener("pointermove", (event) => this.nameOutput(event));
     canvasById("result").addEventListener("pointerleave", () => (byId("output-told").textContent = this.outputWords));
     new Camera((picture) => this.show(picture, "The camera's picture"));
-    selectOf("size").addEventListener("change", () => {
-      const [width, height] = selectOf("size").value.split("x").map(Number);
-      void trying(() => this.resize({ width, height })).then(() => this.updateSizes());
-    });
-    byId("size-form").addEventListener("submit", (event) => {
-      event.preventDefault();
-      const [width, height] = ["size-width", "size-height"].map((id) => inputOf(id).valueAsNumber);
-      void trying(() => this.resize({ width, height }));
-    });
     selectOf("model").addEventListener("change", () => {
       const model = this.models.find(({ name }) => name === selectOf("model").value);
       if (model) void this.choose(model);
     });
-    window.addEventListener("resize", () => {
-      this.viewed();
-      this.toolbox.update();
-    });
+    window.addEventListener("resize", () => this.toolbox.update());
     window.addEventListener("hashchange", () => trying(() => this.openLink()));
     takePictures((file, name) => this.open(file, name));
     listenToKeys(shortcutsOf(this));

@@ -45,14 +45,14 @@ export function shortcutsOf(page) {
     letter("o", "Open a picture", () => inputOf("file").click()),
     { keys: "Ctrl+V", does: "Paste a picture" },
     letter("n", "New noise", () => noise.renew(), () => !byId("noise-card").hidden),
-    letter("c", "Compare input and output", () => page.compare()),
+    letter("c", "Compare input and output", () => page.stage.compare()),
     letter("s", "Save the output", () => keeping.save("output")),
     letter("l", "Copy a link to the drawing", () => keeping.share()),
     {
       keys: "+ or -", does: "Larger, smaller", is: (event) => isPlain(event) && "+=-".includes(event.key),
-      run: (event) => page.zoom(event.key === "-" ? 1 / 1.5 : 1.5),
+      run: (event) => page.stage.zoom(event.key === "-" ? 1 / 1.5 : 1.5),
     },
-    { keys: "Home", does: "The whole picture", is: (event) => isPlain(event) && event.key === "Home", run: () => page.zoom(0) },
+    { keys: "Home", does: "The whole picture", is: (event) => isPlain(event) && event.key === "Home", run: () => page.stage.zoom(0) },
   ];
   shortcuts.push({ keys: "?", does: "This list", is: (event) => event.key === "?", run: () => showKeys(shortcuts) });
   return shortcuts;
