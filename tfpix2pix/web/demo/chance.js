@@ -35,8 +35,8 @@ export class Noise {
     byId("noise-card").hidden = !this.hasNoise && !this.hasLatent;
     byId("noise-row").hidden = !this.hasNoise;
     byId("noise-about").textContent = this.hasNoise
-      ? "The model was trained with random dropout; its noise is drawn from the seed, as by tfpix2pix translate --seed."
-      : "Which of several answers is drawn from the seed, as by tfpix2pix translate --seed.";
+      ? "Drawn from the seed, as by tfpix2pix translate --seed."
+      : "The seed chooses among the answers, as by tfpix2pix translate --seed.";
   }
 
   typed() {
