@@ -22,7 +22,7 @@ from tfpix2pix.evaluation.results import Evaluation
 from tfpix2pix.evaluation.sharpness import gradient
 from tfpix2pix.evaluation.subjects import ModelSubject
 from tfpix2pix.gallery import judged
-from tfpix2pix.gallery.judged import How
+from tfpix2pix.gallery.judged import How, JudgedRun
 from tfpix2pix.gallery.making import run_names, write_gallery
 
 VAL = 10
@@ -48,6 +48,14 @@ def written(runs, tmp_path_factory) -> tuple[Path, dict]:
     return folder, json.loads((folder / "gallery.json").read_text())
 
 
+def variant(run: Path, folder: Path, **changes) -> Path:
+    """A copy of a run with another config, of the same networks."""
+    shutil.copytree(run, folder, ignore=shutil.ignore_patterns("gallery"))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **changes}))
+    return folder
+
+
 def picture(folder: Path, where: str, index: int) -> np.ndarray:
     return np.asarray(Image.open(folder / where / f"{index:05d}.png"))
 
@@ -55,16 +63,16 @@ def picture(folder: Path, where: str, index: int) -> np.ndarray:
 def test_scores_are_those_of_evaluate(runs, written, tmp_path):
     _, gallery = written
     for run, shown in zip(runs, gallery["runs"], strict=True):
-        for number in ("ssim", "psnr"):
-            evaluation = tfpix2pix.evaluate(
-                run, metrics="l1,ssim,psnr,chroma", rank_by=number, seed=3, output=tmp_path / "e"
-            )
-            assert shown["scores"][number] == list(evaluation.ranked.values)
+        evaluation = tfpix2pix.evaluate(
+            run, metrics="l1,ssim,psnr,chroma", rank_by="ssim", seed=3, output=tmp_path / "e"
+        )
+        assert shown["scores"]["ssim"] == list(evaluation.ranked.values)
         for number in ("l1", "ssim", "psnr", "chroma", "chroma_ratio"):
             assert shown["numbers"][number] == evaluation.numbers[number]
             assert shown["errors"][number] == evaluation.errors[number]
         statistics = Evaluation.load(tmp_path / "e").statistics
-        assert shown["scores"]["l1"] == statistics["l1"]["l1"].tolist()
+        for number in ("l1", "psnr"):
+            assert shown["scores"][number] == statistics[number][number].tolist()
         ratio = statistics["chroma"]["fake_mean"] / statistics["chroma"]["truth_mean"]
         np.testing.assert_allclose(shown["scores"]["chroma_ratio"], ratio)
         assert gallery["names"] == list(evaluation.names)
@@ -132,30 +140,35 @@ def makes(monkeypatch, run: Path, folder: Path, how: How | None = None) -> bool:
     return bool(made)
 
 
-def test_what_is_kept_is_never_stale(make_run, tmp_path, monkeypatch):
-    run = make_run(tmp_path / "run", sample_pairs=8)
+def test_what_is_kept_is_never_stale(runs, make_run, tmp_path, monkeypatch):
+    run = variant(runs[0], tmp_path / "run", sample_pairs=8)
     page = tmp_path / "page"
     assert makes(monkeypatch, run, page)
     assert not makes(monkeypatch, run, page)
     before = (page / "gallery" / "1" / "00000.png").read_bytes()
     make_run(run, std=0.4, sample_pairs=8)  # another checkpoint of the same step
+    monkeypatch.setattr(judged, "KEPT", 1)
     assert makes(monkeypatch, run, page)
     assert (page / "gallery" / "1" / "00000.png").read_bytes() != before
-    assert makes(monkeypatch, run, page, How(seed=1))
-    assert makes(monkeypatch, run, page, How(limit=1))
-    assert len(list((page / "gallery" / "1").iterdir())) == 1
-    # What was damaged, or was not finished, is made anew.
-    kept = max((run / "gallery").iterdir(), key=lambda entry: entry.stat().st_mtime_ns)
-    (kept / "output" / "00000.png").write_bytes(b"")
-    assert makes(monkeypatch, run, page, How(limit=1))
     # Of the many that would come together a few stay.
-    monkeypatch.setattr(judged, "KEPT", 1)
-    assert makes(monkeypatch, run, page, How(limit=1, seed=2))
-    assert len(list((run / "gallery").iterdir())) == 1
+    (kept,) = (run / "gallery").iterdir()
+    # What was damaged, or was not finished, is made anew.
+    (kept / "output" / "00001.png").write_bytes(b"")
+    assert makes(monkeypatch, run, page)
 
 
-def test_a_run_that_cannot_be_written_to_is_shown_too(make_run, tmp_path, capsys):
-    run = make_run(tmp_path / "run", sample_pairs=8)
+def test_other_pictures_are_kept_by_other_names(runs, tmp_path):
+    hows = [
+        How(), How(seed=1), How(limit=1), How(split="test"), How(size=48), How(deterministic=True),
+    ]  # fmt: skip
+    keys = {JudgedRun(str(runs[0]), how).key for how in hows}
+    keys |= {JudgedRun(str(variant(runs[0], tmp_path / "other", seed=1)), How()).key}
+    assert len(keys) == len(hows) + 1
+    assert JudgedRun(str(runs[0]), How(split="val")).key in keys
+
+
+def test_a_run_that_cannot_be_written_to_is_shown_too(runs, tmp_path, capsys):
+    run = variant(runs[0], tmp_path / "run", sample_pairs=8)
     (run / "gallery").write_text("")  # as a folder without permission, for root too
     write_gallery([run], tmp_path / "page", How(limit=1))
     assert (tmp_path / "page" / "gallery" / "1" / "00000.png").is_file()
@@ -191,17 +204,17 @@ def test_classes_are_shown_in_colours(make_run, tmp_path):
 
 
 @pytest.fixture
-def folder_run(make_run, tmp_path):
+def folder_run(runs, tmp_path):
     """`folder_run(name, splits)`: a run on pairs side by side, so many of each split."""
 
-    def make(name: str, splits: dict[str, int], **changes) -> Path:
+    def make(name: str, splits: dict[str, int]) -> Path:
         random = np.random.default_rng(len(name))
         for split, count in splits.items():
             (tmp_path / f"{name}-data" / split).mkdir(parents=True)
             for i in range(count):
                 pair = random.integers(0, 256, (32, 64, 3), np.uint8)
                 Image.fromarray(pair).save(tmp_path / f"{name}-data" / split / f"{i}.png")
-        return make_run(tmp_path / name, dataset=str(tmp_path / f"{name}-data"), **changes)
+        return variant(runs[0], tmp_path / name, dataset=str(tmp_path / f"{name}-data"))
 
     return make
 
@@ -218,7 +231,7 @@ def test_a_run_without_val_shows_what_there_is(folder_run, tmp_path):
         write_gallery([run], tmp_path / "page", How(split="val"))
 
 
-def test_images_without_pairs(make_run, tmp_path):
+def test_images_without_pairs(runs, tmp_path):
     """Inputs and outputs, with the scores that need no target of their own."""
     random = np.random.default_rng(1)
     for side, count in (("A", 3), ("B", 5)):
@@ -227,7 +240,8 @@ def test_images_without_pairs(make_run, tmp_path):
             for i in range(count):
                 image = random.integers(0, 256, (32, 32, 3), np.uint8)
                 Image.fromarray(image).save(tmp_path / side / split / f"{side}{i}.png")
-    run = make_run(
+    run = variant(
+        runs[0],
         tmp_path / "run",
         dataset="",
         input_dir=str(tmp_path / "A"),
@@ -248,15 +262,15 @@ def test_images_without_pairs(make_run, tmp_path):
     np.testing.assert_allclose(scores["sharpness_ratio"], gradient(np.stack(fakes)) / mean)
 
 
-def test_runs_that_do_not_go_together(runs, make_run, folder_run, tmp_path, monkeypatch):
+def test_runs_that_do_not_go_together(runs, folder_run, tmp_path, monkeypatch):
     def never(*args):
         raise AssertionError("it is refused before pictures are made")
 
     monkeypatch.setattr(ModelSubject, "evaluate", never)
     one = runs[0]
-    larger = make_run(tmp_path / "larger", crop_size=64, load_size=64)
-    fewer = make_run(tmp_path / "fewer", sample_pairs=8)
-    town = make_run(tmp_path / "town", seed=8)
+    larger = variant(one, tmp_path / "larger", crop_size=64, load_size=64)
+    fewer = variant(one, tmp_path / "fewer", sample_pairs=8)
+    town = variant(one, tmp_path / "town", seed=8)
     files = folder_run("files", {"train": 1, "val": VAL})
     for other, words in {
         larger: "are of different sizes (32x32 and 64x64); give one for both, such as --size=32",

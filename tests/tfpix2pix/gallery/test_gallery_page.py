@@ -180,114 +180,38 @@ def test_one_view_for_all(told, tmp_path):
 
 # === In a browser ===
 
-DRIVER = """<script type="module">
-const at = (id) => document.getElementById(id);
-const frame = () => new Promise((done) => requestAnimationFrame(done));
-async function until(what, words) {
-  for (const end = performance.now() + 60000; performance.now() < end; await frame()) {
-    const found = what();
-    if (found) return found;
-  }
-  throw new Error(`waited for ${words}`);
-}
-const choose = (id, value) => {
-  at(id).value = value;
-  at(id).dispatchEvent(new Event(id === "find" ? "input" : "change"));
-};
-const cards = () => [...document.querySelectorAll(".card")];
-const names = (count) => cards().slice(0, count).map((card) => card.querySelector("a").textContent);
-const press = (key, more) => {
-  const event = new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true, ...more });
-  document.activeElement.dispatchEvent(event);
-};
-const loaded = (card) => [...card.querySelectorAll("img")].filter((img) => img.naturalWidth);
-const large = () => ({ open: at("large").open, name: at("large-name").textContent,
-  place: at("large-place").textContent, told: at("large-told").textContent });
-async function drive() {
-  const told = { cards: cards().length, count: at("count").textContent };
-  await until(() => loaded(cards()[0]).length === 4, "the first pictures");
-  told.first = [...cards()[0].querySelectorAll("figure")].map((figure) => figure.innerText);
-  told.lazily = document.querySelectorAll("img").length;
-  const atTheEnd = () => {
-    window.scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
-    return loaded(cards().at(-1)).length === 4;
-  };
-  await until(atTheEnd, "the last pictures");
-  told.afterJump = document.querySelectorAll("img").length;
-  choose("sort", "l1");
-  told.scrolledUp = cards()[0].getBoundingClientRect().top >= 0;
-  told.best = names(5);
-  choose("of", "1-0");
-  choose("first", "1");
-  told.ends = [...at("first").options].map((option) => option.textContent);
-  told.behind = names(5);
-  await until(() => location.hash, "a link");
-  told.link = location.hash;
-  choose("find", "pair 99");
-  told.found = [cards().length, at("count").textContent];
-  choose("find", "nothing of the kind");
-  told.nothing = [cards().length, at("none").innerText];
-  at("clear").click();
-  told.cleared = [cards().length, document.activeElement.id];
-  choose("of", "0");
-  // One pair.
-  cards()[1].querySelector("a").click();
-  told.opened = { ...large(), focus: document.activeElement.id };
-  told.titles = [...at("large-pictures").querySelectorAll("img")].map((img) => img.alt);
-  told.table = at("large-scores").innerText;
-  press("ArrowRight");
-  told.next = large();
-  press("Home");
-  press("ArrowLeft");
-  told.home = { ...large(), disabled: at("previous").disabled };
-  const pictures = () => [...at("large-pictures").querySelectorAll(".frame")];
-  const box = pictures()[2].getBoundingClientRect();
-  const place = { clientX: box.left + box.width * 0.75, clientY: box.top + box.height / 2 };
-  const sent = { bubbles: true, cancelable: true };
-  pictures()[2].dispatchEvent(new WheelEvent("wheel", { deltaY: -250, ...sent, ...place }));
-  const seen = () => pictures().map((frame) => {
-    const [a, b] = [frame, frame.firstElementChild].map((node) => node.getBoundingClientRect());
-    return [b.width / a.width, (a.left - b.left) / b.width, (a.top - b.top) / b.height];
-  });
-  told.zoomed = seen();
-  const mouse = (type, x) => pictures()[0].dispatchEvent(new PointerEvent(type, { bubbles: true,
-    pointerId: 1, pointerType: "mouse", button: 0, clientX: x, clientY: box.top + 9 }));
-  at("large-pictures").setPointerCapture = () => {}; // no such pointer is there
-  mouse("pointerdown", 200);
-  mouse("pointermove", 150);
-  mouse("pointerup", 150);
-  told.dragged = seen();
-  told.frame = box.width;
-  press("ArrowRight");
-  await until(() => /pair=/.test(location.hash) && /zoom=/.test(location.hash), "the pair's link");
-  told.pairLink = location.hash;
-  const listed = await until(() => cards()[0].querySelector("img"), "a picture in the list");
-  told.listZoom = getComputedStyle(listed).transform;
-  const before = history.length;
-  press("Escape");
-  at("large").dispatchEvent(new Event("cancel", { cancelable: true }));
-  await until(() => !at("large").open && !/pair=/.test(location.hash), "closing");
-  told.closed = [document.activeElement.textContent, at("large-name").textContent];
-  press("Enter"); // nothing: the dialog's keys are the dialog's
-  // A link of somebody else's.
-  location.hash = told.pairLink;
-  await until(() => at("large").open, "the linked pair");
-  told.linked = large();
-  history.back();
-  await until(() => !at("large").open, "going back");
-  document.querySelector("[data-column=input][type=checkbox]").click();
-  told.hidden = [...cards()[0].querySelectorAll("figure")].map((figure) => figure.offsetWidth > 0);
-  told.unnamed = [...document.querySelectorAll("button, select, input, a, output")]
-    .filter((node) => !(node.labels?.length || node.ariaLabel || node.textContent.trim()))
-    .map((node) => node.outerHTML);
-  told.withoutAlt = [...document.querySelectorAll("img")].filter((img) => !img.alt).length;
-  told.wide = document.documentElement.scrollWidth;
-  return told;
-}
-const answer = await drive().catch((error) => ({ error: String(error.stack) }));
-await fetch("POST", { method: "POST", mode: "no-cors", body: JSON.stringify(answer) });
-</script>
-"""
+NAMES = "[...document.querySelectorAll('.card a')].slice(0, 5).map((a) => a.textContent)"
+COUNT = "document.getElementById('count').textContent"
+IMAGES = "document.querySelectorAll('#cards img').length"
+LARGE = """(() => {
+  const text = (id) => document.getElementById(id).textContent;
+  return [text("large-name"), text("large-place"), text("large-told")];
+})()"""
+OPEN = "document.getElementById('large')?.open"
+FOCUS = "document.activeElement.id || document.activeElement.textContent"
+# Of each picture: how much larger it is than its frame, and which part of it is seen.
+SEEN = """[...document.querySelectorAll("#large figure:not([hidden]) .frame")].map((frame) => {
+  const [a, b] = [frame, frame.firstElementChild].map((node) => node.getBoundingClientRect());
+  return [b.width / a.width, (a.left - b.left) / b.width, (a.top - b.top) / b.height];
+})"""
+
+
+def loaded(which: str) -> str:
+    """Whether all four pictures of a card are there."""
+    return (
+        f"[...([...document.querySelectorAll('.card')].at({which})?.querySelectorAll('img') ?? [])]"
+        ".filter((img) => img.naturalWidth).length === 4"
+    )
+
+
+def choose(page, identity: str, value: str) -> None:
+    page.run(
+        f"""(() => {{
+        const select = document.getElementById("{identity}");
+        select.value = "{value}";
+        select.dispatchEvent(new Event("change"));
+        }})()"""
+    )
 
 
 @pytest.fixture(scope="module")
@@ -305,73 +229,163 @@ def page(told, tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("how", ["file", "phone"])
-def test_a_visitor(told, page, how):
-    """From a folder without a server; and on a phone, from one."""
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
     browser.find()
-    with browser.Server(page) as server:
-        text = (page / "gallery.html").read_text() + DRIVER.replace("POST", server.url, 1)
-        (page / "drive.html").write_text(text)
-        frame = '<iframe src="drive.html" style="width: 390px; height: 844px; border: 0"></iframe>'
-        (page / "phone.html").write_text(f"<!DOCTYPE html>{frame}")
-        address = f"{page.as_uri()}/drive.html" if how == "file" else f"{server.url}/phone.html"
-        found = browser.visit(address, server.posted)
-    assert "error" not in found, found["error"]
+    with browser.Browser(tmp_path_factory.mktemp("browser")) as opened:
+        yield opened
+
+
+def test_the_list(told, page, chromium):
+    """From a folder without a server."""
     names = told["names"]
     one, two = (run["scores"]["l1"] for run in told["runs"])
-    difference = [None if None in p else p[1] - p[0] for p in zip(one, two, strict=True)]
-    best, behind = expected_order(one, False), expected_order(difference, True)
-    assert (found["cards"], found["count"]) == (PAIRS, "All 1,000 pairs")
     psnr, other_psnr = (run["scores"]["psnr"][0] for run in told["runs"])
-    assert found["first"][0] == "Input"
-    assert found["first"][1].split("\n")[0] == "first"
-    assert f"L1 {one[0]:.4f}" in found["first"][1]
-    assert f"PSNR (dB) {psnr:.2f}" in found["first"][1]
-    assert found["first"][1].count("(best)") == (one[0] < two[0]) + (psnr > other_psnr)
-    # Pictures are fetched when they are near, wherever the visitor jumps.
-    assert found["lazily"] < 4 * 200
-    assert found["afterJump"] < 4 * 400
-    assert found["scrolledUp"]
-    assert found["best"] == [names[i] for i in best[:5]]
-    assert found["behind"] == [names[i] for i in behind[:5]]
-    assert found["ends"] == ["second ahead", "first ahead"]
-    assert found["link"] == "#sort=l1&of=1-0&worst=1"
+    at = chromium.open((page / "gallery.html").as_uri())
+    at.until(loaded("0"))
+    assert at.run(COUNT) == "All 1,000 pairs"
+    assert at.run("document.querySelectorAll('.card').length") == PAIRS
+    titles = "[...document.querySelectorAll('.card figure')].slice(0, 4).map((f) => f.innerText)"
+    first = at.run(titles)
+    assert [text.split("\n")[0] for text in first] == ["Input", "first", "second", "Target"]
+    assert f"L1 {one[0]:.4f}" in first[1]
+    assert f"PSNR (dB) {psnr:.2f}" in first[1]
+    assert first[1].count("(best)") == (one[0] < two[0]) + (psnr > other_psnr)
+    # Pictures are fetched when they are near, wherever one jumps.
+    assert at.run(IMAGES) < 4 * 100
+    down = "window.scrollTo({ top: document.body.scrollHeight, behavior: 'instant' })"
+    at.until(f"({down}, {loaded('-1')})")
+    assert at.run(IMAGES) < 4 * 300
+
+    choose(at, "sort", "l1")
+    assert at.run("document.querySelector('.card').getBoundingClientRect().top") >= 0
+    assert at.run(NAMES) == [names[i] for i in expected_order(one, False)[:5]]
+    choose(at, "of", "1-0")
+    choose(at, "first", "1")
+    ends = at.run("[...document.getElementById('first').options].map((o) => o.textContent)")
+    assert ends == ["second ahead", "first ahead"]
+    difference = [None if None in p else p[1] - p[0] for p in zip(one, two, strict=True)]
+    behind = [names[i] for i in expected_order(difference, True)]
+    assert at.run(NAMES) == behind[:5]
+    at.until("location.hash === '#sort=l1&of=1-0&worst=1'")
+
+    at.click("#find")
+    at.type("pair 99")
     count = sum("99" in name for name in names)
-    assert found["found"] == [count, f"{count} of 1,000 pairs"]
-    assert found["nothing"][0] == 0
-    assert "No name holds “nothing of the kind”." in found["nothing"][1]
-    assert found["cleared"] == [PAIRS, "find"]
-    worst = [names[i] for i in expected_order(one, True)]
-    assert found["opened"] == {
-        "open": True, "name": worst[1], "place": "pair 2 of 1000", "focus": "large-name",
-        "told": f"{worst[1]}, pair 2 of 1000",
-    }  # fmt: skip
-    assert found["titles"] == [
+    assert at.run(COUNT) == f"{count} of 1,000 pairs"
+    at.type(" or not")
+    assert at.run("document.querySelectorAll('.card').length") == 0
+    assert "No name holds “pair 99 or not”" in at.run("document.getElementById('none').innerText")
+    at.click("#clear")
+    assert at.run(COUNT) == "All 1,000 pairs"
+    assert at.run(FOCUS) == "find"
+    at.click("#columns [data-column=input]")
+    shown = "[...document.querySelectorAll('.card figure')].slice(0, 4).map((f) => !f.hidden)"
+    assert at.run(shown) == [False, True, True, True]
+    # The same link in another window, by somebody else.
+    link = at.until("/hide=input/.test(location.hash) && location.href")
+    other = chromium.open(link, dark=True)
+    other.until("document.querySelector('.card img')")
+    assert other.run(NAMES) == behind[:5]
+    assert other.run(shown) == [False, True, True, True]
+    assert at.faults() == other.faults() == []
+
+
+def test_one_pair(told, page, chromium):
+    """By mouse and keys."""
+    one = told["runs"][0]["scores"]["l1"]
+    worst = [told["names"][i] for i in expected_order(one, True)]
+    at = chromium.open((page / "gallery.html").as_uri() + "#sort=l1&worst=1")
+    at.until(loaded("1"))
+    at.click(".card:nth-child(2) .frame")
+    where = f"{worst[1]}, pair 2 of 1000"
+    assert at.run(LARGE) == [worst[1], "pair 2 of 1000", where]
+    assert at.run(FOCUS) == "large-name"
+    assert at.run("[...document.querySelectorAll('#large img')].map((img) => img.alt)") == [
         f"Input of {worst[1]}", f"{worst[1]} by first", f"{worst[1]} by second",
         f"Target of {worst[1]}",
     ]  # fmt: skip
-    assert "higher is better" in found["table"]
-    assert found["next"]["name"] == worst[2]
-    assert (found["home"]["name"], found["home"]["disabled"]) == (worst[0], True)
-    # All pictures show the same part; what was under the mouse stayed there.
-    zoomed, dragged = np.array(found["zoomed"]), np.array(found["dragged"])
-    for seen in (zoomed, dragged):
-        np.testing.assert_allclose(seen, np.broadcast_to(seen[0], seen.shape), atol=1e-3)
-    scale = np.exp(0.5)
-    np.testing.assert_allclose(
-        zoomed[0], [scale, 0.75 - 0.75 / scale, 0.5 - 0.5 / scale], atol=0.01
+    assert "higher is better" in at.run("document.getElementById('large-scores').innerText")
+    at.key("ArrowRight")
+    assert at.run(LARGE)[0] == worst[2]
+    at.key("Home")
+    at.key("ArrowLeft")
+    assert at.run(LARGE)[0] == worst[0]
+    assert at.run("document.getElementById('previous').disabled")
+    at.key("End")
+    assert at.run(LARGE)[1] == "pair 1000 of 1000"
+    at.key("Home")
+
+    # All pictures show the same part, and what is under the mouse stays there.
+    left, top, width, height = at.box("#large figure:nth-child(3) .frame")
+    at.call(
+        "Input.dispatchMouseEvent",
+        **{"type": "mouseWheel", "deltaX": 0, "deltaY": -250},
+        **{"x": left + 0.75 * width, "y": top + 0.5 * height},
     )
-    moved = zoomed[0][1] + 50 / (scale * found["frame"])
-    assert dragged[0][1] == pytest.approx(min(moved, 1 - 1 / scale), abs=0.01)
-    assert "pair=" in found["pairLink"]
-    assert float(found["listZoom"].split("(")[1].split(",")[0]) == pytest.approx(scale, abs=0.01)
-    assert found["closed"][0] == found["closed"][1] == worst[1]
-    assert found["linked"]["name"] == worst[1]
-    assert found["hidden"] == [False, True, True, True]
-    assert found["unnamed"] == []
-    assert found["withoutAlt"] == 0
-    if how == "phone":
-        assert found["wide"] <= 390
+    seen = np.array(at.until(f"(({SEEN})[0][0] > 1) && {SEEN}"))
+    scale = np.exp(0.5)
+    expected = [scale, 0.75 - 0.75 / scale, 0.5 - 0.5 / scale]
+    np.testing.assert_allclose(seen, np.broadcast_to(expected, seen.shape), atol=0.01)
+    left, top, width, height = at.box("#large figure:nth-child(1) .frame")
+    x, y = left + width / 2, top + height / 2
+    at.drag((x, y), (x + 15, y), (x + 30, y))
+    seen = np.array(at.run(SEEN))
+    moved = max(0, expected[1] - 30 / (scale * width))
+    np.testing.assert_allclose(seen[:, 1], moved, atol=0.01)
+    at.key("ArrowRight", shift=True)
+    np.testing.assert_allclose(np.array(at.run(SEEN))[:, 1], moved + 0.1 / scale, atol=0.01)
+    assert at.run(LARGE)[0] == worst[0]  # a drag is no click, and Shift moves the pictures
+    at.key("ArrowRight")
+    link = at.until("/pair=.*zoom=/.test(location.hash) && location.href")
+
+    at.key("Escape")
+    at.until(f"!{OPEN} && !/pair=/.test(location.hash)")
+    assert at.run(FOCUS) == worst[1]
+    listed = "getComputedStyle(document.querySelector('.card img')).transform.split(/[(,]/)[1]"
+    assert float(at.run(listed)) == pytest.approx(scale, abs=0.01)
+    at.key("Enter")
+    at.until(OPEN)
+    assert at.run(LARGE)[0] == worst[1]
+    at.run("history.back()")
+    at.until(f"!{OPEN}")
+    other = chromium.open(link)
+    other.until(OPEN)
+    assert other.run(LARGE)[0] == worst[1]
+    np.testing.assert_allclose(np.array(other.run(SEEN))[:, 0], scale, atol=0.01)
+    other.key("Escape")
+    other.until(f"!{OPEN} && !/pair=/.test(location.hash)")
+    assert at.faults() == other.faults() == []
+
+
+def test_a_phone(told, page, chromium):
+    """By fingers, on 390 pixels."""
+    at = chromium.open((page / "gallery.html").as_uri(), 390, 844)
+    at.resize(390, 844, touch=True)
+    at.until(loaded("0"))
+    assert at.run("document.documentElement.scrollWidth") == 390
+    at.click(".card:nth-child(3) a")
+    at.until(OPEN)
+    left, top, width, height = at.box("#large figure:nth-child(1) .frame")
+    x, y = left + width / 2, top + height / 2
+    at.touch((x + 60, y), (x + 20, y), (x - 40, y))
+    assert at.run(LARGE)[0] == told["names"][3]
+    at.touch((x - 60, y), (x, y), (x + 40, y))
+    assert at.run(LARGE)[0] == told["names"][2]
+    # Two fingers.
+    for kind, apart in (("touchStart", 20), ("touchMove", 30), ("touchMove", 40), ("touchEnd", 0)):
+        points = [{"x": x - apart, "y": y, "id": 0}, {"x": x + apart, "y": y, "id": 1}]
+        at.call("Input.dispatchTouchEvent", type=kind, touchPoints=points if apart else [])
+    seen = np.array(at.run(SEEN))
+    np.testing.assert_allclose(seen, np.broadcast_to(seen[0], seen.shape), atol=1e-3)
+    assert seen[0][0] == pytest.approx(2, abs=0.1)
+    assert at.run("document.getElementById('large').scrollWidth") == 390
+    unnamed = """[...document.querySelectorAll("button, select, input, a")]
+      .filter((node) => !(node.labels?.length || node.ariaLabel || node.textContent.trim()))
+      .map((node) => node.outerHTML)"""
+    assert at.run(unnamed) == []
+    assert at.run("[...document.images].filter((img) => !img.alt).length") == 0
+    assert at.faults() == []
 
 
 def test_the_modules_are_joined(told):

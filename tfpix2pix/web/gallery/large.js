@@ -107,6 +107,10 @@ export class Large {
     }
   }
 
+  get isOpen() {
+    return this.dialog.open;
+  }
+
   hide() {
     if (this.dialog.open) this.dialog.close();
   }

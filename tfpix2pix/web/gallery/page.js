@@ -180,6 +180,7 @@ class Page {
     if (this.closing) history.back();
     else this.go(false);
     this.large.hide();
+    this.draw();
     if (this.order.includes(index)) this.cards.focus(index);
   }
 
@@ -195,10 +196,13 @@ class Page {
 
   draw() {
     const { scale, x, y } = this.view;
-    const { style } = document.documentElement;
-    style.setProperty("--scale", String(scale));
-    style.setProperty("--x", `${-100 * x}%`);
-    style.setProperty("--y", `${-100 * y}%`);
+    // The list follows when it is seen again: styling all of it costs more than a frame.
+    const seen = this.large.isOpen ? ["large"] : ["large", "cards"];
+    for (const { style } of seen.map(element)) {
+      style.setProperty("--scale", String(scale));
+      style.setProperty("--x", `${-100 * x}%`);
+      style.setProperty("--y", `${-100 * y}%`);
+    }
     for (const place of document.querySelectorAll(".zoom output")) {
       place.textContent = `${Math.round(100 * scale)} %`;
     }
