@@ -18,6 +18,7 @@ from tfpix2pix.demo.page import read_list
 from tfpix2pix.export import export_run, open_model, verify
 from tfpix2pix.export.exporter import Request
 from tfpix2pix.export.manifest import Manifest
+from tfpix2pix.export.web import runs
 from tfpix2pix.export.web.models import models_of, with_names
 from tfpix2pix.inference import load
 
@@ -137,6 +138,27 @@ def test_the_format_web(run, make_run, runtime_folder, tmp_path):
     (entry,) = read_list(page)["models"]
     assert (entry["name"], entry["seed"]) == ("my_run", 3)
     assert [path.name for path in (page / "models").iterdir()] == ["my_run"]
+
+
+def test_a_run_whose_data_are_gone_in_a_folder_that_cannot_be_written(
+    make_run, tmp_path, monkeypatch, capsys
+):
+    """It is proved on a picture that is drawn, and kept elsewhere while it is used."""
+    monkeypatch.setattr(runs, "_is_writable", lambda workdir: False)
+    run = make_run(tmp_path / "run", dataset=str(tmp_path / "edges2cats"))
+    runs.check_run(run)
+    with runs.exported(run) as folder:
+        (model,) = models_of(folder)
+        assert (model.title, model.drawn.kind) == ("run", "lines")  # by the data set's name
+        assert not folder.is_relative_to(tmp_path)
+    assert not folder.exists()
+    assert not (run / "demo").exists()
+    assert "exporting it to ONNX" in capsys.readouterr().out
+    with (
+        pytest.raises(UserError, match="val images, which cannot be had"),
+        runs.exported(run, dataset=str(tmp_path / "none")),
+    ):
+        pass
 
 
 def test_labels_with_a_palette_and_a_latent(make_run, runtime_folder, tmp_path):
