@@ -447,6 +447,46 @@ def test_pictures_from_outside(open_page, tmp_path):
     page.until("document.getElementById('drawing').width === 37")
 
 
+CAMERA = """(() => {
+  const canvas = Object.assign(document.createElement('canvas'), { width: 80, height: 60 });
+  const context = canvas.getContext('2d');
+  let level = 0;
+  setInterval(() => {
+    level = (level + 5) % 250;
+    context.fillStyle = `rgb(${level} 100 100)`;
+    context.fillRect(0, 0, 80, 60);
+  }, 20);
+  navigator.mediaDevices.getUserMedia = async () => globalThis.stream = canvas.captureStream(50);
+})()"""
+
+
+def test_the_camera(open_page):
+    """One picture of it, or all that come until it is switched off, of which the last one stays."""
+    page = open_page("photos")
+    before = drawn(page)
+    page.run(CAMERA)
+    off = "globalThis.stream.getTracks().every((track) => track.readyState === 'ended')"
+    page.click("#camera")
+    page.until("document.getElementById('video').videoWidth === 80")
+    page.click("#shoot")
+    page.until(f"document.getElementById('drawing').width === 80 && {off}")
+    page.click("#undo")
+    np.testing.assert_array_equal(drawn(page), before)
+
+    page.click("#camera")
+    page.until("document.getElementById('video').videoWidth === 80")
+    count = page.run("asked.length")
+    page.click("#live")
+    page.until(f"new Set(asked.slice({count}).map((each) => each.picture.data[0])).size > 4")
+    page.click("#camera")
+    assert page.run(off)
+    last = drawn(page)
+    np.testing.assert_array_equal(settled(page), 255 - last)
+    page.click("#undo")
+    page.click("#undo")
+    np.testing.assert_array_equal(drawn(page), before)
+
+
 def test_a_label_map_from_outside(open_page, tmp_path):
     """Exact colours stay; others become the nearest class, and the page says how many."""
     page = open_page()

@@ -25,7 +25,6 @@ import { Toolbox } from "./toolbox.js";
 /** @typedef {import("./sheet.js").Sheet} Sheet */
 /** @typedef {import("./sheet.js").Kind} Kind */
 /** @typedef {import("./sheet.js").Dimensions} Dimensions */
-/** @typedef {import("./drawing.js").Plane} Plane */
 /** @typedef {import("./colours.js").Label} Label */
 /** @typedef {import("./media.js").Picture} Picture */
 /**
@@ -62,7 +61,7 @@ export class Page {
     this.loaded = null;
     /** @type {Map<string, Folio>} */
     this.folios = new Map();
-    /** @type {Plane|null} What is half drawn. */
+    /** @type {Sheet|null} What is half drawn, or passes by. */
     this.draft = null;
     this.examples = 0; // shown so far
     this.stage = new Stage({ input: () => this.picture, pinched: () => this.editor.cancel() });
@@ -86,6 +85,11 @@ export class Page {
       model: this.model.name, seed: this.noise.seed, input: this.picture, output: () => this.output.newest(),
       linked: () => this.linked(),
     }));
+    this.camera = new Camera({
+      taken: (picture) => this.show(picture, "The camera's picture"),
+      frame: (picture) => this.passing(picture),
+      ended: () => this.passed(),
+    });
     this.listen();
   }
 
@@ -93,7 +97,7 @@ export class Page {
     return new Editor(this.drawing, byId("outline"), {
       plane: () => this.sheet.plane,
       tool: () => this.toolbox.tool,
-      show: (plane) => this.preview(plane),
+      show: (plane) => this.preview(this.paper.of(plane)),
       keep: (plane, done) => this.keep(this.paper.of(plane), done),
       drop: () => this.preview(null),
       pick: (value) => this.toolbox.choose(value),
@@ -139,10 +143,10 @@ export class Page {
 
   /** What is seen now, half drawn or not. */
   get picture() {
-    return this.paper.pictureOf(this.draft ? { ...this.sheet, plane: this.draft } : this.sheet);
+    return this.paper.pictureOf(this.draft ?? this.sheet);
   }
 
-  /** @param {Plane|null} draft */
+  /** @param {Sheet|null} draft */
   preview(draft) {
     this.draft = draft;
     this.redraw();
@@ -150,6 +154,7 @@ export class Page {
 
   /** A new state of the drawing. @param {Sheet} sheet @param {string} done In words. */
   keep(sheet, done) {
+    this.camera.interrupt();
     this.draft = null;
     this.history.push(sheet);
     this.noise.drawn();
@@ -158,6 +163,7 @@ export class Page {
   }
 
   undo() {
+    this.camera.interrupt();
     if (this.editor.busy) this.editor.cancel();
     else if (this.history.undo()) murmur("Undone");
     else murmur("There is nothing to undo");
@@ -165,6 +171,7 @@ export class Page {
   }
 
   redo() {
+    this.camera.interrupt();
     this.editor.cancel();
     murmur(this.history.redo() ? "Done again" : "There is nothing to do again");
     this.update();
@@ -217,6 +224,19 @@ export class Page {
     if (notes.length) tell(`${notes.join(". ")}.`);
   }
 
+  /** One of the camera's pictures, which goes as it came. @param {ImageBitmap} source */
+  async passing(source) {
+    this.preview(this.paper.from(source, this.sheet).sheet);
+    await this.output.newest();
+    if (this.failed) this.camera.stop();
+  }
+
+  /** The last of them stays. */
+  passed() {
+    const last = this.draft;
+    if (last) this.keep({ ...last, source: null }, "The camera is off; its last picture stays");
+  }
+
   /** @param {Dimensions} size */
   async resize(size) {
     const refused = refusedSize(this.model.contract, size);
@@ -233,6 +253,7 @@ export class Page {
    * @param {Sheet|null} [given] Something else. */
   async choose(model, given = null) {
     this.editor.cancel();
+    this.camera.interrupt();
     const before = this.folio;
     this.model = model;
     byId("title").textContent = model.title;
@@ -323,6 +344,7 @@ export class Page {
     this.drawing.setAttribute("aria-label", `Input, ${sizeText(this.sheet)} pixels`);
     this.nameInput(null);
     this.sizes.show(this.model, this.sheet);
+    byId("live").hidden = this.model.input === "labels";
     this.stage.show(this.sheet, this.model.input);
     this.redraw();
   }
@@ -362,7 +384,7 @@ export class Page {
   /** The drawing's size, and what is at a place of it. @param {import("./drawing.js").Point|null} at */
   nameInput(at) {
     const { plane } = this.sheet;
-    const value = at && plane ? valueAt(this.draft ?? plane, at) : undefined;
+    const value = at && plane ? valueAt(this.draft?.plane ?? plane, at) : undefined;
     const name = value === undefined ? "" : `, ${this.paper.nameOf(value)} at ${at?.x}, ${at?.y}`;
     byId("input-told").textContent = `${sizeText(this.sheet)} pixels${name}`;
   }
@@ -426,7 +448,6 @@ export class Page {
     onClick("close-trouble", uncomplain);
     canvasById("result").addEventListener("pointermove", (event) => this.nameOutput(event));
     canvasById("result").addEventListener("pointerleave", () => (byId("output-told").textContent = this.outputWords));
-    new Camera((picture) => this.show(picture, "The camera's picture"));
     selectOf("model").addEventListener("change", () => {
       const model = this.models.find(({ name }) => name === selectOf("model").value);
       if (model) void this.choose(model);
