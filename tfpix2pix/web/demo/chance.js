@@ -35,8 +35,8 @@ export class Noise {
     byId("noise-card").hidden = !this.hasNoise && !this.hasLatent;
     byId("noise-row").hidden = !this.hasNoise;
     byId("noise-about").textContent = this.hasNoise
-      ? "Drawn from the seed, as by tfpix2pix translate --seed."
-      : "The seed chooses among the answers, as by tfpix2pix translate --seed.";
+      ? "Drawn from the seed, as by tfpix2pix translate."
+      : "The seed chooses among the answers, as by tfpix2pix translate.";
   }
 
   typed() {
