@@ -116,7 +116,8 @@ class Engine {
       const entry = this.models.find((each) => each.name === name);
       if (!entry) throw new Error(`no network "${name}"; there are ${this.models.map((each) => each.name).join(", ")}`);
       this.#loaded = null;
-      return this.#load(entry, turn, onProgress);
+      let most = 0; // a second engine begins again, and what is told does not go back
+      return this.#load(entry, turn, (share, doing) => onProgress((most = Math.max(most, share)), doing));
     })();
     this.#loading = loading;
     return loading;
