@@ -78,6 +78,22 @@ def build(
     return out / re.search(r"^made:(.+)$", done.stdout, re.MULTILINE).group(1)
 
 
+def pinned(tree: Path, folder: Path) -> Path:
+    """Makes sources ask for another onnxruntime-web, of small files; returns the archive that npm
+    has of it."""
+    path, archive = tree / "tfpix2pix" / "web" / "onnxruntime.json", folder / "package.tgz"
+    package = json.loads(path.read_text())
+    with tarfile.open(archive, "w:gz") as file:
+        for name in package["files"]:
+            (folder / name).write_text(f"content of {name}")
+            file.add(folder / name, f"package/dist/{name}")
+            digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            package["files"][name] = digest
+    digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+    path.write_text(json.dumps({**package, "integrity": f"sha512-{digest}"}))
+    return archive
+
+
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory) -> Path:
     return copy_of_the_sources(tmp_path_factory.mktemp("tree"))
@@ -85,7 +101,9 @@ def tree(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(tree, tmp_path_factory) -> Path:
-    return build("build_wheel", tree, tmp_path_factory.mktemp("wheel"))
+    folder = tmp_path_factory.mktemp("wheel")
+    pinned(tree, folder)
+    return build("build_wheel", tree, folder, TFPIX2PIX_ONNXRUNTIME_WEB=str(folder))
 
 
 @pytest.fixture(scope="module")
@@ -224,21 +242,19 @@ def test_an_installed_wheel_is_imported_from_any_folder(wheel, tmp_path):
 # === onnxruntime-web ===
 
 
+@pytest.fixture(scope="module")
+def pinned_sources(tmp_path_factory) -> tuple[Path, Path]:
+    """Sources, and the archive that npm has of the package that they ask for."""
+    folder = tmp_path_factory.mktemp("pinned")
+    tree = copy_of_the_sources(folder / "tree")
+    return tree, pinned(tree, folder)
+
+
 @pytest.fixture
-def pinned_tree(tmp_path) -> tuple[Path, Path]:
-    """Sources that ask for a package of small files, and the archive that npm has of it."""
-    tree = copy_of_the_sources(tmp_path / "pinned")
-    path = tree / "tfpix2pix" / "web" / "onnxruntime.json"
-    pinned, archive = json.loads(path.read_text()), tmp_path / "package.tgz"
-    with tarfile.open(archive, "w:gz") as file:
-        for name in pinned["files"]:
-            (tmp_path / name).write_text(f"content of {name}")
-            file.add(tmp_path / name, f"package/dist/{name}")
-            digest = hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
-            pinned["files"][name] = digest
-    digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
-    path.write_text(json.dumps({**pinned, "integrity": f"sha512-{digest}"}))
-    return tree, archive
+def pinned_tree(pinned_sources) -> tuple[Path, Path]:
+    """The same, as a fresh clone has them."""
+    shutil.rmtree(pinned_sources[0] / "tfpix2pix" / "web" / "onnxruntime", ignore_errors=True)
+    return pinned_sources
 
 
 def npm_that(does: str, folder: Path) -> str:
@@ -249,47 +265,39 @@ def npm_that(does: str, folder: Path) -> str:
     return f"{folder}{os.pathsep}{os.environ['PATH']}"
 
 
-def run_setup(tree: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """``python setup.py`` with these variables; none of onnxruntime-web is set otherwise."""
+def begin_build(tree: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """What setup.py does before a build, with these variables; none of onnxruntime-web is set
+    otherwise."""
     env = {k: v for k, v in os.environ.items() if k != "TFPIX2PIX_ONNXRUNTIME_WEB"}
-    return subprocess.run(
-        [sys.executable, "setup.py", "--quiet", *arguments],
-        cwd=tree,
-        env={**env, **variables},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    code = "import runpy, sys; sys.argv[1:] = ['build', '--help']; runpy.run_path('setup.py')"
+    return python(code, cwd=tree, env={**env, **variables})
 
 
 needs_a_shell = pytest.mark.skipif(os.name == "nt", reason="npm is a shell script here")
 
 
 @needs_new_setuptools
+def test_the_wheel_holds_onnxruntime_web_and_its_licence(tree, names):
+    """Those of a wheel from the source distribution are the same, see above."""
+    files = json.loads((tree / "tfpix2pix" / "web" / "onnxruntime.json").read_text())["files"]
+    shipped = {name for name in names if "/web/onnxruntime/" in name}
+    assert shipped == {f"tfpix2pix/web/onnxruntime/{name}" for name in files}
+    assert sum(name.endswith("onnxruntime-LICENSE.txt") for name in names) == 2
+
+
 @needs_a_shell
-def test_onnxruntime_web_is_taken_by_npm_and_shipped(pinned_tree, tmp_path):
+def test_onnxruntime_web_is_taken_by_npm(pinned_tree, tmp_path):
     tree, archive = pinned_tree
-    version = json.loads((tree / "tfpix2pix/web/onnxruntime.json").read_text())["version"]
-    path = npm_that(
-        f'test "$1 $2" = "pack onnxruntime-web@{version}" && cp {archive} .', tmp_path / "bin"
-    )
-    env = {k: v for k, v in os.environ.items() if k != "TFPIX2PIX_ONNXRUNTIME_WEB"}
-    code = "import sys; from setuptools import build_meta as b; b.build_sdist(sys.argv[1])"
-    done = python(code, tmp_path, cwd=tree, env={**env, "PATH": path})
+    package = json.loads((tree / "tfpix2pix" / "web" / "onnxruntime.json").read_text())
+    asked = f"pack onnxruntime-web@{package['version']}"
+    path = npm_that(f'test "$1 $2" = "{asked}" && cp {archive} .', tmp_path / "bin")
+    done = begin_build(tree, PATH=path)
     assert done.returncode == 0, done.stderr
-    pinned = json.loads((tree / "tfpix2pix" / "web" / "onnxruntime.json").read_text())
-    for name in pinned["files"]:
-        made = tree / "tfpix2pix" / "web" / "onnxruntime" / name
-        assert made.read_text() == f"content of {name}"
-    shutil.unpack_archive(next(tmp_path.glob("*.tar.gz")), tmp_path / "sdist", **_tar_filter())
-    (unpacked,) = (tmp_path / "sdist").iterdir()
-    # The wheel of the source distribution needs no npm.
-    with zipfile.ZipFile(build("build_wheel", unpacked, tmp_path / "wheel")) as archive:
-        shipped = {n.split("/")[-1] for n in archive.namelist() if "/web/onnxruntime/" in n}
-        assert "tfpix2pix/web/onnxruntime-LICENSE.txt" in archive.namelist()
-    assert shipped == set(pinned["files"])
+    for name in package["files"]:
+        put = tree / "tfpix2pix" / "web" / "onnxruntime" / name
+        assert put.read_text() == f"content of {name}"
+    done = begin_build(tree, PATH="")  # what is there is not taken again
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @needs_a_shell
@@ -302,22 +310,22 @@ def test_onnxruntime_web_is_taken_by_npm_and_shipped(pinned_tree, tmp_path):
 )
 def test_without_network_the_build_goes_on(pinned_tree, tmp_path, does, said):
     tree, _ = pinned_tree
-    done = run_setup(tree, "build_py", PATH=npm_that(does, tmp_path / "bin"))
+    done = begin_build(tree, PATH=npm_that(does, tmp_path / "bin"))
     assert done.returncode == 0, done.stderr
     assert said in done.stderr
     assert "which `tfpix2pix demo` needs" in done.stderr
     assert not (tree / "tfpix2pix" / "web" / "onnxruntime").exists()
-    assert (tree / "build" / "lib" / "tfpix2pix" / "demo" / "page.py").is_file()
 
 
 def test_a_folder_that_is_named(pinned_tree, tmp_path):
     tree, archive = pinned_tree
     shutil.unpack_archive(archive, tmp_path / "named", **_tar_filter())
-    done = run_setup(tree, "build_py", TFPIX2PIX_ONNXRUNTIME_WEB=str(tmp_path / "named/package"))
+    done = begin_build(tree, TFPIX2PIX_ONNXRUNTIME_WEB=str(tmp_path / "named/package"))
     assert done.returncode == 0, done.stderr
-    assert len(list((tree / "build/lib/tfpix2pix/web/onnxruntime").iterdir())) == 4
-    shutil.rmtree(tree / "tfpix2pix" / "web" / "onnxruntime")
-    done = run_setup(tree, "build_py", TFPIX2PIX_ONNXRUNTIME_WEB=str(tree))
+    put = tree / "tfpix2pix" / "web" / "onnxruntime"
+    assert len(list(put.iterdir())) == 4
+    shutil.rmtree(put)
+    done = begin_build(tree, TFPIX2PIX_ONNXRUNTIME_WEB=str(tree))
     assert done.returncode != 0
     assert re.search(r"is no folder of onnxruntime-web@.* empty value", done.stderr)
 
