@@ -4,16 +4,16 @@
     python benchmarks/inference.py --workdir=runs/facades           # a run, at its crop size
     python benchmarks/inference.py --engines=onnx,torch,node,chromium --size=128 --ngf=32
 
-Each contestant is a process of its own with the same number of threads, weights and inputs, and
-they take turns (A B C, A B C, ...), so that whatever else the machine does meets all alike. A turn
-is one run that is not counted and then one that is. Times are from NumPy arrays to NumPy arrays;
-PyTorch's alone are from torch tensors to torch tensors in the layout that it wants. The table gives
-medians, and in brackets the quartiles' distance from each other. It needs the extras ``export`` and
-``torch``; what is not installed has no rows. PyTorch's generator is the paper's U-Net; another
-network is measured without it. ``node`` and ``chromium`` run the ONNX files in onnxruntime-web's
-WebAssembly (`web.py`) and are measured only if they are named; there the engine tells the time,
-from arrays to arrays as well. With ``--clock=processor`` times are those of the processors, of all
-threads together, which other work on the machine hardly changes.
+Each contestant is a process of its own with the same weights and inputs, and they take turns (A B
+C, A B C, ...), so that whatever else the machine does meets all alike; with ``--threads=1,2`` each
+is there twice. A turn is one run that is not counted and then one that is. Times are from NumPy
+arrays to NumPy arrays; PyTorch's alone are from torch tensors to torch tensors in the layout that
+it wants. The table gives medians, and in brackets the quartiles' distance from each other. It needs
+the extras ``export`` and ``torch``; what is not installed has no rows. PyTorch's generator is the
+paper's U-Net; another network is measured without it. ``node`` and ``chromium`` run the ONNX files
+in onnxruntime-web's WebAssembly (`web.py`) and are measured only if they are named; there the
+engine tells the time, from arrays to arrays as well. With ``--clock=processor`` times are those of
+the processors, of all threads together, which other work on the machine hardly changes.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _WORKDIR = flags.DEFINE_string("workdir", "", "A run to measure; empty for rando
 _DATASET = flags.DEFINE_string("dataset", "", "Where the run's data set is now, if it was moved.")
 _BATCHES = flags.DEFINE_list("batches", ["1", "8"], "Images of a batch.")
 _REPEATS = flags.DEFINE_integer("repeats", 15, "Turns that each contestant takes.")
-_THREADS = flags.DEFINE_integer("threads", 0, "And cores of each contestant; 0: all there are.")
+_THREADS = flags.DEFINE_list("threads", [], "And cores of each contestant: 1,2; all there are.")
 _ENGINES = flags.DEFINE_list("engines", [], "Only those whose name begins so: onnx,torch.")
 _MODULES = flags.DEFINE_string(
     "node_modules",
@@ -72,6 +72,7 @@ class Contestant:
       kind: ``keras``, ``torch``, ``export``, or the engine of `web`.
       source: workdir, file of weights, or artefact.
       layout: of torch.
+      threads: that it computes on.
       modules: of the engines of `web`: the folder of Node's packages.
       bytes: of the artefact; 0 where there is none.
       seconds: of each turn, by batch.
@@ -82,6 +83,7 @@ class Contestant:
     kind: str
     source: str
     layout: str = ""
+    threads: int = 0
     modules: str = ""
     bytes: int = 0
     seconds: dict[int, list[float]] = field(default_factory=dict)
@@ -109,7 +111,7 @@ def _run(scratch: Path) -> None:
     size = _SIZE.value or translator.config.crop_size.smaller
     if size % step:
         raise UserError(f"--size={size}: the run's generator takes multiples of {step} pixels")
-    threads = _THREADS.value or cores()
+    numbers = [int(text) for text in _THREADS.value] or [cores()]
     batches = [int(text) for text in _BATCHES.value]
     x = np.stack(list(_smooth(max(batches), size, translator.config.x_channels)))
     inputs = {"x": x}
@@ -120,12 +122,17 @@ def _run(scratch: Path) -> None:
     np.savez(scratch / "inputs.npz", **inputs)
     contestants = _contestants(translator, workdir, size, scratch)
     wanted = _wanted()
-    contestants = [each for each in contestants if each.name.lower().startswith(wanted or ("",))]
+    contestants = [
+        dataclasses.replace(each, threads=number, seconds={})
+        for each in contestants
+        if each.name.lower().startswith(wanted or ("",))
+        for number in numbers
+    ]
     flops = _flops(translator.described, size, translator.config.upsampling)
     expected = translator.network(*(inputs.get(name) for name in _INPUTS))
-    _measure(contestants, batches, threads, scratch, expected)
+    _measure(contestants, batches, scratch, expected)
     config = translator.config
-    print(describe(threads))
+    print(describe(*numbers))
     if shown := [engine for engine in _WEB if any(each.kind == engine for each in contestants)]:
         told = [web.version(engine) for engine in shown]
         print(", ".join([*told, f"onnxruntime-web {web.package_version(_MODULES.value)}"]))
@@ -253,17 +260,17 @@ def _smooth(count: int, size: int, channels: int) -> Iterator[np.ndarray]:
 # === One contestant, in its process ===
 
 
-def _serve(contestant: Contestant, folder: str, threads: int, clock: str, pipe: Connection) -> None:
+def _serve(contestant: Contestant, folder: str, clock: str, pipe: Connection) -> None:
     """Answers a batch size with the seconds of a run, None with y of the first image; 0 ends it."""
     if hasattr(os, "sched_setaffinity"):
         # TensorFlow takes as many threads as the process has cores.
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: contestant.threads])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # a browser ends with this process
     with np.load(Path(folder, "inputs.npz")) as arrays:
         given = [arrays.get(name) for name in _INPUTS]
     given = given if given[2] is not None else given[:2]  # which is all that PyTorch's takes
     with ExitStack() as stack:
-        network, prepare, finish = _open(contestant, folder, threads, stack)
+        network, prepare, finish = _open(contestant, folder, stack)
 
         def of_batch(batch: int) -> list[Any]:
             return [None if each is None else prepare(each[:batch]) for each in given]
@@ -291,7 +298,7 @@ def _timed(network: Any, inputs: list[Any], clock: str) -> float:
 
 
 def _open(
-    contestant: Contestant, folder: str, threads: int, stack: ExitStack
+    contestant: Contestant, folder: str, stack: ExitStack
 ) -> tuple[Any, Callable[[np.ndarray], Any], Callable[[Any], np.ndarray]]:
     """A contestant's network, what makes its inputs of arrays, and arrays of its y."""
     if contestant.kind == "torch":
@@ -302,10 +309,12 @@ def _open(
             (int(level), rate, int(offset), int(block))
             for level, rate, offset, block in np.load(Path(folder, "dropout.npy"))
         ]
-        network = TorchNetwork(weights, dropout, contestant.layout, threads)
+        network = TorchNetwork(weights, dropout, contestant.layout, contestant.threads)
         return network, network.prepare, network.finish
     if contestant.kind in _WEB:
-        network = web.WebNetwork(contestant.kind, contestant.source, threads, contestant.modules)
+        network = web.WebNetwork(
+            contestant.kind, contestant.source, contestant.threads, contestant.modules
+        )
         stack.callback(network.close)
         return network, network.prepare, np.asarray
     from tfpix2pix.base.quiet import import_tensorflow
@@ -315,7 +324,7 @@ def _open(
     import_tensorflow()
     if contestant.kind == "keras":
         return load(contestant.source).network, np.asarray, np.asarray
-    return open_engine(contestant.source, threads), np.asarray, np.asarray
+    return open_engine(contestant.source, contestant.threads), np.asarray, np.asarray
 
 
 # === Measuring ===
@@ -324,7 +333,6 @@ def _open(
 def _measure(
     contestants: list[Contestant],
     batches: list[int],
-    threads: int,
     scratch: Path,
     expected: np.ndarray,
 ) -> None:
@@ -336,7 +344,7 @@ def _measure(
             ours, theirs = context.Pipe()
             process = context.Process(
                 target=_serve,
-                args=(contestant, str(scratch), threads, _CLOCK.value, theirs),
+                args=(contestant, str(scratch), _CLOCK.value, theirs),
                 daemon=True,
             )
             process.start()
@@ -393,8 +401,8 @@ def _matrix_rate() -> float:
 def _print_table(contestants: list[Contestant], batches: list[int], flops: float) -> None:
     unit = "ms" if _CLOCK.value == "wall" else "processor ms"
     heads = [f"batch {b}: {unit} | images/s | GFLOP/s" for b in batches]
-    print(f"| engine | file, MB | {' | '.join(heads)} | largest difference to Keras |")
-    print("| --- | ---: |" + " ---: |" * (3 * len(batches) + 1))
+    print(f"| engine | threads | file, MB | {' | '.join(heads)} | largest difference to Keras |")
+    print("| --- | ---: | ---: |" + " ---: |" * (3 * len(batches) + 1))
     best = {}
     for each in contestants:
         cells = []
@@ -406,16 +414,19 @@ def _print_table(contestants: list[Contestant], batches: list[int], flops: float
                 f"| {batch * flops / middle / 1e9:.0f}"
             )
             who = "torch" if each.kind == "torch" else "ours"
-            best.setdefault((batch, who), []).append((middle, each.name))
+            best.setdefault((batch, each.threads, who), []).append((middle, each.name))
         size = f"{each.bytes / 1e6:.1f}" if each.bytes else ""
-        print(f"| {each.name} | {size} | {' | '.join(cells)} | {each.difference:.1e} |")
-    for batch in batches:
-        ours, torch = (sorted(best.get((batch, who), [])) for who in ("ours", "torch"))
+        print(
+            f"| {each.name} | {each.threads} | {size} | {' | '.join(cells)} "
+            f"| {each.difference:.1e} |"
+        )
+    for batch, threads in sorted({key[:2] for key in best}):
+        ours, torch = (sorted(best.get((batch, threads, who), [])) for who in ("ours", "torch"))
         if ours and torch:
             floats = [each for each in ours if each[1].endswith("float32")]
             print(
-                f"batch {batch}: {ours[0][1]} takes {ours[0][0] / torch[0][0]:.2f} of the time of "
-                f"{torch[0][1]}"
+                f"batch {batch}, {threads} threads: {ours[0][1]} takes "
+                f"{ours[0][0] / torch[0][0]:.2f} of the time of {torch[0][1]}"
                 + (f", {floats[0][1]} {floats[0][0] / torch[0][0]:.2f}" if floats else "")
             )
 

@@ -22,7 +22,7 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def describe(threads: int) -> str:
+def describe(*threads: int) -> str:
     """Processor, cores, threads, load and versions, in two lines."""
     model = platform.processor() or platform.machine()
     try:
@@ -38,7 +38,7 @@ def describe(threads: int) -> str:
             continue
     load = f"; load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     return (
-        f"{model}, {cores()} cores, {threads} threads each{load}\n"
+        f"{model}, {cores()} cores, {' or '.join(map(str, threads))} threads each{load}\n"
         f"Python {platform.python_version()}, {', '.join(versions)}"
     )
 
