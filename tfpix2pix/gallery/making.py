@@ -25,7 +25,7 @@ from tfpix2pix.base.files import check_writable, write_text
 from tfpix2pix.base.options import plain_values
 from tfpix2pix.base.progress import ProgressLine, say
 from tfpix2pix.base.quiet import import_tensorflow
-from tfpix2pix.base.serving import Content
+from tfpix2pix.base.serving import INDEX, Content
 from tfpix2pix.config.dataset import short_name
 from tfpix2pix.data.config import PLACES
 from tfpix2pix.evaluation.base import Number
@@ -151,8 +151,9 @@ class Gallery:
         page = render_gallery(self.data, back).encode()
         return {PAGE: page, DATA: json.dumps(self.data).encode(), **self.pictures}
 
-    def write(self, folder: str | os.PathLike[str], back: str = "") -> Path:
-        """Writes it into a folder; what else is in that stays, such as the page to draw on.
+    def write(self, folder: str | os.PathLike[str]) -> Path:
+        """Writes it into a folder; what else is in that stays, such as the page to draw on, to
+        which it then links.
 
         Returns:
           The page, ``gallery.html``.
@@ -165,6 +166,7 @@ class Gallery:
         folder.mkdir(parents=True, exist_ok=True)
         _write_pictures(folder, self.pictures)
         write_text(folder / DATA, json.dumps(self.data))
+        back = INDEX if (folder / INDEX).is_file() else ""
         write_text(folder / PAGE, render_gallery(self.data, back))
         return folder / PAGE
 
@@ -175,7 +177,6 @@ def write_gallery(
     how: How | None = None,
     *,
     scorer: str = "",
-    back: str = "",
     say: Callable[[str], None] = say,
 ) -> Path:
     """Makes the gallery of runs and writes it; see `Gallery` and `Gallery.write`."""
@@ -183,7 +184,7 @@ def write_gallery(
     gallery = Gallery(workdirs, how, scorer, say)
     with tempfile.TemporaryDirectory() as scratch:
         gallery.make(Path(scratch))
-        return gallery.write(folder, back)
+        return gallery.write(folder)
 
 
 def render_waiting(text: str, again: bool) -> bytes:
@@ -305,9 +306,11 @@ def _about(run: JudgedRun, facts: dict[str, Any]) -> str:
         parts.append(f"{facts['weights']} weights")
     if len(run.model.config.directions) > 1:
         parts.append(run.model.direction)
-    if facts["seed"] is not None and not facts["deterministic"]:
-        parts.append(f"noise of seed {facts['seed']}")
-    elif facts["deterministic"]:
+    drawn = ["latent"] if run.model.config.latent_size else []
+    drawn += [] if facts["deterministic"] else ["noise"]
+    if drawn:
+        parts.append(f"{' and '.join(drawn)} of seed {facts['seed']}")
+    if facts["deterministic"]:
         parts.append("without noise")
     return " · ".join(parts)
 

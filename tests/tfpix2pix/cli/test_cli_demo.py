@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import socket
 import urllib.request
@@ -67,6 +68,39 @@ def test_a_run_on_a_page(start_cli, run_copy):
         serving.send_signal(signal.SIGINT)
         assert serving.wait(60) == 0
         assert serving.stderr.read() == ""
+
+
+# The page itself is not of interest.
+WITHOUT_PAGE = f"""{PRELUDE}
+from tfpix2pix.base.serving import FileServer
+from tfpix2pix.cli import demo
+demo._models = lambda args, stack: []
+FileServer.serve_until_stopped = lambda self, work=lambda: None: work()
+FileServer.wait = lambda self: None
+"""
+
+
+def test_runs_that_do_not_stand_side_by_side(run_cli, run_copy, tmp_path):
+    """Can be drawn with; somebody who asks for their gallery is refused."""
+    other = shutil.copytree(run_copy, tmp_path / "other")
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**config, "sample_pairs": 40}))
+    both = ("demo", f"--workdir={run_copy}", f"--workdir={other}")
+    done = run_cli(*both, prelude=WITHOUT_PAGE)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "note: no gallery, for --workdir=" in done.stdout
+    assert "have different val splits (2 and 10 images)" in done.stdout
+    assert "the page is at" in done.stdout
+    done = run_cli(*both, "--gallery", prelude=WITHOUT_PAGE)
+    assert done.returncode == 2
+    assert "have different val splits (2 and 10 images)" in done.stderr
+    assert done.stderr.count("\n") == 1
+    # One alone, as files.
+    flags = (f"--gallery_output={tmp_path / 'page'}", "--limit=1")
+    done = run_cli("demo", f"--workdir={other}", *flags, prelude=WITHOUT_PAGE)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"wrote {tmp_path / 'page' / 'gallery.html'}" in done.stdout
+    assert (tmp_path / "page" / "gallery" / "1" / "00000.png").is_file()
 
 
 @pytest.mark.parametrize(

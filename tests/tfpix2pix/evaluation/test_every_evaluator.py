@@ -107,6 +107,20 @@ def test_batch_borders_change_nothing(name, whole):
 
 
 @pytest.mark.parametrize("name", EVALUATORS)
+def test_the_numbers_of_each_image_are_those_of_it_alone(name, whole):
+    evaluator = MAKE[name]()
+    if not evaluator.scores_each:
+        return
+    evaluator.update(whole)
+    each = evaluator.of_each(evaluator.statistics)
+    for i in range(IMAGES):
+        alone = MAKE[name]()
+        alone.update(part(whole, i, i + 1))
+        found = {number: values[i] for number, values in each.items()}
+        assert found == pytest.approx(alone.result(), rel=1e-6, nan_ok=True)
+
+
+@pytest.mark.parametrize("name", EVALUATORS)
 def test_numbers_are_those_that_tables_are_told_of(name, whole):
     evaluator = MAKE[name]()
     assert evaluator.name == name

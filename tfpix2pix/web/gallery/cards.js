@@ -58,7 +58,7 @@ export class Cards {
   card(name, index) {
     const card = made("li", "card");
     card.dataset.place = String(index);
-    const heading = made("h3");
+    const heading = made("h2");
     heading.append(made("a", "", name), made("span", "by"));
     card.append(heading, made("div", "pictures"));
     return card;
