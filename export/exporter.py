@@ -26,6 +26,7 @@ from tfpix2pix.config import Config, load_config, nearest
 from tfpix2pix.config.dataset import spec_of
 from tfpix2pix.data.config import DIRECTIONS
 from tfpix2pix.demo.models import check_spec
+from tfpix2pix.demo.runtime import runtime_files
 from tfpix2pix.export.contract import (
     INFERENCES,
     Contract,
@@ -422,6 +423,7 @@ def check_request(
     for name in request.formats:
         load_format(name).check()
     if "web" in request.formats:
+        runtime_files()
         for direction in directions:
             check_spec(spec_of(config, workdir, direction), f"--workdir={workdir}")
     if request.opset is not None:

@@ -19,7 +19,6 @@ from tfpix2pix.base.errors import UserError
 from tfpix2pix.demo.models import FOLDER as MODELS
 from tfpix2pix.demo.models import check_spec
 from tfpix2pix.demo.page import read_list, write_page
-from tfpix2pix.demo.runtime import runtime_files
 from tfpix2pix.export.contract import Contract
 from tfpix2pix.export.formats import Artifact, Format, Job
 from tfpix2pix.export.onnx.format import FORMAT as ONNX
@@ -38,7 +37,6 @@ class WebFormat(Format):
 
     def check(self) -> None:
         ONNX.check()
-        runtime_files()
 
     def write(self, job: Job, folder: Path) -> list[Artifact]:
         check_spec(job.contract.spec, "--formats=web: this run")

@@ -129,7 +129,7 @@ def unpacked(folder: Path, name: str) -> bytes:
     Raises:
       ValueError: a part is missing or no such script.
     """
-    data = b""
+    parts = []
     for part in range(len(list(folder.glob(f"{name}.*.js")))):
         try:
             text = (folder / f"{name}.{part}.js").read_text("ascii")
@@ -138,8 +138,8 @@ def unpacked(folder: Path, name: str) -> bytes:
         found = re.fullmatch(r'tfpix2pixPart\(".*", \d+, "([\w+/=]*)"\);\n', text, re.ASCII)
         if not found:
             raise ValueError(f"part {part} is not what was written")
-        data += base64.b64decode(found[1])
-    return data
+        parts.append(base64.b64decode(found[1]))
+    return b"".join(parts)
 
 
 def _parts_of(models: Sequence[PageModel]) -> dict[str, Content]:
