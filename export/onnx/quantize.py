@@ -21,6 +21,17 @@ CALIBRATION_IMAGES = 32
 _SMALL = 64  # constants of fewer numbers stay float32
 
 
+def quantization_of(path: Path) -> str:
+    """Which of them made an ONNX file of this package: ``none``, ``float16`` or ``int8``."""
+    import onnx
+
+    graph = onnx.load(path).graph
+    if any(node.op_type == "QuantizeLinear" for node in graph.node):
+        return "int8"
+    halves = onnx.TensorProto.FLOAT16
+    return "float16" if any(t.data_type == halves for t in graph.initializer) else "none"
+
+
 def float16(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model with its large weights stored in 16 bits; it computes in float32.
 

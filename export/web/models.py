@@ -25,6 +25,7 @@ from tfpix2pix.export.engine import Engine
 from tfpix2pix.export.formats import load_format
 from tfpix2pix.export.manifest import FILE, Index, Manifest
 from tfpix2pix.export.onnx.format import require_runner
+from tfpix2pix.export.onnx.quantize import quantization_of
 from tfpix2pix.export.opening import translator_of
 from tfpix2pix.export.pictures import drawn_input, stored_inputs, val_pictures
 from tfpix2pix.export.publish import check_published
@@ -50,13 +51,13 @@ class _Named:
     Attributes:
       path: of its file, or of its folder on a page.
       format: ``onnx`` or ``web``.
-      quantize: of `PRECISIONS`.
+      quantize: of `PRECISIONS`; empty where the file has to tell.
       manifest: what its export tells; None of a file alone.
     """
 
     path: Path
     format: str = "onnx"
-    quantize: str = "none"
+    quantize: str = ""
     manifest: Manifest | None = None
 
 
@@ -169,7 +170,7 @@ def _model(named: _Named, what: str, examples: int, dataset: str) -> PageModel:
     if len(contract.config.directions) > 1:
         title = f"{title} {contract.direction}"
     file = named.path if named.format == "onnx" else network_of(named.path)
-    precision = PRECISIONS[named.quantize]
+    precision = PRECISIONS[named.quantize or quantization_of(named.path)]
     return page_model(engine, file, title, precision, inputs, shown, what)
 
 

@@ -71,12 +71,12 @@ def test_a_file_of_an_export(exported, tmp_path):
     assert (model.name, model.precision, model.examples) == ("my-run-float16", "float16", [])
     alone = shutil.copy(path, tmp_path / "alone.onnx")
     (other,) = models_of(alone)
-    assert (other.name, other.drawn.kind) == ("sample", "labels")
+    assert (other.name, other.drawn.kind) == ("sample-float16", "labels")
     names = [(m.name, m.title) for m in with_names([model, other, other])]
     assert names == [
         ("my-run-float16", "my run, float16"),
-        ("sample", "sample"),
-        ("sample-2", "sample (2)"),
+        ("sample-float16", "sample, float16"),
+        ("sample-float16-2", "sample, float16 (2)"),
     ]
 
 

@@ -70,7 +70,7 @@ def runs(make_run, tmp_path_factory) -> dict[str, Path]:
 def models(runs, job, tmp_path_factory) -> list[PageModel]:
     """Of G(x, z) every precision; of one size, G(x, latent); and class numbers."""
     from tfpix2pix.export.formats import load_format
-    from tfpix2pix.export.web.models import PRECISIONS, page_model
+    from tfpix2pix.export.web.models import models_of
 
     folder = tmp_path_factory.mktemp("onnx")
     jobs = {
@@ -83,9 +83,10 @@ def models(runs, job, tmp_path_factory) -> list[PageModel]:
     found = []
     for name, made in jobs.items():
         for artifact in load_format("onnx").write(made, folder / name):
-            path = folder / name / artifact.path
-            engine = load_format("onnx").open(path, threads=1)
-            found.append(page_model(engine, path, name, PRECISIONS[artifact.quantize], []))
+            (model,) = models_of(folder / name / artifact.path)
+            precision = model.precision
+            full = name if precision == "float32" else f"{name}-{precision}"
+            found.append(dataclasses.replace(model, name=full))
     return found
 
 
