@@ -194,7 +194,7 @@ def _show(gallery: Gallery, args: argparse.Namespace, server: FileServer) -> Non
                     f"The gallery is being made: picture {done:,} of {gallery.count:,}."
                 ),
             )
-        except UserError as error:
+        except (UserError, OSError) as error:  # such as a full disk: one can draw all the same
             if _asked(args):
                 raise
             tell(f"There is no gallery: {error}.", again=False)

@@ -274,6 +274,7 @@ class JudgedRun:
             "seed": found["seed"],
             "deterministic": found["deterministic"],
             "targets_sha256": found["targets_sha256"],
+            "left_out": found.get("left_out"),
             "measures": measures,
             "scores": scores,
             "numbers": {name: finite_or_none(evaluation.numbers[name]) for name in scores},

@@ -274,7 +274,7 @@ def _data(runs: list[JudgedRun], judged: list[Judged], names: list[str]) -> dict
         "name": short_name(runs[0].model.config),
         "split": runs[0].split,
         "unit": "pair" if first["paired"] else "image",
-        "note": runs[0].note,
+        "note": " ".join(filter(None, (runs[0].note, _left_out(first["left_out"])))),
         "width": width,
         "height": height,
         "input": f"{FOLDER}/{INPUT}",
@@ -297,6 +297,13 @@ def _data(runs: list[JudgedRun], judged: list[Judged], names: list[str]) -> dict
             for place, (name, run, one) in enumerate(zip(names, runs, judged, strict=True), 1)
         ],
     }
+
+
+def _left_out(share: float | None) -> str:
+    """What to know where some pixels are not measured."""
+    if not share:
+        return ""
+    return f"{share:.2%} of the pixels are not measured: there all outputs show the target."
 
 
 def _about(run: JudgedRun, facts: dict[str, Any]) -> str:

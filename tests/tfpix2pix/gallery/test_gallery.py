@@ -177,8 +177,11 @@ def test_a_run_that_cannot_be_written_to_is_shown_too(runs, tmp_path, capsys):
 
 
 def test_classes_are_shown_in_colours(make_run, tmp_path):
-    palette = load_palette("facades")
-    (tmp_path / "palette.json").write_text(palette.to_json())
+    """And where nothing is measured the target is, as `evaluate` has it."""
+    told = json.loads(load_palette("facades").to_json())
+    told["classes"][2]["void"] = True
+    (tmp_path / "palette.json").write_text(json.dumps(told))
+    palette = load_palette(tmp_path / "palette.json")
     run = make_run(
         tmp_path / "run",
         palette=palette.to_json(),
@@ -188,6 +191,7 @@ def test_classes_are_shown_in_colours(make_run, tmp_path):
         label_side="target",
         target_encoding="onehot",
         target_channels=len(palette),
+        target_ignore="void",
     )
     write_gallery([run], tmp_path / "page")
     gallery = json.loads((tmp_path / "page" / "gallery.json").read_text())
@@ -199,6 +203,9 @@ def test_classes_are_shown_in_colours(make_run, tmp_path):
     assert {"labels_iou", "labels_per_pixel"} <= set(gallery["runs"][0]["scores"])
     y, fake = (picture(tmp_path / "page", at, 1) for at in (gallery["target"], "gallery/1"))
     counted = ~palette.void[palette.to_classes(y)]
+    assert not counted.all()
+    assert (y == fake)[~counted].all()
+    assert gallery["note"].endswith("not measured: there all outputs show the target.")
     right = (y == fake).all(axis=-1)[counted].mean()
     assert gallery["runs"][0]["scores"]["labels_per_pixel"][1] == pytest.approx(right)
 
