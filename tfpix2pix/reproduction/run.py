@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.base.errors import UserError
+from tfpix2pix.base.files import clear_temporary
 from tfpix2pix.base.progress import say
 from tfpix2pix.base.quiet import import_tensorflow
 from tfpix2pix.config import Config
@@ -87,6 +88,7 @@ def reproduce(plan: Plan, is_new: bool, wish: Wish) -> Outcome:
     import_tensorflow()
     from tfpix2pix.training.stop import StopRequest
 
+    _tidy(plan)
     variants = variants_of(wish.tables)
     scorer, diverged, results = None, [], None
     with StopRequest() as stop:
@@ -126,6 +128,14 @@ def as_scored(runs: Sequence[Run], tables: Sequence[Table]) -> list[Run]:
         for run in runs
         for task in dict.fromkeys(t.task for t in tables if run.variant in t.variants)
     ]
+
+
+def _tidy(plan: Plan) -> None:
+    """Removes what a call that was killed while it wrote a file has left of it; of the runs
+    themselves their training does."""
+    own = (plan.folder, plan.folder / "results", plan.folder / "grids")
+    for folder in (*own, *plan.folder.glob("runs/*/seed*/evaluation/*")):
+        clear_temporary(folder)
 
 
 # === What a new one finds out ===

@@ -76,11 +76,15 @@ def test_pictures_of_the_way_back_are_made_of_the_targets(forward):
 def test_a_further_row_is_added_and_the_first_stays(forward, run_cli):
     folder, _ = forward
     stamps = {p: p.stat().st_mtime_ns for p in folder.glob("runs/*/*/checkpoints/*/*")}
+    # What one that was killed while it scored leaves of a page.
+    half = folder / "runs" / FORWARD / "seed0" / "evaluation" / "val" / ".page.html.0123abcd.tmp"
+    half.write_text("half a page")
     done = run_cli(
         "reproduce", "--table=cyclegan_labels", "--rows=pix2pix", "--seeds=1", f"--output={folder}"
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
+    assert not half.exists()
     assert {path.name for path in (folder / "runs").iterdir()} == {
         FORWARD,
         "cyclegan-pix2pix-photo_to_labels",
