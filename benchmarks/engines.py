@@ -76,13 +76,18 @@ def make(workdir: str, output: Path) -> None:
     for case in CASES:
         inference, size = case.split("_")
         fixed = (height, width) if size == "fixed" else None
-        request = Request(("onnx", "tflite", "network"), inference=inference, image_size=fixed)
+        request = Request(
+            ("onnx", "tflite", "network"),
+            inference=inference,
+            image_size=fixed,
+            direction=keras.direction,
+        )
         export_run(workdir, output / case, request, check_count=1)
         x = tiled(picture.x, height if fixed else 2 * height, width)[None].astype(np.float32)
-        z = keras.noise(x, [1], inference == "deterministic")
+        z = keras.noise(x, [1], inference == "deterministic") if keras.takes_noise else None
         latent = keras.latent([1]) if keras.latent_size else None
         arrays |= {f"{case}_x": x, f"{case}_y": keras.network(x, z, latent)}
-        if inference == "paper":
+        if inference == "paper" and z is not None:
             arrays[f"{case}_z"] = z
         if latent is not None:
             arrays[f"{case}_latent"] = latent

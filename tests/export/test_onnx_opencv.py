@@ -43,6 +43,27 @@ def test_one_size(job, exported_run, tmp_path, inference):
         np.testing.assert_allclose(y, expected, atol=tolerance, rtol=0)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"generator": "resnet6", "dropout": 0.0, "norm": "instance_plain"},
+        {"latent": 3, "latent_reach": "all", "norm": "group"},
+    ],
+    ids=["resnet", "latent"],
+)
+def test_other_networks(job, make_run, tmp_path, changes):
+    made, (path,) = written(job, make_run(tmp_path / "run", **changes), tmp_path, "paper", (64, 32))
+    run = made.translator
+    inputs = {"x": np.random.default_rng(0).uniform(-1, 1, (1, 64, 32, 3)).astype(np.float32)}
+    if run.takes_noise:
+        inputs["z"] = run.noise(inputs["x"], [0])
+    if run.latent_size:
+        inputs["latent"] = run.latent([0])
+    expected = run.network(*(inputs.get(name) for name in ("x", "z", "latent")))
+    assert np.std(expected) > 0.1
+    np.testing.assert_allclose(in_opencv(path, **inputs), expected, atol=1e-4, rtol=0)
+
+
 def test_any_size(job, exported_run, tmp_path):
     """Of OpenCV 4 docs/web.md says that it cannot."""
     made, (path,) = written(job, exported_run, tmp_path)
