@@ -284,6 +284,9 @@ def test_the_list(told, page, chromium):
     assert at.run(shown) == [False, True, True, True]
     # The same link in another window, by somebody else.
     link = at.until("/hide=input/.test(location.hash) && location.href")
+    assert at.run("document.querySelector('.card a').href") == (
+        f"{link}&pair={behind[0].replace(' ', '+')}"
+    )
     other = chromium.open(link, dark=True)
     other.until("document.querySelector('.card img')")
     assert other.run(NAMES) == behind[:5]

@@ -25,7 +25,8 @@ export class Cards {
     this.list = list;
     this.gallery = gallery;
     this.columns = columnsOf(gallery);
-    this.keys = keysOf(gallery.names);
+    this.links = keysOf(gallery.names).map((pair) => new URLSearchParams({ pair }).toString());
+    this.link = ""; // what the links of all cards begin with
     /** @type {Shown|null} */
     this.shown = null;
     /** @type {Set<number>} Places of cards that have their pictures. */
@@ -82,7 +83,7 @@ export class Cards {
     const card = this.cards[index];
     if (!shown) return;
     const link = /** @type {HTMLAnchorElement} */ (card.querySelector("a"));
-    link.href = `#${toLink(gallery, { ...shown, pair: this.keys[index] })}`;
+    link.href = this.link + this.links[index];
     /** @type {HTMLElement} */ (card.querySelector(".by")).textContent = this.by(index);
     if (!this.filled.has(index)) return;
     const measures = headlineOf(gallery, shown);
@@ -104,6 +105,8 @@ export class Cards {
   /** @param {number[]} order @param {Shown} shown */
   show(order, shown) {
     this.shown = shown;
+    const link = toLink(this.gallery, { ...shown, pair: "" });
+    this.link = link ? `#${link}&` : "#";
     this.cards.forEach((_, i) => this.update(i));
     const cards = order.map((i) => this.cards[i]);
     const there = this.list.children;
