@@ -25,7 +25,6 @@ from tfpix2pix.export.engine import Engine
 from tfpix2pix.export.formats import load_format
 from tfpix2pix.export.manifest import FILE, Index, Manifest
 from tfpix2pix.export.onnx.format import require_runner
-from tfpix2pix.export.onnx.quantize import quantization_of
 from tfpix2pix.export.opening import translator_of
 from tfpix2pix.export.pictures import drawn_input, stored_inputs, val_pictures
 from tfpix2pix.export.publish import check_published
@@ -162,6 +161,8 @@ def _best(folder: Path, manifest: Manifest, what: str) -> _Named:
 
 
 def _model(named: _Named, what: str, examples: int, dataset: str) -> PageModel:
+    from tfpix2pix.export.onnx.quantize import quantization_of
+
     engine = load_format(named.format).open(named.path)
     contract = engine.contract
     run = named.manifest.run if named.manifest else ""
