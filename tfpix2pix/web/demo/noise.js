@@ -88,7 +88,7 @@ const uniform = (word) => (word & 0x7fffff) / 0x800000;
  * @returns {bigint}
  * @throws {Error} It is none, in a sentence.
  */
-export function seedNumber(value) {
+function seedNumber(value) {
   let seed;
   try {
     seed = BigInt(value);

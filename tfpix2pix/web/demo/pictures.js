@@ -34,11 +34,11 @@ const COLOURS = ["grey", "red,green,blue", "grey,alpha", "red,green,blue,alpha"]
 const UNKNOWN = -1;
 
 /** @param {Contract} contract */
-export const isLab = (contract) => contract.color_space === "lab";
+const isLab = (contract) => contract.color_space === "lab";
 /** @param {Contract} contract */
-export const labelsIn = (contract) => contract.label_side === "input";
+const labelsIn = (contract) => contract.label_side === "input";
 /** Whether y has classes and no picture. @param {Contract} contract */
-export const classesOut = (contract) => ["softmax", "argmax"].includes(contract.y.activation ?? "");
+const classesOut = (contract) => ["softmax", "argmax"].includes(contract.y.activation ?? "");
 
 /**
  * Why a page cannot be drawn on for a network; empty where it can.
@@ -204,7 +204,7 @@ const onWhite = (level, alpha) => Math.trunc((level * alpha + 255 * (255 - alpha
  * @param {Contract["palette"]} palette
  * @returns {(r: number, g: number, b: number) => number}
  */
-export function classFinder(palette) {
+function classFinder(palette) {
   const colours = (palette?.classes ?? []).map((label) => label.color);
   /** @type {Map<number, number>} */
   const known = new Map();
