@@ -27,6 +27,7 @@ _VARIABLES = {_INK: "--ink", _MUTED: "--muted", _GRID: "--rule"} | {
     colour: f"--series-{i}" for i, colour in enumerate(_SERIES, 1)
 }
 _WIDTH, _HEIGHT = 5.6, 3.3  # inches of 72 units; small, so that text is legible on a phone
+_MARGIN = 0.04  # inches around it all
 
 
 @dataclass(frozen=True)
@@ -101,13 +102,14 @@ def draw(chart: Chart) -> str:
     from matplotlib.figure import Figure
 
     with _settings():
-        figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
+        figure = Figure(figsize=(_WIDTH, _HEIGHT), dpi=72)
         canvas = FigureCanvasSVG(figure)
         axes = figure.add_subplot()
         for line, colour, dashes in zip(lines, _SERIES, _DASHES, strict=False):
             _draw_line(axes, line, colour, dashes)
         _mark_best(axes, lines[0], chart.mark)
         _dress(axes, chart, lines)
+        _fit(axes)
         buffer = io.StringIO()
         canvas.print_svg(buffer, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     return _for_page(buffer.getvalue(), chart)
@@ -190,6 +192,20 @@ def _dress(axes, chart: Chart, lines: Sequence[Line]) -> None:
             loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, borderaxespad=0.2,
             handlelength=1.6, columnspacing=1.2, fontsize=9.5,
         )  # fmt: skip
+
+
+def _fit(axes) -> None:
+    """Makes the axes as large as the figure has room for, beside their labels and legend.
+
+    By hand: matplotlib's "constrained" layout measures every text of the axes twice, which took
+    a third of the time that a chart takes.
+    """
+    figure, place = axes.figure, axes.get_position()
+    whole = axes.get_tightbbox().transformed(figure.transFigure.inverted())
+    left, bottom = place.x0 - whole.x0, place.y0 - whole.y0
+    right, top = whole.x1 - place.x1, whole.y1 - place.y1
+    x, y = (_MARGIN / size for size in (_WIDTH, _HEIGHT))
+    axes.set_position([left + x, bottom + y, 1 - left - right - 2 * x, 1 - bottom - top - 2 * y])
 
 
 def _for_page(svg: str, chart: Chart) -> str:
