@@ -147,7 +147,7 @@ class Exportable(tf.Module):
         # The names as keys, so that the weights can be read back from the SavedModel.
         self.weights = named_weights(network)
         self.signature = signature
-        self.run = tf.function(run, input_signature=signature)
+        self.run = tf.function(run, input_signature=signature, autograph=False)
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Writes a SavedModel whose only signature, ``serving_default``, is this function."""

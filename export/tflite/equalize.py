@@ -82,7 +82,7 @@ def _largest(
     layers = [generator.get_layer(name).output for name in names]
     probe = tf.keras.Model(generator.inputs, layers)
 
-    @tf.function
+    @tf.function(autograph=False)
     def maxima(*tensors: tf.Tensor) -> list[tf.Tensor]:
         found = probe(list(tensors) if len(tensors) > 1 else tensors[0], training=False)
         return [tf.reduce_max(tf.abs(features), [0, 1, 2]) for features in tf.nest.flatten(found)]

@@ -99,6 +99,7 @@ class KerasNetwork:
         self._forward = tf.function(
             lambda *inputs: generator(list(inputs) if more else inputs[0], training=False),
             input_signature=signature,
+            autograph=False,
         )
 
     def __call__(

@@ -188,7 +188,7 @@ def describer(network: Any) -> Callable[[np.ndarray], np.ndarray]:
 
     layers = tf.keras.Model(network.input, last_activations(network))
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def describe(photos: tf.Tensor) -> tf.Tensor:
         activations = layers(tf.cast(photos, tf.float32) / 127.5 - 1.0, training=False)
         return tf.concat([tf.reduce_mean(a, axis=[1, 2]) for a in activations], axis=-1)
@@ -204,7 +204,7 @@ def looker(network: Any) -> Callable[[np.ndarray], list[np.ndarray]]:
 
     layers = tf.keras.Model(network.input, last_activations(network))
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def look(photos: tf.Tensor) -> list[tf.Tensor]:
         return layers(tf.cast(photos, tf.float32) / 127.5 - 1.0, training=False)
 
@@ -220,7 +220,7 @@ def reader(network: Any, numbers: Any) -> Callable[[np.ndarray], np.ndarray]:
     """
     import tensorflow as tf
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def read(photos: tf.Tensor) -> tf.Tensor:
         scores = network(tf.cast(photos, tf.float32) / 127.5 - 1.0, training=False)
         return tf.gather(numbers, tf.argmax(scores, axis=-1, output_type=tf.int32))
