@@ -7,6 +7,10 @@ answers requests on its standard input, one JSON object a line::
     -> {"pid": 123}, and when that process has ended, {"returncode": 0}
     -> {"error": "..."} where a fork could not stand for a process of its own
 
+With ``"detached": true`` the first answer is all; what became of the process is asked for::
+
+    {"poll": 123} -> {"returncode": null} while it runs, else {"returncode": 0}
+
 Each forked process goes on as ``python -c CODE`` would: its own arguments, folder, environment and
 streams, its own TensorFlow devices and flags, Python's usual end and exit code. What it does not
 show is the import itself, so some tests start every command the long way.
@@ -61,15 +65,17 @@ def added_paths(env: dict[str, str]) -> list[str]:
     return [path for path in named if path and path not in sys.path]
 
 
-def become(request: dict[str, Any]) -> None:
+def opened_streams(request: dict[str, Any]) -> list[int]:
+    """Descriptors of what are to be a process's standard streams."""
+    write = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    places = ((os.devnull, os.O_RDONLY), (request["stdout"], write), (request["stderr"], write))
+    return [os.open(path, flags, 0o600) for path, flags in places]
+
+
+def become(request: dict[str, Any], streams: list[int]) -> None:
     """Makes this (forked) process one that was just started."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for descriptor, path, flags in (
-        (0, os.devnull, os.O_RDONLY),
-        (1, request["stdout"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
-        (2, request["stderr"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
-    ):
-        opened = os.open(path, flags, 0o600)
+    for descriptor, opened in enumerate(streams):
         os.dup2(opened, descriptor)
         os.close(opened)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 (the other one holds the server's requests)
@@ -84,18 +90,28 @@ def serve(answers: Any) -> str:
     """Answers requests, then ends this process; returns in forked ones only: the code to run."""
     while line := sys.stdin.readline():
         request = json.loads(line)
+        if "poll" in request:
+            done, status = os.waitpid(request["poll"], os.WNOHANG)
+            code = os.waitstatus_to_exitcode(status) if done else None
+            print(json.dumps({"returncode": code}), file=answers, flush=True)
+            continue
         if error := hindrance(request):
             print(json.dumps({"error": error}), file=answers, flush=True)
             continue
         with warnings.catch_warnings():
             # NumPy's linear algebra has threads; it sees to it that a fork does without them.
             warnings.simplefilter("ignore", DeprecationWarning)
+            streams = opened_streams(request)
             child = os.fork()
         if child == 0:
             answers.close()
-            become(request)
+            become(request, streams)
             return request["code"]
+        for opened in streams:
+            os.close(opened)
         print(json.dumps({"pid": child}), file=answers, flush=True)
+        if request.get("detached"):
+            continue
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         print(json.dumps({"returncode": code}), file=answers, flush=True)
     sys.exit()

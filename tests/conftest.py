@@ -5,15 +5,18 @@ Also how the suite is spread over the processor's cores.
 
 from __future__ import annotations
 
+import concurrent.futures
 import gc
 import hashlib
 import importlib
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -41,6 +44,11 @@ HEAVY = ("tensorflow", *LIGHT, "tfpix2pix.training.run", "tfpix2pix.inference")
 _MODULE = "import runpy; runpy.run_module('tfpix2pix', run_name='__main__', alter_sys=True)"
 
 
+# The charts of a run's page take a second of every training, and most tests do not look at them.
+_NO_CHARTS = "import tfpix2pix.report.page as page; page._drawn_charts = lambda records: []"
+_DRAWN: list[Callable[..., object]] = []  # what draws them, where it was replaced in this process
+
+
 # === Several cores ===
 
 
@@ -56,10 +64,16 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return cores if cores > 1 else 0
 
 
+# Folders of long files, and the longest file of others.
+_LONG = {"cli", "conformance", "export", "training", "algorithms", "test_api.py"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Workers take file after file: the long ones go first, so that none is left for the end."""
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: "cli" not in item.path.parts)
+        items.sort(
+            key=lambda item: ("cli" not in item.path.parts, _LONG.isdisjoint(item.path.parts))
+        )
 
 
 @pytest.hookimpl(trylast=True)
@@ -71,6 +85,26 @@ def pytest_collection_finish() -> None:
 
 
 # === What tests use ===
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _charts_where_they_are_looked_at(request) -> Iterator[None]:
+    """Pages of runs that a module trains itself are without charts, but with the mark `charts`."""
+    page = sys.modules.get("tfpix2pix.report.page")
+    if page is None or request.node.get_closest_marker("charts"):
+        yield
+        return
+    _DRAWN[:] = [page._drawn_charts]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page, "_drawn_charts", lambda records: [])
+        yield
+
+
+@pytest.fixture
+def charts(monkeypatch) -> None:
+    """A test that looks at the charts of the runs that it trains itself."""
+    if _DRAWN:
+        monkeypatch.setattr("tfpix2pix.report.page._drawn_charts", _DRAWN[0])
 
 
 @pytest.fixture
@@ -157,11 +191,7 @@ class _CommandServer:
         self, code: str, argv: list[str], cwd: str, env: dict[str, str], timeout: float
     ) -> subprocess.CompletedProcess[str]:
         names = dict(zip(("stdout", "stderr"), map(str, self._streams), strict=True))
-        request = {"code": code, "argv": argv, "cwd": cwd, "env": env, **names}
-        self._process.stdin.write(json.dumps(request).encode() + b"\n")
-        self._process.stdin.flush()
-        answer = self._answer()
-        assert "error" not in answer, answer["error"]
+        answer = self.ask(code=code, argv=argv, cwd=cwd, env=env, **names)
         if not select.select([self._process.stdout], [], [], timeout)[0]:
             os.kill(answer["pid"], 9)
             self._answer()
@@ -169,6 +199,25 @@ class _CommandServer:
         status = self._answer()["returncode"]
         out, err = (path.read_bytes().decode("utf-8") for path in self._streams)
         return subprocess.CompletedProcess(argv, status, out, err)
+
+    def start(self, code: str, argv: list[str], cwd: str, env: dict[str, str]) -> Started:
+        """Does not wait for it."""
+        pipes = [os.pipe() for _ in range(2)]
+        out, err = (f"/proc/{os.getpid()}/fd/{writing}" for _, writing in pipes)
+        answer = self.ask(
+            code=code, argv=argv, cwd=cwd, env=env, stdout=out, stderr=err, detached=True
+        )
+        for _, writing in pipes:  # the process has its own
+            os.close(writing)
+        return Started(self, answer["pid"], *(reading for reading, _ in pipes))
+
+    def ask(self, **request: object) -> dict:
+        """The answer, or the first one, to a request: see command_server.py."""
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
+        self._process.stdin.flush()
+        answer = self._answer()
+        assert "error" not in answer, answer["error"]
+        return answer
 
     def _answer(self) -> dict:
         line = self._process.stdout.readline()
@@ -179,6 +228,39 @@ class _CommandServer:
         self._process.stdin.close()
         self._process.stdout.close()
         self._process.wait()
+
+
+class Started:
+    """Of `subprocess.Popen` what the tests use, of a process that a server has forked."""
+
+    def __init__(self, server: _CommandServer, pid: int, out: int, err: int) -> None:
+        self.pid, self.returncode, self._server = pid, None, server
+        self.stdout, self.stderr = (os.fdopen(p, encoding="utf-8") for p in (out, err))
+
+    def poll(self) -> int | None:
+        """Its exit code, once it has ended."""
+        if self.returncode is None:
+            self.returncode = self._server.ask(poll=self.pid)["returncode"]
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self, timeout: float = 300) -> tuple[str, str]:
+        """The rest of what it says, when it has ended."""
+        deadline = time.monotonic() + timeout
+        with concurrent.futures.ThreadPoolExecutor(2) as readers:
+            said = [readers.submit(stream.read) for stream in (self.stdout, self.stderr)]
+            while self.poll() is None:
+                if time.monotonic() > deadline:
+                    self.kill()  # or its streams would be read for ever
+                    raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
+                time.sleep(0.01)
+            return said[0].result(), said[1].result()
 
 
 def _environment(changes: Mapping[str, str | None]) -> dict[str, str]:
@@ -221,7 +303,8 @@ def run_python(tmp_path: Path, command_server) -> Callable[..., subprocess.Compl
         words = [str(arg) for arg in args]
         env = _environment({})
         if sys.platform == "linux":
-            return command_server(*HEAVY).run(code, ["-c", *words], str(tmp_path), env, 300)
+            plain = f"{_NO_CHARTS}\n{code}"
+            return command_server(*HEAVY).run(plain, ["-c", *words], str(tmp_path), env, 300)
         command = [sys.executable, "-c", code, *words]
         return subprocess.run(
             command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, check=False
@@ -241,18 +324,18 @@ def run_command(command_server) -> Callable[..., subprocess.CompletedProcess[str
         env: Mapping[str, str | None] | None = None,
         fresh: bool = False,
         prelude: str = "",
+        charts: bool = False,
     ) -> subprocess.CompletedProcess[str]:
         words = [os.fspath(arg) for arg in args]
         full = _environment(env or {})
         # Forking suits Linux; other variables than PYTHONPATH may act when Python starts.
         if not fresh and sys.platform == "linux" and set(env or {}) <= {"PYTHONPATH"}:
-            light = bool(env) or not words or words[0] in ("pairs", "inspect", "study")
-            server = command_server(*(LIGHT if light else HEAVY))
+            modules = LIGHT if env else _modules_of(words)
+            code = _code_of(prelude, modules, charts)
             argv = ["tfpix2pix", *words]
-            return server.run(f"{prelude}\n{_MODULE}", argv, os.path.abspath(cwd), full, timeout)
-        head = ["-c", f"{prelude}\n{_MODULE}"] if prelude else ["-m", "tfpix2pix"]
+            return command_server(*modules).run(code, argv, os.path.abspath(cwd), full, timeout)
         return subprocess.run(
-            [sys.executable, *head, *words],
+            _anew(words, prelude),
             cwd=cwd,
             env=full,
             stdin=subprocess.DEVNULL,
@@ -266,17 +349,71 @@ def run_command(command_server) -> Callable[..., subprocess.CompletedProcess[str
     return run
 
 
+def _modules_of(words: Sequence[str]) -> tuple[str, ...]:
+    """What a command's server has imported."""
+    return LIGHT if not words or words[0] in ("pairs", "inspect", "study") else HEAVY
+
+
+def _code_of(prelude: str, modules: tuple[str, ...], charts: bool = False) -> str:
+    """What a forked process runs, of a server that has imported these modules."""
+    return "\n".join([prelude, *([] if charts or modules != HEAVY else [_NO_CHARTS]), _MODULE])
+
+
+def _anew(words: Sequence[str], prelude: str) -> list[str]:
+    """A command in a Python that is started for it."""
+    head = ["-c", f"{prelude}\n{_MODULE}"] if prelude else ["-m", "tfpix2pix"]
+    return [sys.executable, *head, *words]
+
+
+@pytest.fixture(scope="session")
+def start_cli(command_server) -> Iterator[Callable[..., Started | subprocess.Popen[str]]]:
+    """Starts the command and does not wait for it: `start_cli(*args, prelude="", cwd=None)`.
+
+    `prelude` is Python to run in the process before the command, which is forked as `run_cli`
+    does it. What is still running when the session ends is killed.
+    """
+    started: list[Started | subprocess.Popen[str]] = []
+
+    def start(*args: str | os.PathLike[str], prelude: str = "", cwd: Path | None = None):
+        words, env = [os.fspath(arg) for arg in args], _environment({})
+        folder = os.path.abspath(cwd or ".")
+        if sys.platform == "linux":
+            modules = _modules_of(words)
+            code = _code_of(prelude, modules)
+            process = command_server(*modules).start(code, ["tfpix2pix", *words], folder, env)
+        else:
+            process = subprocess.Popen(
+                _anew(words, prelude),
+                cwd=folder,
+                env=env,
+                text=True,
+                encoding="utf-8",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
 @pytest.fixture
 def run_cli(tmp_path: Path, run_command) -> Callable[..., subprocess.CompletedProcess[str]]:
     """The real command line in a process of its own, as a user would start it.
 
-    `run_cli(*args, cwd=tmp_path, timeout=300, env=None, fresh=False, prelude="")` runs `python -m
-    tfpix2pix *args` and returns its `CompletedProcess` with `stdout` and `stderr` as text; no exit
-    code raises. `env` holds variables to set on top of this process's own, or to remove (value
-    None). The log level that silences TensorFlow here is not handed on: the command has to be
-    quiet by itself. The process is forked from one that has the imports behind it, see
+    `run_cli(*args, cwd=tmp_path, timeout=300, env=None, fresh=False, prelude="", charts=False)`
+    runs `python -m tfpix2pix *args` and returns its `CompletedProcess` with `stdout` and `stderr`
+    as text; no exit code raises. `env` holds variables to set on top of this process's own, or to
+    remove (value None). The log level that silences TensorFlow here is not handed on: the command
+    has to be quiet by itself. The process is forked from one that has the imports behind it, see
     command_server.py, unless `fresh`: then Python is started anew, which takes seconds more.
-    `prelude` is Python to run in the process before the command.
+    `prelude` is Python to run in the process before the command. Pages of runs that a forked
+    process trains are without charts unless `charts`.
     """
 
     def run(*args: str | os.PathLike[str], cwd: str | os.PathLike[str] | None = None, **options):

@@ -56,7 +56,10 @@ def stored(path: Path) -> dict[str, np.ndarray]:
 
 
 # TensorFlow's of `eagerly`: the pipeline of images is a graph all the same.
-pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_func")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_func"),
+    pytest.mark.charts,
+]
 
 
 @pytest.fixture
@@ -190,8 +193,9 @@ def test_two_replicas_equal_one(case, run_python):
 # === A run ===
 
 
-def test_killed_and_resumed_it_ends_with_the_same_bits(case, finished, tmp_path):
+def test_killed_and_resumed_it_ends_with_the_same_bits(case, finished, tmp_path, monkeypatch):
     folder, whole = finished(case)
+    monkeypatch.setattr(tfpix2pix.report.page, "_drawn_charts", lambda records: [])
     assert (whole.steps_done, whole.exit_code) == (4, 0)
     parts = shutil.copytree(folder, tmp_path / "parts")
     shutil.rmtree(Checkpoints(parts).path(4))  # as if it had been killed while it was written
@@ -255,12 +259,14 @@ def test_it_translates_pictures_of_any_size(makes_pictures, finished):
 
 def test_it_is_exported_in_three_formats_with_proof(makes_pictures, finished, tmp_path):
     run, _ = finished(makes_pictures)
-    request = Request(quantize=("none",))
+    directions = makes_pictures.config.directions
+    if makes_pictures.name != "toy":  # of the others that have two, one will do
+        directions = directions[:1]
+    request = Request(quantize=("none",), direction="both" if directions[1:] else directions[0])
     made = export_run(run, tmp_path / "out", request, check_count=1)
-    if makes_pictures.name == "toy":  # one will do; it has both directions
+    if makes_pictures.name == "toy":
         assert verify(tmp_path / "out", check_count=1).good
     picture = np.random.default_rng(0).integers(0, 256, (37, 51, 3), np.uint8)
-    directions = makes_pictures.config.directions
     for direction, part in zip(directions, made.parts, strict=True):
         kinds = {artifact.format for artifact, _ in part.manifest.artifacts}
         assert kinds == {"savedmodel", "tflite", "onnx", "network"}
@@ -268,4 +274,8 @@ def test_it_is_exported_in_three_formats_with_proof(makes_pictures, finished, tm
         for path in [tmp_path / "out", *(part.output / a.path for a, _ in part.manifest.artifacts)]:
             model = open_model(path, direction=direction)
             found = model.translate(picture, seed=3).astype(int)
-            assert np.abs(found - expected).max() <= 1, path
+            off = np.abs(found - expected).max(axis=-1)
+            if makes_pictures.config.labels_out:  # where two classes are level, rounding chooses
+                assert (off == 0).mean() >= 0.999, path
+            else:
+                assert off.max() <= 1, path

@@ -34,6 +34,8 @@ from tfpix2pix.training.checkpoints import Checkpoints
 from tfpix2pix.training.history import read_history
 from tfpix2pix.training.run import train
 
+pytestmark = pytest.mark.charts
+
 COLORS = np.array([(200, 0, 0), (0, 200, 0), (0, 0, 0), (0, 0, 200), (9, 9, 9)], np.uint8)
 PALETTE = Palette(
     "four",

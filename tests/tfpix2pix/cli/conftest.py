@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +14,8 @@ from PIL import Image
 
 from tfpix2pix.config import resolve
 
-# The smallest networks there are: a step takes some milliseconds.
-TINY = ("--crop_size=32", "--ngf=4", "--ndf=4")
+# The smallest networks there are: a step takes some milliseconds, and its graph is soon built.
+TINY = ("--crop_size=32", "--ngf=4", "--ndf=4", "--bottleneck=8", "--receptive_field=16")
 TRAINED = {
     "crop_size": 32,
     "ngf": 4,
@@ -40,46 +38,12 @@ AS_DRAWN = {
     "input_ignore": "none",
     "target_ignore": "none",
 }
-_RUN = "import sys; sys.argv[0] = 'tfpix2pix'; from tfpix2pix.cli.main import run; run()"
 
 
 @pytest.fixture(scope="session")
 def tiny() -> tuple[str, ...]:
     """Flags that make the networks tiny."""
     return TINY
-
-
-@pytest.fixture(scope="session")
-def start_cli(user_environment) -> Callable[..., subprocess.Popen[str]]:
-    """Starts the command and does not wait for it: `start_cli(*args, prelude="", cwd=None)`.
-
-    Python is started anew. `prelude` is Python to run in the new process before the command. What
-    is still running when the session ends is killed.
-    """
-    started: list[subprocess.Popen[str]] = []
-
-    def start(
-        *args: str | os.PathLike[str], prelude: str = "", cwd: Path | None = None
-    ) -> subprocess.Popen[str]:
-        head = ["-c", f"{prelude}; {_RUN}"] if prelude else ["-m", "tfpix2pix"]
-        process = subprocess.Popen(
-            [sys.executable, *head, *map(os.fspath, args)],
-            cwd=cwd,
-            env=user_environment,
-            text=True,
-            encoding="utf-8",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
 
 
 @pytest.fixture(scope="session")
@@ -109,7 +73,8 @@ def trained_flags() -> list[str]:
 def training(run_command, trained_flags, tmp_path_factory) -> tuple[Path, int, str, str]:
     """One tiny run on the sample set: its workdir, exit code, stdout and stderr. Do not write."""
     folder = tmp_path_factory.mktemp("trained")
-    done = run_command("train", f"--workdir={folder / 'run'}", *trained_flags, cwd=folder)
+    words = ("train", f"--workdir={folder / 'run'}", *trained_flags)
+    done = run_command(*words, cwd=folder, charts=True)
     return folder / "run", done.returncode, done.stdout, done.stderr
 
 

@@ -63,7 +63,7 @@ def test_a_run_is_imported_trained_on_and_exported(run_cli, tmp_path):
     assert 1e-5 < moved.max() < 1e-3
 
     args = ("--workdir=run", "--checkpoint=0", "--output=G.safetensors")
-    done = run_cli("export-torch", *args, fresh=True)
+    done = run_cli("export-torch", *args)
     assert (done.returncode, done.stderr) == (0, "")
     assert "num_downs=6 --ngf 4 --input_nc 3 --output_nc 3 --norm batch" in done.stdout
     before, after = (

@@ -35,7 +35,8 @@ def weights(run: Path, step: int) -> str:
 def stopped(run_command, tmp_path_factory) -> Path:
     """A run that measured at 2, 4, 6 and 8 and then had lost its patience."""
     run = tmp_path_factory.mktemp("patience") / "run"
-    done = run_command("train", *STILL, "--patience=3", f"--workdir={run}", cwd=run.parent)
+    words = ("train", *STILL, "--patience=3", f"--workdir={run}")
+    done = run_command(*words, cwd=run.parent, charts=True)
     assert done.returncode == 0, done.stderr
     assert "stopped at step 8 of 12: l1 on val has not become better in 3 measurements" in (
         done.stdout + done.stderr

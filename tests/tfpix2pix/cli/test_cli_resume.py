@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-STEPS = 600
+STEPS = 300
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def train_to_the_end(start_cli, tiny):
         *tiny,
         "--sample_pairs=8",
         f"--steps={STEPS}",
-        "--checkpoint_every=25",
+        "--checkpoint_every=20",
         "--val_every=100",
         "--sample_every=0",
         "--sample_images=1",

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 CYCLEGAN = (
-    *("--algorithm=cyclegan", "--generator=unet", "--receptive_field=16"),
-    *("--crop_size=32", "--load_size=36", "--ngf=4", "--ndf=4"),
+    *("--algorithm=cyclegan", "--generator=unet", "--bottleneck=8"),
+    *("--receptive_field=16", "--crop_size=32", "--load_size=36", "--ngf=4", "--ndf=4"),
 )
 FEW = ("--val_every=0", "--sample_every=0", "--sample_images=1")
 

@@ -17,6 +17,8 @@ from PIL import Image
 from tfpix2pix import report
 from tfpix2pix.report.page import data_uri, duration, spread
 
+pytestmark = pytest.mark.charts
+
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 
 

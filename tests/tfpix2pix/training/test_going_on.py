@@ -152,7 +152,7 @@ def test_one_of_its_checkpoints_may_be_named(finished, other, tmp_path):
 # === The learning rate ===
 
 
-def test_another_rate_is_taken_with_a_note_and_kept(other, tmp_path, capsys):
+def test_another_rate_is_taken_with_a_note_and_kept(other, tmp_path, capsys, charts):
     run = tmp_path / "run"
     tfpix2pix.train(other, workdir=run, steps=2, loss="l1", **TINY)
     capsys.readouterr()
