@@ -16,6 +16,7 @@ from PIL import Image
 from tfpix2pix.algorithms import registry
 from tfpix2pix.algorithms.base import Algorithm
 from tfpix2pix.config import Config, config_of
+from tfpix2pix.config.dataset import resolved
 from tfpix2pix.data import PairSource, open_dataset
 
 TOY = "toy_algorithm"  # a module of its own name, as a user's would be
@@ -33,7 +34,7 @@ _register_toy()
 
 # What makes an algorithm small; one that is not here has to be small by itself.
 SMALL: dict[str, dict[str, Any]] = {
-    "pix2pix": {"ngf": 4, "ndf": 4, "receptive_field": 16},
+    "pix2pix": {"bottleneck": 4, "ngf": 4, "ndf": 4, "receptive_field": 16},
     "cyclegan": {
         "generator": "unet",
         "bottleneck": 8,
@@ -55,17 +56,29 @@ SMALL: dict[str, dict[str, Any]] = {
     # of the weights in the middle rounding, which two replicas do not share.
     "bicyclegan": {
         "norm": "group",
+        "bottleneck": 8,
         "ngf": 4,
         "ndf": 4,
         "nef": 2,
         "latent": 3,
         "receptive_field": 16,
+        "discriminator_scales": 1,
     },
     "scorer": {"width": 2, "label_palette": "facades"},
     "toy": {},
 }
 # Settings of an algorithm that are taken through everything like one of their own.
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "onehot": (
+        "pix2pix",
+        {
+            "target_encoding": "onehot",
+            "label_palette": "facades",
+            "direction": "BtoA",
+            "bottleneck": 8,
+            "best_metric": "labels_iou",
+        },
+    ),
     "recipe": (
         "pix2pix",
         {
@@ -131,7 +144,8 @@ def case_of(name: str, **changes: Any) -> Case:
     small = SMALL.get(algorithm, {})
     values = {**COMMON, **small, **settings, **changes, "algorithm": algorithm}
     config = config_of(values)
-    return Case(name, config, open_dataset(config, sample_size=config.load_size))
+    source = open_dataset(config, sample_size=config.load_size)
+    return Case(name, resolved(config, source.spec), source)
 
 
 @pytest.fixture(params=[*registry.ALGORITHMS, *VARIANTS])

@@ -78,6 +78,7 @@ class Toy(Algorithm[ToyConfig]):
             input_channels=config.y_channels,
             output_channels=config.x_channels,
             ngf=config.ngf,
+            bottleneck=8,
         )
         return Generator(
             made.family,

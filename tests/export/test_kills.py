@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 # Few: a kill at each single change of the disk is in test_publish.py.
-KILLS = 8
+KILLS = 5
 
 # TensorFlow takes seconds to import, so a parent imports it, runs nothing of it, and forks the
 # commands: each child is the command as `python -m tfpix2pix` would run it.
@@ -93,8 +93,8 @@ def visible(folder: Path) -> set[str]:
 
 
 def test_kills_leave_the_old_export_or_the_new_one(commands, make_run, tmp_path):
-    old_run = make_run(tmp_path / "old", sample_pairs=8)
-    new_run = make_run(tmp_path / "new", sample_pairs=8, std=0.1)
+    old_run = make_run(tmp_path / "old", sample_pairs=8, bottleneck=8)
+    new_run = make_run(tmp_path / "new", sample_pairs=8, bottleneck=8, std=0.1)
     out = tmp_path / "out"
 
     def export(run: Path, output: Path) -> list[str]:

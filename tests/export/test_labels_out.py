@@ -27,7 +27,8 @@ for package in ("onnx", "tf2onnx", "onnxruntime", "tensorflow_serving"):
 PICTURE = np.random.default_rng(0).integers(0, 256, (37, 51, 3), np.uint8)
 VOID, CLASSES = 2, 12
 TARGETS = {
-    "dataset": "sample", "sample_pairs": 8, "direction": "BtoA", "label_side": "target",
+    "dataset": "sample", "sample_pairs": 8, "bottleneck": 4,
+    "direction": "BtoA", "label_side": "target",
     "target_encoding": "onehot", "target_channels": CLASSES, "target_dtype": "uint8",
     "target_range": "0:255", "target_ignore": "void", "input_channels": 3, "input_dtype": "uint8",
     "input_range": "0:255", "input_ignore": "none",

@@ -33,7 +33,8 @@ def folder(make_run, tmp_path_factory):
     """
     pytest.importorskip("tensorflow_serving")
     place = tmp_path_factory.mktemp("latent")
-    settings = {"latent": SIZE, "latent_reach": "all", "dataset": "sample", "sample_pairs": 8}
+    settings = {"latent": SIZE, "latent_reach": "all", "bottleneck": 4}
+    settings |= {"dataset": "sample", "sample_pairs": 8}
     make_run(place / "run", **settings)
     export_run(place / "run", place / "any", Request(), check_count=1)
     request = Request(("tflite", "onnx"), ("int8",), "deterministic", (32, 64))

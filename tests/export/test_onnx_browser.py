@@ -27,13 +27,12 @@ ISOLATED = {
 # Inference, run, size of the export, and height and width of x. At the training size the second
 # transposed convolution has an input of 2x2; at twice that the first one.
 CASES = (
-    ("paper", "run_64", None, (64, 64)),
-    ("paper", "run_64", (64, 64), (64, 64)),
-    ("paper", "run_32", None, (64, 64)),
-    ("deterministic", "run_64", None, (64, 64)),
+    ("paper", "run_32", None, (32, 32)),
+    ("paper", "run_32", (64, 64), (64, 64)),
+    ("deterministic", "run_32", None, (64, 64)),
     ("paper", "recipe_32", None, (32, 48)),
-    ("deterministic", "recipe_32", (64, 64), (64, 64)),
 )
+SHAPED = (0, 3)  # on WebGPU: its software processor takes seconds for every shape of a layer
 RECIPE = {
     **{"norm": "group", "ngf": 8, "bottleneck": 8, "upsampling": "nearest"},
     **{"padding": "replicate", "noise_channels": 4, "last_channels": 8},
@@ -74,19 +73,26 @@ def site(web_modules, make_run, job, tmp_path_factory) -> Path:
     return folder
 
 
-def run(site: Path, query: str, headers: dict[str, str] | None = None, webgpu: bool = False):
+def run(
+    site: Path,
+    query: str,
+    headers: dict[str, str] | None = None,
+    webgpu: bool = False,
+    cases: tuple[int, ...] = tuple(range(len(CASES))),
+):
+    query += f"&cases={','.join(map(str, cases))}"
     with browser.Server(site, headers) as server:
         told = browser.visit(f"{server.url}/run.html?{query}", server.posted, webgpu)
     if told.get("error") == "Error: no WebGPU adapter":
         pytest.skip("this Chromium has no WebGPU adapter")
     assert "error" not in told, told["error"]
-    assert [each["shape"][1:3] for each in told["results"]] == [list(size) for *_, size in CASES]
+    assert [each["shape"][1:3] for each in told["results"]] == [list(CASES[n][-1]) for n in cases]
     return told
 
 
 def test_webgpu_gives_the_pictures_of_keras(site):
     """onnxruntime-web 1.30 forgets pads behind an input of the kernel's size; none is written."""
-    told = run(site, "engine=webgpu", webgpu=True)
+    told = run(site, "engine=webgpu", webgpu=True, cases=SHAPED)
     assert max(each["difference"] for each in told["results"]) < 1e-4
 
 

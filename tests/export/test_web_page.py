@@ -39,7 +39,7 @@ def text() -> str:
 
 @pytest.fixture(scope="module")
 def run(make_run, tmp_path_factory) -> Path:
-    return make_run(tmp_path_factory.mktemp("run") / "run")
+    return make_run(tmp_path_factory.mktemp("run") / "run", bottleneck=4)
 
 
 def page_folder(text, web_modules, run, folder: Path, height: int, width: int, **request) -> Path:
