@@ -15,7 +15,7 @@ import tfpix2pix
 from tfpix2pix.algorithms import registry
 from tfpix2pix.data import open_store, training_batches
 from tfpix2pix.export import Request, export_run, open_model, verify
-from tfpix2pix.export.formats import FORMATS
+from tfpix2pix.export.formats import USUAL
 from tfpix2pix.models.weights import named_weights
 from tfpix2pix.training.checkpoints import Checkpoints
 from tfpix2pix.training.run import train
@@ -263,7 +263,7 @@ def test_it_is_exported_with_proof(makes_pictures, finished, tmp_path):
     directions = makes_pictures.config.directions
     if makes_pictures.name != "toy":  # of the others that have two, one will do
         directions = directions[:1]
-    formats = FORMATS
+    formats = USUAL
     if makes_pictures.name != makes_pictures.config.algorithm:  # a variant
         formats = ("onnx",)  # for the rest of them: test_variants.py, test_labels_out.py in export
     request = Request(
