@@ -93,10 +93,9 @@ def variables(workdir, step):
     return {name: found.get_tensor(name) for name in types if types[name] != tf.string}
 
 
-def test_two_workers_and_two_devices_train_as_one_with_the_whole_batch(
-    run_cli, team, tmp_path, tiny
-):
-    flags = (*tiny, "--batch_size=2", "--sample_pairs=8", "--sample_images=1")
+def test_two_workers_and_two_devices_train_as_one_with_the_whole_batch(run_cli, team, tmp_path):
+    flags = ("--crop_size=32", "--ngf=4", "--ndf=4")
+    flags += ("--batch_size=2", "--sample_pairs=8", "--sample_images=1")
     flags += ("--steps=3", "--log_every=1", "--val_every=0", "--sample_every=0")
     flags += ("--checkpoint_every=0",)
     one, two, mirrored = (tmp_path / name for name in ("one", "two", "mirrored"))
