@@ -250,16 +250,21 @@ class Started:
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
+    def wait(self, timeout: float = 300) -> int:
+        """Its exit code, when it has ended."""
+        deadline = time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if time.monotonic() > deadline:
+                self.kill()  # or its streams would be read for ever
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
+            time.sleep(0.01)
+        return code
+
     def communicate(self, timeout: float = 300) -> tuple[str, str]:
         """The rest of what it says, when it has ended."""
-        deadline = time.monotonic() + timeout
         with concurrent.futures.ThreadPoolExecutor(2) as readers:
             said = [readers.submit(stream.read) for stream in (self.stdout, self.stderr)]
-            while self.poll() is None:
-                if time.monotonic() > deadline:
-                    self.kill()  # or its streams would be read for ever
-                    raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
-                time.sleep(0.01)
+            self.wait(timeout)
             return said[0].result(), said[1].result()
 
 
