@@ -70,7 +70,7 @@ PRESETS: dict[str, Preset] = {
             "checkpoint_every": 500,
             "log_every": 25,
         },
-        "on the sample set 2:58 on two cores: val L1 0.237, PSNR 16.24 dB, SSIM 0.513",
+        "on the sample set 2:38 on two cores: val L1 0.237, PSNR 16.24 dB, SSIM 0.513",
     ),
     "best": Preset(
         "256 px, full-size networks, 200 epochs, the better recipe",
@@ -79,12 +79,12 @@ PRESETS: dict[str, Preset] = {
     "paper": Preset(
         "256 px, full-size networks, batch 1, 200 epochs",
         {},
-        "0.47 s a step on two cores, so for a GPU; not trained to its end here",
+        "0.28 s a step on two cores, so for a GPU; not trained to its end here",
     ),
     "facades": Preset(
         "labels to facades, as the paper: 200 epochs, batch 1",
         {"dataset": "facades", "direction": "BtoA"},
-        "80,000 steps; at 0.47 s each on two cores 10 hours; not trained here",
+        "80,000 steps; at 0.28 s each on two cores 6 hours; not trained here",
     ),
     "facades_cpu": Preset(
         "labels to facades at 128 px, the better recipe, within an hour on two CPU cores",
