@@ -30,6 +30,7 @@ PRESETS: dict[str, Preset] = {
             "checkpoint_every": 1000,
             "log_every": 25,
         },
+        "6:04 on two cores on horse2zebra; a grid of fine lines is plain to see",
     ),
     "cut": Preset(
         "images without pairs, as CUT's code: 256 px, batch 1, 400 epochs",
