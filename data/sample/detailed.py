@@ -94,8 +94,8 @@ class Shown:
       style: the photo's.
       material: of the walls.
       chance: of each box of the scene, the draws that it was painted with.
-      masks: bool ``[size, size]`` by class, of parts of windows and shops, and of what stands
-        beside and before the house; ``opening`` is where windows are.
+      masks: bool ``[n, n]`` by class, n being a multiple of the photo's size, of parts of windows
+        and shops, and of what stands beside and before the house; ``opening`` is where windows are.
     """
 
     style: Style
@@ -107,11 +107,12 @@ class Shown:
 def render_detailed(scene: Scene, shown: Shown, size: int) -> np.ndarray:
     """uint8 [size, size, 3]: every pixel exactly a colour of `DETAILED`."""
     style = shown.style
+    masks = {name: _reduced(mask, size) for name, mask in shown.masks.items()}
     classes = np.full((size, size), _CLASS_INDEX["sky"], np.uint8)
 
     def mark(name: str) -> None:
-        if name in shown.masks:
-            classes[shown.masks[name]] = _CLASS_INDEX[name]
+        if name in masks:
+            classes[masks[name]] = _CLASS_INDEX[name]
 
     mark("neighbour")
     classes[round(scene.bottom * size) :] = _CLASS_INDEX["pavement"]
@@ -123,13 +124,23 @@ def render_detailed(scene: Scene, shown: Shown, size: int) -> np.ndarray:
     for box, u in zip(scene.boxes, shown.chance, strict=True):
         place = pixel_slices(box, size)
         view = classes[place]
-        where = shown.masks["opening"][place] if box.kind == "window" else np.True_
+        where = masks["opening"][place] if box.kind == "window" else np.True_
         np.copyto(view, _CLASS_INDEX[_kind(box.kind, style, u[0])], where=where)
         for name in _PARTS.get(box.kind, ()):
-            view[shown.masks[name][place]] = _CLASS_INDEX[name]
+            view[masks[name][place]] = _CLASS_INDEX[name]
     for name in ("tree", "car", "lamp", "person"):
         mark(name)
     return np.take(_COLOURS, classes, axis=0)
+
+
+def _reduced(mask: np.ndarray, size: int) -> np.ndarray:
+    """bool ``[size, size]``: where half of the mask's pixels or more are true."""
+    shrink = len(mask) // size
+    counts = np.zeros((size, size), np.uint16)
+    for row in range(shrink):
+        for column in range(shrink):
+            counts += mask[row::shrink, column::shrink]
+    return 2 * counts >= shrink * shrink
 
 
 def _kind(kind: str, style: Style, u: float) -> str:

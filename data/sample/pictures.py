@@ -110,11 +110,7 @@ def render_photo(scene: Scene, rng: np.random.Generator, size: int) -> tuple[np.
         if kind in RELIEF_PAINTERS and view.size:
             RELIEF_PAINTERS[kind](view, style, u)
     photo = _take_picture(canvas, scene, style, rng, size, shrink, masks)
-    seen = {
-        name: mask.reshape(size, shrink, size, shrink).mean((1, 3)) >= 0.5
-        for name, mask in masks.items()
-    }
-    return photo, Shown(style, material, chance, seen)
+    return photo, Shown(style, material, chance, masks)
 
 
 def _take_picture(
