@@ -14,7 +14,7 @@ import numpy as np
 from tfpix2pix.base.errors import DataError, UserError
 from tfpix2pix.base.files import shown
 from tfpix2pix.base.serving import Content, size_of
-from tfpix2pix.config.dataset import painted_in, short_name
+from tfpix2pix.config.dataset import short_name
 from tfpix2pix.data.images import fit_depth
 from tfpix2pix.data.spec import LabSpec
 from tfpix2pix.demo import kinds
@@ -237,8 +237,6 @@ def _drawn(contract: Contract, inputs: Sequence[np.ndarray]) -> Drawn:
     palette = contract.spec.x.palette
     if palette is not None:
         return kinds.of_palette(contract.to_dict()["palette"])
-    if named := painted_in(contract.config, contract.direction):
-        return kinds.of_builtin(named)
     if isinstance(contract.spec, LabSpec):
         return Drawn(kinds.PHOTO)
     if inputs:

@@ -92,14 +92,6 @@ def short_name(config: Config) -> str:
     return (path.stem if path.is_file() else path.name) or "data"
 
 
-def painted_in(config: Config, direction: str) -> str:
-    """The palette that the inputs of a direction are painted in, where the data set is one of which
-    that is known; empty for others, and where a palette was given."""
-    if config.dataset != "sample" or config.label_palette or direction != "AtoB":
-        return ""
-    return "facades" if config.sample_labels == "cmp" else "sample"
-
-
 def with_absolute_paths(given: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of a config that the user gave, with the data's paths absolute, so that the run can
     be continued from anywhere."""

@@ -39,13 +39,6 @@ def of_palette(palette: Mapping[str, Any]) -> Drawn:
     return Drawn(LABELS, {"name": palette["name"], "classes": classes})
 
 
-def of_builtin(name: str) -> Drawn:
-    """Labels of one of the built-in palettes."""
-    palette = load_palette(name)
-    classes = [{"name": c.name, "color": list(c.color)} for c in palette.classes]
-    return Drawn(LABELS, {"name": palette.name, "classes": classes})
-
-
 def of_pictures(pictures: Sequence[np.ndarray]) -> Drawn:
     """What inputs look like: uint8 ``[H, W, 1 or 3]`` each, as their files have them.
 
@@ -69,7 +62,9 @@ def of_dataset(name: str) -> Drawn:
 
 def _of_found(found: FoundPalette) -> Drawn:
     if found.builtin:
-        return of_builtin(found.builtin[0])
+        palette = load_palette(found.builtin[0])
+        classes = [{"name": c.name, "color": list(c.color)} for c in palette.classes]
+        return Drawn(LABELS, {"name": palette.name, "classes": classes})
     classes = [{"name": color.hex, "color": list(color.rgb)} for color in found.colors]
     return Drawn(LABELS, {"name": "colours of the run's inputs", "classes": classes})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tfpix2pix.data import load_palette
 from tfpix2pix.data.sample import DETAILED, PALETTE, SPLITS, facade_pair, facade_pairs
 from tfpix2pix.data.sample.pairs import random_stream
 from tfpix2pix.data.sample.pictures import render_label, render_photo
@@ -151,6 +152,12 @@ def test_detailed_labels_refine_what_stands_on_the_front(hundred, detailed):
     }.items():
         found = set(names[fine[(cmp == _of(kind)) & ~before]])
         assert found == parts, kind
+
+
+def test_the_palette_sample_is_of_these_classes():
+    palette = load_palette("sample")
+    assert {c.name: c.color for c in palette.classes} == DETAILED
+    assert [c.name for c in palette.classes] == list(DETAILED)
 
 
 def test_every_detailed_class_appears(detailed):

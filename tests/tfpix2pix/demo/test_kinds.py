@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
-from tfpix2pix.config.dataset import painted_in
 from tfpix2pix.data import load_palette
-from tfpix2pix.demo.kinds import of_builtin, of_dataset, of_palette, of_pictures
+from tfpix2pix.data.sample import facade_pair
+from tfpix2pix.demo.kinds import of_dataset, of_palette, of_pictures
 
 COLOURS = [(230, 20, 20), (20, 200, 40), (30, 40, 220)]
 
@@ -77,12 +76,16 @@ def test_by_the_name_of_the_data_set():
     assert of_dataset("horse2zebra").kind == "photo"
 
 
-def test_the_embedded_sets_inputs_are_painted_in_its_palette():
-    """At any size: what is resized is not of exact colours, from which it would be found."""
-    own = Pix2PixConfig(dataset="sample")
-    assert painted_in(own, "AtoB") == "sample"
-    assert painted_in(own, "BtoA") == ""  # photographs
-    assert painted_in(own.replace(sample_labels="cmp"), "AtoB") == "facades"
-    assert painted_in(own.replace(dataset="pairs"), "AtoB") == ""
-    drawn = of_builtin("sample")
-    assert (drawn.kind, len(drawn.labels["classes"])) == ("labels", 37)
+@pytest.mark.parametrize(
+    ("labels", "name", "count"), [("detailed", "sample", 37), ("cmp", "facades", 12)]
+)
+def test_the_embedded_sets_inputs_are_painted_in_its_palette(labels, name, count):
+    """Found by the colours of what is stored, at the size of a run."""
+    pairs = [facade_pair(0, 143, "val", i, labels) for i in range(6)]
+    drawn = of_pictures([label for label, _ in pairs])
+    assert (drawn.kind, drawn.labels["name"], len(drawn.labels["classes"])) == (
+        "labels",
+        name,
+        count,
+    )
+    assert of_pictures([photo for _, photo in pairs]).kind == "photo"
