@@ -22,9 +22,11 @@ class Loaded(abc.ABC):
       contract: what the artefact promises.
       path: the artefact.
       name: what runs it, for tables: ``onnxruntime``.
+      has_pictures: whether it also has a method that takes images: ``translate``, ``style``.
     """
 
     OUTPUT: ClassVar[str]
+    has_pictures: bool = False
     contract: Contract
     path: Path
     name: str
@@ -44,14 +46,9 @@ class Loaded(abc.ABC):
 
 
 class Engine(Loaded):
-    """An exported generator.
-
-    Attributes:
-      has_pictures: whether it also has a method ``translate`` from images to results.
-    """
+    """An exported generator; its method from images to results is ``translate``."""
 
     OUTPUT = "y"
-    has_pictures: bool = False
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -127,14 +124,9 @@ class Engine(Loaded):
 
 
 class ExportedEncoder(Loaded):
-    """An exported encoder.
-
-    Attributes:
-      has_pictures: whether it also has a method ``style`` from images to latents.
-    """
+    """An exported encoder; its method from images to latents is ``style``."""
 
     OUTPUT = "latent"
-    has_pictures: bool = False
 
     @property
     def inputs(self) -> tuple[str, ...]:
