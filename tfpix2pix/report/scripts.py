@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from importlib.resources import files
 
 from markupsafe import Markup
 
-_IMPORT = re.compile(r'^import\s+(?:\{([^}]*)\}|\*\s+as\s+(\w+))\s+from\s+"\./([^"]+)";$', re.M)
+_IMPORT = re.compile(r'^import\s+(?:\{([^}]*)\}|\*\s+as\s+(\w+))\s+from\s+"(\.\.?/[^"]+)";$', re.M)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|const|let|class) (\w+))", re.M)
 _LIST = re.compile(r"^export \{([^}]*)\};$", re.M)
 _OTHER = re.compile(r"^(?:import|export)\b(?!\().*", re.M)
 
 
 def web_script(folder: str, entry: str) -> Markup:
-    """A module of ``web/FOLDER/`` and those that it imports, each once and in a function of its
-    own, so that they may declare the same names.
+    """A module of ``web/FOLDER/`` and those that it imports, from there or from ``web/shared/``,
+    each once and in a function of its own, so that they may declare the same names.
 
     Args:
       folder: that holds them.
@@ -36,21 +37,21 @@ def web_script(folder: str, entry: str) -> Markup:
             raise ValueError(f"{name} imports itself, by {' and '.join(above)}")
         if name in names:
             return
-        text = (files("tfpix2pix") / "web" / folder / name).read_text("utf-8")
+        text = (files("tfpix2pix") / "web" / name).read_text("utf-8")
         for found in _IMPORT.finditer(text):
-            add(found[3], (*above, name))
+            add(_beside(name, found[3]), (*above, name))
         names.append(name)
         exports = _EXPORT.findall(text) + [
             each.strip() for found in _LIST.findall(text) for each in found.split(",") if each
         ]
-        text = _LIST.sub("", _EXPORT.sub("", _IMPORT.sub(lambda m: _bound(m, names), text)))
+        text = _LIST.sub("", _EXPORT.sub("", _IMPORT.sub(lambda m: _bound(m, name, names), text)))
         other = _OTHER.search(text)
         if other:
             raise ValueError(f"{name}: `{other[0]}` cannot be bundled")
         given = f"return {{ {', '.join(exports)} }};\n" if exports else ""
         parts.append(f"// {name}\nconst {_module(names, name)} = (() => {{\n{text}{given}}})();\n")
 
-    add(entry, ())
+    add(f"{folder}/{entry}", ())
     return Markup("\n".join(parts).replace("</script", "<\\/script"))
 
 
@@ -58,8 +59,13 @@ def _module(names: list[str], name: str) -> str:
     return f"module{names.index(name)}"
 
 
-def _bound(found: re.Match[str], names: list[str]) -> str:
-    """What stands in the place of an import."""
-    chosen, whole, name = found.groups()
+def _beside(name: str, path: str) -> str:
+    """What a module calls by a path, as seen from ``web/``."""
+    return posixpath.normpath(f"{posixpath.dirname(name)}/{path}")
+
+
+def _bound(found: re.Match[str], name: str, names: list[str]) -> str:
+    """What stands in the place of an import of a module."""
+    chosen, whole, path = found.groups()
     parts = " ".join((chosen or "").split()).replace(" as ", ": ")
-    return f"const {whole or f'{{ {parts} }}'} = {_module(names, name)};"
+    return f"const {whole or f'{{ {parts} }}'} = {_module(names, _beside(name, path))};"

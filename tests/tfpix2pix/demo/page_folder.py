@@ -50,6 +50,8 @@ def model(name: str, kind: str, examples: Sequence[str] = (), **more: Any) -> di
 def write_folder(folder: Path, models: list[Mapping[str, Any]]) -> None:
     """Writes page and scripts into a folder, which a server then hands out."""
     shutil.copytree(WEB, folder, dirs_exist_ok=True)
+    # `../shared` of a page at a server's root.
+    shutil.copytree(WEB.with_name("shared"), folder / "shared")
     shutil.copy(Path(__file__).with_name("standin.js"), folder / "engine.js")
     environment = templates()
     assert environment.loader is not None

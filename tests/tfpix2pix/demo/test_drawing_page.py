@@ -319,15 +319,25 @@ def test_the_wheel(open_page):
     page = open_page()
     x, y = at(page, 16, 12)
     wheel = {"type": "mouseWheel", "x": x, "y": y, "deltaX": 0}
-    page.call("Input.dispatchMouseEvent", deltaY=-200, modifiers=2, **wheel)
+    for _ in range(2):
+        page.call("Input.dispatchMouseEvent", deltaY=-200, modifiers=2, **wheel)
     page.until("parseFloat(document.getElementById('zoom-told').textContent) > 200")
     assert np.allclose(at(page, 16, 12), (x, y), atol=1)
     page.call("Input.dispatchMouseEvent", deltaY=50, **wheel)
-    left, top, *_ = page.run(
+    place = (
         "(({ x, y, width, height }) => [x + 16.5 / 64 * width, y + 12.5 / 48 * height])("
         "document.getElementById('drawing').getBoundingClientRect())"
     )
-    assert np.allclose((left, top), (x, y - 50), atol=1)
+    assert np.allclose(page.run(place), (x, y - 50), atol=1)
+    # So does the middle button, which draws and pastes nothing.
+    before = drawn(page)
+    press = {"button": "middle", "clickCount": 1}
+    for kind, across in (("mousePressed", 0), ("mouseMoved", 30), ("mouseReleased", 30)):
+        mouse = {"type": kind, "x": x + across, "y": y, "buttons": 4}
+        page.call("Input.dispatchMouseEvent", **mouse, **press)
+    assert np.allclose(page.run(place), (x + 30, y - 50), atol=1)
+    np.testing.assert_array_equal(drawn(page), before)
+    assert page.run("document.getElementById('trouble').hidden")
     page.key("Home")
     assert page.run("document.getElementById('zoom-told').textContent") == "100 %"
 

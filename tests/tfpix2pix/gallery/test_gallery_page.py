@@ -22,7 +22,8 @@ from tfpix2pix.gallery import making
 browser = SimpleNamespace(
     **runpy.run_path(str(Path(__file__).parents[2] / "export" / "browser.py"))
 )
-WEB = Path(making.__file__).parents[1] / "web" / "gallery"
+WEB = Path(making.__file__).parents[1] / "web"
+MODULES = ("gallery/pairs", "gallery/arranged", "shared/view")
 PAIRS, WIDTH, HEIGHT = 1000, 24, 16
 MEASURES = [
     {"name": "l1", "title": "L1", "better": "lower", "digits": 4, "truth": False},
@@ -62,14 +63,17 @@ def told() -> dict:
 
 
 def under_node(code: str, told: dict, tmp_path: Path) -> list:
-    """What a module prints that has imported all of pairs.js and view.js."""
+    """What a module prints that has imported `MODULES`: `pairs` and so on."""
     if not shutil.which("node"):
         pytest.skip("no Node on PATH")
-    for name in ("pairs", "view"):
-        shutil.copy(WEB / f"{name}.js", tmp_path / f"{name}.mjs")
+    imports = ""
+    for module in MODULES:
+        name = Path(module).name
+        shutil.copy(WEB / f"{module}.js", tmp_path / f"{name}.mjs")
+        imports += f'import * as {name} from "./{name}.mjs";\n'
     (tmp_path / "told.json").write_text(json.dumps(told))
     (tmp_path / "run.mjs").write_text(
-        'import * as p from "./pairs.mjs";\nimport * as v from "./view.mjs";\n'
+        f"{imports}"
         'import { readFileSync } from "node:fs";\n'
         'const g = JSON.parse(readFileSync("told.json", "utf8"));\n'
         f"console.log(JSON.stringify({code}));\n"
@@ -103,7 +107,7 @@ def test_orders(told, tmp_path):
         {"find": "pair 99"},
         {"sort": "name"},
     ]
-    code = f"{json.dumps(asked)}.map((s) => p.orderOf(g, {{ ...p.everything(), ...s }}))"
+    code = f"{json.dumps(asked)}.map((s) => pairs.orderOf(g, {{ ...pairs.everything(), ...s }}))"
     found = under_node(code, told, tmp_path)
     one, two = (run["scores"] for run in told["runs"])
 
@@ -141,10 +145,10 @@ def test_links_hold_all_that_is_chosen(told, tmp_path):
     }  # fmt: skip
     twice = next(name for name in told["names"] if told["names"].count(name) == 2)
     code = f"""(() => {{
-      const link = p.toLink(g, {json.dumps(chosen)});
+      const link = pairs.toLink(g, {json.dumps(chosen)});
       const foreign = "sort=none&of=7&hide=input,0,1,target&pair=nobody&worst=2&x=y";
-      return [link, p.fromLink(g, "#" + link), p.fromLink(g, foreign), p.everything(),
-        p.toLink(g, p.everything()), p.keysOf(g.names)];
+      return [link, pairs.fromLink(g, "#" + link), pairs.fromLink(g, foreign), pairs.everything(),
+        pairs.toLink(g, pairs.everything()), pairs.keysOf(g.names)];
     }})()"""
     link, back, foreign, everything, nothing, keys = under_node(code, told, tmp_path)
     assert back == chosen
@@ -157,20 +161,22 @@ def test_links_hold_all_that_is_chosen(told, tmp_path):
 
 def test_one_view_for_all(told, tmp_path):
     code = """(() => {
-      const near = v.zoomed(v.whole(), 4, 0.75, 0.5);
-      return [near, v.zoomed(near, 2, 0.75, 0.5), v.zoomed(near, 1 / 8), v.moved(near, -9, 0.4),
-        v.viewOfText(v.viewToText(near)), v.viewOfText("x,y"), v.viewOfText("99,9,-9"),
-        v.viewToText(v.whole()), v.arranged(4, 1000, 400, 1, 60, 12),
-        v.arranged(4, 390, 700, 1, 60, 12)];
+      const near = view.zoomed(view.whole(), 4, 0.75, 0.5);
+      return [near, view.zoomed(near, 2, 0.75, 0.5), view.zoomed(near, 1 / 8),
+        view.moved(near, -9, 0.4), view.showing(near, 0.6, 0.2),
+        view.viewOfText(view.viewToText(near)), view.viewOfText("x,y"),
+        view.viewOfText("99,9,-9"), view.viewToText(view.whole()),
+        arranged.arranged(4, 1000, 400, 1, 60, 12), arranged.arranged(4, 390, 700, 1, 60, 12)];
     })()"""
     found = under_node(code, told, tmp_path)
-    near, nearer, far, moved, back, nonsense, beyond, text, wide, narrow = found
+    near, nearer, far, moved, showing, back, nonsense, beyond, text, wide, narrow = found
     # What is under the mouse, at 3/4 and 1/2 of the picture, stays there.
     assert near == {"scale": 4, "x": 0.75 - 0.75 / 4, "y": 0.5 - 0.5 / 4}
     assert nearer == {"scale": 8, "x": 0.75 - 0.75 / 8, "y": 0.5 - 0.5 / 8}
     whole = {"scale": 1, "x": 0, "y": 0}
     assert far == nonsense == whole
     assert moved == {"scale": 4, "x": 0.75, "y": near["y"] - 0.1}  # not beyond the edge
+    assert showing == {"scale": 4, "x": near["x"], "y": 0.2 - 0.125}  # 0.6 was seen, 0.2 was not
     assert back == near
     assert beyond == {"scale": 32, "x": 1 - 1 / 32, "y": 0}
     assert text == ""
@@ -336,6 +342,14 @@ def test_one_pair(told, page, chromium):
     seen = np.array(at.run(SEEN))
     moved = max(0, expected[1] - 30 / (scale * width))
     np.testing.assert_allclose(seen[:, 1], moved, atol=0.01)
+    # What was pressed and let go elsewhere does not hold the pictures.
+    mouse = {"x": x, "y": y, "button": "left", "clickCount": 1}
+    at.call("Input.dispatchMouseEvent", type="mousePressed", buttons=1, **mouse)
+    at.run("document.getElementById('large-pictures').dispatchEvent(new PointerEvent("
+           "'pointermove', { pointerId: 1, clientX: 0, clientY: 0, buttons: 0 }))")  # fmt: skip
+    at.call("Input.dispatchMouseEvent", type="mouseMoved", **{**mouse, "x": x + 50})
+    np.testing.assert_allclose(np.array(at.run(SEEN))[:, 1], moved, atol=0.01)
+    at.call("Input.dispatchMouseEvent", type="mouseReleased", **mouse)
     at.key("ArrowRight", shift=True)
     np.testing.assert_allclose(np.array(at.run(SEEN))[:, 1], moved + 0.1 / scale, atol=0.01)
     assert at.run(LARGE)[0] == worst[0]  # a drag is no click, and Shift moves the pictures

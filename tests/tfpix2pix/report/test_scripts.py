@@ -10,15 +10,15 @@ import pytest
 from tfpix2pix.report import scripts
 
 MODULES = {
-    "low.js": """// @ts-check
+    "../shared/low.js": """// @ts-check
 /** @type {import("./other.js").T} */
 const scale = 10;
 export const times = (/** @type {number} */ x) => scale * x;
 export class Box { value = scale; }
 export async function later() { return scale; }
 """,
-    "high.js": """import { times, later as soon } from "./low.js";
-import * as low from "./low.js";
+    "high.js": """import { times, later as soon } from "../shared/low.js";
+import * as low from "../shared/low.js";
 const scale = 2;
 function twice(x) { return scale * times(x); }
 export { twice, soon };
@@ -29,7 +29,7 @@ export let box = new low.Box().value;
   soon,
   box,
 } from "./high.js";
-import { times } from "./low.js";
+import { times } from "../shared/low.js";
 const scale = "</script>";
 soon().then((found) => console.log([twice(3), times(1), box, found, scale.length].join()));
 """,
@@ -42,7 +42,8 @@ def join(monkeypatch, tmp_path):
     monkeypatch.setattr(scripts, "files", lambda package: tmp_path)
 
     def run(entry: str, **modules: str) -> str:
-        (tmp_path / "web" / "page").mkdir(parents=True, exist_ok=True)
+        for folder in ("page", "shared"):
+            (tmp_path / "web" / folder).mkdir(parents=True, exist_ok=True)
         for name, text in modules.items():
             (tmp_path / "web" / "page" / f"{name}.js").write_text(text)
         return scripts.web_script("page", entry)

@@ -3,9 +3,11 @@
 import { byId, canvasById, inputOf, onClick } from "./dom.js";
 import { paintOn } from "./media.js";
 import { murmur } from "./messages.js";
-import { View, followGestures } from "./view.js";
+import { handOn } from "../shared/hand.js";
+import { showing, whole, zoomed } from "../shared/view.js";
 
 /** @typedef {import("./media.js").Picture} Picture */
+/** @typedef {import("../shared/view.js").View} View */
 
 const STEP = 1.5; // of the zoom's buttons
 const SMOOTH_UNTIL = 6; // pixels of the screen for one of a picture; larger ones are shown as squares
@@ -16,13 +18,16 @@ export class Stage {
    * when a second finger comes. */
   constructor(host) {
     this.host = host;
-    this.view = new View();
+    this.view = whole();
     this.comparing = false;
     this.width = 1; // of the pictures, pixels
     this.flat = true; // whether the input's pixels have edges: classes and lines
     const seen = () => this.seen();
-    this.gestures = followGestures(byId("input-frame"), this.view, seen, { onPinch: host.pinched });
-    followGestures(byId("output-frame"), this.view, seen, { drag: true });
+    const view = () => this.view;
+    const look = (/** @type {View} */ to) => this.look(to);
+    const { pinched } = host;
+    this.gestures = handOn(byId("input-frame"), view, look, { wheel: "moves", drag: "middle", pinched });
+    handOn(byId("output-frame"), view, look, { wheel: "moves", drag: "any" });
     onClick("zoom-in", () => this.zoom(STEP));
     onClick("zoom-out", () => this.zoom(1 / STEP));
     onClick("zoom-fit", () => this.zoom(0));
@@ -51,30 +56,34 @@ export class Stage {
     const { view, comparing } = this;
     for (const frame of this.frames) {
       const sheet = /** @type {HTMLElement} */ (frame.querySelector(".sheet"));
-      sheet.style.transform = view.transform;
-      frame.style.setProperty("--zoom", String(view.zoom));
-      frame.classList.toggle("zoomed", view.zoom > 1);
+      sheet.style.transform = `scale(${view.scale}) translate(${-100 * view.x}%, ${-100 * view.y}%)`;
+      frame.style.setProperty("--zoom", String(view.scale));
+      frame.classList.toggle("zoomed", view.scale > 1);
     }
-    byId("zoom-told").textContent = `${Math.round(100 * view.zoom)} %`;
-    const enlarged = (view.zoom * byId("output-frame").clientWidth) / this.width;
+    byId("zoom-told").textContent = `${Math.round(100 * view.scale)} %`;
+    const enlarged = (view.scale * byId("output-frame").clientWidth) / this.width;
     byId("output-frame").classList.toggle("squares", enlarged > SMOOTH_UNTIL);
     byId("input-frame").classList.toggle("squares", this.flat ? enlarged >= 1 : enlarged > SMOOTH_UNTIL);
     const share = inputOf("slider").valueAsNumber / 100;
-    const edge = view.left + share / view.zoom;
+    const edge = view.x + share / view.scale;
     canvasById("result").style.clipPath = comparing ? `inset(0 0 0 ${100 * edge}%)` : "";
     byId("edge").style.left = `${100 * share}%`;
   }
 
+  /** @param {View} view */
+  look(view) {
+    this.view = view;
+    this.seen();
+  }
+
   /** @param {number} factor 0: the whole picture. */
   zoom(factor) {
-    this.view.zoomAt(factor);
-    this.seen();
+    this.look(zoomed(this.view, factor));
   }
 
   /** Brings a place into view. @param {number} x Share of the picture. @param {number} y Likewise. */
   follow(x, y) {
-    this.view.show(x, y);
-    this.seen();
+    this.look(showing(this.view, x, y));
   }
 
   compare() {

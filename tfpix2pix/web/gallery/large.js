@@ -1,11 +1,12 @@
 // One pair, as large as the screen allows.
 // @ts-check
+import { arranged } from "./arranged.js";
 import { element, figureOf, made, setPicture, setScores } from "./figures.js";
-import { handOn } from "./hand.js";
 import { bestOf, columnsOf, headlineOf, pictureOf, written } from "./pairs.js";
-import { arranged, moved, whole, zoomed } from "./view.js";
+import { handOn } from "../shared/hand.js";
+import { moved, whole, zoomed } from "../shared/view.js";
 
-/** @typedef {import("./view.js").View} View */
+/** @typedef {import("../shared/view.js").View} View */
 
 const BETWEEN = 12; // pixels between pictures, as in the style
 const STEP = 0.1; // of a frame, by a key
@@ -36,7 +37,9 @@ export class Large {
     });
     this.dialog.addEventListener("keydown", (event) => this.onKey(event));
     handOn(this.pictures, told.view, told.change, {
-      alone: true,
+      wheel: "zooms",
+      drag: "any",
+      doubleClick: true,
       swiped: (step) => this.turn(step),
     });
     window.addEventListener("resize", () => this.arrange());

@@ -2,16 +2,16 @@
 // @ts-check
 import { Cards } from "./cards.js";
 import { element, made } from "./figures.js";
-import { handOn } from "./hand.js";
 import { Large } from "./large.js";
 import {
   NAME, choicesOf, columnsOf, endsOf, fromLink, keysOf, measureOf, orderOf, toLink,
 } from "./pairs.js";
-import { viewOfText, viewToText, whole, zoomed } from "./view.js";
+import { handOn } from "../shared/hand.js";
+import { viewOfText, viewToText, whole, zoomed } from "../shared/view.js";
 
 /** @typedef {import("./pairs.js").Gallery} Gallery */
 /** @typedef {import("./pairs.js").Shown} Shown */
-/** @typedef {import("./view.js").View} View */
+/** @typedef {import("../shared/view.js").View} View */
 
 const WRITE = 200; // milliseconds: browsers refuse links that change more often
 
@@ -34,7 +34,7 @@ class Page {
       turn: (place) => this.turn(place),
       close: () => this.close(),
     });
-    handOn(element("cards"), hold.view, hold.change, { alone: false });
+    handOn(element("cards"), hold.view, hold.change, { wheel: "scrolls", drag: "mouse" });
     /** @type {number[]} */
     this.order = [];
     this.tools();

@@ -50,7 +50,7 @@
  * @property {string} find Words that names hold.
  * @property {string[]} hidden Keys of columns.
  * @property {string} pair The key of the pair that is shown large; empty for none.
- * @property {string} zoom As view.js writes it.
+ * @property {string} zoom As shared/view.js writes it.
  */
 
 export const NAME = "name";

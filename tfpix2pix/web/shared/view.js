@@ -1,4 +1,4 @@
-// One zoom and one place for all pictures: no document here, so that tests run it anywhere.
+// One zoom and one place for all pictures of a page: no document here, so that tests run it anywhere.
 // @ts-check
 
 /**
@@ -41,6 +41,14 @@ export function zoomed(view, factor, u = 0.5, v = 0.5) {
 export const moved = (view, right, down) =>
   clamped({ ...view, x: view.x - right / view.scale, y: view.y - down / view.scale });
 
+/** Moved no more than it must, so that a place of the picture is seen. @param {View} view @param {number} x 0 to 1. @param {number} y Likewise. */
+export function showing(view, x, y) {
+  const seen = 1 / view.scale;
+  /** @param {number} edge @param {number} place */
+  const from = (edge, place) => (place < edge || place > edge + seen ? place - seen / 2 : edge);
+  return clamped({ scale: view.scale, x: from(view.x, x), y: from(view.y, y) });
+}
+
 /** @param {View} view Text for a link; empty of the whole picture. */
 export function viewToText({ scale, x, y }) {
   if (scale === 1) return "";
@@ -51,26 +59,4 @@ export function viewToText({ scale, x, y }) {
 export function viewOfText(text) {
   const [scale, x, y] = text.split(",").map(Number);
   return clamped({ scale: scale || 1, x, y });
-}
-
-const ROW = 0.8;
-
-/**
- * In how many columns pictures are largest; side by side, where that costs them little.
- * @param {number} count Of pictures. @param {number} width There is, pixels. @param {number} height
- * @param {number} ratio Width / height of a picture.
- * @param {number} below Room under each for words, pixels. @param {number} gap Between two.
- * @returns {{columns: number, width: number}} And how wide each is then.
- */
-export function arranged(count, width, height, ratio, below, gap) {
-  let best = { columns: 1, width: 0 };
-  for (let columns = 1; columns <= count; columns++) {
-    const rows = Math.ceil(count / columns);
-    const across = (width - gap * (columns - 1)) / columns;
-    const down = ((height - gap * (rows - 1)) / rows - below) * ratio;
-    const size = Math.floor(Math.min(across, down));
-    const wanted = columns === count ? ROW * best.width : best.width;
-    if (size > wanted) best = { columns, width: size };
-  }
-  return best;
 }
