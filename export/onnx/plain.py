@@ -15,7 +15,10 @@ from tfpix2pix.export.onnx.layout import simplify
 from tfpix2pix.export.onnx.logs import quiet_logs
 from tfpix2pix.export.onnx.nodes import Graph
 from tfpix2pix.export.onnx.opset import set_opset
-from tfpix2pix.export.onnx.rewrites import use_instance_normalization
+from tfpix2pix.export.onnx.rewrites import (
+    use_bare_instance_normalization,
+    use_instance_normalization,
+)
 
 if TYPE_CHECKING:
     import onnx
@@ -32,7 +35,6 @@ def convert_function(core: Exportable, opset: int, output: str = "y") -> onnx.Mo
     Raises:
       ValueError: tf2onnx leaves operators that are none of ONNX's.
     """
-    import tf2onnx
     from tf2onnx.tf_loader import convert_variables_to_constants_v2
 
     frozen = convert_variables_to_constants_v2(core.run.get_concrete_function())
@@ -41,13 +43,7 @@ def convert_function(core: Exportable, opset: int, output: str = "y") -> onnx.Mo
     inputs = [tensor.name for tensor in frozen.inputs]
     del frozen
     weights = _take_out_weights(definition)
-    with quiet_logs():
-        model, _ = tf2onnx.convert.from_graph_def(
-            definition,
-            input_names=[*inputs, *(f"{name}:0" for name in weights)],
-            output_names=outputs,
-            opset=opset,
-        )
+    model = _translated(definition, [*inputs, *(f"{name}:0" for name in weights)], outputs, opset)
     odd = {node.domain for node in model.graph.node} - {"", "ai.onnx"}
     if odd:
         raise ValueError(f"it leaves operators of {', '.join(sorted(odd))}")
@@ -63,8 +59,38 @@ def convert_function(core: Exportable, opset: int, output: str = "y") -> onnx.Mo
     fold(graph)
     simplify(graph, [spec.name for spec in core.signature if len(spec.shape) == 4])
     use_instance_normalization(graph)
+    use_bare_instance_normalization(graph, _channels(graph))
     graph.finish()
     return model
+
+
+def _translated(
+    definition: object, inputs: list[str], outputs: list[str], opset: int
+) -> onnx.ModelProto:
+    """tf2onnx's translation of a TensorFlow graph, in which a Transpose stays one.
+
+    tf2onnx would put a Reshape in the place of one that moves no number, for features of one
+    channel by way of five axes. Where its order of work, which differs from run to run, lets it do
+    so at the output itself, the last Squeeze is lost and the file is not valid. `simplify` wants
+    Transposes anyway.
+    """
+    import tensorflow as tf
+    from tf2onnx import optimizer
+    from tf2onnx.tf_loader import tf_optimize
+    from tf2onnx.tfonnx import process_tf_graph
+
+    class KeepTransposes(optimizer.TransposeOptimizer):  # type: ignore[misc]
+        def post_optimize_action(self) -> None:
+            pass
+
+    passes = {**optimizer._get_optimizers(), "optimize_transpose": KeepTransposes}
+    with quiet_logs():
+        with tf.Graph().as_default():  # whose protocol buffers are not to be had eagerly
+            definition = tf_optimize(inputs, outputs, definition)
+        with tf.Graph().as_default() as graph:
+            tf.import_graph_def(definition, name="")
+            made = process_tf_graph(graph, opset=opset, input_names=inputs, output_names=outputs)
+            return optimizer.optimize_graph(made, optimizers=passes).make_model("generator")
 
 
 def _take_out_weights(definition: object) -> dict[str, np.ndarray]:
@@ -97,6 +123,26 @@ def _rename(model: onnx.ModelProto, names: dict[str, str]) -> None:
                 each[place] = names.get(name, name)
 
 
+def _channels(graph: Graph) -> dict[str, int]:
+    """The channels of each tensor of features with channels first, where they can be inferred."""
+    import onnx
+
+    model = onnx.ModelProto(ir_version=graph.model.ir_version)
+    model.opset_import.extend(graph.model.opset_import)
+    model.graph.name = "shapes"
+    model.graph.node.extend(graph.nodes)
+    model.graph.input.extend(graph.graph.input)
+    for name, value in graph.constants.items():
+        _give(model, name, value)
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph.value_info
+    sizes = {value.name: value.type.tensor_type.shape.dim for value in inferred}
+    return {
+        name: dims[1].dim_value
+        for name, dims in sizes.items()
+        if len(dims) == 4 and dims[1].dim_value
+    }
+
+
 def fold(graph: Graph) -> None:
     """Puts constants in the places of what is computed from constants alone."""
     import onnx
@@ -120,13 +166,8 @@ def fold(graph: Graph) -> None:
     read = {name for node in nodes for name in node.input}
     feeds = {}
     for name in sorted(read & set(graph.constants)):
-        value = graph.constants[name]
-        if value.size < _SMALL:
-            model.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
-            continue
-        feeds[name] = value
-        kind = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
-        model.graph.input.append(onnx.helper.make_tensor_value_info(name, kind, value.shape))
+        if not _give(model, name, graph.constants[name]):
+            feeds[name] = graph.constants[name]
     for name in wanted:
         model.graph.output.append(onnx.ValueInfoProto(name=name))
     options = onnxruntime.SessionOptions()
@@ -137,3 +178,15 @@ def fold(graph: Graph) -> None:
     graph.constants |= dict(zip(wanted, session.run(wanted, feeds), strict=True))
     graph.nodes = rest
     graph.index()
+
+
+def _give(model: onnx.ModelProto, name: str, value: np.ndarray) -> bool:
+    """Puts a constant into a model, a large one as an input; returns whether its value is there."""
+    import onnx
+
+    if value.size < _SMALL:
+        model.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
+        return True
+    kind = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
+    model.graph.input.append(onnx.helper.make_tensor_value_info(name, kind, value.shape))
+    return False

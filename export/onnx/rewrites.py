@@ -5,6 +5,7 @@ A pattern that a rewrite does not know stays as it is, and `convert` then refuse
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,14 +100,69 @@ def _scale(graph: Graph, name: str) -> tuple[str, float] | None:
     if not product:
         return None
     for factor, other in (product.input, reversed(product.input)):
-        inverse = graph.made_by(factor, "Reciprocal")
-        root = inverse and graph.made_by(inverse.input[0], "Sqrt")
-        total = root and graph.made_by(root.input[0], "Add")
-        if total and other in graph.constants:
-            for epsilon in total.input:
-                if epsilon in graph.constants and graph.constants[epsilon].size == 1:
-                    return other, float(graph.constants[epsilon].reshape(()))
+        inverse = _inverse(graph, factor)
+        if inverse and other in graph.constants:
+            return other, inverse[1]
     return None
+
+
+def _inverse(graph: Graph, name: str) -> tuple[str, float] | None:
+    """The name of the variance, and epsilon, of ``1 / sqrt(variance + epsilon)``."""
+    node = graph.made_by(name, "Reciprocal")
+    root = node and graph.made_by(node.input[0], "Sqrt")
+    total = root and graph.made_by(root.input[0], "Add")
+    if not total:
+        return None
+    for variance, epsilon in (total.input, reversed(total.input)):
+        if epsilon in graph.constants and graph.constants[epsilon].size == 1:
+            return variance, float(graph.constants[epsilon].reshape(()))
+    return None
+
+
+def use_bare_instance_normalization(graph: Graph, channels: Mapping[str, int]) -> None:
+    """``(features - mean) / sqrt(variance + epsilon)`` over one image as one operator, whose scale
+    is 1 and whose offset is 0.
+
+    Args:
+      graph: of a network.
+      channels: of each tensor of features, where known; the chain of others stays.
+    """
+    changes = {}
+    for node in graph.nodes:
+        found = _bare_instance_norm(graph, node)
+        if found is None or found[0] not in channels:
+            continue
+        features, epsilon = found
+        name, count = node.output[0], channels[features]
+        scale = graph.constant(np.ones(count, np.float32), f"{name}_scale")
+        offset = graph.constant(np.zeros(count, np.float32), f"{name}_offset")
+        inputs = [features, scale, offset]
+        changes[name] = [graph.node("InstanceNormalization", inputs, name, epsilon=epsilon)]
+    graph.replace(changes)
+
+
+def _bare_instance_norm(graph: Graph, node: onnx.NodeProto) -> tuple[str, float] | None:
+    """The name of features, and epsilon, if the node ends such a chain."""
+    if node.op_type != "Mul":
+        return None
+    for first, second in (node.input, reversed(node.input)):
+        features, inverse = _centred(graph, first), _inverse(graph, second)
+        if not features or not inverse:
+            continue
+        variance, epsilon = inverse
+        pool = graph.made_by(_through_reshapes(graph, variance), "GlobalAveragePool")
+        square = pool and graph.made_by(pool.input[0], "Mul")
+        over = square.input[0] if square and square.input[0] == square.input[1] else ""
+        if _centred(graph, over) == features:
+            return features, epsilon
+    return None
+
+
+def _centred(graph: Graph, name: str) -> str | None:
+    """The features of which a tensor is what is over or under their mean."""
+    node = graph.made_by(name, "Sub")
+    pool = node and graph.made_by(_through_reshapes(graph, node.input[1]), "GlobalAveragePool")
+    return node.input[0] if node and pool and pool.input[0] == node.input[0] else None
 
 
 def _through_reshapes(graph: Graph, name: str) -> str:

@@ -206,6 +206,25 @@ def test_the_graph_is_plain(exported):
     assert (folder / artifacts["none"].path).stat().st_size < 4 * weights + 60_000
 
 
+@pytest.mark.parametrize("channels", [(3, 1), (1, 3), (1, 1)])
+@pytest.mark.parametrize("norm", ["instance_plain", "instance"])
+def test_the_graph_of_a_resnet_is_plain(make_run, job, tmp_path, norm, channels):
+    """One operator a layer, and features of one channel are turned like any others: tf2onnx would
+    reshape them, by way of five axes, and at times left a file behind that is not valid."""
+    sides = dict(zip(("input_channels", "target_channels"), channels, strict=True))
+    config = {"generator": "resnet6", "dropout": 0.0, "norm": norm, "std": 0.2}
+    made, engine, model = export(make_run, job, tmp_path, "deterministic", **config, **sides)
+    found = operators(model)
+    assert set(found) <= {
+        *("Add", "Conv", "ConvTranspose", "DepthToSpace", "InstanceNormalization", "Pad", "Relu"),
+        *("Tanh", "Transpose"),
+    }
+    assert (found["Transpose"], found["InstanceNormalization"]) == (2, 1 + 2 + 12 + 2)
+    x = np.random.default_rng(0).uniform(-1, 1, (2, 32, 64, channels[0])).astype(np.float32)
+    expected = made.translator.network(x, None)
+    np.testing.assert_allclose(engine(x, None), expected, atol=1e-4, rtol=0)
+
+
 @pytest.mark.parametrize("image_size", [None, (32, 64)])
 def test_without_z_the_float_files_are_what_ncnn_knows(make_run, job, tmp_path, image_size):
     """Transposed convolutions as such: it has them, and no DepthToSpace."""
