@@ -8,6 +8,7 @@ from __future__ import annotations
 import concurrent.futures
 import gc
 import hashlib
+import http.client
 import importlib
 import json
 import os
@@ -423,6 +424,23 @@ def run_cli(tmp_path: Path, run_command) -> Callable[..., subprocess.CompletedPr
 
     def run(*args: str | os.PathLike[str], cwd: str | os.PathLike[str] | None = None, **options):
         return run_command(*args, cwd=tmp_path if cwd is None else cwd, **options)
+
+    return run
+
+
+@pytest.fixture
+def ask(server):
+    """`ask(method, path, body=None, headers={})` of the module's `server`: status, headers and
+    body; the path as it is."""
+
+    def run(method: str, path: str, body=None, headers=None):
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
+        try:
+            connection.request(method, path, body, headers or {})
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
 
     return run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import functools
 import hashlib
@@ -125,7 +126,27 @@ class FileSet:
         return [self._sizes[pair.a] for pair in pairs]
 
 
-class FileSource(FileSet, PairSource):
+class ScannedSource(PairSource):
+    """Files that are all looked at before training."""
+
+    @abc.abstractmethod
+    def scan(
+        self, progress: Progress | None = None, *, digests: bool = False
+    ) -> tuple[Any, Resolved]:
+        """Looks at every file: what was seen, and the spec and the faults; refuses nothing."""
+
+    @abc.abstractmethod
+    def fault_report(self, faults: Iterable[Fault]) -> str:
+        """Faults as a text."""
+
+    def check(self, progress: Progress | None = None) -> None:
+        """See `PairSource.check`: what cannot be read, does not match or is not alike, at once."""
+        _, resolved = self.scan(progress)
+        if resolved.faults:
+            raise DataError(self.fault_report(resolved.faults))
+
+
+class FileSource(FileSet, ScannedSource):
     """Pairs of files.
 
     Args:
@@ -256,12 +277,6 @@ class FileSource(FileSet, PairSource):
         )
 
     # === The scan before training ===
-
-    def check(self, progress: Progress | None = None) -> None:
-        """See `PairSource.check`: what cannot be read, does not match or is not alike, at once."""
-        _, resolved = self.scan(progress)
-        if resolved.faults:
-            raise DataError(self.fault_report(resolved.faults))
 
     def scan(
         self, progress: Progress | None = None, *, digests: bool = False

@@ -19,7 +19,7 @@ from tfpix2pix.data.check.scan import BadPair, PairLook
 from tfpix2pix.data.layouts.pair_files import Fault, Listing, count_text, read_stacked
 from tfpix2pix.data.layouts.splits import fraction_for_both
 from tfpix2pix.data.sources.base import SPLITS, ImageSource, Progress, check_direction
-from tfpix2pix.data.sources.file_source import FileSet
+from tfpix2pix.data.sources.file_source import FileSet, ScannedSource
 from tfpix2pix.data.sources.unpaired import UnpairedSource, sizes_of_both
 from tfpix2pix.data.spec import ImageSpec, PairWish
 
@@ -62,7 +62,7 @@ class FileImages(FileSet, ImageSource):
         return hashlib.sha256(facts.encode() + self.written(split)).hexdigest()[:24]
 
 
-class UnpairedFiles(UnpairedSource):
+class UnpairedFiles(ScannedSource, UnpairedSource):
     """Files of two sides.
 
     Args:
@@ -154,11 +154,6 @@ class UnpairedFiles(UnpairedSource):
         return f"--val_fraction={found[0]:g} holds out {found[1]:,} of {of}"
 
     # === The look before training ===
-
-    def check(self, progress: Progress | None = None) -> None:
-        _, resolved = self.scan(progress)
-        if resolved.faults:
-            raise DataError(self.fault_report(resolved.faults))
 
     def scan(
         self, progress: Progress | None = None, *, digests: bool = False

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import check_writable, shown
 from tfpix2pix.base.size import Size
-from tfpix2pix.cli.flags import METAVARS, Parser, add_boolean, number
+from tfpix2pix.cli.flags import METAVARS, Parser, add_boolean, add_limit, number
 
 if TYPE_CHECKING:
     from tfpix2pix.base.serving import FileServer
@@ -84,13 +84,7 @@ def add_flags(parser: Parser) -> None:
         metavar="train|val|test",
         help="which pairs [val; where there are none test, or train]",
     )
-    group.add_argument(
-        "--limit",
-        type=number(int),
-        default=0,
-        metavar="INT",
-        help="only the first pairs of the split, 0 for all [0]",
-    )
+    add_limit(group)
     group.add_argument(
         "--size",
         type=number(Size),

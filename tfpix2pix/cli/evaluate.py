@@ -17,6 +17,7 @@ from tfpix2pix.cli.flags import (
     Parser,
     add_boolean,
     add_field,
+    add_limit,
     add_weights,
     given_data_config,
     number,
@@ -86,13 +87,7 @@ def add_flags(parser: Parser) -> None:
         help="to which all pictures are resized: a side, or HEIGHTxWIDTH, pixels [the run's size; "
         "that of the predictions]",
     )
-    group.add_argument(
-        "--limit",
-        type=number(int),
-        default=0,
-        metavar="INT",
-        help="only the first pairs of the split, 0 for all [0]",
-    )
+    add_limit(group)
     group.add_argument(
         "--output",
         metavar="FOLDER",

@@ -132,6 +132,17 @@ def add_weights(group: Any, of: str = "a run") -> None:
     )
 
 
+def add_limit(group: Any) -> None:
+    """``--limit``, how many pairs of a split are taken."""
+    group.add_argument(
+        "--limit",
+        type=number(int),
+        default=0,
+        metavar="INT",
+        help="only the first pairs of the split, 0 for all [0]",
+    )
+
+
 def add_direction(group: Any, what: str) -> None:
     """``--direction`` of what is made already, which `Config.direction_of` checks."""
     group.add_argument(

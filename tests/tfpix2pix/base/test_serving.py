@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import threading
 
 import pytest
@@ -25,20 +24,6 @@ def server(tmp_path):
     started.server_close()
 
 
-@pytest.fixture
-def ask(server):
-    def run(path: str, method: str = "GET", **headers: str):
-        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
-        try:
-            connection.request(method, path, headers=headers)
-            answer = connection.getresponse()
-            return answer.status, answer.headers, answer.read()
-        finally:
-            connection.close()
-
-    return run
-
-
 @pytest.mark.parametrize(
     ("path", "kind", "size"),
     [
@@ -49,26 +34,26 @@ def ask(server):
     ],
 )
 def test_files_and_their_kinds(ask, server, path, kind, size):
-    status, headers, content = ask(path)
+    status, headers, content = ask("GET", path)
     assert (status, headers["Content-Type"], len(content)) == (200, kind, size)
     assert headers["X-Own"] == "yes"
     assert size_of(server.files[path.partition("?")[0]]) == size
-    status, headers, content = ask(path, "HEAD")
+    status, headers, content = ask("HEAD", path)
     assert (status, int(headers["Content-Length"]), content) == (200, size, b"")
 
 
 @pytest.mark.parametrize("path", ["/../secret", "/parts", "//secret", "/%2e%2e/secret", "secret"])
 def test_nothing_else_comes_out(ask, path):
-    status, _, content = ask(path)
+    status, _, content = ask("GET", path)
     assert status == 404
     assert content == b"there is no such file here\n"
 
 
 def test_a_file_that_was_taken_away_and_a_page_of_another_name(ask, tmp_path):
     (tmp_path / "page" / "parts" / "big.wasm").unlink()
-    assert ask("/parts/big.wasm")[0] == 404
-    assert ask("/", Host="evil.example")[0] == 421
-    assert ask("/favicon.ico")[0] == 204
+    assert ask("GET", "/parts/big.wasm")[0] == 404
+    assert ask("GET", "/", headers={"Host": "evil.example"})[0] == 421
+    assert ask("GET", "/favicon.ico")[0] == 204
 
 
 def test_ports_and_hosts_that_cannot_be_had(server):

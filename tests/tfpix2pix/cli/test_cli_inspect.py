@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import runpy
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,22 +23,13 @@ from tfpix2pix.config.dataset import open_source
 from tfpix2pix.data import load_palette, write_image
 
 WRITTEN = {"inspect.html", "inspect.json", "contact_sheet.png"}
-MINE = ((10, 20, 30), (200, 40, 90), (250, 250, 240), (90, 160, 20))
+labels = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[2] / "painted.py")))
+MINE, painted = labels.MINE, labels.painted
 
 
 def noise(seed: int, height: int = 16, width: int = 32, channels: int = 3) -> np.ndarray:
     shape = (height, width, channels)
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-
-
-def painted(seed: int, colors, size: int = 48, block: int = 12) -> np.ndarray:
-    """A label image of square blocks; every colour stands somewhere."""
-    cells = (size // block) ** 2
-    dice = np.random.default_rng(seed)
-    chosen = np.concatenate([np.arange(len(colors)), dice.integers(0, len(colors), cells)])[:cells]
-    dice.shuffle(chosen)
-    blocks = np.array(colors, np.uint8)[chosen].reshape(size // block, size // block, 3)
-    return blocks.repeat(block, axis=0).repeat(block, axis=1)
 
 
 def write_all(folder: Path, images: dict[str, np.ndarray]) -> Path:

@@ -2,50 +2,23 @@
 
 from __future__ import annotations
 
+import runpy
 from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.data.palette import parse_palette
-from tfpix2pix.evaluation import L1, Batch
+from tfpix2pix.evaluation import L1
 from tfpix2pix.evaluation.color import Color
 from tfpix2pix.evaluation.fcn import FCNScore
-from tfpix2pix.evaluation.ranking import Strip, ranking_of
-from tfpix2pix.evaluation.results import Evaluation
 from tfpix2pix.report.evaluation_page import write_evaluation_page
 
-FACTS = {
-    "model": {"path": "runs/<b>", "step": 1200, "checkpoint": "ab"},
-    "dataset": {"name": "--dataset=pairs"},
-    "split": "val",
-    "images": 5,
-    "size": 16,
-    "samples": 1,
-    "seed": 3,
-    "deterministic": False,
-    "scorer": None,
-    "classes": None,
-    "versions": {"numpy": "2"},
-}
-
-
-def make(images: int, evaluators, facts=FACTS) -> Evaluation:
-    random = np.random.default_rng(0)
-    ranking = ranking_of(evaluators)
-    batch = Batch(
-        [f"käse {i}" for i in range(images)],
-        *random.integers(0, 256, (2, images, 16, 16, 3), np.uint8),
-        random.integers(0, 2, (images, 16, 16), np.uint8),
-    )
-    for evaluator in evaluators:
-        evaluator.update(batch)
-    ranking.add(
-        images,
-        lambda i, v: Strip(batch.names[i], v, batch.y[i][..., :1], batch.fake[i], batch.y[i]),
-    )
-    return Evaluation.of(evaluators, batch.names, facts, ranking)
+made = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "made_evaluation.py")))
+FACTS, make = made.FACTS, made.make
 
 
 class Page(HTMLParser):
@@ -113,7 +86,7 @@ def test_the_page_shows_scores_pictures_and_plots_and_loads_nothing(tmp_path):
 
 def test_the_same_evaluation_makes_the_same_page(tmp_path):
     one, other = (
-        write_evaluation_page(tmp_path / name, make(5, [L1()])).read_bytes()
+        write_evaluation_page(tmp_path / name, make(evaluators=[L1()])).read_bytes()
         for name in ("one", "other")
     )
     assert one == other
@@ -122,5 +95,5 @@ def test_the_same_evaluation_makes_the_same_page(tmp_path):
 def test_a_folder_of_other_things_gets_no_page(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(UserError, match=r"holds other files \(thesis\.tex\)"):
-        write_evaluation_page(tmp_path, make(5, [L1()]))
+        write_evaluation_page(tmp_path, make(evaluators=[L1()]))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import threading
 from collections import Counter
@@ -27,22 +26,6 @@ def server(make, tmp_path) -> Iterator[StudyServer]:
     yield started
     started.shutdown()
     started.server_close()
-
-
-@pytest.fixture
-def ask(server):
-    """`ask(method, path, body=None, headers={})`: status, headers and body; the path as it is."""
-
-    def run(method: str, path: str, body=None, headers=None):
-        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
-        try:
-            connection.request(method, path, body, headers or {})
-            answer = connection.getresponse()
-            return answer.status, answer.headers, answer.read()
-        finally:
-            connection.close()
-
-    return run
 
 
 def test_the_page_and_its_pictures(server, ask):
