@@ -27,6 +27,7 @@ def export(
     direction: str = "",
     argmax: bool = False,
     examples: int = 0,
+    draw: str = "auto",
     checkpoint: str | int = "latest",
     weights: str = "average",
     dataset: Any = None,
@@ -54,6 +55,8 @@ def export(
         ``[B, H, W, 1]``, in the place of the classes' probabilities.
       examples: of the format web: how many inputs of the run's val split the page has; they are
         published with it.
+      draw: of the format web: what one draws on the page, ``labels``, ``lines`` or ``photo``;
+        ``auto`` by what the run's inputs look like.
       checkpoint: ``latest``, ``best`` or a step.
       weights: of a run with ``ema``: ``average``, or ``raw`` for the weights themselves.
       dataset: the run's data where they are not where it found them: a folder, or the arrays that
@@ -91,6 +94,7 @@ def export(
         direction,
         argmax,
         examples,
+        draw,
     )
     check_request(workdir, output, request)
     arrays = arrays_of(run, dataset)

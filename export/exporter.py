@@ -25,6 +25,7 @@ from tfpix2pix.base.version import __version__
 from tfpix2pix.config import Config, load_config, nearest
 from tfpix2pix.config.dataset import spec_of
 from tfpix2pix.data.config import DIRECTIONS
+from tfpix2pix.demo.kinds import AUTO, DRAWS
 from tfpix2pix.demo.models import check_spec
 from tfpix2pix.demo.runtime import runtime_files
 from tfpix2pix.export.contract import (
@@ -88,6 +89,7 @@ class Request:
       direction: ``AtoB``, ``BtoA`` or ``both``; empty for all that the run has.
       argmax: of a run of one-hot targets: class numbers in the place of probabilities.
       examples: inputs of the run's val split that the page of the format web shows.
+      draw: what one draws on that page, of `tfpix2pix.demo.kinds.DRAWS`.
 
     Raises:
       UserError: a value that is not known, or a limit beside a fixed size.
@@ -102,6 +104,7 @@ class Request:
     direction: str = ""
     argmax: bool = False
     examples: int = 0
+    draw: str = AUTO
 
     def __post_init__(self) -> None:
         if self.max_pixels is not None and self.image_size is not None:
@@ -114,6 +117,7 @@ class Request:
             ("quantize", self.quantize, QUANTIZATIONS),
             ("inference", (self.inference,), INFERENCES),
             ("direction", (self.direction or "both",), (*DIRECTIONS, "both")),
+            ("draw", (self.draw,), DRAWS),
         ):
             if not values:
                 raise UserError(f"--{flag} is empty; expected some of {', '.join(known)}")
@@ -124,12 +128,13 @@ class Request:
                     )
         if not 0 <= self.examples <= MOST_EXAMPLES:
             raise UserError(f"--examples={self.examples}: expected 0 to {MOST_EXAMPLES}")
-        if self.examples and "web" not in self.formats:
-            raise UserError(
-                f"--examples={self.examples} is of a page to draw on, and "
-                f"--formats={','.join(self.formats)} has none; add web to --formats, or leave "
-                "--examples out"
-            )
+        for flag, asked in (("examples", self.examples != 0), ("draw", self.draw != AUTO)):
+            if asked and "web" not in self.formats:
+                raise UserError(
+                    f"--{flag}={getattr(self, flag)} is of a page to draw on, and "
+                    f"--formats={','.join(self.formats)} has none; add web to --formats, or leave "
+                    f"--{flag} out"
+                )
         if self.opset is None:
             return
         if not {"onnx", "web"} & {*self.formats}:
@@ -155,6 +160,7 @@ class Request:
         direction: str = "",
         argmax: bool = False,
         examples: int = 0,
+        draw: str = AUTO,
     ) -> Request:
         """From the texts of the flags."""
         return cls(
@@ -167,6 +173,7 @@ class Request:
             direction,
             argmax,
             examples,
+            draw,
         )
 
     def directions(self, config: Config, workdir: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -386,6 +393,7 @@ def export_run(
                         stored_inputs, *where, direction=translator.direction
                     ),
                     examples=examples,
+                    draw=request.draw,
                     encoder=encoder,
                 )
                 pictures, source = check_pictures(

@@ -54,6 +54,7 @@ class Job:
       stored_inputs: gives up to so many inputs of the run's data as they are stored, see
         `pictures.stored_inputs`.
       examples: inputs of the run's val split that a page may show, as `training_inputs` has them.
+      draw: what one draws on a page, of `kinds.DRAWS`.
     """
 
     contract: Contract
@@ -67,6 +68,7 @@ class Job:
     opset: int | None = None
     stored_inputs: Callable[[int], list[np.ndarray]] = lambda count: []
     examples: Sequence[np.ndarray] = ()
+    draw: str = "auto"
     encoder: tf.keras.Model | None = None
 
     def inputs_of(self, x: np.ndarray, seed: int) -> dict[str, np.ndarray]:

@@ -23,7 +23,7 @@ from tfpix2pix.export.contract import Contract
 from tfpix2pix.export.formats import Artifact, Format, Job
 from tfpix2pix.export.onnx.format import FORMAT as ONNX
 from tfpix2pix.export.onnx.format import OnnxEngine
-from tfpix2pix.export.web.models import LOOKED_AT, PRECISIONS, page_model
+from tfpix2pix.export.web.models import LOOKED_AT, PRECISIONS, drawn_of, page_model
 from tfpix2pix.export.web.network import open_network
 
 FOLDER = "web"
@@ -39,8 +39,10 @@ class WebFormat(Format):
         ONNX.check()
 
     def write(self, job: Job, folder: Path) -> list[Artifact]:
-        check_spec(job.contract.spec, "--formats=web: this run")
-        artifacts, models, inputs = [], [], _inputs(job)
+        what = "--formats=web: this run"
+        check_spec(job.contract.spec, what)
+        drawn = drawn_of(job.contract, _inputs(job), job.draw, what)
+        artifacts, models = [], []
         with tempfile.TemporaryDirectory() as temporary:
             for artifact in ONNX.write(job, Path(temporary)):
                 file = Path(temporary, artifact.path)
@@ -49,9 +51,9 @@ class WebFormat(Format):
                     file,
                     job.name,
                     PRECISIONS[artifact.quantize],
-                    inputs,
+                    drawn,
                     job.examples,
-                    "--formats=web: this run",
+                    what,
                 )
                 models.append(model)
                 path = f"{FOLDER}/{MODELS}/{model.name}"

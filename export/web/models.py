@@ -79,6 +79,7 @@ def models_of(
     examples: int = 0,
     dataset: str = "",
     what: str = "",
+    draw: str = kinds.AUTO,
 ) -> list[PageModel]:
     """The networks of an export, of each direction the one of the highest precision.
 
@@ -88,14 +89,15 @@ def models_of(
       examples: how many val inputs of its run come along.
       dataset: where the run's data set is now; empty for where the run found it.
       what: names it, for messages; empty for the flag that did.
+      draw: what one draws, of `kinds.DRAWS`.
 
     Raises:
       UserError: it holds no ONNX file, or one that a page cannot have; or examples are asked for
-        and the data are not there.
+        and the data are not there; or what is drawn does not go with it.
     """
     what = what or f"--model={shown(path)}"
     found = _named(path, direction, what)
-    return [_model(named, what, examples, dataset) for named in found]
+    return [_model(named, what, examples, dataset, draw) for named in found]
 
 
 def with_names(models: Sequence[PageModel]) -> list[PageModel]:
@@ -160,7 +162,7 @@ def _best(folder: Path, manifest: Manifest, what: str) -> _Named:
     return _Named(folder / best.path, best.format, best.quantize, manifest)
 
 
-def _model(named: _Named, what: str, examples: int, dataset: str) -> PageModel:
+def _model(named: _Named, what: str, examples: int, dataset: str, draw: str) -> PageModel:
     from tfpix2pix.export.onnx.quantize import quantization_of
 
     engine = load_format(named.format).open(named.path)
@@ -172,7 +174,8 @@ def _model(named: _Named, what: str, examples: int, dataset: str) -> PageModel:
         title = f"{title} {contract.direction}"
     file = named.path if named.format == "onnx" else network_of(named.path)
     precision = PRECISIONS[named.quantize or quantization_of(named.path)]
-    return page_model(engine, file, title, precision, inputs, shown, what)
+    drawn = drawn_of(contract, inputs, draw, what)
+    return page_model(engine, file, title, precision, drawn, shown, what)
 
 
 # === One network ===
@@ -183,7 +186,7 @@ def page_model(
     file: Content,
     title: str,
     precision: str,
-    inputs: Sequence[np.ndarray],
+    drawn: Drawn,
     examples: Sequence[np.ndarray] = (),
     what: str = "the export",
 ) -> PageModel:
@@ -194,7 +197,7 @@ def page_model(
       file: ONNX, or its bytes.
       title: the run's name.
       precision: ``float32``, ``float16`` or ``int8``.
-      inputs: of its run, as `pictures.stored_inputs` has them, to see what they show.
+      drawn: what one draws for it, see `drawn_of`.
       examples: that come along, float32 ``[H, W, C_in]`` in [-1, 1].
       what: names it, for messages.
 
@@ -215,7 +218,7 @@ def page_model(
         contract=contract.to_dict(),
         sample=known_sample(engine, height, width),
         tolerance=_TOLERANCE[precision],
-        drawn=_drawn(contract, inputs),
+        drawn=drawn,
         examples=[fit_depth(spec.input_file(x), "uint8") for x in examples],
     )
 
@@ -233,14 +236,47 @@ def known_sample(engine: Engine, height: int, width: int) -> dict[str, np.ndarra
     return {**inputs, "y": np.asarray(y, np.float32)}
 
 
-def _drawn(contract: Contract, inputs: Sequence[np.ndarray]) -> Drawn:
+def drawn_of(
+    contract: Contract,
+    inputs: Sequence[np.ndarray],
+    draw: str = kinds.AUTO,
+    what: str = "the export",
+) -> Drawn:
+    """What one draws for a network.
+
+    Args:
+      contract: of its export.
+      inputs: of its run, as `pictures.stored_inputs` has them, to see what they show.
+      draw: of `kinds.DRAWS`.
+      what: names it, for messages.
+
+    Raises:
+      UserError: it does not go with the network.
+    """
     palette = contract.spec.x.palette
+    pictures = [_shown(values) for values in inputs]
+    if palette is not None and draw == kinds.LINES:
+        raise UserError(f"--draw=lines: {what} takes labels of a palette; draw labels or photo")
+    if draw in (kinds.LINES, kinds.PHOTO):
+        return Drawn(draw)
     if palette is not None:
         return kinds.of_palette(contract.to_dict()["palette"])
+    if draw == kinds.LABELS:
+        found = kinds.labels_of_pictures(pictures)
+        if found is None:
+            seen = (
+                "its inputs are not painted in a few colours; draw lines or photo, or train with "
+                "--label_palette"
+                if pictures
+                else "its inputs, which have the colours, are not here; say with --dataset=FOLDER "
+                "where the data set is now"
+            )
+            raise UserError(f"--draw=labels: {what} has no palette, and {seen}")
+        return found
     if isinstance(contract.spec, LabSpec):
         return Drawn(kinds.PHOTO)
-    if inputs:
-        return kinds.of_pictures([_shown(values) for values in inputs])
+    if pictures:
+        return kinds.of_pictures(pictures)
     config = contract.config
     turned = contract.direction != config.direction
     return Drawn(kinds.PHOTO) if turned else kinds.of_dataset(short_name(config))

@@ -14,6 +14,7 @@ pytest.importorskip("tf2onnx")
 pytest.importorskip("onnxruntime")
 
 from tfpix2pix.base.errors import UserError
+from tfpix2pix.demo.kinds import Drawn
 from tfpix2pix.demo.page import read_list
 from tfpix2pix.export import export_run, open_model, verify
 from tfpix2pix.export.exporter import Request
@@ -72,6 +73,9 @@ def test_a_file_of_an_export(exported, tmp_path):
     alone = shutil.copy(path, tmp_path / "alone.onnx")
     (other,) = models_of(alone)
     assert (other.name, other.drawn.kind) == ("sample-float16", "labels")
+    assert models_of(path, draw="photo")[0].drawn == Drawn("photo")
+    assert models_of(path, draw="lines")[0].drawn == Drawn("lines")
+    assert models_of(path, draw="labels")[0].drawn == model.drawn
     names = [(m.name, m.title) for m in with_names([model, other, other])]
     assert names == [
         ("my-run-float16", "my run, float16"),
@@ -106,13 +110,13 @@ def test_the_format_web(run, make_run, runtime_folder, tmp_path):
     """Proved from its scripts, published as a whole, joined by another precision, and gone with
     the next checkpoint."""
     output = tmp_path / "out"
-    made = export_page(run, output, examples=2)
+    made = export_page(run, output, examples=2, draw="photo")
     (row,) = made.proof.rows
     assert (row.path, row.format, row.engine) == ("web/models/my_run", "web", "onnxruntime")
     assert row.max_difference < 1e-4
     page = output / "web"
     (entry,) = read_list(page)["models"]
-    assert entry["input"] == "labels"
+    assert entry["input"] == "photo"
     assert len(entry["examples"]) == 2
     manifest = Manifest.load(output)
     named = {*manifest.files, *(f"web/models/{n}" for _, sums in manifest.artifacts for n in sums)}
@@ -177,6 +181,10 @@ def test_labels_with_a_palette_and_a_latent(make_run, runtime_folder, tmp_path):
     assert set(np.unique(model.sample["x"])) == {0, 1}  # one-hot
     colours = {tuple(c["color"]) for c in entry["labels"]["classes"]}
     assert {*map(tuple, model.examples[0].reshape(-1, 3))} <= colours
+    assert models_of(output, draw="photo")[0].drawn == Drawn("photo")
+    assert models_of(output, draw="labels")[0].drawn == model.drawn
+    with pytest.raises(UserError, match=r"--draw=lines: .* takes labels of a palette; draw labels"):
+        models_of(output, draw="lines")
 
 
 def test_pictures_that_no_page_has(make_run, runtime_folder, tmp_path):
@@ -191,6 +199,10 @@ def test_wrong_requests(run):
         Request(("onnx",), examples=2)
     with pytest.raises(UserError, match="--examples=-1: expected 0 to 100"):
         Request(("web",), examples=-1)
+    with pytest.raises(UserError, match=r"--draw=photo is of a page .* add web to --formats"):
+        Request(("onnx",), draw="photo")
+    with pytest.raises(UserError, match="--draw=line: expected auto, labels, lines, photo"):
+        Request(("web",), draw="line")
     assert Request(("web",), opset=13).opset == 13
     assert "web" not in Request().formats
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.files import check_writable, shown
 from tfpix2pix.base.size import Size
-from tfpix2pix.cli.flags import METAVARS, Parser, add_boolean, add_limit, number
+from tfpix2pix.cli.flags import METAVARS, Parser, add_boolean, add_draw, add_limit, number
 
 if TYPE_CHECKING:
     from tfpix2pix.base.serving import FileServer
@@ -64,6 +64,7 @@ def add_flags(parser: Parser) -> None:
         help="how many inputs of each run's own val split can be opened on the page; without them "
         "examples are drawn [0]",
     )
+    add_draw(group)
     group.add_argument(
         "--dataset",
         default="",
@@ -213,6 +214,7 @@ def _check(args: argparse.Namespace) -> None:
             raise UserError(f"--{name} and --nogallery exclude each other; drop one of them")
     if args.direction not in ("", "AtoB", "BtoA"):
         raise UserError(f"--direction={args.direction} is not one of AtoB, BtoA")
+    from tfpix2pix.demo.kinds import DRAWS
     from tfpix2pix.demo.runtime import runtime_files
     from tfpix2pix.export.exporter import MOST_EXAMPLES
     from tfpix2pix.export.web.models import check_named
@@ -220,6 +222,8 @@ def _check(args: argparse.Namespace) -> None:
 
     if not 0 <= args.examples <= MOST_EXAMPLES:
         raise UserError(f"--examples={args.examples}: expected 0 to {MOST_EXAMPLES}")
+    if args.draw not in DRAWS:
+        raise UserError(f"--draw={args.draw} is not one of {', '.join(DRAWS)}")
     for flag in ("workdir", "model"):
         named = getattr(args, flag)
         for name in named:
@@ -240,7 +244,7 @@ def _models(args: argparse.Namespace, stack: ExitStack) -> list[PageModel]:
     for workdir in args.workdir:
         folder = stack.enter_context(exported(workdir, args.dataset))
         what = f"--workdir={shown(workdir)}"
-        found += models_of(folder, args.direction, args.examples, args.dataset, what)
+        found += models_of(folder, args.direction, args.examples, args.dataset, what, args.draw)
     for model in args.model:
-        found += models_of(model, args.direction, args.examples, args.dataset)
+        found += models_of(model, args.direction, args.examples, args.dataset, draw=args.draw)
     return with_names(found)

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from tfpix2pix.base.errors import UserError
-from tfpix2pix.cli.flags import Parser, add_boolean, add_weights, fail, number
+from tfpix2pix.cli.flags import Parser, add_boolean, add_draw, add_weights, fail, number
 
 if TYPE_CHECKING:
     from tfpix2pix.export.proof import Proof
@@ -101,6 +101,7 @@ def add_flags(parser: Parser) -> None:
         help="of the page: how many inputs of the run's val split can be opened on it, which are "
         "published with it; without them examples are drawn [0]",
     )
+    add_draw(group, "of the page: ")
     group.add_argument(
         "--max_pixels",
         type=number(int),

@@ -132,6 +132,18 @@ def add_weights(group: Any, of: str = "a run") -> None:
     )
 
 
+def add_draw(group: Any, of: str = "") -> None:
+    """``--draw``, of `tfpix2pix.demo.kinds.DRAWS`."""
+    group.add_argument(
+        "--draw",
+        default="auto",
+        metavar="auto|labels|lines|photo",
+        help=f"{of}what one draws: labels in the colours of the run's palette or of its inputs, "
+        "lines in grey, or nothing on a photo that is opened; auto: by what the run's inputs look "
+        "like [auto]",
+    )
+
+
 def add_limit(group: Any) -> None:
     """``--limit``, how many pairs of a split are taken."""
     group.add_argument(

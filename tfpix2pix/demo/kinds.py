@@ -12,6 +12,9 @@ from tfpix2pix.data import Decoded, load_palette
 from tfpix2pix.data.check.palette_search import FoundPalette, find_palette
 
 KINDS = LABELS, LINES, PHOTO = ("labels", "lines", "photo")
+AUTO = "auto"
+"""By what inputs look like."""
+DRAWS = (AUTO, *KINDS)
 # Of a drawing in lines most pixels are the ground's, near black or near white, and none is
 # coloured.
 _LEAST_GROUND = 0.5
@@ -48,9 +51,16 @@ def of_pictures(pictures: Sequence[np.ndarray]) -> Drawn:
         return Drawn(PHOTO)
     if all(map(_shows_lines, pictures)):
         return Drawn(LINES)
-    decoded = [Decoded(picture, False, None, ()) for picture in pictures]
-    found = find_palette(decoded, lossless=True)
+    found = find_palette(_decoded(pictures), lossless=True)
     return Drawn(PHOTO) if found is None or found.indices else _of_found(found)
+
+
+def labels_of_pictures(pictures: Sequence[np.ndarray]) -> Drawn | None:
+    """The same of inputs that are labels, whatever they look like: greys that stand for classes
+    too. None where there are no few colours in them."""
+    decoded = _decoded(pictures)
+    found = find_palette(decoded, lossless=True) or find_palette(decoded, lossless=False)
+    return None if found is None else _of_found(found)
 
 
 def of_dataset(name: str) -> Drawn:
@@ -58,6 +68,10 @@ def of_dataset(name: str) -> Drawn:
     if "edges" in name or "sketch" in name:
         return Drawn(LINES)
     return Drawn(PHOTO)
+
+
+def _decoded(pictures: Sequence[np.ndarray]) -> list[Decoded]:
+    return [Decoded(picture, False, None, ()) for picture in pictures]
 
 
 def _of_found(found: FoundPalette) -> Drawn:

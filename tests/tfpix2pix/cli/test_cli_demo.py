@@ -40,10 +40,12 @@ def test_a_run_on_a_page(start_cli, run_copy):
     pytest.importorskip("tf2onnx")
     pytest.importorskip("onnxruntime")
     for start in ("first", "second"):
-        serving = start_cli("demo", f"--workdir={run_copy}", "--examples=1", prelude=PRELUDE)
+        flags = [f"--workdir={run_copy}", "--examples=1"] + ["--draw=photo"] * (start == "second")
+        serving = start_cli("demo", *flags, prelude=PRELUDE)
         lines = lines_until("the page is at", serving)
         assert any("exporting it to ONNX" in line for line in lines) == (start == "first")
-        assert re.fullmatch(r"run: float32, [\d.]+ MB, for labels of 'sample'\n", lines[-2])
+        drawn = "labels of 'sample'" if start == "first" else "photographs"
+        assert re.fullmatch(rf"run: float32, [\d.]+ MB, for {drawn}\n", lines[-2])
         url = re.search(r"http://127\.0\.0\.1:\d+/", lines[-1])[0]
         html, headers = read(url)
         assert b'id="drawing"' in html
@@ -113,6 +115,7 @@ def test_runs_that_do_not_stand_side_by_side(run_cli, run_copy, tmp_path):
         (("--workdir=none",), "none"),
         (("--model=a", "--direction=up"), "--direction=up is not one of AtoB, BtoA"),
         (("--model=a", "--examples=-1"), "--examples=-1: expected 0 to 100"),
+        (("--model=a", "--draw=line"), "--draw=line is not one of auto, labels, lines, photo"),
         (("--model=a", "--limit=9"), "--limit is for the gallery of runs; name one with --workdir"),
         (("--workdir=a", "--nogallery", "--split=val"), "--split and --nogallery exclude each"),
         (("--model=a", "--port=x"), "--port"),

@@ -24,10 +24,20 @@ WINDOW, DOOR = (0, 128, 255), (0, 207, 255)
 BACKGROUND, FACADE = (0, 0, 222), (0, 48, 255)
 
 
-def data_address(height: int, width: int) -> str:
-    """A drawing of white lines on black, as an example stands in models.json."""
+def white_lines(height: int, width: int) -> np.ndarray:
+    """A drawing of white lines on black."""
     picture = np.zeros((height, width), np.uint8)
     picture[:, ::9], picture[::7] = 200, 255
+    return picture
+
+
+def many_colours(height: int, width: int) -> np.ndarray:
+    """As a photograph has them, next to each other."""
+    return np.random.default_rng(4).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def data_address(picture: np.ndarray) -> str:
+    """As an example stands in models.json."""
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "PNG")
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
@@ -47,10 +57,11 @@ def site(tmp_path_factory):
     models = [
         folder.model("fronts", "labels"),
         folder.model("styles", "labels", latent={"size": 8}, image_size=[32, 32]),
-        folder.model("edges", "lines", [data_address(HEIGHT - 5, WIDTH)]),
+        folder.model("edges", "lines", [data_address(white_lines(HEIGHT - 5, WIDTH))]),
         folder.model("photos", "photo"),
         folder.model("segments", "photo", label_side="target", palette=folder.facades()),
         folder.model("broken", "photo"),
+        folder.model("shots", "photo", [data_address(many_colours(HEIGHT, WIDTH))]),
     ]
     folder.write_folder(where, models)
     with chromium.Server(where) as server:
@@ -407,6 +418,15 @@ def write_picture(path: Path, width: int, height: int) -> np.ndarray:
     picture = np.stack([rows * 5, columns * 3, rows + columns], -1).astype(np.uint8)
     Image.fromarray(picture).save(path)
     return picture
+
+
+def test_examples_that_are_photographs(open_page):
+    """They are seen and drawn with as they are: no colour becomes that of a class."""
+    page = open_page("shots")
+    page.until("document.getElementById('title').textContent === 'Shots'")
+    expected = many_colours(HEIGHT, WIDTH)
+    np.testing.assert_array_equal(settled(page), 255 - expected)
+    np.testing.assert_array_equal(drawn(page), expected)
 
 
 def test_pictures_from_outside(open_page, tmp_path):

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from tfpix2pix.data import load_palette
 from tfpix2pix.data.sample import facade_pair
-from tfpix2pix.demo.kinds import of_dataset, of_palette, of_pictures
+from tfpix2pix.demo.kinds import labels_of_pictures, of_dataset, of_palette, of_pictures
 
 COLOURS = [(230, 20, 20), (20, 200, 40), (30, 40, 220)]
 
@@ -69,6 +69,18 @@ def test_labels_have_a_palette():
     }
     kept = {"name": "sky", "color": [1, 2, 3], "void": True}
     assert of_palette(own).labels == {"name": "own", "classes": [kept]}
+
+
+def test_labels_where_somebody_says_so():
+    """What is taken for something else: greys that stand for classes. And no photograph is."""
+    picture = np.full((64, 64, 1), 255, np.uint8)
+    picture[8:40, 8:24], picture[30:60, 30:50] = 0, 90
+    assert of_pictures([picture] * 4).kind == "lines"
+    found = labels_of_pictures([picture] * 4)
+    colours = [tuple(c["color"]) for c in found.labels["classes"]]
+    assert (found.kind, sorted(colours)) == ("labels", [(v, v, v) for v in (0, 90, 255)])
+    assert labels_of_pictures([photo(i) for i in range(4)]) is None
+    assert labels_of_pictures([]) is None
 
 
 def test_by_the_name_of_the_data_set():
