@@ -172,6 +172,16 @@ def full_float32():
     tf.config.experimental.enable_tensor_float_32_execution(before)
 
 
+@pytest.fixture
+def eagerly() -> Iterator[None]:
+    """Steps without a graph, whose making takes longer than a few of them."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 # === The command line ===
 
 

@@ -56,19 +56,7 @@ def stored(path: Path) -> dict[str, np.ndarray]:
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
-# TensorFlow's of `eagerly`: the pipeline of images is a graph all the same.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_func"),
-    pytest.mark.charts,
-]
-
-
-@pytest.fixture
-def eagerly():
-    """Steps without a graph, whose making takes longer than a few of them."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+pytestmark = pytest.mark.charts
 
 
 @pytest.fixture(scope="session")
@@ -160,6 +148,10 @@ strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 found = []
 for chosen in (None, strategy):
     store, batches = first_batches(case, 2)
+    # Graphs take longer to make than these steps do: one device has them in the runs below, and a
+    # variant has those of its algorithm.
+    is_variant = case.name != case.config.algorithm
+    tf.config.run_functions_eagerly(chosen is None or is_variant)
     algorithm = case.build(chosen)
     algorithm.prepare(store)
     for batch in batches:

@@ -33,14 +33,6 @@ TINY = {
 }
 
 
-@pytest.fixture
-def eagerly():
-    """Steps without a graph, whose making would take longer than all of them."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
 def drawn(algorithm: BicycleGAN, step: int, x: tf.Tensor, replica: int = 0):
     """What a step draws, of the whole batch or of one image of two."""
     first = step * 2 + replica

@@ -42,14 +42,6 @@ def drawn(algorithm: Cut, step: int, batch: tuple[tf.Tensor, tf.Tensor], replica
     )
 
 
-@pytest.fixture
-def eagerly():
-    """Steps without a graph, whose making would take longer than all of them."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
 # === A step ===
 
 

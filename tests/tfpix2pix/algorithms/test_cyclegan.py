@@ -49,6 +49,7 @@ def networks_of(config) -> dict[str, tf.keras.Model]:
 # === The golden numbers ===
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_discriminator_that_says_a_constant(pairs):
     algorithm = CycleGAN(tiny(lambda_forward=0.0, lambda_backward=0.0))
     for constant in (0.0, 0.5, 1.0, -0.7):
@@ -62,6 +63,7 @@ def test_a_discriminator_that_says_a_constant(pairs):
             assert float(found[f"gan{way}"]) == pytest.approx((constant - 1) ** 2, abs=1e-6)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_the_gradient_of_a_bias_before_the_plain_normalisation_is_0(pairs):
     algorithm = CycleGAN(tiny(norm="instance_plain", bottleneck=4))
     algorithm.train_step(*pairs())

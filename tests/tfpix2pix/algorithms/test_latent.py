@@ -15,15 +15,7 @@ from tfpix2pix.data import evaluation_batches, open_dataset, open_store
 from tfpix2pix.models import noise
 from tfpix2pix.models.weights import named_weights
 
-
-@pytest.fixture(autouse=True)
-def eagerly():
-    """A graph takes longer to make than a few steps do."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
+pytestmark = pytest.mark.usefixtures("eagerly")
 PLACES = tf.constant([0, 1], tf.int64)
 
 

@@ -216,6 +216,7 @@ def test_an_overflow_updates_nothing_and_halves_the_scale(tiny_config, pairs):
     )
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_an_overflow_of_one_network_stops_both(tiny_config, pairs):
     algorithm = Pix2Pix(tiny_config(mixed_precision="float16"))
     # Weights of D's last layer that float16 cannot hold: D's logits, and with them the GAN loss.
@@ -249,6 +250,7 @@ def test_the_scale_grows_after_a_long_row_of_good_steps():
 # === Checkpoints ===
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_checkpoint_moves_between_precisions(tiny_config, pairs, tmp_path):
     checkpoints = Checkpoints(tmp_path, keep=9)
     previous = None
@@ -299,6 +301,7 @@ def test_a_resumed_float16_run_is_the_uninterrupted_one(tiny_config, pairs, tmp_
     assert_same(numbers(resumed.state()), numbers(whole.state()))
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_pictures_come_from_a_float32_copy(tiny_config, pairs):
     plain = Pix2Pix(tiny_config(loss="l1"))
     assert plain.exact() is plain.networks

@@ -108,6 +108,7 @@ def test_it_learns_what_is_plain_to_see(drawn_source, tmp_path, unseen):
     assert not (tmp_path / "scorer" / "checkpoints").exists()
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_interrupted_it_ends_with_the_same_weights(drawn_source, tmp_path):
     settings = Settings(
         {}, **SMALL, width=2, steps=5, batch_size=2, val_every=2, checkpoint_every=2
