@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -38,6 +39,30 @@ AS_DRAWN = {
     "input_ignore": "none",
     "target_ignore": "none",
 }
+
+
+# The trainings of a reproduction without a graph, whose making takes longer than a few steps do.
+EAGER_TRAININGS = """
+import tensorflow as tf
+import tfpix2pix.reproduction.run as run
+
+own = run.train_runs
+
+def train_runs(*args, **named):
+    tf.config.run_functions_eagerly(True)
+    try:
+        return own(*args, **named)
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+run.train_runs = train_runs
+"""
+
+
+@pytest.fixture(scope="session")
+def eager_trainings() -> str:
+    """A prelude with which `reproduce` trains without graphs; it scores as ever."""
+    return EAGER_TRAININGS
 
 
 @pytest.fixture(scope="session")
@@ -117,6 +142,37 @@ def flip_a_byte() -> Callable[[Path], None]:
         path.write_bytes(content)
 
     return flip
+
+
+# === Scorers ===
+
+
+@pytest.fixture(scope="session")
+def scorer(tmp_path_factory):
+    """A folder with an untrained scorer of 32 pixels for the classes of facades. Do not write."""
+    from tfpix2pix.data import load_palette
+    from tfpix2pix.models.weights import named_weights
+    from tfpix2pix.scorer.fcn import fcn8s
+    from tfpix2pix.scorer.store import save_scorer
+
+    folder = tmp_path_factory.mktemp("scorer")
+    palette = load_palette("facades")
+    network = fcn8s(int((~palette.void).sum()), 2).model
+    random = np.random.default_rng(0)
+    weights = {
+        name: random.normal(0, 0.1, tuple(v.shape)).astype(np.float32)
+        for name, v in named_weights(network).items()
+    }
+    weights |= {name: abs(v) for name, v in weights.items() if name.endswith("variance")}
+    facts = {
+        "palette": json.loads(palette.to_json()),
+        "size": 32,
+        "width": 2,
+        "init": "scratch",
+        "val": {"per_pixel": 0.5, "per_class": 0.4, "iou": 0.3, "images": 7},
+    }
+    save_scorer(folder, facts, weights)
+    return folder
 
 
 # === Refusals ===

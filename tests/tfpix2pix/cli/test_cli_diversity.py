@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 FLAGS = ("--crop_size=32", "--ngf=4", "--ndf=4", "--sample_pairs=8", "--sample_images=2",
-         "--steps=2", "--seeds=1", "--scorer_steps=2")  # fmt: skip
+         "--steps=2", "--seeds=1")  # fmt: skip
 # Without a discriminator, which has nothing to do with what is tested, and three samples.
 SMALL = (
     "import tfpix2pix.reproduction.variety as v; v.SAMPLES = 3; "
@@ -17,11 +17,11 @@ SMALL = (
 
 
 @pytest.fixture(scope="module")
-def made(run_command, tmp_path_factory):
+def made(run_command, scorer, tmp_path_factory):
     """The folder of a table of two rows, and what was printed."""
     folder = tmp_path_factory.mktemp("diversity") / "out"
     done = run_command(
-        *("reproduce", "--table=diversity", *FLAGS, f"--output={folder}"),
+        *("reproduce", "--table=diversity", *FLAGS, f"--scorer={scorer}", f"--output={folder}"),
         cwd=folder.parent,
         timeout=400,
         prelude=SMALL,

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 
-import numpy as np
 import pytest
 
 from tfpix2pix.config.dataset import open_source
@@ -106,40 +105,13 @@ def test_an_export_is_scored_on_its_runs_data_by_all_that_fits(results, run_comm
     assert "Best and worst by SSIM" in (root / "export-scores" / "evaluation.html").read_text()
 
 
-@pytest.fixture(scope="module")
-def scorer(tmp_path_factory):
-    """A folder with an untrained scorer of 32 pixels for the classes of facades."""
-    from tfpix2pix.data import load_palette
-    from tfpix2pix.models.weights import named_weights
-    from tfpix2pix.scorer.fcn import fcn8s
-    from tfpix2pix.scorer.store import save_scorer
-
-    folder = tmp_path_factory.mktemp("scorer")
-    palette = load_palette("facades")
-    network = fcn8s(int((~palette.void).sum()), 2).model
-    random = np.random.default_rng(0)
-    weights = {
-        name: random.normal(0, 0.1, tuple(v.shape)).astype(np.float32)
-        for name, v in named_weights(network).items()
-    }
-    weights |= {name: abs(v) for name, v in weights.items() if name.endswith("variance")}
-    facts = {
-        "palette": json.loads(palette.to_json()),
-        "size": 32,
-        "width": 2,
-        "init": "scratch",
-        "val": {"per_pixel": 0.5, "per_class": 0.4, "iou": 0.3, "images": 7},
-    }
-    save_scorer(folder, facts, weights)
-    return folder
-
-
 def test_the_scorers_ground_truth_row_is_always_printed(results, run_command, scorer):
     root, _, _ = results
     done = run_command(
         *("evaluate", "--workdir=run", "--label_palette=facades", f"--scorer={scorer}"),
         *("--metrics=fcn,grid,swd,scorer_kid,scorer_fid", "--output=fcn"),
         cwd=root,
+        charts=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
     found = metrics(root / "fcn")
@@ -151,6 +123,9 @@ def test_the_scorers_ground_truth_row_is_always_printed(results, run_command, sc
     assert {"plaid_flat", "swd_quarter", "scorer_kid", "scorer_fid"} <= {*found["numbers"]}
     assert found["numbers"]["scorer_fid"] > 0
     assert found["numbers"]["grid"] is not None
+    page = (root / "fcn" / "evaluation.html").read_text()
+    for title in ("The scorer on the generated pictures", "The scorer on the true photographs"):
+        assert title in page
 
 
 # === Refusals ===

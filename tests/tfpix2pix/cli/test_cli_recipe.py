@@ -16,7 +16,6 @@ PAPER = {
 }
 ROWS = {"paper": {}, "wide": {"ngf": 24, "ndf": 24}, "plain": {"dropout": 0.0}}
 FLAGS = ("--crop_size=32", "--sample_pairs=8", "--sample_images=2")
-SCORER = "--scorer_steps=2"
 STEPS = 24
 # The table is planned, its steps are found out, and nothing is trained.
 PLANNED = "import tfpix2pix.reproduction.run as m; m.train_runs = lambda *args, **named: []"
@@ -50,12 +49,11 @@ def recipe(run_command, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def two_rows(recipe, tmp_path_factory):
+def two_rows(recipe, scorer, tmp_path_factory):
     """Two rows of two seeds: the folder and what was printed."""
     folder = tmp_path_factory.mktemp("recipe") / "out"
-    said = recipe(
-        "--rows=paper,wide", "--seeds=2", *FLAGS, SCORER, f"--steps={STEPS}", f"--output={folder}"
-    )
+    flags = (*FLAGS, f"--scorer={scorer}", f"--steps={STEPS}", f"--output={folder}")
+    said = recipe("--rows=paper,wide", "--seeds=2", *flags)
     return folder, said
 
 
@@ -146,12 +144,13 @@ def test_page_and_pictures(two_rows):
     assert "| Wide |" in text
 
 
-def test_a_further_row_is_added_and_the_others_stay(two_rows, recipe, tmp_path):
+def test_a_further_row_is_added_and_the_others_stay(two_rows, recipe, scorer, tmp_path):
     folder = tmp_path / "out"
+    flags = ("--seeds=1", f"--scorer={scorer}", f"--output={folder}")
     shutil.copytree(two_rows[0], folder)
     before, old = paces_of(folder), by_key(content_of(folder))
     stamps = {p: p.stat().st_mtime_ns for p in folder.glob("runs/*/*/checkpoints/*/*")}
-    said = recipe("--rows=plain", "--seeds=1", "--score_split=test", f"--output={folder}")
+    said = recipe("--rows=plain", "--score_split=test", *flags)
     assert "timing a step of 1 networks" in said
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
     after = paces_of(folder)
@@ -162,7 +161,7 @@ def test_a_further_row_is_added_and_the_others_stay(two_rows, recipe, tmp_path):
     assert list(by_key(test)) == ["plain", "truth"]  # nothing else is scored on test yet
     assert (folder / "report-test.html").is_file()
 
-    recipe("--seeds=1", f"--output={folder}")
+    recipe(*flags)
     rows = by_key(content_of(folder))
     assert [(key, row["seeds"]) for key, row in rows.items()] == [
         *(("paper", [0, 1]), ("wide", [0, 1]), ("plain", [0])),

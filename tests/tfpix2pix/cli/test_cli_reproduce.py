@@ -27,17 +27,25 @@ FLAGS = (
 )
 
 
+# Of two rows that the table of generators has not trained, one is left.
+LESS_COLOUR = (
+    "import dataclasses; from tfpix2pix.reproduction.tables import TABLES as tables; "
+    "left = tuple(row for row in tables['colour'].rows if row.key != 'cgan'); "
+    "tables['colour'] = dataclasses.replace(tables['colour'], rows=left)"
+)
+
+
 def stamps(folder):
     """When the checkpoints of every run were written."""
     return {str(p): p.stat().st_mtime_ns for p in folder.glob("runs/*/*/checkpoints/*/*")}
 
 
 @pytest.fixture(scope="module")
-def generators(run_command, tmp_path_factory):
+def generators(run_command, eager_trainings, tmp_path_factory):
     """A whole table: its folder and what the command printed."""
     folder = tmp_path_factory.mktemp("reproduce") / "out"
     words = ("--table=generators", "--seeds=1", *FLAGS, f"--output={folder}")
-    done = run_command("reproduce", *words, cwd=folder.parent, timeout=400)
+    done = run_command("reproduce", *words, cwd=folder.parent, timeout=400, prelude=eager_trainings)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder, done.stdout
 
@@ -101,16 +109,17 @@ def test_again_with_another_table_and_seed_only_what_is_missing_is_trained(gener
     folder, _ = generators
     before = stamps(folder)
     weights = (folder / "scorer" / "weights.npz").stat().st_mtime_ns
-    done = run_cli("reproduce", "--table=generators,colour", "--seeds=1", f"--output={folder}")
+    words = ("reproduce", "--table=generators,colour", "--seeds=1", f"--output={folder}")
+    done = run_cli(*words, prelude=LESS_COLOUR)
     assert done.returncode == 0, done.stderr
     after = stamps(folder)
     assert {path: after[path] for path in before} == before
-    assert len({path.split("/runs/")[1].split("/")[0] for path in after}) == 4 + 2
+    assert len({path.split("/runs/")[1].split("/")[0] for path in after}) == 4 + 1
     assert (folder / "scorer" / "weights.npz").stat().st_mtime_ns == weights
-    assert "4 of 6 runs are trained already" in done.stdout
-    assert "scoring 1 of 2" in done.stdout
+    assert "4 of 5 runs are trained already" in done.stdout
+    assert "scoring 1 of 1" in done.stdout
     content = json.loads((folder / "results" / "colour.json").read_text())
-    assert [row["key"] for row in content["rows"]] == ["l1", "cgan", "l1+cgan", "pixelgan"]
+    assert [row["key"] for row in content["rows"]] == ["l1", "l1+cgan", "pixelgan"]
     assert Image.open(folder / "results" / "colour.png").format == "PNG"
 
 

@@ -15,7 +15,7 @@ from tfpix2pix.reproduction.tables import TABLES
 
 FLAGS = (
     *("--crop_size=32", "--ngf=4", "--ndf=4", "--sample_pairs=8", "--sample_images=2"),
-    *("--steps=2", "--scorer_steps=2", "--val_every=0", "--seeds=1"),
+    *("--steps=2", "--val_every=0", "--seeds=1"),
 )
 FORWARD = "cyclegan-forward"
 
@@ -25,11 +25,12 @@ def content_of(folder, name):
 
 
 @pytest.fixture(scope="module")
-def forward(run_command, tmp_path_factory):
+def forward(run_command, scorer, eager_trainings, tmp_path_factory):
     """One row of both tables, which is one training: its folder and what the command printed."""
     folder = tmp_path_factory.mktemp("unpaired") / "out"
-    words = ("--table=cyclegan", "--rows=forward", *FLAGS, f"--output={folder}")
-    done = run_command("reproduce", *words, cwd=folder.parent, timeout=400)
+    words = ("--table=cyclegan", "--rows=forward", *FLAGS, f"--scorer={scorer}")
+    words = (*words, f"--output={folder}")
+    done = run_command("reproduce", *words, cwd=folder.parent, timeout=400, prelude=eager_trainings)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder, done.stdout
 
