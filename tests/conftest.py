@@ -41,12 +41,21 @@ LIGHT = (
     *(f"tfpix2pix.cli.{name}" for name in ("train", "translate", "pairs", "inspect")),
     *("tfpix2pix.config.dataset", "tfpix2pix.base.progress", "tfpix2pix.inference.files"),
 )
-HEAVY = ("tensorflow", *LIGHT, "tfpix2pix.training.run", "tfpix2pix.inference")
+HEAVY = (
+    *("tensorflow", *LIGHT, "tfpix2pix.training.run", "tfpix2pix.inference"),
+    *("tensorboard.summary.v2", "tfpix2pix.algorithms.pix2pix", "tfpix2pix.data.sample"),
+    *("tfpix2pix.cli.evaluate", "tfpix2pix.evaluation.session", "tfpix2pix.evaluation.subjects"),
+    "tfpix2pix.report.evaluation_page",
+)
 _MODULE = "import runpy; runpy.run_module('tfpix2pix', run_name='__main__', alter_sys=True)"
 
 
-# The charts of a run's page take a second of every training, and most tests do not look at them.
-_NO_CHARTS = "import tfpix2pix.report.page as page; page._drawn_charts = lambda records: []"
+# The charts of a run's page, or the plots of an evaluation's, take a second of every training and
+# of every scoring, and most tests do not look at them.
+_NO_CHARTS = (
+    "import tfpix2pix.report.page as page; page._drawn_charts = lambda records: []; "
+    "import tfpix2pix.report.evaluation_page as page; page._plots = lambda evaluation: []"
+)
 _DRAWN: list[Callable[..., object]] = []  # what draws them, where it was replaced in this process
 
 
@@ -65,8 +74,9 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return cores if cores > 1 else 0
 
 
-# Folders of long files, and the longest file of others.
-_LONG = {"cli", "conformance", "export", "training", "algorithms", "test_api.py"}
+# Folders of long files, and the longest files of others.
+_LONG = {"cli", "conformance", "export", "training", "algorithms", "gallery", "demo", "test_api.py"}
+_LONG |= {"test_notebook.py", "test_packaging.py", "test_scorer_training.py"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -428,8 +438,8 @@ def run_cli(tmp_path: Path, run_command) -> Callable[..., subprocess.CompletedPr
     remove (value None). The log level that silences TensorFlow here is not handed on: the command
     has to be quiet by itself. The process is forked from one that has the imports behind it, see
     command_server.py, unless `fresh`: then Python is started anew, which takes seconds more.
-    `prelude` is Python to run in the process before the command. Pages of runs that a forked
-    process trains are without charts unless `charts`.
+    `prelude` is Python to run in the process before the command. Pages of runs and evaluations that
+    a forked process writes are without charts unless `charts`.
     """
 
     def run(*args: str | os.PathLike[str], cwd: str | os.PathLike[str] | None = None, **options):
