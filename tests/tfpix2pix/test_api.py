@@ -23,7 +23,7 @@ from tfpix2pix.training.history import read_history
 SETTINGS = {
     "crop_size": 32,
     "ngf": 4,
-    "ndf": 4,
+    "loss": "l1",
     "steps": 4,
     "log_every": 2,
     "val_every": 0,
@@ -98,7 +98,7 @@ def test_it_is_the_command(run, folder, run_cli, run_python, tmp_path):
     assert_same_weights(tmp_path / "by_python", by_command)
     assert json.loads((run.workdir / "run.json").read_text())["command"] == (
         f"tfpix2pix.train({str(folder)!r}, workdir={str(run.workdir)!r}, "
-        + ", ".join(f"{name}={value}" for name, value in SETTINGS.items())
+        + ", ".join(f"{name}={value!r}" for name, value in SETTINGS.items())
         + ")"
     )
 

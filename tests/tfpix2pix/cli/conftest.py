@@ -21,6 +21,7 @@ TRAINED = {
     "crop_size": 32,
     "ngf": 4,
     "ndf": 4,
+    "receptive_field": 16,
     "sample_pairs": 8,
     "steps": 6,
     "checkpoint_every": 2,

@@ -23,6 +23,7 @@ from tfpix2pix.data import load_palette
 
 SIZE = 36
 FEW_STEPS = ("--steps=4", "--val_every=0", "--sample_every=0", "--sample_images=1")
+L1 = "--loss=l1"  # where a discriminator would see what the generator sees
 
 
 # === Data sets ===
@@ -135,7 +136,7 @@ def deep_run(command, tiny, tmp_path_factory):
     root = tmp_path_factory.mktemp("deep")
     raw, clean = deep_folders(root)
     args = ("train", f"--input_dir={raw}", f"--target_dir={clean}", f"--workdir={root / 'run'}")
-    args = (*args, *tiny, *FEW_STEPS)
+    args = (*args, *tiny, *FEW_STEPS, L1)
     return root, args, command(*args)
 
 
@@ -319,7 +320,7 @@ def label_data(tmp_path_factory):
 def train_labels(command, tiny, label_data):
     """`train_labels(workdir, *flags)` trains photographs to labels; what the command said."""
     pairs, palette = label_data
-    flags = (f"--dataset={pairs}", f"--label_palette={palette}", *tiny)
+    flags = (f"--dataset={pairs}", f"--label_palette={palette}", *tiny, L1)
     return lambda workdir, *more: command("train", f"--workdir={workdir}", *flags, *more)
 
 

@@ -189,6 +189,7 @@ def test_a_workdir_that_holds_nothing_but_a_lock_is_a_new_one(run_cli, tmp_path,
 def test_an_input_file_deleted_in_mid_training(start_cli, run_cli, pairs, tiny, tmp_path):
     run = tmp_path / "run"
     flags = (f"--dataset={pairs}", "--cache=none", "--checkpoint_every=20", "--val_every=0")
+    flags += ("--loss=l1",)
     process = start_cli("train", *tiny, *flags, f"--workdir={run}", "--steps=100000")
     deadline = time.monotonic() + 120
     while not list(run.glob("checkpoints/step_*")):

@@ -16,7 +16,7 @@ from tfpix2pix.training.history import read_history
 
 # A step size of nothing: the first measurement stays the best.
 STILL = (
-    "--dataset=sample", "--sample_pairs=8", "--crop_size=32", "--ngf=8", "--ndf=8",
+    "--dataset=sample", "--sample_pairs=8", "--crop_size=32", "--ngf=8", "--loss=l1",
     "--learning_rate=0", "--steps=12", "--val_every=2", "--checkpoint_every=5", "--sample_every=0",
     "--log_every=5", "--sample_images=1", "--best_metric=l1",
 )  # fmt: skip

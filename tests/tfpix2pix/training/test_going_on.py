@@ -18,6 +18,7 @@ from tfpix2pix.training.checkpoints import Checkpoints
 from tfpix2pix.training.history import read_history
 from tfpix2pix.training.workdir import workdir_and_config
 
+pytestmark = pytest.mark.usefixtures("eagerly")
 TINY = {
     "crop_size": 32,
     "load_size": 36,
