@@ -126,22 +126,22 @@ def main(args: argparse.Namespace) -> int:
     from tfpix2pix.demo.page import page_files
     from tfpix2pix.demo.server import serve
 
-    gallery = _gallery(args)
+    galleries = _galleries(args)
     with ExitStack() as stack:
         # The port is taken before anything that takes long.
         server = stack.enter_context(serve({}, args.host, args.port))
         import_tensorflow()
         models = _models(args, stack)
-        server.offer(page_files(models, gallery is not None))
+        server.offer(page_files(models, bool(galleries)))
         for model in models:
             say(f"{model.title}: {model.summary()}")
         say(f"the page is at {server.url} (Ctrl-C ends it)")
         if not server.is_local:
             say("note: whoever reaches this machine can open it")
-        if gallery is None:
-            server.serve_until_stopped()
+        if galleries:
+            server.serve_until_stopped(lambda: _show(galleries, args, server))
         else:
-            server.serve_until_stopped(lambda: _show(gallery, args, server))
+            server.serve_until_stopped()
     return 0
 
 
@@ -151,44 +151,51 @@ def _asked(args: argparse.Namespace) -> list[str]:
     return [name for name in names if getattr(args, name)]
 
 
-def _gallery(args: argparse.Namespace) -> Gallery | None:
-    """Of the runs, not made yet; None where none is wanted, or none can be had and none was asked
+def _galleries(args: argparse.Namespace) -> list[Gallery]:
+    """Of the runs, not made yet; none where none is wanted, or none can be had and none was asked
     for."""
     if args.gallery is False or not args.workdir:
-        return None
+        return []
     from tfpix2pix.base.progress import say
-    from tfpix2pix.gallery.making import Gallery, How
+    from tfpix2pix.gallery.making import How, open_galleries
 
     how = How(args.split, args.size, args.limit, direction=args.direction, dataset=args.dataset)
     if args.gallery_output:
         check_writable(Path(args.gallery_output).expanduser(), "--gallery_output")
     try:
-        return Gallery(args.workdir, how, args.scorer)
+        return open_galleries(args.workdir, how, args.scorer)
     except UserError as error:
         if _asked(args):
             raise
         say(f"note: no gallery, for {error}")
-        return None
+        return []
 
 
-def _show(gallery: Gallery, args: argparse.Namespace, server: FileServer) -> None:
-    """Makes the gallery while the page to draw on is served."""
+def _show(galleries: list[Gallery], args: argparse.Namespace, server: FileServer) -> None:
+    """Makes the galleries while the page to draw on is served."""
     from tfpix2pix.base.progress import say
     from tfpix2pix.base.serving import INDEX
-    from tfpix2pix.gallery.making import PAGE, render_waiting
+    from tfpix2pix.gallery.making import render_waiting
 
     def tell(text: str, again: bool = True) -> None:
-        server.offer({PAGE: render_waiting(text, again)})
+        server.offer({gallery.page: render_waiting(text, again) for gallery in galleries})
 
+    def make(gallery: Gallery, scratch: str, before: int) -> None:
+        gallery.make(
+            Path(scratch),
+            lambda done: tell(
+                f"The gallery is being made: picture {before + done:,} of {count:,}."
+            ),
+        )
+
+    count = sum(gallery.count for gallery in galleries)
     tell("The gallery is being made.")
     with tempfile.TemporaryDirectory() as scratch:
+        before = 0
         try:
-            gallery.make(
-                Path(scratch),
-                lambda done: tell(
-                    f"The gallery is being made: picture {done:,} of {gallery.count:,}."
-                ),
-            )
+            for gallery in galleries:
+                make(gallery, scratch, before)
+                before += gallery.count
         except (UserError, OSError) as error:  # such as a full disk: one can draw all the same
             if _asked(args):
                 raise
@@ -196,10 +203,11 @@ def _show(gallery: Gallery, args: argparse.Namespace, server: FileServer) -> Non
             say(f"note: no gallery, for {error}")
             server.wait()
             return
-        if args.gallery_output:
-            say(f"wrote {gallery.write(args.gallery_output)}")
-        server.offer(gallery.files(back=INDEX))
-        say(f"the gallery is at {server.url}{PAGE}")
+        for gallery in galleries:
+            if args.gallery_output:
+                say(f"wrote {gallery.write(args.gallery_output)}")
+            server.offer(gallery.files(back=INDEX))
+        say(f"the gallery is at {server.url}{galleries[0].page}")
         server.wait()  # pictures may be in the folder that goes
 
 

@@ -5,11 +5,15 @@ A folder of files that any server of files, or none, shows::
     gallery.html
     gallery.json                 the same data, for programs
     gallery/input, target, 1, 2, ...    pictures, by the place of the pair
+
+Runs that learned both ways have another one of the second direction beside it:
+``gallery-BtoA.html`` and so on.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import math
 import os
@@ -26,6 +30,7 @@ from tfpix2pix.base.options import plain_values
 from tfpix2pix.base.progress import ProgressLine, say
 from tfpix2pix.base.quiet import import_tensorflow
 from tfpix2pix.base.serving import INDEX, Content
+from tfpix2pix.config import load_config
 from tfpix2pix.config.dataset import short_name
 from tfpix2pix.data.config import PLACES
 from tfpix2pix.evaluation.base import Number
@@ -45,7 +50,7 @@ from tfpix2pix.report.evaluation_page import error_text, shown
 from tfpix2pix.report.html import web_template
 from tfpix2pix.report.scripts import web_script
 
-PAGE, DATA = "gallery.html", "gallery.json"
+PAGE = "gallery.html"
 VERSION = 1
 _HEADLINE = ("fcn_per_pixel", "labels_per_pixel", "labels_iou", "l1", "psnr", "ssim")
 _HEADLINES = 3  # numbers under each picture, besides that of the order
@@ -59,8 +64,12 @@ class Gallery:
       how: which pairs, which checkpoints; None for the defaults.
       scorer: folder of a scorer, for its measures; empty for none.
       say: told in a sentence what should be known.
+      place: name of its files and of the folder of its pictures.
 
     Attributes:
+      page: its page.
+      direction: of the first run.
+      ways: the galleries of all directions of the runs, where there are several.
       count: pictures that are to be made.
       data: what ``gallery.json`` holds, once it is made.
       pictures: by their paths beside the page.
@@ -75,8 +84,12 @@ class Gallery:
         how: How | None = None,
         scorer: str = "",
         say: Callable[[str], None] = say,
+        place: str = FOLDER,
     ) -> None:
         self._names = run_names(workdirs)
+        self._place = place
+        self.page = f"{place}.html"
+        self.ways: list[Gallery] = []
         judge = None
         if scorer:
             import_tensorflow()
@@ -87,6 +100,7 @@ class Gallery:
             JudgedRun(os.fspath(workdir), how or How(), judge, scorer, say) for workdir in workdirs
         ]
         first = self._runs[0]
+        self.direction = first.model.direction
         for other in self._runs[1:]:
             refuse_unlike(first, other)
         if first.note:
@@ -116,7 +130,7 @@ class Gallery:
                 self._make(scratch, line, progress)
         judged = [kept for kept in self._kept if kept is not None]
         _check_targets(self._runs, self._kept)
-        self.data = _data(self._runs, judged, self._names)
+        self.data = _data(self._runs, judged, self._names, self._place)
         sides = {self.data["input"]: judged[0].folder / INPUT}
         if self.data["target"]:
             sides[self.data["target"]] = judged[0].folder / TARGET
@@ -148,8 +162,16 @@ class Gallery:
         Args:
           back: a page beside it to link to, empty for none.
         """
-        page = render_gallery(self.data, back).encode()
-        return {PAGE: page, DATA: json.dumps(self.data).encode(), **self.pictures}
+        page, data = self._render(back).encode(), json.dumps(self.data).encode()
+        return {self.page: page, self._data_file: data, **self.pictures}
+
+    @property
+    def _data_file(self) -> str:
+        return f"{self._place}.json"
+
+    def _render(self, back: str) -> str:
+        ways = [(way.direction, "" if way is self else way.page) for way in self.ways]
+        return render_gallery(self.data, back, ways)
 
     def write(self, folder: str | os.PathLike[str]) -> Path:
         """Writes it into a folder; what else is in that stays, such as the page to draw on, to
@@ -164,11 +186,44 @@ class Gallery:
         """
         folder = Path(folder).expanduser()
         folder.mkdir(parents=True, exist_ok=True)
-        _write_pictures(folder, self.pictures)
-        write_text(folder / DATA, json.dumps(self.data))
+        _write_pictures(folder, self._place, self.pictures)
+        write_text(folder / self._data_file, json.dumps(self.data))
         back = INDEX if (folder / INDEX).is_file() else ""
-        write_text(folder / PAGE, render_gallery(self.data, back))
-        return folder / PAGE
+        write_text(folder / self.page, self._render(back))
+        return folder / self.page
+
+
+def open_galleries(
+    workdirs: Sequence[str | os.PathLike[str]],
+    how: How | None = None,
+    scorer: str = "",
+    say: Callable[[str], None] = say,
+) -> list[Gallery]:
+    """The gallery of runs; of those that all learned both ways one for each direction, the first
+    run's own first, unless `how` has one. See `Gallery`.
+
+    Raises:
+      UserError: there is none. A second direction that has none is told of.
+    """
+    how = how or How()
+    first, *others = [load_config(workdir).directions for workdir in workdirs] or [()]
+    shared = [way for way in first if all(way in of for of in others)]
+    if how.direction or len(shared) < 2:
+        return [Gallery(workdirs, how, scorer, say)]
+    found: list[Gallery] = []
+    for way in shared:
+        place = f"{FOLDER}-{way}" if found else FOLDER
+        try:
+            found.append(
+                Gallery(workdirs, dataclasses.replace(how, direction=way), scorer, say, place)
+            )
+        except UserError as error:
+            if not found:
+                raise
+            say(f"note: no gallery of {way}, for {error}")
+    for gallery in found:
+        gallery.ways = found if len(found) > 1 else []
+    return found
 
 
 def write_gallery(
@@ -179,12 +234,15 @@ def write_gallery(
     scorer: str = "",
     say: Callable[[str], None] = say,
 ) -> Path:
-    """Makes the gallery of runs and writes it; see `Gallery` and `Gallery.write`."""
+    """Makes the gallery of runs and writes it, or those of both directions; returns the first page.
+    See `open_galleries` and `Gallery.write`."""
     check_writable(Path(folder).expanduser(), "--gallery_output")
-    gallery = Gallery(workdirs, how, scorer, say)
+    galleries = open_galleries(workdirs, how, scorer, say)
     with tempfile.TemporaryDirectory() as scratch:
-        gallery.make(Path(scratch))
-        return gallery.write(folder)
+        for gallery in galleries:
+            gallery.make(Path(scratch))
+        first, *_ = [gallery.write(folder) for gallery in galleries]
+        return first
 
 
 def render_waiting(text: str, again: bool) -> bytes:
@@ -197,12 +255,15 @@ def render_waiting(text: str, again: bool) -> bytes:
     return web_template("gallery", "waiting.html").render(text=text, again=again).encode()
 
 
-def render_gallery(gallery: dict[str, Any], back: str = "") -> str:
+def render_gallery(
+    gallery: dict[str, Any], back: str = "", ways: Sequence[tuple[str, str]] = ()
+) -> str:
     """The page as text; its pictures are files beside it.
 
     Args:
       gallery: what ``gallery.json`` holds.
       back: a page beside it to link to, empty for none.
+      ways: the directions of which there are galleries, with the page of each, empty for this one.
     """
     rows = []
     for measure in gallery["measures"]:
@@ -217,7 +278,11 @@ def render_gallery(gallery: dict[str, Any], back: str = "") -> str:
             (number, [(shown(_nan(v), number), error_text(_nan(e), number)) for v, e in values])
         )
     return web_template("gallery", PAGE).render(
-        gallery=gallery, rows=rows, back=back, script=web_script("gallery", "page.js")
+        gallery=gallery,
+        rows=rows,
+        back=back,
+        ways=ways,
+        script=web_script("gallery", "page.js"),
     )
 
 
@@ -255,7 +320,9 @@ def _check_targets(runs: list[JudgedRun], found: list[Judged | None]) -> None:
             raise UserError(other_images(first, run))
 
 
-def _data(runs: list[JudgedRun], judged: list[Judged], names: list[str]) -> dict[str, Any]:
+def _data(
+    runs: list[JudgedRun], judged: list[Judged], names: list[str], folder: str
+) -> dict[str, Any]:
     """What the page is told."""
     first = judged[0].facts
     measures: dict[str, dict[str, Any]] = {}
@@ -277,8 +344,8 @@ def _data(runs: list[JudgedRun], judged: list[Judged], names: list[str]) -> dict
         "note": " ".join(filter(None, (runs[0].note, _left_out(first["left_out"])))),
         "width": width,
         "height": height,
-        "input": f"{FOLDER}/{INPUT}",
-        "target": f"{FOLDER}/{TARGET}" if first["paired"] else None,
+        "input": f"{folder}/{INPUT}",
+        "target": f"{folder}/{TARGET}" if first["paired"] else None,
         "names": first["names"],
         "measures": list(measures.values()),
         "headline": headline[:_HEADLINES],
@@ -287,7 +354,7 @@ def _data(runs: list[JudgedRun], judged: list[Judged], names: list[str]) -> dict
             {
                 "name": name,
                 "about": _about(run, one.facts),
-                "folder": f"{FOLDER}/{place}",
+                "folder": f"{folder}/{place}",
                 "settings": settings[place - 1],
                 **{
                     key: {k: v for k, v in one.facts[key].items() if not measures[k]["truth"]}
@@ -341,17 +408,17 @@ def _text(value: Any) -> str:
     return "-" if value in ("", None) else str(value)
 
 
-def _write_pictures(folder: Path, pictures: Mapping[str, Path]) -> None:
+def _write_pictures(folder: Path, name: str, pictures: Mapping[str, Path]) -> None:
     """Puts all pictures into the folder, in place of those of an earlier gallery."""
-    place = folder / FOLDER
-    if place.exists() and not (folder / DATA).is_file():
+    place = folder / name
+    if place.exists() and not (folder / f"{name}.json").is_file():
         raise UserError(
             f"{place} is there already and is no gallery of ours; give another --gallery_output"
         )
-    hidden = folder / f".{FOLDER}.{secrets.token_hex(4)}.tmp"
+    hidden = folder / f".{name}.{secrets.token_hex(4)}.tmp"
     try:
-        for name, source in pictures.items():
-            path = hidden / Path(name).relative_to(FOLDER)
+        for path_of, source in pictures.items():
+            path = hidden / Path(path_of).relative_to(name)
             path.parent.mkdir(parents=True, exist_ok=True)
             _link(source, path)
         if place.exists():

@@ -16,14 +16,19 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 import tfpix2pix
+from tfpix2pix.algorithms.registry import algorithm_class
 from tfpix2pix.base.errors import UserError
+from tfpix2pix.config import config_of
+from tfpix2pix.config.dataset import open_source, resolved
 from tfpix2pix.data.palette import load_palette
 from tfpix2pix.evaluation.results import Evaluation
 from tfpix2pix.evaluation.sharpness import gradient
 from tfpix2pix.evaluation.subjects import ModelSubject
 from tfpix2pix.gallery import judged
 from tfpix2pix.gallery.judged import How, JudgedRun
-from tfpix2pix.gallery.making import run_names, write_gallery
+from tfpix2pix.gallery.making import open_galleries, run_names, write_gallery
+from tfpix2pix.inference import load
+from tfpix2pix.training.checkpoints import Checkpoints
 
 VAL = 10
 
@@ -238,8 +243,9 @@ def test_a_run_without_val_shows_what_there_is(folder_run, tmp_path):
         write_gallery([run], tmp_path / "page", How(split="val"))
 
 
-def test_images_without_pairs(runs, tmp_path):
-    """Inputs and outputs, with the scores that need no target of their own."""
+@pytest.fixture
+def sides(tmp_path) -> dict[str, str]:
+    """Flags of images without pairs: A has three of each split, B five."""
     random = np.random.default_rng(1)
     for side, count in (("A", 3), ("B", 5)):
         for split in ("train", "val"):
@@ -247,14 +253,12 @@ def test_images_without_pairs(runs, tmp_path):
             for i in range(count):
                 image = random.integers(0, 256, (32, 32, 3), np.uint8)
                 Image.fromarray(image).save(tmp_path / side / split / f"{side}{i}.png")
-    run = variant(
-        runs[0],
-        tmp_path / "run",
-        dataset="",
-        input_dir=str(tmp_path / "A"),
-        target_dir=str(tmp_path / "B"),
-        data="unpaired",
-    )
+    return {"input_dir": str(tmp_path / "A"), "target_dir": str(tmp_path / "B")}
+
+
+def test_images_without_pairs(runs, sides, tmp_path):
+    """Inputs and outputs, with the scores that need no target of their own."""
+    run = variant(runs[0], tmp_path / "run", dataset="", data="unpaired", **sides)
     write_gallery([run], tmp_path / "page")
     gallery = json.loads((tmp_path / "page" / "gallery.json").read_text())
     assert (gallery["unit"], gallery["target"], gallery["truth"]) == ("image", None, {})
@@ -267,6 +271,40 @@ def test_images_without_pairs(runs, tmp_path):
     np.testing.assert_allclose(scores["sharpness"], gradient(np.stack(fakes)))
     mean = gradient(np.stack(truths)).mean()
     np.testing.assert_allclose(scores["sharpness_ratio"], gradient(np.stack(fakes)) / mean)
+
+
+def test_both_directions_of_a_run(sides, tmp_path):
+    """One gallery for each, which link to each other; or the one that is asked for."""
+    run, page = tmp_path / "run", tmp_path / "page"
+    values = {"crop_size": 32, "load_size": 32, "ngf": 2, "ndf": 2, "lambda_identity": 0.0}
+    config = config_of({"algorithm": "cyclegan", "dataset": "", **values, **sides})
+    source = open_source(config)
+    source.check()
+    config = resolved(config, source.spec)
+    run.mkdir()
+    config.save(run)
+    Checkpoints(run, keep=1).save(algorithm_class("cyclegan")(config).state(), 5, {"best": None})
+    assert write_gallery([run], page) == page / "gallery.html"
+    for place, names, other in (
+        ("gallery", ["A0", "A1", "A2"], '<a href="gallery-BtoA.html">BtoA</a>'),
+        ("gallery-BtoA", ["B0", "B1", "B2", "B3", "B4"], '<a href="gallery.html">AtoB</a>'),
+    ):
+        gallery = json.loads((page / f"{place}.json").read_text())
+        assert gallery["names"] == names
+        assert gallery["input"] == f"{place}/input"
+        for i, name in enumerate(names):
+            source = tmp_path / name[0] / "val" / f"{name}.png"
+            expected = np.asarray(Image.open(source))
+            np.testing.assert_array_equal(picture(page, gallery["input"], i), expected)
+        assert (page / gallery["runs"][0]["folder"] / f"{len(names) - 1:05d}.png").is_file()
+        assert other in (page / f"{place}.html").read_text()
+    made = load(run, direction="BtoA").translate(np.asarray(Image.open(source)), seed=0)
+    np.testing.assert_array_equal(picture(page, "gallery-BtoA/1", 4), made)
+    said: list[str] = []
+    (only,) = open_galleries([run], How(direction="BtoA"), say=said.append)
+    assert (only.page, only.direction, only.count) == ("gallery.html", "BtoA", 0)  # it was made
+    (first,) = open_galleries([run], How(direction="AtoB"), say=said.append)
+    assert (first.direction, said) == ("AtoB", [])
 
 
 def test_runs_that_do_not_go_together(runs, folder_run, tmp_path, monkeypatch):
