@@ -472,11 +472,14 @@ def test_a_run_of_before_goes_on_with_what_its_preset_was(tmp_path, given):
     assert lines == []
 
 
-def test_a_run_of_quick_keeps_the_noise_that_its_preset_had(tmp_path):
-    save(tmp_path, resolve({"preset": "quick", "noise_channels": 4}).to_json())
+@pytest.mark.parametrize(
+    ("name", "before", "now"), [("noise_channels", 4, 0), ("lambda_l1", 80.0, 50.0)]
+)
+def test_a_run_of_quick_keeps_what_its_preset_had(tmp_path, name, before, now):
+    save(tmp_path, resolve({"preset": "quick", name: before}).to_json())
     _, config = workdir_and_config(tmp_path, {})
-    assert config.noise_channels == 4
-    assert resolve({"preset": "quick"}).noise_channels == 0
+    assert getattr(config, name) == before
+    assert getattr(resolve({"preset": "quick"}), name) == now
     lines = differences(load_config(tmp_path), dataclasses.asdict(resolve({})), {})
     assert lines == []
 

@@ -83,7 +83,7 @@ def preset_fields(name: str) -> dict[str, Any]:
 
 _BEST = preset_fields("best")
 _QUICK = preset_fields("quick")
-_SOFT = _QUICK | _NOISE
+_SOFT = _QUICK | _NOISE | {"lambda_l1": 80.0}  # of `quick` before
 
 ROWS: tuple[Recipe, ...] = (
     Recipe("paper", "Paper", {}),
