@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 PAPER = {
-    **{"loss": "l1+cgan", "generator": "unet", "receptive_field": 70},
+    **{"loss": "l1+cgan", "generator": "unet", "receptive_field": 16, "bottleneck": 8},
     **{"norm": "instance", "dropout": 0.5, "ngf": 4, "ndf": 4},
 }
 ROWS = {"paper": {}, "wide": {"ngf": 24, "ndf": 24}, "plain": {"dropout": 0.0}}
