@@ -168,7 +168,7 @@ def test_it_keeps_outputs_apart(tiny_config, pairs):
 
 
 def test_the_papers_weight_of_l1_comes_with_it():
-    assert resolve({"latent": 8}).lambda_l1 == 80.0
+    assert resolve({"latent": 8}).lambda_l1 == 50.0
     for preset in ("quick", "paper"):
         config = resolve({"preset": preset, "latent": 8, "diversity": "msgan"})
         assert config.closeness == {"l1": 10.0, "diversity": 1.0}
