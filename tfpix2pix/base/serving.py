@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from tfpix2pix.base.errors import UserError
@@ -98,7 +99,14 @@ class FileServer(ThreadingHTTPServer):
           work: done meanwhile; ended like the rest, and an error of it ends everything.
         """
         # Asked for, since a shell that starts it in the background has SIGINT ignored.
-        before = {n: signal.signal(n, signal.default_int_handler) for n in _ENDS}
+        # Noted too: what is raised in the middle of `work` may be swallowed by a library.
+        stopped = self._stopped = threading.Event()
+
+        def end(number: int, frame: FrameType | None) -> None:
+            stopped.set()
+            raise KeyboardInterrupt
+
+        before = {n: signal.signal(n, end) for n in _ENDS}
         self._serving = threading.Thread(target=self.serve_forever, daemon=True)
         self._serving.start()
         try:
@@ -114,7 +122,7 @@ class FileServer(ThreadingHTTPServer):
 
     def wait(self) -> None:
         """For `work` that has something to keep until the end."""
-        while self._serving.is_alive():
+        while self._serving.is_alive() and not self._stopped.is_set():
             self._serving.join(1.0)
 
     def server_bind(self) -> None:

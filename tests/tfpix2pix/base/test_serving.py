@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import threading
 
 import pytest
@@ -65,3 +68,17 @@ def test_ports_and_hosts_that_cannot_be_had(server):
     assert f"--port={server.server_port} is in use" in said(port=server.server_port)
     assert "0 to 65535" in said(port=70_000)
     assert "no address of this machine" in said(host="203.0.113.7")
+
+
+def test_a_ctrl_c_that_something_swallowed_ends_it_all_the_same():
+    server = FileServer({"index.html": b""})
+
+    def work() -> None:
+        with contextlib.suppress(KeyboardInterrupt):  # as a callback of a library would
+            signal.raise_signal(signal.SIGINT)
+
+    began = threading.Timer(20, os.kill, (os.getpid(), signal.SIGTERM))
+    began.start()
+    server.serve_until_stopped(work)
+    assert began.is_alive()  # it was the first that ended it
+    began.cancel()
