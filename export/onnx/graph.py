@@ -34,7 +34,6 @@ from tfpix2pix.export.core import (
     weights_of,
 )
 from tfpix2pix.export.onnx import rewrites
-from tfpix2pix.export.onnx.logs import quiet_logs
 from tfpix2pix.export.onnx.nodes import Graph
 from tfpix2pix.export.onnx.noise import rewrite_noise
 from tfpix2pix.export.onnx.opset import set_opset
@@ -94,7 +93,6 @@ def convert(
         return _plain_model(generator, contract)
     model = _narrow_model(contract)
     graph = Graph(model)
-    rewrites.restore_transposes(graph)
     rewrites.use_instance_normalization(graph)
     noisy = [layer for layer in generator.layers if isinstance(layer, NoiseDropout)]
     rewrite_noise(graph, noisy, contract.noise_channels)
@@ -176,7 +174,7 @@ def convert_encoder(encoder: tf.keras.Model, contract: Contract) -> onnx.ModelPr
 
 def _narrow_model(contract: Contract) -> onnx.ModelProto:
     """tf2onnx's model of the same network with few channels, at a size of its own."""
-    import tf2onnx
+    from tfpix2pix.export.onnx.plain import translated
 
     # Moving averages become part of the convolutions' weights, so no operator stands for them.
     norm = "instance" if contract.generator.statistics == "instance" else "none"
@@ -196,11 +194,7 @@ def _narrow_model(contract: Contract) -> onnx.ModelProto:
     }
     generator = export_generator(described, weights, noise=contract.noise)
     core = Core(generator, narrow, logits=True)
-    with quiet_logs():
-        model, _ = tf2onnx.convert.from_function(
-            core.run, input_signature=core.signature, opset=OPSET
-        )
-    return model
+    return translated(core, OPSET)
 
 
 def set_sizes(model: onnx.ModelProto, contract: Contract) -> None:

@@ -35,22 +35,11 @@ def convert_function(core: Exportable, opset: int, output: str = "y") -> onnx.Mo
     Raises:
       ValueError: tf2onnx leaves operators that are none of ONNX's.
     """
-    from tf2onnx.tf_loader import convert_variables_to_constants_v2
-
-    frozen = convert_variables_to_constants_v2(core.run.get_concrete_function())
-    definition = frozen.graph.as_graph_def()
-    outputs = [frozen.outputs[0].name]
-    inputs = [tensor.name for tensor in frozen.inputs]
-    del frozen
-    weights = _take_out_weights(definition)
-    model = _translated(definition, [*inputs, *(f"{name}:0" for name in weights)], outputs, opset)
+    weights: dict[str, np.ndarray] = {}
+    model = translated(core, opset, output, weights)
     odd = {node.domain for node in model.graph.node} - {"", "ai.onnx"}
     if odd:
         raise ValueError(f"it leaves operators of {', '.join(sorted(odd))}")
-    set_opset(model, opset)
-    # Named like the function's: x, z and latent.
-    names = dict(zip(inputs, (spec.name for spec in core.signature), strict=True))
-    _rename(model, {**names, outputs[0]: output})
     graph = Graph(model)
     kept = [value for value in model.graph.input if value.name.removesuffix(":0") not in weights]
     del model.graph.input[:]
@@ -64,33 +53,53 @@ def convert_function(core: Exportable, opset: int, output: str = "y") -> onnx.Mo
     return model
 
 
-def _translated(
-    definition: object, inputs: list[str], outputs: list[str], opset: int
+def translated(
+    core: Exportable,
+    opset: int,
+    output: str = "y",
+    weights: dict[str, np.ndarray] | None = None,
 ) -> onnx.ModelProto:
-    """tf2onnx's translation of a TensorFlow graph, in which a Transpose stays one.
+    """tf2onnx's translation of a network's function, in which a Transpose stays one.
 
     tf2onnx would put a Reshape in the place of one that moves no number, for features of one
     channel by way of five axes. Where its order of work, which differs from run to run, lets it do
-    so at the output itself, the last Squeeze is lost and the file is not valid. `simplify` wants
-    Transposes anyway.
+    so at the output itself, the last Squeeze is lost and the file is not valid. What rewrites the
+    graph afterwards wants Transposes anyway.
+
+    Args:
+      core: the network. Its inputs have the names of its signature.
+      opset: of the operators.
+      output: the name of what it gives.
+      weights: takes the large weights, which are inputs then; None to leave them in.
     """
     import tensorflow as tf
     from tf2onnx import optimizer
-    from tf2onnx.tf_loader import tf_optimize
+    from tf2onnx.tf_loader import convert_variables_to_constants_v2, tf_optimize
     from tf2onnx.tfonnx import process_tf_graph
 
     class KeepTransposes(optimizer.TransposeOptimizer):  # type: ignore[misc]
         def post_optimize_action(self) -> None:
             pass
 
+    frozen = convert_variables_to_constants_v2(core.run.get_concrete_function())
+    definition = frozen.graph.as_graph_def()
+    inputs, result = [tensor.name for tensor in frozen.inputs], frozen.outputs[0].name
+    del frozen
+    names = dict(zip(inputs, (spec.name for spec in core.signature), strict=True))
+    if weights is not None:
+        weights |= _take_out_weights(definition)
+        inputs += [f"{name}:0" for name in weights]
     passes = {**optimizer._get_optimizers(), "optimize_transpose": KeepTransposes}
     with quiet_logs():
         with tf.Graph().as_default():  # whose protocol buffers are not to be had eagerly
-            definition = tf_optimize(inputs, outputs, definition)
+            definition = tf_optimize(inputs, [result], definition)
         with tf.Graph().as_default() as graph:
             tf.import_graph_def(definition, name="")
-            made = process_tf_graph(graph, opset=opset, input_names=inputs, output_names=outputs)
-            return optimizer.optimize_graph(made, optimizers=passes).make_model("generator")
+            made = process_tf_graph(graph, opset=opset, input_names=inputs, output_names=[result])
+            model = optimizer.optimize_graph(made, optimizers=passes).make_model("generator")
+    set_opset(model, opset)
+    _rename(model, {**names, result: output})
+    return model
 
 
 def _take_out_weights(definition: object) -> dict[str, np.ndarray]:

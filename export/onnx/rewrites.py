@@ -20,33 +20,6 @@ if TYPE_CHECKING:
 _TAPS = ((3, 1), (2, 0))
 
 
-def restore_transposes(graph: Graph) -> None:
-    """Features of one channel are turned by a Reshape to the traced size; not here."""
-    import onnx
-
-    inferred = onnx.shape_inference.infer_shapes(graph.model).graph
-    shapes = {
-        value.name: [d.dim_value for d in value.type.tensor_type.shape.dim][1:]
-        for value in [*inferred.input, *inferred.value_info, *inferred.output]
-    }
-    changes, same = {}, {}
-    for node in graph.nodes:
-        if node.op_type != "Reshape" or node.input[1] not in graph.constants:
-            continue
-        source, result = node.input[0], node.output[0]
-        before, after = shapes.get(source), graph.constants[node.input[1]].tolist()[1:]
-        if not before or len(before) != 3 or len(after) != 3:
-            continue
-        if before == after and result != "y":
-            same[result] = source
-        elif before[2] == 1 == after[0] and before[:2] == after[1:]:
-            changes[result] = [graph.node("Transpose", [source], result, perm=TO_NCHW)]
-        elif before[0] == 1 == after[2] and before[1:] == after[:2]:
-            changes[result] = [graph.node("Transpose", [source], result, perm=TO_NHWC)]
-    graph.replace(changes)
-    graph.rename_inputs(same)
-
-
 # === Normalisation ===
 
 
