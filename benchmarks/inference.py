@@ -379,7 +379,7 @@ def _flops(described: Any, size: int, upsampling: str) -> float:
         (_, read), (_, made) = kernel.features
         # Each output pixel is a product with the kernel; where features are enlarged, each input
         # pixel, unless it is repeated before.
-        pixels = made if upsampling == "nearest" else max(read, made)
+        pixels = made if upsampling in ("nearest", "smooth") else max(read, made)
         total += 2 * (size // pixels) ** 2 * int(np.prod(kernel.shape))
     return total
 

@@ -34,7 +34,7 @@ CASES = (
 )
 SHAPED = (0, 3)  # on WebGPU: its software processor takes seconds for every shape of a layer
 RECIPE = {
-    **{"norm": "group", "ngf": 8, "bottleneck": 8, "upsampling": "nearest"},
+    **{"norm": "group", "ngf": 8, "bottleneck": 8, "upsampling": "smooth"},
     **{"padding": "replicate", "noise_channels": 4, "last_channels": 8},
 }
 

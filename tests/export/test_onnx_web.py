@@ -52,7 +52,7 @@ def in_node(web_modules, tmp_path_factory):
 
 
 RECIPE = {
-    **{"norm": "group", "ngf": 8, "bottleneck": 8, "upsampling": "nearest"},
+    **{"norm": "group", "ngf": 8, "bottleneck": 8, "upsampling": "smooth"},
     **{"padding": "replicate", "noise_channels": 4, "last_channels": 8},
 }
 

@@ -19,7 +19,7 @@ RECIPE = {
     "norm": "group",
     "ngf": 8,
     "bottleneck": 8,
-    "upsampling": "nearest",
+    "upsampling": "smooth",
     "padding": "replicate",
     "noise_channels": 4,
     "last_channels": 8,
@@ -27,7 +27,7 @@ RECIPE = {
 }
 VARIANTS = {
     "the recipe": {},
-    "instance": {"bottleneck": 4, "norm": "instance", "last_channels": 0},
+    "instance": {"upsampling": "nearest", "bottleneck": 4, "norm": "instance", "last_channels": 0},
     "bilinear": {"upsampling": "bilinear"},
     "subpixel": {"upsampling": "subpixel", "padding": "zeros", "norm": "batch"},
     "zeros": {"padding": "zeros", "noise_channels": 0, "generator": "encoder_decoder"},

@@ -473,7 +473,8 @@ def test_a_run_of_before_goes_on_with_what_its_preset_was(tmp_path, given):
 
 
 @pytest.mark.parametrize(
-    ("name", "before", "now"), [("noise_channels", 4, 0), ("lambda_l1", 80.0, 50.0)]
+    ("name", "before", "now"),
+    [("noise_channels", 4, 0), ("lambda_l1", 80.0, 50.0), ("upsampling", "nearest", "smooth")],
 )
 def test_a_run_of_quick_keeps_what_its_preset_had(tmp_path, name, before, now):
     save(tmp_path, resolve({"preset": "quick", name: before}).to_json())

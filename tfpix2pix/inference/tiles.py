@@ -153,6 +153,8 @@ def _node(
         return Node(layer, inputs, level - 1, channels, "moved")
     if isinstance(layer, ours.BilinearDouble):
         return Node(layer, inputs, level - 1, channels, "moved", 1)
+    if isinstance(layer, ours.Smoothing):
+        return Node(layer, inputs, level, channels, "moved", 1)
     if isinstance(layer, tf.keras.layers.Conv2D | _UP):
         (stride, same), (kernel, square) = layer.strides, layer.kernel_size
         padded = padding is not None or layer.padding == "same"

@@ -553,6 +553,22 @@ class NearestConvolution(TransposedConvolution):
 
 
 @tf.keras.utils.register_keras_serializable("tfpix2pix")
+class Smoothing(tf.keras.layers.Layer):
+    """[1, 2, 1] / 4 along each axis, beyond the border its own value: ``[B, H, W, C]`` to the same.
+
+    Doubling by nearest neighbours and then this filter is bilinear interpolation, and filters
+    commute: after `NearestConvolution` it makes that the 3x3 convolution of features that were
+    doubled bilinearly, but for the pixels at the border, at the price of the fewer channels.
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        x = replicated(inputs)
+        for _ in range(2):
+            x = tf.nn.avg_pool2d(x, 2, 1, "VALID")
+        return x
+
+
+@tf.keras.utils.register_keras_serializable("tfpix2pix")
 class PhasedConvolution(TransposedConvolution):
     """The same, after training as `by_phases` computes it."""
 

@@ -28,6 +28,7 @@ from tfpix2pix.models.layers import (
     NoiseDropout,
     PaddedConvolution,
     ReflectPadding,
+    Smoothing,
     normalization,
     statistics_of,
     with_biases,
@@ -37,7 +38,7 @@ from tfpix2pix.models.precision import layers_compute_in
 from tfpix2pix.models.resampling import BlurDownsampling, BlurUpsampling, check_resampling
 
 SIZE_MULTIPLE = 4  # it halves the image twice
-UPSAMPLINGS = ("transposed", "nearest", "bilinear", "subpixel")
+UPSAMPLINGS = ("transposed", "nearest", "smooth", "bilinear", "subpixel")
 
 
 def resnet(
@@ -137,6 +138,7 @@ def _kernels(
         shape = {
             "transposed": (3, 3, other, one),
             "nearest": (3, 3, other, one),
+            "smooth": (3, 3, other, one),
             "bilinear": (3, 3, one, other),
             "blur": (3, 3, one, other),
             "subpixel": (3, 3, one, 4 * other),
@@ -186,8 +188,8 @@ def build_resnet(
         as the authors' code builds it; with another norm ``last`` alone. ``pytorch``:
         ``instance`` means ``instance_plain``.
       dropout: rate in [0, 1) between the two convolutions of a block, as PyTorch's ``use_dropout``.
-      upsampling: of ``up2`` and ``up1``. ``transposed``: as above; ``nearest``, ``bilinear`` or
-        ``subpixel`` as in ``build_generator``, mirrored at the border.
+      upsampling: of ``up2`` and ``up1``. ``transposed``: as above; ``nearest``, ``smooth``,
+        ``bilinear`` or ``subpixel`` as in ``build_generator``, mirrored at the border.
       resampling: ``conv``: as above; ``blur``, as CUT's code has it: ``down1`` and ``down2`` have
         stride 1, and a fixed filter halves after their ReLU; ``up2`` and ``up1`` are 3x3
         convolutions of features that another one has doubled, see `BlurDownsampling` and
@@ -243,9 +245,11 @@ def build_resnet(
             return convolved(features, name, channels, zeros=True)
         if upsampling == "transposed":
             return DoublingConvolution(channels, name=name, **BIASES[bias])(features)
-        if upsampling == "nearest":  # mirrored at its border, where each pixel stands twice
+        if upsampling in ("nearest", "smooth"):  # mirrored at its border: each pixel stands twice
             layer = NearestConvolution(channels, replicate=True, name=name, **BIASES[bias])
-            return layer(features)
+            features = layer(features)
+            smooth = upsampling == "smooth" and name == "up1"
+            return Smoothing(name=f"{name}_smooth")(features) if smooth else features
         if upsampling == "bilinear":
             return convolved(BilinearDouble(name=f"{name}_double")(features), name, channels)
         # Each of the four pixels has a bias of its own, which no normalisation takes away.

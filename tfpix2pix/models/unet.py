@@ -28,6 +28,7 @@ from tfpix2pix.models.layers import (
     NoiseDropout,
     PhasedConvolution,
     ReplicatePadding,
+    Smoothing,
     TransposedConvolution,
     normalization,
     statistics_of,
@@ -39,7 +40,7 @@ from tfpix2pix.models.precision import layers_compute_in
 # The paper's decoder is CD512-CD512-CD512-C512-...: dropout in the first three full-width layers.
 DROPOUT_LAYERS = 3
 WIDEST = 8  # channels never exceed 8 * ngf
-UPSAMPLINGS = ("transposed", "nearest", "bilinear", "subpixel")
+UPSAMPLINGS = ("transposed", "nearest", "smooth", "bilinear", "subpixel")
 ONE_GROUP = 8  # side of features, at the crop size, up to which all their channels are one group
 
 
@@ -217,6 +218,7 @@ def _kernels(
         shape = {
             "transposed": (4, 4, out, read),
             "nearest": (3, 3, out, read),
+            "smooth": (3, 3, out, read),
             "bilinear": (3, 3, read, out),
             "subpixel": (3, 3, read, 4 * out),
         }[upsampling]
@@ -288,7 +290,8 @@ def build_generator(
       bottleneck: side of the innermost features of an image of the crop size: 1 (the paper's), 2,
         4 or 8; sizes are then multiples of ``crop_size / bottleneck``.
       upsampling: of the decoder. ``transposed``: as above; ``nearest`` or ``bilinear``: enlarged so
-        by 2, then a 3x3 convolution; ``subpixel``: a 3x3 convolution to four times the channels,
+        by 2, then a 3x3 convolution; ``smooth``: ``nearest``, but ``up1`` bilinear, see
+        `Smoothing`; ``subpixel``: a 3x3 convolution to four times the channels,
         which become 2x2 pixels (Shi et al. 2016, arXiv 1609.05158).
       input_noise: channels of noise beside x, see `InputNoise`; their numbers are the last of z.
       padding: of the convolutions: ``zeros`` (the paper's), or ``replicate`` (the border's own
@@ -425,6 +428,7 @@ def _layers(
             channels,
             "added" if last else bias,
             f"up{level}",
+            smooth=upsampling == "smooth" and last,
             replicate=replicate,
             papers=papers,
         )
@@ -458,6 +462,7 @@ def _enlarged(
     bias: str,
     name: str,
     *,
+    smooth: bool,
     replicate: bool,
     papers: bool,
 ) -> tf.Tensor:
@@ -470,9 +475,10 @@ def _enlarged(
         kind = TransposedConvolution if papers else PhasedConvolution
         layer = kind(channels, 4, strides=2, padding="same", name=name, **BIASES[bias])
         return layer(features)
-    if upsampling == "nearest":
+    if upsampling in ("nearest", "smooth"):
         layer = NearestConvolution(channels, replicate=replicate, name=name, **BIASES[bias])
-        return layer(features)
+        features = layer(features)
+        return Smoothing(name=f"{name}_smooth")(features) if smooth else features
     if upsampling == "bilinear":
         features = BilinearDouble(name=f"{name}_double")(features)
         return _convolved(features, channels, 3, 1, bias, name, replicate)

@@ -83,7 +83,7 @@ def preset_fields(name: str) -> dict[str, Any]:
 
 _BEST = preset_fields("best")
 _QUICK = preset_fields("quick")
-_SOFT = _QUICK | _NOISE | {"lambda_l1": 80.0}  # of `quick` before
+_SOFT = _QUICK | _NEAREST | _NOISE | {"lambda_l1": 80.0}  # of `quick` before
 
 ROWS: tuple[Recipe, ...] = (
     Recipe("paper", "Paper", {}),
@@ -96,6 +96,7 @@ ROWS: tuple[Recipe, ...] = (
     Recipe("matching", "Feature matching", _MATCHING),
     Recipe("nearest", "Nearest up", _NEAREST),
     Recipe("placeless", "Nearest up, replicate padding", _PLACELESS),
+    Recipe("smooth", "Nearest up, bilinear to full size", {"upsampling": "smooth"}),
     Recipe("bilinear", "Bilinear up", {"upsampling": "bilinear"}),
     Recipe("subpixel", "Sub-pixel up", {"upsampling": "subpixel"}),
     Recipe("last", "Last layer at full size", _LAST),

@@ -16,6 +16,7 @@ from tfpix2pix.models.layers import (
     NearestConvolution,
     PhasedConvolution,
     ReplicatePadding,
+    Smoothing,
     SpectralConvolution,
     ZeroChannels,
     normalization,
@@ -205,6 +206,24 @@ def test_bilinear_doubling_is_that_of_tf_image():
     np.testing.assert_allclose(found, tf.image.resize(x, [10, 6]).numpy(), rtol=0, atol=1e-6)
 
 
+def test_smoothing_is_the_filter_of_1_2_1():
+    x = normal(0, 2, 5, 1, 4)
+    padded = np.pad(x.astype(np.float64), [(0, 0), (1, 1), (1, 1), (0, 0)], mode="edge")
+    kernel = np.outer([1, 2, 1], [1, 2, 1])[:, :, None, None] / 16 * np.eye(4)
+    np.testing.assert_allclose(Smoothing()(x).numpy(), convolved(padded, kernel), atol=1e-6)
+
+
+def test_smoothing_makes_nearest_bilinear():
+    """The 3x3 convolution of bilinearly doubled features, whose steps a nearest one has."""
+    layer, x = NearestConvolution(4, replicate=True), normal(0, 2, 5, 6, 3)
+    layer.build(x.shape)
+    layer.kernel.assign(normal(1, 3, 3, 4, 3))
+    kernel = layer.kernel.numpy()[::-1, ::-1].transpose(0, 1, 3, 2)
+    doubled = tf.image.resize(x, [10, 12]).numpy().astype(np.float64)
+    found = Smoothing()(layer(x)).numpy()[:, 1:-1, 1:-1]
+    np.testing.assert_allclose(found, convolved(doubled, kernel), rtol=1e-5, atol=1e-5)
+
+
 def test_replicate_padding_is_numpys_edge():
     x = normal(0, 2, 3, 1, 4)
     expected = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)], mode="edge")
@@ -212,7 +231,7 @@ def test_replicate_padding_is_numpys_edge():
 
 
 @pytest.mark.parametrize("norm", ["instance", "group", "batch", "none"])
-@pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])
+@pytest.mark.parametrize("upsampling", ["nearest", "smooth", "bilinear"])
 def test_a_constant_input_stays_constant(norm, upsampling):
     """Nothing of where a pixel stands comes in: that is what replicated borders are for."""
     from tfpix2pix.models import build_generator
@@ -368,6 +387,7 @@ LAYERS = [
     BilinearDouble(),
     DepthToSpace(2),
     NearestConvolution(3, replicate=True),
+    Smoothing(),
     SpectralConvolution(3, 4),
 ]
 

@@ -94,7 +94,7 @@ def test_multiplications(blocks, side, ngf, published, done):
     assert round(multiplications(generator, side, False) / 1e9, 2) == done
 
 
-@pytest.mark.parametrize("upsampling", ["transposed", "nearest", "bilinear", "subpixel"])
+@pytest.mark.parametrize("upsampling", ["transposed", "nearest", "smooth", "bilinear", "subpixel"])
 def test_kernels_are_those_of_the_model(upsampling):
     generator = resnet(
         input_channels=2, output_channels=1, ngf=4, blocks=2, upsampling=upsampling, input_noise=1

@@ -123,10 +123,10 @@ class AdversarialConfig(Config):
     upsampling: str = option(
         "transposed",
         "how the generator enlarges: 'transposed' (4x4 convolutions, 3x3 in a ResNet), 'nearest' "
-        "or 'bilinear' (then a 3x3 convolution), or 'subpixel' (a 3x3 convolution to four times "
-        "the channels)",
+        "or 'bilinear' (then a 3x3 convolution), 'smooth' ('nearest', but bilinear to the "
+        "picture's size), or 'subpixel' (a 3x3 convolution to four times the channels)",
         "model",
-        choices=("transposed", "nearest", "bilinear", "subpixel"),
+        choices=("transposed", "nearest", "smooth", "bilinear", "subpixel"),
     )
     resampling: str = option(
         "conv",

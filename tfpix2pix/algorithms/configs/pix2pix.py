@@ -29,7 +29,9 @@ RECIPE: Mapping[str, Any] = MappingProxyType(
     }
 )
 # Softer, with fewer lines: for drawings, such as the embedded set.
-SOFT: Mapping[str, Any] = MappingProxyType({**RECIPE, "norm": "group", "lambda_l1": 50.0})
+SOFT: Mapping[str, Any] = MappingProxyType(
+    {**RECIPE, "norm": "group", "upsampling": "smooth", "lambda_l1": 50.0}
+)
 LAMBDA_DIVERSITY: Mapping[str, float] = MappingProxyType({"dsgan": 8.0, "msgan": 1.0})
 """The papers' weights of their terms."""
 # What presets were before, so that their runs go on.
@@ -47,6 +49,7 @@ _PAPERS: Mapping[str, tuple[Any, ...]] = {
 }
 _QUICKS: Mapping[str, tuple[Any, ...]] = {
     **_PAPERS,
+    "upsampling": ("transposed", "nearest"),
     "noise_channels": (0, 4),
     "lambda_l1": (100.0, 80.0),
 }
