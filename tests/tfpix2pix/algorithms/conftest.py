@@ -16,6 +16,7 @@ TINY = {
     "crop_size": 32,
     "load_size": 32,
     "ngf": 4,
+    "bottleneck": 4,
     "ndf": 4,
     "receptive_field": 16,
     "batch_size": 2,

@@ -155,7 +155,7 @@ def test_a_step_equals_a_plain_recomputation(loss, updates, tiny_config, pairs, 
 
 @pytest.mark.usefixtures("eagerly")
 def test_biases_train_where_every_layer_has_one(tiny_config, pairs):
-    algorithm = Pix2Pix(tiny_config(bias_layers="pytorch"))
+    algorithm = Pix2Pix(tiny_config(bias_layers="pytorch", bottleneck=1))
     x, y = pairs()
     algorithm.train_step(x, y)
     # Those behind which no normalisation follows; the others' gradients are rounding.
@@ -434,6 +434,7 @@ def test_two_devices_train_as_one_with_both_images(run_python):
         "crop_size": 32,
         "load_size": 32,
         "ngf": 4,
+        "bottleneck": 8,
         "ndf": 4,
         "receptive_field": 16,
         "batch_size": 2,
