@@ -26,6 +26,7 @@ TINY = {
     "ngf": 2,
     "ndf": 4,
     "nef": 2,
+    "bottleneck": 4,
     "latent": 3,
     "receptive_field": 16,
     "batch_size": 2,

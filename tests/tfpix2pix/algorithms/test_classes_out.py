@@ -77,6 +77,7 @@ def settings(folder, **changes):
         "load_size": 36,
         "ngf": 4,
         "ndf": 4,
+        "bottleneck": 8,
         "receptive_field": 16,
         "learning_rate": 2e-3,
         "ema": 0.9,
@@ -136,7 +137,7 @@ def test_the_generator_gives_logits_and_learns(run):
     assert losses[0] > losses[1]
     made = Pix2Pix.generators(tfpix2pix.load(workdir).config)["AtoB"]
     assert (made.activation, made.output_channels) == ("logits", 5)
-    logits = made.build()([np.zeros((1, 32, 32, 3)), np.zeros((1, 2, 2, made.z.channels))])
+    logits = made.build()([np.zeros((1, 32, 32, 3)), np.zeros((1, 16, 16, made.z.channels))])
     assert logits.shape == (1, 32, 32, 5)
 
 

@@ -79,7 +79,8 @@ def make(tmp_path_factory, palette_file):
     def of(kind: str):
         if kind not in made:
             folder = tmp_path_factory.mktemp(kind)
-            values = {"crop_size": 32, "load_size": 32, "ngf": 4, "allow_mixed_sizes": True}
+            values = {"crop_size": 32, "load_size": 32, "ngf": 4, "bottleneck": 8}
+            values["allow_mixed_sizes"] = True
             values |= {"input_dir": f"{folder}/A", "target_dir": f"{folder}/B", "dataset": ""}
             values |= WISHES.get(kind, {})
             if kind in ("labels_in", "onehot", "labels_out"):

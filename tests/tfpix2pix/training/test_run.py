@@ -24,6 +24,7 @@ TINY = {
     "crop_size": 32,
     "ngf": 4,
     "ndf": 4,
+    "bottleneck": 8,
     "sample_pairs": 4,
     "loss": "l1",
     "steps": 4,
