@@ -368,6 +368,10 @@ class Observer:
     def _columns_back(self, y: tf.Tensor, positions: tf.Tensor) -> dict[str, tf.Tensor]:
         return self.algorithm.columns_back(y, positions, self._networks)
 
+    def _seen(self, store: PairStore, indices: list[int]) -> list[tuple[tf.Tensor, ...]]:
+        """Images of these places as validation sees them."""
+        return list(evaluation_batches(store, size=self.config.whole_size, indices=indices))
+
     def _keep_fixed_pairs(self) -> None:
         """Chooses the pairs that every grid shows, evenly over the split, and stores them."""
         store = self._val or self._store
@@ -376,11 +380,10 @@ class Observer:
         # Of images that are no pairs each side has its own.
         self._fixed_indices, of_y = ([i * of // count for i in range(count)] for of in sides)
         # Through the same pipeline as validation, so that the grids show what is measured.
-        seen = [
-            list(evaluation_batches(store, size=self.config.whole_size, indices=indices))
-            for indices in (self._fixed_indices, of_y)
-        ]
-        self._fixed_xy = [(one[0], other[1]) for one, other in zip(*seen, strict=True)]
+        seen_x = seen_y = self._seen(store, self._fixed_indices)
+        if of_y != self._fixed_indices:
+            seen_y = self._seen(store, of_y)
+        self._fixed_xy = [(one[0], other[1]) for one, other in zip(seen_x, seen_y, strict=True)]
         x, y = (np.concatenate([of[side].numpy() for of in self._fixed_xy]) for side in (0, 1))
         self._fixed = {"x": self.spec.picture_of_x(x), "y": self.spec.picture_of_y(x, y)}
         names = np.array([store.pair_name(index) for index in self._fixed_indices])
