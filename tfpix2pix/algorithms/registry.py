@@ -7,6 +7,7 @@ program of its own may call `register` instead. TensorFlow is imported when one 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 from typing import TYPE_CHECKING, Any
 
@@ -107,8 +108,13 @@ def config_class(name: str) -> type[Config]:
 
 def config_fields() -> dict[str, dataclasses.Field[Any]]:
     """Every field that a run may have, by name: common ones, and those of each algorithm."""
-    kinds = reversed(trainable())
-    return {field.name: field for kind in kinds for field in dataclasses.fields(kind)}
+    return dict(_fields_of(tuple(trainable())))
+
+
+@functools.cache
+def _fields_of(kinds: tuple[type[Config], ...]) -> dict[str, dataclasses.Field[Any]]:
+    """Of configs; each flag of a command asks for them."""
+    return {field.name: field for kind in reversed(kinds) for field in dataclasses.fields(kind)}
 
 
 def trainable() -> list[type[Config]]:
