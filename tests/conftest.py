@@ -36,10 +36,18 @@ for _name in _SET_HERE:
 # Of these, what commands that are started do not get: they are to run as they do for a user.
 _NOT_HANDED_ON = _SET_HERE & {"TF_CPP_MIN_LOG_LEVEL", "TF_NUM_INTRAOP_THREADS"}
 
-# What the forked commands find imported: see command_server.py.
+# What the forked commands find imported: see command_server.py. Not `reproduction`, whose tables
+# are made as it is imported, of rows that tests replace before that.
 LIGHT = (
-    *(f"tfpix2pix.cli.{name}" for name in ("train", "translate", "pairs", "inspect")),
+    *(f"tfpix2pix.cli.{name}" for name in ("main", "train", "translate", "evaluate", "compare")),
+    *(f"tfpix2pix.cli.{name}" for name in ("demo", "study", "train_scorer")),
+    *(f"tfpix2pix.cli.{name}" for name in ("export", "verify", "pairs", "inspect")),
     *("tfpix2pix.config.dataset", "tfpix2pix.base.progress", "tfpix2pix.inference.files"),
+    *("tfpix2pix.data", "tfpix2pix.data.sources.paper_sets", "tfpix2pix.report.dataset_page"),
+    *("tfpix2pix.evaluation.subjects", "tfpix2pix.evaluation.data", "tfpix2pix.export.exporter"),
+    *("tfpix2pix.export.web.models", "numpy.ma"),
+    *(f"tfpix2pix.algorithms.configs.{name}" for name in ("cyclegan", "cut", "bicyclegan")),
+    *(f"PIL.{name}ImagePlugin" for name in ("Bmp", "Gif", "Jpeg", "Ppm", "Png")),
 )
 HEAVY = (
     *("tensorflow", *LIGHT, "tfpix2pix.training.run", "tfpix2pix.inference"),
@@ -55,6 +63,12 @@ _MODULE = "import runpy; runpy.run_module('tfpix2pix', run_name='__main__', alte
 _NO_CHARTS = (
     "import tfpix2pix.report.page as page; page._drawn_charts = lambda records: []; "
     "import tfpix2pix.report.evaluation_page as page; page._plots = lambda evaluation: []"
+)
+# Steps without a graph, whose making takes longer than a few of them; TensorFlow says that the
+# pipeline of images has one all the same.
+_EAGERLY = (
+    "import warnings; import tensorflow as tf; tf.config.run_functions_eagerly(True); "
+    "warnings.filterwarnings('ignore', 'Even though the `tf.config.experimental_run_func')"
 )
 _DRAWN: list[Callable[..., object]] = []  # what draws them, where it was replaced in this process
 
@@ -351,9 +365,12 @@ def run_command(command_server) -> Callable[..., subprocess.CompletedProcess[str
         fresh: bool = False,
         prelude: str = "",
         charts: bool = False,
+        eagerly: bool = False,
     ) -> subprocess.CompletedProcess[str]:
         words = [os.fspath(arg) for arg in args]
         full = _environment(env or {})
+        if eagerly:
+            prelude = f"{_EAGERLY}\n{prelude}"
         # Forking suits Linux; other variables than PYTHONPATH may act when Python starts.
         if not fresh and sys.platform == "linux" and set(env or {}) <= {"PYTHONPATH"}:
             modules = LIGHT if env else _modules_of(words)
@@ -432,14 +449,16 @@ def start_cli(command_server) -> Iterator[Callable[..., Started | subprocess.Pop
 def run_cli(tmp_path: Path, run_command) -> Callable[..., subprocess.CompletedProcess[str]]:
     """The real command line in a process of its own, as a user would start it.
 
-    `run_cli(*args, cwd=tmp_path, timeout=300, env=None, fresh=False, prelude="", charts=False)`
-    runs `python -m tfpix2pix *args` and returns its `CompletedProcess` with `stdout` and `stderr`
-    as text; no exit code raises. `env` holds variables to set on top of this process's own, or to
-    remove (value None). The log level that silences TensorFlow here is not handed on: the command
-    has to be quiet by itself. The process is forked from one that has the imports behind it, see
-    command_server.py, unless `fresh`: then Python is started anew, which takes seconds more.
+    `run_cli(*args, cwd=tmp_path, timeout=300, env=None, fresh=False, prelude="", charts=False,
+    eagerly=False)` runs `python -m tfpix2pix *args` and returns its `CompletedProcess` with
+    `stdout` and `stderr` as text; no exit code raises. `env` holds variables to set on top of this
+    process's own, or to remove (value None). The log level that silences TensorFlow here is not
+    handed on: the command has to be quiet by itself. The process is forked from one that has the
+    imports behind it, see command_server.py, unless `fresh`: then Python is started anew, which
+    takes seconds more.
     `prelude` is Python to run in the process before the command. Pages of runs and evaluations that
-    a forked process writes are without charts unless `charts`.
+    a forked process writes are without charts unless `charts`. With `eagerly` it makes no graphs,
+    which take longer than the few steps of most tests; the last bits may be others.
     """
 
     def run(*args: str | os.PathLike[str], cwd: str | os.PathLike[str] | None = None, **options):
