@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
+import signal
 
 import numpy as np
 import pytest
@@ -15,8 +15,8 @@ PAPER = {
     **{"norm": "instance", "dropout": 0.5, "ngf": 4, "ndf": 4},
 }
 ROWS = {"paper": {}, "wide": {"ngf": 24, "ndf": 24}, "plain": {"dropout": 0.0}}
-FLAGS = ("--crop_size=32", "--sample_pairs=8", "--sample_images=2")
-STEPS = 24
+FLAGS = ("--crop_size=32", "--sample_pairs=8", "--sample_images=1")
+STEPS = 5
 # The table is planned, its steps are found out, and nothing is trained.
 PLANNED = "import tfpix2pix.reproduction.run as m; m.train_runs = lambda *args, **named: []"
 # Steps of a known length, where a test says how many there are to be.
@@ -24,10 +24,22 @@ CLOCK = """
 import tfpix2pix.reproduction.timing as timing
 class Stepper:
     def __init__(self, run, source, store):
-        self.own = {4: 0.01, 24: 0.025}[run.config.ngf]
+        self.own = {4: 0.01, 24: 0.025}[run.config.ngf] * (1 if run.config.dropout else 0.8)
     def seconds(self, steps):
         return self.own
 timing.Stepper = Stepper
+"""
+# Killed between two checkpoints of the row without dropout.
+KILLED = """
+import os, signal
+import tfpix2pix.training.run as training
+whole = training.batches_from
+def batches_from(start, store, config, *rest):
+    for step, batch in enumerate(whole(start, store, config, *rest), start):
+        if step == 3 and not config.dropout:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield batch
+training.batches_from = batches_from
 """
 
 
@@ -41,7 +53,7 @@ def rows_are(**rows) -> str:
 
 
 @pytest.fixture(scope="session")
-def recipe(run_command, tmp_path_factory):
+def recipe(run_command, eager_trainings, tmp_path_factory):
     """Runs the command with `ROWS`, or others, and returns what it printed."""
 
     def run(*args, rows=ROWS, code=0, prelude=""):
@@ -49,7 +61,7 @@ def recipe(run_command, tmp_path_factory):
             *("reproduce", "--table=recipe", *args),
             cwd=tmp_path_factory.getbasetemp(),
             timeout=400,
-            prelude=f"{rows_are(**rows)}\n{prelude}",
+            prelude="\n".join([rows_are(**rows), eager_trainings, prelude]),
         )
         said = done.stdout + done.stderr
         assert done.returncode == code, said
@@ -92,7 +104,7 @@ def test_every_row_has_the_steps_that_take_as_long_as_the_papers(two_rows):
     assert paces["recipe-paper"]["ratio"] == 1
     assert paces["recipe-paper"]["steps"] == STEPS
     wide = paces["recipe-wide"]
-    assert (wide["ratio"], wide["steps"]) == (pytest.approx(2.5), 10)
+    assert (wide["ratio"], wide["steps"]) == (pytest.approx(2.5), 2)
     for key, pace in paces.items():
         for seed in (0, 1):
             run = folder / "runs" / key / f"seed{seed}"
@@ -100,7 +112,7 @@ def test_every_row_has_the_steps_that_take_as_long_as_the_papers(two_rows):
             config = json.loads((run / "config.json").read_text())
             assert config["val_every"] == -(-pace["steps"] // 4)
             assert config["checkpoint_every"] == -(-pace["steps"] // 8)
-    assert "recipe-wide: 2.500 of its seconds, so 10 steps" in said
+    assert "recipe-wide: 2.500 of its seconds, so 2 steps" in said
 
 
 def test_the_table_has_what_was_measured_and_the_papers_figures_nowhere(two_rows):
@@ -159,7 +171,7 @@ def test_a_further_row_is_added_and_the_others_stay(two_rows, recipe, scorer, tm
     shutil.copytree(two_rows[0], folder)
     before, old = paces_of(folder), by_key(content_of(folder))
     stamps = {p: p.stat().st_mtime_ns for p in folder.glob("runs/*/*/checkpoints/*/*")}
-    said = recipe("--rows=plain", "--score_split=test", *flags)
+    said = recipe("--rows=plain", "--score_split=test", *flags, prelude=CLOCK)
     assert "timing a step of 1 networks" in said
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
     after = paces_of(folder)
@@ -180,28 +192,21 @@ def test_a_further_row_is_added_and_the_others_stay(two_rows, recipe, scorer, tm
     assert rows["wide"]["against"] == old["wide"]["against"]
 
 
-def test_killed_it_continues_with_the_same_steps_and_ends_with_the_same_weights(
-    start_cli, recipe, tmp_path
-):
-    flags = ("--rows=paper,plain", "--seeds=1", "--stage=train", *FLAGS[:2], "--steps=80",
-             "--checkpoint_every=10", "--val_every=0")  # fmt: skip
+def test_killed_it_continues_with_the_same_steps_and_ends_with_the_same_weights(recipe, tmp_path):
+    flags = ("--rows=paper,plain", "--seeds=1", "--stage=train", *FLAGS, "--steps=4",
+             "--checkpoint_every=2", "--val_every=0")  # fmt: skip
     pieces, whole = tmp_path / "pieces", tmp_path / "whole"
-    process = start_cli(
-        "reproduce", "--table=recipe", *flags, f"--output={pieces}", prelude=rows_are(**ROWS)
-    )
     last = pieces / "runs" / "recipe-plain" / "seed0" / "checkpoints"
-    deadline = time.monotonic() + 240
-    while not list(last.glob("step_*")):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.kill()
-    process.communicate()
+    recipe(*flags, f"--output={pieces}", prelude=CLOCK + KILLED, code=-signal.SIGKILL)
+    assert max(path.name for path in last.glob("step_*")) == "step_00000002"
     paces = paces_of(pieces)
+    assert paces["recipe-plain"]["steps"] == 5
     shutil.copytree(pieces, whole)
     shutil.rmtree(whole / "runs" / "recipe-plain")  # trained again, without a kill
     for folder in (pieces, whole):
-        assert "timing" not in recipe(*flags, f"--output={folder}")
+        said = recipe(*flags, f"--output={folder}")
+        assert "timing" not in said
+        assert ("continuing from step 2 of 5" in said) == (folder == pieces)
         assert paces_of(folder) == paces
     step = f"step_{paces['recipe-plain']['steps']:08d}"
     files = [
