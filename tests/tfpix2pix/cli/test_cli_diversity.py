@@ -25,6 +25,7 @@ def made(run_command, scorer, tmp_path_factory):
         cwd=folder.parent,
         timeout=400,
         prelude=SMALL,
+        eagerly=True,
     )
     said = done.stdout + done.stderr
     assert done.returncode == 0, said

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import time
 
 import numpy as np
 import pytest
@@ -20,9 +19,9 @@ FLAGS = (
     "--bottleneck=8",
     "--ngf=4",
     "--ndf=4",
-    "--sample_pairs=12",
-    "--steps=4",
-    "--sample_images=2",
+    "--sample_pairs=8",
+    "--steps=3",
+    "--sample_images=1",
     "--scorer_steps=2",
 )
 
@@ -41,11 +40,11 @@ def stamps(folder):
 
 
 @pytest.fixture(scope="module")
-def generators(run_command, eager_trainings, tmp_path_factory):
+def generators(run_command, tmp_path_factory):
     """A whole table: its folder and what the command printed."""
     folder = tmp_path_factory.mktemp("reproduce") / "out"
     words = ("--table=generators", "--seeds=1", *FLAGS, f"--output={folder}")
-    done = run_command("reproduce", *words, cwd=folder.parent, timeout=400, prelude=eager_trainings)
+    done = run_command("reproduce", *words, cwd=folder.parent, timeout=400, eagerly=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder, done.stdout
 
@@ -126,36 +125,47 @@ def test_again_with_another_table_and_seed_only_what_is_missing_is_trained(gener
 # Of the table's three rows the last one is as the second, so it is left out.
 TWO_ROWS = (
     "import dataclasses; from tfpix2pix.reproduction.tables import TABLES as tables; "
-    "tables['labels'] = dataclasses.replace(tables['labels'], rows=tables['labels'].rows[:2])"
+    "tables['labels'] = dataclasses.replace(tables['labels'], rows=tables['labels'].rows[:2])\n"
 )
 
 
 # === Interruptions ===
 
 
-def test_interrupted_it_continues_and_ends_with_the_same_weights(start_cli, run_cli, tmp_path):
-    flags = ("--table=labels", "--seeds=1", "--stage=train", *FLAGS[:5], "--steps=80",
-             "--checkpoint_every=10", "--val_every=0")  # fmt: skip
+# Told to end between two checkpoints of the second row.
+INTERRUPTED = """
+import os, signal
+import tfpix2pix.training.run as training
+whole = training.batches_from
+def batches_from(start, store, config, *rest):
+    for step, batch in enumerate(whole(start, store, config, *rest), start):
+        if step == 3 and config.loss == "cgan":
+            os.kill(os.getpid(), signal.SIGTERM)
+        yield batch
+training.batches_from = batches_from
+"""
+
+
+def test_interrupted_it_continues_and_ends_with_the_same_weights(run_cli, tmp_path):
+    flags = ("--table=labels", "--seeds=1", "--stage=train", *FLAGS[:5], "--steps=5",
+             "--checkpoint_every=2", "--val_every=0")  # fmt: skip
     pieces, whole = tmp_path / "pieces", tmp_path / "whole"
-    process = start_cli("reproduce", *flags, f"--output={pieces}", prelude=TWO_ROWS)
     second = pieces / "runs" / "photo_to_labels-unet-cgan-patch70" / "seed0" / "checkpoints"
-    deadline = time.monotonic() + 240
-    while not list(second.glob("step_*")):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 143, err
-    assert "stopped by SIGTERM; everything is saved. To continue: tfpix2pix reproduce" in out
+    words = ("reproduce", *flags, f"--output={pieces}")
+    done = run_cli(*words, prelude=TWO_ROWS + INTERRUPTED, eagerly=True)
+    assert done.returncode == 128 + signal.SIGTERM, done.stderr
+    assert (
+        "stopped by SIGTERM; everything is saved. To continue: tfpix2pix reproduce" in done.stdout
+    )
+    assert max(path.name for path in second.glob("step_*")) == "step_00000004"
     for folder in (pieces, whole):
-        done = run_cli("reproduce", *flags, f"--output={folder}", prelude=TWO_ROWS)
+        done = run_cli("reproduce", *flags, f"--output={folder}", prelude=TWO_ROWS, eagerly=True)
         assert done.returncode == 0, done.stderr
         if folder == pieces:  # again, without an interruption
             shutil.copytree(pieces, whole)
             shutil.rmtree(whole / second.relative_to(pieces).parents[1])
     assert len(list((whole / "runs").iterdir())) == 2
-    steps = [f / second.relative_to(pieces) / "step_00000080" for f in (pieces, whole)]
+    steps = [f / second.relative_to(pieces) / "step_00000005" for f in (pieces, whole)]
     files = [{p.name: p.read_bytes() for p in s.iterdir() if "data" in p.name} for s in steps]
     assert files[0]
     assert files[0] == files[1]
@@ -164,14 +174,25 @@ def test_interrupted_it_continues_and_ends_with_the_same_weights(start_cli, run_
 # === What a budget buys ===
 
 
+# Whatever a step takes here, it counts as three tenths of a second.
+KNOWN = """
+import tfpix2pix.reproduction.timing as timing
+class Known(timing.Stepper):
+    def seconds(self, steps):
+        assert super().seconds(1) > 0
+        return 0.3
+timing.Stepper = Known
+"""
+
+
 def test_a_budget_of_minutes_becomes_the_same_steps_for_every_run(run_cli, tmp_path):
     args = ("reproduce", "--table=labels", "--seeds=1", "--stage=train", "--crop_size=32")
     small = ("--bottleneck=8", "--ngf=4", "--ndf=4", "--sample_pairs=8", "--sample_images=1")
     small = (*small, "--budget=0.03", f"--output={tmp_path / 'out'}")
-    done = run_cli(*args, *small, prelude=TWO_ROWS)
+    done = run_cli(*args, *small, prelude=TWO_ROWS + KNOWN, eagerly=True)
     assert done.returncode == 0, done.stdout + done.stderr
     steps = json.loads((tmp_path / "out" / "reproduction.json").read_text())["config"]["steps"]
-    assert steps >= 1
+    assert steps == 3  # of each of two runs in the 1.8 seconds
     runs = list((tmp_path / "out" / "runs").glob("*/seed0"))
     assert len(runs) == 2
     for run in runs:
@@ -219,7 +240,7 @@ def test_another_configuration_in_the_same_folder_is_refused(refused, generators
         "reproduce", "--table=generators", "--ngf=8", "--steps=5", f"--output={folder}", lines=3
     )
     assert "--ngf: the run has 4, the command says 8" in said
-    assert "--steps: the runs have 4, the command says 5" in said
+    assert "--steps: the runs have 3, the command says 5" in said
 
 
 def test_a_folder_of_other_things_is_refused(refused, tmp_path):

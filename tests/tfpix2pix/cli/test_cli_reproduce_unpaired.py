@@ -25,12 +25,12 @@ def content_of(folder, name):
 
 
 @pytest.fixture(scope="module")
-def forward(run_command, scorer, eager_trainings, tmp_path_factory):
+def forward(run_command, scorer, tmp_path_factory):
     """One row of both tables, which is one training: its folder and what the command printed."""
     folder = tmp_path_factory.mktemp("unpaired") / "out"
     words = ("--table=cyclegan", "--rows=forward", *FLAGS, f"--scorer={scorer}")
     words = (*words, f"--output={folder}")
-    done = run_command("reproduce", *words, cwd=folder.parent, timeout=400, prelude=eager_trainings)
+    done = run_command("reproduce", *words, cwd=folder.parent, timeout=400, eagerly=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder, done.stdout
 
