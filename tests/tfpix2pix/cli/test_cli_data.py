@@ -105,7 +105,7 @@ def command(run_command, tmp_path_factory):
     folder = tmp_path_factory.mktemp("elsewhere")
 
     def run(*args: object) -> str:
-        done = run_command(*map(str, args), cwd=folder)
+        done = run_command(*map(str, args), cwd=folder, eagerly=args[0] == "train")
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stderr == ""
         return done.stdout

@@ -261,7 +261,8 @@ def test_a_missing_package_is_named_with_its_extra(run_cli, trained, tmp_path):
 
 
 def test_a_moved_data_set_can_be_named(run_cli, pairs, draw, tmp_path, tiny):
-    done = run_cli("train", "--dataset=pairs", *tiny, "--steps=1", "--workdir=run", "--loss=l1")
+    words = ("train", "--dataset=pairs", *tiny, "--steps=1", "--workdir=run", "--loss=l1")
+    done = run_cli(*words, eagerly=True)
     assert done.returncode == 0, done.stderr
     pairs.rename(tmp_path / "moved")
     words = ["export", "--workdir=run", "--output=out", "--formats=onnx", "--check_count=1"]

@@ -80,6 +80,7 @@ def test_a_full_disk_while_saving_leaves_the_older_checkpoint(run_cli, run_copy,
         f"--workdir={run_copy}",
         "--steps=7",
         prelude=f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))",
+        eagerly=True,
     )
     err = done.stderr
     assert done.returncode == 2
@@ -109,7 +110,7 @@ def test_a_workdir_that_may_not_be_written(refused, tmp_path, tiny):
 def test_a_checkpoint_that_cannot_be_written_leaves_the_older_one(run_cli, run_copy):
     # Permissions bind everyone but root, so something is in the way instead.
     (run_copy / "checkpoints" / ".unfinished_00000007").write_text("in the way")
-    done = run_cli("train", f"--workdir={run_copy}", "--steps=7")
+    done = run_cli("train", f"--workdir={run_copy}", "--steps=7", eagerly=True)
     assert done.returncode == 2
     assert only_sentences(done.stderr)
     assert "the checkpoint of step 7 could not be written" in done.stderr
@@ -132,6 +133,7 @@ def test_numbers_that_run_away_stop_the_run_in_plain_words(run_cli, tmp_path, ti
         "--val_every=0",
         "--sample_every=0",
         "--workdir=run",
+        eagerly=True,
     )
     assert done.returncode == 1
     assert only_sentences(done.stderr)
@@ -210,7 +212,7 @@ def test_an_input_file_deleted_in_mid_training(start_cli, run_cli, pairs, tiny, 
     gone.write_bytes(content)
     newest = Checkpoints(run).steps()[-1]
     assert Checkpoints(run).meta(newest)["step"] == newest
-    done = run_cli("train", f"--workdir={run}", f"--steps={newest + 1}")
+    done = run_cli("train", f"--workdir={run}", f"--steps={newest + 1}", eagerly=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"continuing from step {newest} of {newest + 1}" in done.stdout
 

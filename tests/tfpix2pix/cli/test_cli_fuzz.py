@@ -159,7 +159,7 @@ def test_names_are_only_names(run_cli, hostile, tmp_path, tiny):
     named = [name for name in os.listdir(hostile / "train") if not name.startswith(".")]
     assert len(named) > 5
     flags = ("--steps=1", f"--sample_images={len(named)}", "--val_fraction=0", "--cache=none")
-    trained = run_cli("train", *tiny, *flags, f"--dataset={hostile}", "--workdir=run")
+    trained = run_cli("train", *tiny, *flags, f"--dataset={hostile}", "--workdir=run", eagerly=True)
     assert (trained.returncode, trained.stderr) == (0, "")
     translated = run_cli(
         "translate", "--workdir=run", f"--input={hostile / 'train'}", "--side_by_side", "--output=o"

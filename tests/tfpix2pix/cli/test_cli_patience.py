@@ -36,7 +36,7 @@ def stopped(run_command, tmp_path_factory) -> Path:
     """A run that measured at 2, 4, 6 and 8 and then had lost its patience."""
     run = tmp_path_factory.mktemp("patience") / "run"
     words = ("train", *STILL, "--patience=3", f"--workdir={run}")
-    done = run_command(*words, cwd=run.parent, charts=True)
+    done = run_command(*words, cwd=run.parent, charts=True, eagerly=True)
     assert done.returncode == 0, done.stderr
     assert "stopped at step 8 of 12: l1 on val has not become better in 3 measurements" in (
         done.stdout + done.stderr
@@ -67,7 +67,7 @@ def test_a_run_that_was_killed_stops_at_the_same_step(stopped, run_command, tmp_
     run = tmp_path / "run"
     shutil.copytree(stopped, run)
     shutil.rmtree(Checkpoints(run).path(8))  # killed before its last checkpoint
-    done = run_command("train", f"--workdir={run}", cwd=tmp_path)
+    done = run_command("train", f"--workdir={run}", cwd=tmp_path, eagerly=True)
     assert "continuing from step 5 of 12" in done.stdout + done.stderr
     assert Checkpoints(run).steps() == [2, 5, 8]
     assert weights(run, 8) == weights(stopped, 8)
@@ -83,8 +83,9 @@ def test_the_same_command_does_nothing_and_more_patience_goes_on(stopped, run_co
     assert again.returncode == 0
     assert "had stopped at step 8 of 12" in again.stdout + again.stderr
     assert weights(stopped, 8) == before
-    on = run_command("train", f"--workdir={stopped}", "--patience=4", cwd=stopped.parent)
+    words = ("train", f"--workdir={stopped}")
+    on = run_command(*words, "--patience=4", cwd=stopped.parent, eagerly=True)
     assert "stopped at step 10 of 12" in on.stdout + on.stderr
-    off = run_command("train", f"--workdir={stopped}", "--patience=0", cwd=stopped.parent)
+    off = run_command(*words, "--patience=0", cwd=stopped.parent, eagerly=True)
     assert off.returncode == 0
     assert (facts(stopped)["finished"], facts(stopped)["steps_done"]) == (True, 12)

@@ -173,6 +173,7 @@ def test_more_steps_continue_from_the_checkpoint(run_cli, run_copy):
         "--steps=8",
         "--log_every=1",
         prelude="import tfpix2pix.base.progress as p; p.INTERVAL = 0",
+        eagerly=True,
     )
     out = done.stdout
     assert (done.returncode, done.stderr) == (0, "")
@@ -206,6 +207,7 @@ def test_an_own_folder_without_val_in_the_other_direction(run_cli, pairs, draw, 
         "--loss=l1",
         "--steps=2",
         "--workdir=run",
+        eagerly=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "6 train pairs of 32x32 (side by side, BtoA: right to left; RGB, 8 bit)" in done.stdout
@@ -228,6 +230,7 @@ def test_the_unconditional_objective_into_the_default_workdir(run_cli, tmp_path,
         "--receptive_field=16",
         "--norm=batch",
         "--generator=encoder_decoder",
+        eagerly=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == "report: runs/sample/report.html"

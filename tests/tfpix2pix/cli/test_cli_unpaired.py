@@ -53,6 +53,7 @@ def test_two_sides_are_trained_on(run_cli, two_sides, tmp_path):
         *CYCLEGAN,
         *FEW,
         "--steps=2",
+        eagerly=True,
     )
     assert done.returncode == 0, done.stderr
     described = "3 and 2 train, 1 and 1 val images of 40x40 and 40x48 (unpaired, two folders, AtoB"
