@@ -12,6 +12,17 @@ import numpy as np
 import pytest
 
 STEPS = 300
+# A step takes some milliseconds at least, so that no machine is too fast to be interrupted.
+PACED = """
+import time
+import tfpix2pix.training.run as training
+whole = training.batches_from
+def batches_from(*args):
+    for batch in whole(*args):
+        time.sleep(0.004)
+        yield batch
+training.batches_from = batches_from
+"""
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +38,8 @@ def train_to_the_end(start_cli, tiny):
         "--sample_images=1",
     )
 
-    def start(workdir):
-        return start_cli("train", f"--workdir={workdir}", *flags)
+    def start(workdir, prelude=""):
+        return start_cli("train", f"--workdir={workdir}", *flags, prelude=prelude)
 
     return start
 
@@ -58,7 +69,7 @@ def sittings(train_to_the_end, run_command, tmp_path_factory):
     reference = train_to_the_end(whole)  # beside the others: it takes the other core
     said = {}
     for name in ("SIGKILL", "SIGTERM", "SIGINT"):
-        process = train_to_the_end(pieces)
+        process = train_to_the_end(pieces, prelude=PACED)
         out, err = interrupt(process, pieces, signal.Signals[name])
         said[name] = (process, out, err, checkpoints(pieces))
     # The workdir alone says it all.
