@@ -34,6 +34,17 @@ SETTINGS = {
 FLAGS = [f"--{name}={value}" for name, value in SETTINGS.items()]
 
 
+def train(*args, **settings) -> tfpix2pix.api.Outcome:
+    """`tfpix2pix.train` without graphs, whose making takes longer than a few steps."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    try:
+        return tfpix2pix.train(*args, **settings)
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
 def weights(run) -> list[np.ndarray]:
     return [w.numpy() for w in tfpix2pix.load(run).generator.weights]
 
@@ -68,14 +79,14 @@ def folder(arrays, tmp_path_factory) -> Path:
 def run(folder, tmp_path_factory):
     """Trained on the folder."""
     workdir = tmp_path_factory.mktemp("runs") / "pairs"
-    return tfpix2pix.train(folder, workdir=workdir, **SETTINGS)
+    return train(folder, workdir=workdir, **SETTINGS)
 
 
 @pytest.fixture(scope="module")
 def of_arrays(arrays, tmp_path_factory):
     """Trained on the arrays."""
     workdir = tmp_path_factory.mktemp("runs") / "arrays"
-    return tfpix2pix.train(arrays, workdir=workdir, **SETTINGS)
+    return train(arrays, workdir=workdir, **SETTINGS)
 
 
 # === Train ===
@@ -121,7 +132,7 @@ def test_it_trains_on_and_says_how_it_went(run, tmp_path, capsys):
     workdir = tmp_path / "run"
     shutil.copytree(run, workdir)
     capsys.readouterr()
-    longer = tfpix2pix.train(workdir=workdir, steps=np.int64(5))
+    longer = train(workdir=workdir, steps=np.int64(5))
     said = capsys.readouterr().out.splitlines()
     assert f"continuing from step 4 of 5 in {workdir}" in said
     assert f"to use it: tfpix2pix.load({str(workdir)!r}).translate(image)" in said
@@ -141,7 +152,7 @@ def test_other_arrays_are_noticed_in_the_same_folder(of_arrays, arrays, capsys):
 
 def test_without_a_workdir_other_arrays_get_another_one(arrays, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    workdir = tfpix2pix.train(arrays, **{**SETTINGS, "steps": 1}).workdir
+    workdir = train(arrays, **{**SETTINGS, "steps": 1}).workdir
     assert workdir == Path("runs", f"arrays-{PairArrays(arrays).digest[:8]}")
     assert PairArrays(arrays["train"]).digest[:8] not in workdir.name
 
@@ -162,9 +173,7 @@ def test_another_thread_stops_it_and_it_continues(run, arrays, tmp_path, capsys)
     outcomes = []
 
     def work() -> None:
-        outcomes.append(
-            tfpix2pix.train(arrays, workdir=tmp_path / "run", stop=SetAfter(2), **SETTINGS)
-        )
+        outcomes.append(train(arrays, workdir=tmp_path / "run", stop=SetAfter(2), **SETTINGS))
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -175,7 +184,7 @@ def test_another_thread_stops_it_and_it_continues(run, arrays, tmp_path, capsys)
         "stopped by SIGINT at step 2 of 4; everything is saved. To continue: "
         f"tfpix2pix.train((x, y), workdir={str(tmp_path / 'run')!r})"
     ) in capsys.readouterr().out
-    assert_same_weights(run, tfpix2pix.train(arrays, workdir=stopped))
+    assert_same_weights(run, train(arrays, workdir=stopped))
 
 
 # === Evaluate ===

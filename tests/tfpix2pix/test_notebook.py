@@ -19,7 +19,7 @@ import numpy as np
 import tfpix2pix
 
 x = np.random.default_rng(0).integers(0, 256, (8, 40, 40, 3), np.uint8)
-settings = dict(crop_size=32, ngf=4, ndf=4, log_every=5, val_every=0, sample_every=0)
+settings = dict(crop_size=32, ngf=4, loss="l1", log_every=5, val_every=0, sample_every=0)
 """,
     # What the stop button of a notebook does to the kernel, once there is something to stop.
     """

@@ -36,7 +36,7 @@ def streets(tmp_path_factory) -> Path:
 def test_it_trains_a_scorer_and_then_says_that_it_is_done(run_cli, streets, tmp_path, refused):
     output = tmp_path / "scorer"
     command = ("train-scorer", f"--dataset={streets}", f"--output={output}", *FLAGS)
-    done = run_cli(*command)
+    done = run_cli(*command, eagerly=True)
     assert done.returncode == 0, done.stderr
     assert "the labels are painted in the palette 'camvid'" in done.stdout
     assert "2 images" in done.stdout

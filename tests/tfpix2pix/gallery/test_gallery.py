@@ -277,6 +277,7 @@ def test_both_directions_of_a_run(sides, tmp_path):
     """One gallery for each, which link to each other; or the one that is asked for."""
     run, page = tmp_path / "run", tmp_path / "page"
     values = {"crop_size": 32, "load_size": 32, "ngf": 2, "ndf": 2, "lambda_identity": 0.0}
+    values |= {"generator": "unet", "bottleneck": 8}
     config = config_of({"algorithm": "cyclegan", "dataset": "", **values, **sides})
     source = open_source(config)
     source.check()
