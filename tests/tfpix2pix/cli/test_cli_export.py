@@ -265,7 +265,7 @@ def test_a_moved_data_set_can_be_named(run_cli, pairs, draw, tmp_path, tiny):
     done = run_cli(*words, eagerly=True)
     assert done.returncode == 0, done.stderr
     pairs.rename(tmp_path / "moved")
-    words = ["export", "--workdir=run", "--output=out", "--formats=onnx", "--check_count=1"]
+    words = ["export", "--workdir=run", "--output=out", "--formats=network", "--check_count=1"]
     done = run_cli(*words)
     assert done.returncode == 2
     assert "say with --dataset=FOLDER where the data set is now" in done.stderr

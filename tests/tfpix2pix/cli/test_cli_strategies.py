@@ -159,7 +159,7 @@ def test_workers_stop_together_and_end_when_one_is_killed(team, run_cli, tmp_pat
     assert f"the checkpoint of step {last:,} is intact" in err
 
     # One alone goes on from there.
-    done = run_cli("train", f"--workdir={run}", f"--steps={last + 2}")
+    done = run_cli("train", f"--workdir={run}", f"--steps={last + 2}", eagerly=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"continuing from step {last:,} of {last + 2:,}" in done.stdout
     assert max(checkpoints(run)) == last + 2
