@@ -42,30 +42,6 @@ AS_DRAWN = {
 }
 
 
-# The trainings of a reproduction without a graph, whose making takes longer than a few steps do.
-EAGER_TRAININGS = """
-import tensorflow as tf
-import tfpix2pix.reproduction.run as run
-
-own = run.train_runs
-
-def train_runs(*args, **named):
-    tf.config.run_functions_eagerly(True)
-    try:
-        return own(*args, **named)
-    finally:
-        tf.config.run_functions_eagerly(False)
-
-run.train_runs = train_runs
-"""
-
-
-@pytest.fixture(scope="session")
-def eager_trainings() -> str:
-    """A prelude with which `reproduce` trains without graphs; it scores as ever."""
-    return EAGER_TRAININGS
-
-
 @pytest.fixture(scope="session")
 def tiny() -> tuple[str, ...]:
     """Flags that make the networks tiny."""

@@ -53,7 +53,7 @@ def rows_are(**rows) -> str:
 
 
 @pytest.fixture(scope="session")
-def recipe(run_command, eager_trainings, tmp_path_factory):
+def recipe(run_command, tmp_path_factory):
     """Runs the command with `ROWS`, or others, and returns what it printed."""
 
     def run(*args, rows=ROWS, code=0, prelude=""):
@@ -61,7 +61,8 @@ def recipe(run_command, eager_trainings, tmp_path_factory):
             *("reproduce", "--table=recipe", *args),
             cwd=tmp_path_factory.getbasetemp(),
             timeout=400,
-            prelude="\n".join([rows_are(**rows), eager_trainings, prelude]),
+            prelude=f"{rows_are(**rows)}\n{prelude}",
+            eagerly=True,
         )
         said = done.stdout + done.stderr
         assert done.returncode == code, said
