@@ -572,9 +572,7 @@ def _prove(
     for artifact in artifacts:
         for note in artifact.notes:
             reporter.say(f"note: {part.below(artifact.path)}: {note}")
-    shown: dict[str, list[np.ndarray]] = {
-        "Keras": prover.native_results(job.translator.network),
-    }
+    shown: dict[str, list[np.ndarray]] = {"Keras": prover.keras_results()}
     proof = prover.prove(
         artifacts,
         folder,

@@ -159,6 +159,11 @@ class _Case:
     seeds: list[int]
     batch: int
 
+    @property
+    def inputs(self) -> str:
+        """What the cases of the same inputs have in common."""
+        return self.name.rsplit(",", 1)[0]
+
 
 class Prover:
     """Compares artefacts with Keras.
@@ -183,7 +188,11 @@ class Prover:
         height, width = contract.image_size or contract.config.whole_size
         self.native = height, width
         self._cases = self._make_cases()
+        # What is the same for every artefact, made once.
         self._expected: dict[str, np.ndarray] = {}
+        self._pictures: dict[str, np.ndarray] = {}
+        self._noise: dict[tuple[int, ...], np.ndarray] = {}
+        self._of_keras: list[np.ndarray] | None = None
 
     # === What is compared ===
 
@@ -224,16 +233,29 @@ class Prover:
 
     def _drawn(self, engine: Any, x: np.ndarray, seeds: list[int]) -> tuple[np.ndarray | None, ...]:
         """What an engine is called with behind x: the same of the same seeds for all of them."""
-        off = not self.contract.noise
-        z = self.translator.noise(x, seeds, off) if engine.takes_noise else None
+        z = self._z(x, seeds) if engine.takes_noise else None
         return z, self.translator.latent(seeds) if engine.latent_size else None
+
+    def _z(self, x: np.ndarray, seeds: list[int]) -> np.ndarray:
+        # Image by image: z is a function of its size and its seed alone.
+        keys = [(*x.shape[1:3], seed) for seed in seeds]
+        for key in keys:
+            if key not in self._noise:
+                z = self.translator.noise(x[:1], [key[-1]], not self.contract.noise)
+                self._noise[key] = z
+        return np.concatenate([self._noise[key] for key in keys])
 
     def _keras(self, case: _Case) -> np.ndarray:
         # One by one: what a picture is must not depend on its batch, in Keras least of all.
-        key = case.name.rsplit(",", 1)[0]
-        if key not in self._expected:
-            self._expected[key] = self._run(self.translator.network, case.x, case.seeds, 1)
-        return self._expected[key]
+        if case.inputs not in self._expected:
+            self._expected[case.inputs] = self._run(self.translator.network, case.x, case.seeds, 1)
+        return self._expected[case.inputs]
+
+    def keras_results(self) -> list[np.ndarray]:
+        """`native_results` of Keras."""
+        if self._of_keras is None:
+            self._of_keras = self.native_results(self.translator.network)
+        return self._of_keras
 
     def native_results(self, engine: Any) -> list[np.ndarray]:
         """y of every picture at the native size, one by one; picture i has the seed i."""
@@ -262,7 +284,7 @@ class Prover:
           on_results: given each artefact's y of every picture at the native size.
           encoders: those that are artefacts of their own.
         """
-        keras = self.native_results(self.translator.network)
+        keras = self.keras_results()
         target, accuracy = self._target_psnr(keras), self._accuracy(keras)
         latency = self._latency(self.translator.network)
         on_case("Keras")
@@ -364,12 +386,20 @@ class Prover:
                 for i in range(0, len(images), case.batch)
             ]
         )
-        # From the files, like the signature: Lab and ranges are rounded in them.
-        from tfpix2pix.data import Decoded
+        return found, self._keras_pictures(case, images)
 
-        x = np.stack([spec.read_input(Decoded(image, False, None, ())) for image in images])
-        y = self._run(self.translator.network, x, case.seeds, 1)
-        return found, np.stack([spec.result(*pair) for pair in zip(x, y, strict=True)])
+    def _keras_pictures(self, case: _Case, images: np.ndarray) -> np.ndarray:
+        """Keras's of a case, whose files' images are these."""
+        if case.inputs not in self._pictures:
+            # From the files, like the signature: Lab and ranges are rounded in them.
+            from tfpix2pix.data import Decoded
+
+            spec = self.contract.spec
+            x = np.stack([spec.read_input(Decoded(image, False, None, ())) for image in images])
+            y = self._run(self.translator.network, x, case.seeds, 1)
+            made = np.stack([spec.result(*pair) for pair in zip(x, y, strict=True)])
+            self._pictures[case.inputs] = made
+        return self._pictures[case.inputs]
 
     def _faults(self, row: Row) -> list[str]:
         if not math.isfinite(row.max_difference):

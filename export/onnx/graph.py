@@ -20,6 +20,7 @@ masks of z, then takes it too; ``DepthToSpace`` would stop it.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -174,7 +175,7 @@ def convert_encoder(encoder: tf.keras.Model, contract: Contract) -> onnx.ModelPr
 
 def _narrow_model(contract: Contract) -> onnx.ModelProto:
     """tf2onnx's model of the same network with few channels, at a size of its own."""
-    from tfpix2pix.export.onnx.plain import translated
+    import onnx
 
     # Moving averages become part of the convolutions' weights, so no operator stands for them.
     norm = "instance" if contract.generator.statistics == "instance" else "none"
@@ -185,16 +186,28 @@ def _narrow_model(contract: Contract) -> onnx.ModelProto:
     side = 2 * contract.size_multiple
     # Twice the crop size: no feature is a single pixel then, which would be a case of its own.
     narrow = dataclasses.replace(contract, config=config, image_size=(side, side))
+    # What it is not made of, so that exports which differ in nothing else share it.
+    narrow = dataclasses.replace(narrow, step=0, checkpoint="", max_pixels=None, weights="raw")
+    return onnx.ModelProto.FromString(_translated_twin(narrow))
+
+
+@functools.lru_cache(maxsize=8)
+def _translated_twin(narrow: Contract) -> bytes:
+    """tf2onnx's model of it with some weights, a few hundred kilobytes: an export with transposed
+    convolutions both whole and split, of both directions, or with a page besides, wants it again.
+    """
+    from tfpix2pix.export.onnx.plain import translated
+
     described = narrow.generator
     random = np.random.default_rng(0)
     # Not the initial ones: a multiplication by 1 would be optimised away.
     weights = {
         name: random.normal(size=value.shape).astype(np.float32)
-        for name, value in weights_of(described.build(noise=contract.noise)).items()
+        for name, value in weights_of(described.build(noise=narrow.noise)).items()
     }
-    generator = export_generator(described, weights, noise=contract.noise)
+    generator = export_generator(described, weights, noise=narrow.noise)
     core = Core(generator, narrow, logits=True)
-    return translated(core, OPSET)
+    return translated(core, OPSET).SerializeToString()
 
 
 def set_sizes(model: onnx.ModelProto, contract: Contract) -> None:

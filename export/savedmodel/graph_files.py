@@ -20,6 +20,10 @@ _MOST_SCANS = 100
 # A camera writes its EXIF block first; it is at most 64 KiB long.
 _EXIF_REACH = 1 << 16
 
+# Many operations that depend on no run: as functions of their own they are traced once, and stand
+# once in a graph, however many signatures take files.
+_of_a_file = tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
+
 
 def is_png(data: tf.Tensor) -> tf.Tensor:
     """Whether a file, a string scalar, begins as a PNG."""
@@ -32,6 +36,7 @@ def is_jpeg(data: tf.Tensor) -> tf.Tensor:
     return tf.equal(tf.strings.substr(data, 0, len(_JPEG)), _JPEG)
 
 
+@_of_a_file
 def size_of(data: tf.Tensor) -> tf.Tensor:
     """Height and width that decoding will give, from the file's header; nothing is decoded.
 
@@ -120,6 +125,7 @@ def _is_sequential(values: tf.Tensor) -> tf.Tensor:
     return tf.equal(frame, 0xC0) | tf.equal(frame, 0xC1)
 
 
+@_of_a_file
 def decode_rgba(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """A file's pixels at its own depth.
 
@@ -166,6 +172,7 @@ def _byte(data: tf.Tensor, place: int) -> tf.Tensor:
 # === Orientation ===
 
 
+@_of_a_file
 def orientation_of(data: tf.Tensor) -> tf.Tensor:
     """How a JPEG is to be turned, by the first orientation entry of its EXIF block.
 
