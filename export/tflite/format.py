@@ -54,22 +54,37 @@ class TFLiteFormat(Format):
         inputs = representative(job) if "int8" in wanted else []
         (folder / FOLDER).mkdir(parents=True, exist_ok=True)
         artifacts = []
-        for quantize in wanted:
-            path = f"{FOLDER}/generator_{_FILES[quantize]}.tflite"
+        # int8 is made of other weights; the others are made of one intermediate model.
+        plain = [each for each in wanted if each != "int8"]
+        for group in (plain, [each for each in wanted if each == "int8"]):
             # Beside the result, on the disk whose space was looked at.
             with tempfile.TemporaryDirectory(prefix=".tflite-", dir=folder) as scratch:
-                model = convert(job, quantize, inputs, Path(scratch))
-            write_bytes(folder / path, with_metadata(model, job.contract), sync=False)
-            operators = read_operators(folder / path)
-            _check_builtin(operators)
-            notes: tuple[str, ...] = _NOTES.get(quantize, ())
-            transposed = any(each.name == "TRANSPOSE_CONV" for each in operators)
-            if quantize == "dynamic" and job.contract.image_size is None and transposed:
-                notes += (_SLOW,)
-            if quantize == "int8":
-                notes = (_int8_note(operators),)
-            artifacts.append(Artifact(path, self.name, quantize, notes))
+                artifacts += [
+                    self._write(job, each, inputs, Path(scratch), folder) for each in group
+                ]
+        artifacts.sort(key=lambda artifact: wanted.index(artifact.quantize))
         return artifacts
+
+    def _write(
+        self,
+        job: Job,
+        quantize: str,
+        inputs: list[dict[str, np.ndarray]],
+        scratch: Path,
+        folder: Path,
+    ) -> Artifact:
+        path = f"{FOLDER}/generator_{_FILES[quantize]}.tflite"
+        model = convert(job, quantize, inputs, scratch)
+        write_bytes(folder / path, with_metadata(model, job.contract), sync=False)
+        operators = read_operators(folder / path)
+        _check_builtin(operators)
+        notes: tuple[str, ...] = _NOTES.get(quantize, ())
+        transposed = any(each.name == "TRANSPOSE_CONV" for each in operators)
+        if quantize == "dynamic" and job.contract.image_size is None and transposed:
+            notes += (_SLOW,)
+        if quantize == "int8":
+            notes = (_int8_note(operators),)
+        return Artifact(path, self.name, quantize, notes)
 
     def write_encoder(self, job: Job, folder: Path) -> Artifact | None:
         import tensorflow as tf
@@ -102,7 +117,8 @@ def convert(job: Job, quantize: str, inputs: list[dict[str, np.ndarray]], scratc
       job: what is exported.
       quantize: ``none``, ``float16``, ``dynamic`` or ``int8``.
       inputs: representative inputs by name, for int8.
-      scratch: an empty folder.
+      scratch: a folder for an intermediate model: empty, or with that of another precision of the
+        same job, neither of them int8.
 
     Raises:
       UserError: TensorFlow's converter gives up.
@@ -157,6 +173,8 @@ def _converting(
 def _save(job: Job, generator: tf.keras.Model, scratch: Path) -> Path:
     from tfpix2pix.export.core import Core
 
+    if (scratch / "saved_model.pb").exists():
+        return scratch
     # One image where the size is fixed: delegates of phones take graphs of fixed shapes only.
     batch = None if job.contract.image_size is None else 1
     return Core(generator, job.contract, batch).save(scratch)

@@ -496,15 +496,12 @@ class Translator:
         Returns:
           float32 ``[B, h, w, Z]``.
         """
-        import tensorflow as tf
-
         from tfpix2pix.models import noise
 
         shape = self.described.z.shape(*x.shape[1:3])
         if deterministic:
             return noise.no_noise(len(seeds), shape).numpy()
-        positions = tf.constant(list(seeds), tf.int64)
-        return noise.draw(self.config.seed, noise.INFERENCE, positions, shape).numpy()
+        return _drawing()(self.config.seed, list(seeds), list(shape)).numpy()
 
     def latent(self, seeds: Sequence[int]) -> np.ndarray:
         """The latents that `translate` hands to the network beside x and z.
@@ -599,6 +596,22 @@ class Translator:
                 f"{limit:,}; use --fit, the run itself (--workdir), or export with a larger "
                 "--max_pixels"
             )
+
+
+@functools.cache
+def _drawing() -> Callable[[int, list[int], list[int]], tf.Tensor]:
+    """`noise.draw` of a seed, positions and a shape as one function, traced once: operation by
+    operation it takes longer than a small network."""
+    import tensorflow as tf
+
+    from tfpix2pix.models import noise
+
+    seed, positions = (tf.TensorSpec(shape, tf.int64) for shape in ([], [None]))
+    return tf.function(
+        lambda *of: noise.draw(of[0], noise.INFERENCE, *of[1:]),
+        input_signature=[seed, positions, tf.TensorSpec([3], tf.int32)],
+        autograph=False,
+    )
 
 
 def check_tile(tile: Tile) -> None:
