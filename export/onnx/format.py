@@ -42,16 +42,18 @@ class OnnxFormat(Format):
 
     def write(self, job: Job, folder: Path) -> list[Artifact]:
         from tfpix2pix.export.onnx import quantize as quantizers
-        from tfpix2pix.export.onnx.graph import OPSET, convert
+        from tfpix2pix.export.onnx.graph import KNOWN, OPSET, convert
         from tfpix2pix.export.onnx.opset import label, set_opset
 
         wanted = [each for each in job.quantize if each in self.quantizations]
         if not wanted:
             return []
         _check_size(job.generator)
-        # By whether the transposed convolutions are split: see `graph.convert`.
+        # By whether the transposed convolutions are split: see `graph.convert`. Of families that are
+        # not rewritten there is one form.
         models = {}
-        forms = {q: job.contract.noise or q == "int8" for q in wanted}
+        one = job.contract.noise or job.contract.generator.family not in KNOWN
+        forms = {q: one or q == "int8" for q in wanted}
         try:
             for split in set(forms.values()):
                 models[split] = convert(job.generator, job.contract, split=split)
