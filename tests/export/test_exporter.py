@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import types
 from pathlib import Path
 
@@ -80,6 +81,10 @@ class _FakeEngine(Engine):
 
 @pytest.fixture
 def fakes(monkeypatch) -> dict[str, Fake]:
+    return patched(monkeypatch)
+
+
+def patched(monkeypatch) -> dict[str, Fake]:
     made = {name: Fake(name) for name in ("tflite", "onnx")}
     monkeypatch.setattr(exporter, "load_format", made.__getitem__)
     monkeypatch.setattr("tfpix2pix.export.proof.load_format", made.__getitem__)
@@ -99,6 +104,28 @@ def export(run, output, formats=("onnx",), **options):
     return export_run(run, output, request, check_count=2, **options)
 
 
+@pytest.fixture(scope="module")
+def made_once(run, tmp_path_factory):
+    """Exports of one format and of both. Read only."""
+    folder = tmp_path_factory.mktemp("made_once")
+    with pytest.MonkeyPatch.context() as patch:
+        patched(patch)
+        return {
+            names: export(run, folder / "-".join(names), names)
+            for names in (("onnx",), ("onnx", "tflite"))
+        }
+
+
+@pytest.fixture
+def before(made_once, tmp_path):
+    """``before(formats=("onnx",))``: the folder of an export of the run, a copy."""
+
+    def copy(formats=("onnx",)) -> Path:
+        return Path(shutil.copytree(made_once[formats].output, tmp_path / "out"))
+
+    return copy
+
+
 def files(folder: Path) -> set[str]:
     return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} - {
         ".export.lock"
@@ -108,9 +135,9 @@ def files(folder: Path) -> set[str]:
 # === All or nothing ===
 
 
-def test_what_equals_keras_is_published_with_its_proof(fakes, run, tmp_path):
-    made = export(run, tmp_path / "out", ("onnx", "tflite"))
-    assert files(tmp_path / "out") == {
+def test_what_equals_keras_is_published_with_its_proof(made_once):
+    made = made_once["onnx", "tflite"]
+    assert files(made.output) == {
         "onnx/generator_none",
         "tflite/generator_none",
         "export.json",
@@ -119,15 +146,15 @@ def test_what_equals_keras_is_published_with_its_proof(fakes, run, tmp_path):
     assert [row.path for row in made.proof.rows] == ["onnx/generator_none", "tflite/generator_none"]
     # Keras beside itself, in other batches.
     assert all(row.max_difference < 1e-5 for row in made.proof.rows)
-    saved = json.loads((tmp_path / "out" / "export.json").read_text())
+    saved = json.loads((made.output / "export.json").read_text())
     assert saved["proof"]["rows"][0]["path"] == "onnx/generator_none"
-    page = (tmp_path / "out" / "export_report.html").read_text()
+    page = (made.output / "export_report.html").read_text()
     assert page.count("<img") == 2 * 5  # input, Keras, two artefacts, target
     assert "http" not in page.replace("http-equiv", "")
 
 
-def test_the_cases_are_two_batches_at_three_sizes(fakes, run, tmp_path):
-    row = export(run, tmp_path / "out").proof.rows[0]
+def test_the_cases_are_two_batches_at_three_sizes(made_once):
+    row = made_once["onnx",].proof.rows[0]
     assert set(row.cases) == {
         f"{size}, batch {batch}"
         for size in ("native 32x32", "larger 64x64", "odd 25x41")
@@ -137,19 +164,18 @@ def test_the_cases_are_two_batches_at_three_sizes(fakes, run, tmp_path):
 
 @pytest.mark.parametrize("error", [2e-4, -0.5])
 def test_what_differs_from_keras_is_not_published_and_what_was_there_stays(
-    fakes, run, tmp_path, error
+    fakes, run, before, error
 ):
-    export(run, tmp_path / "out")
-    before = {name: (tmp_path / "out" / name).read_bytes() for name in files(tmp_path / "out")}
+    out = before()
+    there = {name: (out / name).read_bytes() for name in files(out)}
     fakes["tflite"].error = error
     with pytest.raises(ExportMismatch, match="tflite/generator_none: differs from Keras") as caught:
-        export(run, tmp_path / "out", ("onnx", "tflite"))
+        export(run, out, ("onnx", "tflite"))
     good, bad = caught.value.proof.rows
     assert not good.faults
     assert bad.max_difference == pytest.approx(abs(error), rel=0.05)
     assert bad.mean_difference == pytest.approx(abs(error), rel=0.05)
-    after = {name: (tmp_path / "out" / name).read_bytes() for name in files(tmp_path / "out")}
-    assert before == after
+    assert {name: (out / name).read_bytes() for name in files(out)} == there
 
 
 def test_what_is_not_a_number_is_not_published(fakes, run, tmp_path):
@@ -213,26 +239,26 @@ def test_a_missing_package_is_said_before_anything_is_done(fakes, run, tmp_path)
 # === One folder, several exports ===
 
 
-def test_a_second_export_of_the_same_joins_the_first(fakes, run, tmp_path):
-    export(run, tmp_path / "out", ("onnx",))
-    export(run, tmp_path / "out", ("tflite",))
-    manifest = Manifest.load(tmp_path / "out")
+def test_a_second_export_of_the_same_joins_the_first(fakes, run, before):
+    out = before()
+    export(run, out, ("tflite",))
+    manifest = Manifest.load(out)
     assert {a.path for a, _ in manifest.artifacts} == {
         "onnx/generator_none",
         "tflite/generator_none",
     }
     assert len(manifest.proof["rows"]) == 2
-    assert verify(tmp_path / "out", check_count=1).good
+    assert verify(out, check_count=1).good
 
 
-def test_an_export_of_something_else_replaces_the_first(fakes, run, tmp_path):
-    export(run, tmp_path / "out", ("onnx", "tflite"))
-    export(run, tmp_path / "out", ("tflite",), inference="deterministic")
-    manifest = Manifest.load(tmp_path / "out")
+def test_an_export_of_something_else_replaces_the_first(fakes, run, before):
+    out = before(("onnx", "tflite"))
+    export(run, out, ("tflite",), inference="deterministic")
+    manifest = Manifest.load(out)
     assert [a.path for a, _ in manifest.artifacts] == ["tflite/generator_none"]
     assert not manifest.contract.noise
-    assert not (tmp_path / "out" / "onnx").exists()
-    assert verify(tmp_path / "out", check_count=1).good
+    assert not (out / "onnx").exists()
+    assert verify(out, check_count=1).good
 
 
 # === Inference and size ===
@@ -304,29 +330,29 @@ def test_unknown_words_are_refused_with_the_known(flags):
 # === Verify ===
 
 
-def test_verify_finds_a_changed_file(fakes, run, tmp_path):
-    export(run, tmp_path / "out")
-    path = tmp_path / "out" / "onnx" / "generator_none"
+def test_verify_finds_a_changed_file(fakes, before):
+    out = before()
+    path = out / "onnx" / "generator_none"
     content = bytearray(path.read_bytes())
     content[100] ^= 1
     path.write_bytes(content)
-    found = verify(tmp_path / "out")
+    found = verify(out)
     assert not found.good
     assert "is not what was exported" in found.damaged[0]
     path.unlink()
-    assert "is missing" in verify(tmp_path / "out").damaged[0]
+    assert "is missing" in verify(out).damaged[0]
 
 
-def test_verify_measures_again(fakes, run, tmp_path):
-    export(run, tmp_path / "out")
+def test_verify_measures_again(fakes, before):
+    out = before()
     fakes["onnx"].error = 0.01
-    found = verify(tmp_path / "out", check_count=1)
+    found = verify(out, check_count=1)
     assert not found.good
     assert found.proof.rows[0].max_difference == pytest.approx(0.01, rel=0.05)
 
 
-def test_verify_says_what_it_has_compared(fakes, run, tmp_path):
-    export(run, tmp_path / "out", ("onnx", "tflite"))
+def test_verify_says_what_it_has_compared(fakes, before):
+    out = before(("onnx", "tflite"))
     told, started = [], []
 
     class Told(Reporter):
@@ -336,7 +362,7 @@ def test_verify_says_what_it_has_compared(fakes, run, tmp_path):
         def step(self, what, count=1):
             told.extend([what] * count)
 
-    verify(tmp_path / "out", check_count=1, reporter=Told())
+    verify(out, check_count=1, reporter=Told())
     assert (told[0], started) == ("Keras", [len(told)])
     for path in ("onnx/generator_none", "tflite/generator_none"):
         cases = [what for what in told if what.startswith(path)]
@@ -357,36 +383,36 @@ def test_verify_needs_the_run_or_a_saved_model(fakes, make_run, tmp_path):
         verify(tmp_path / "out", workdir=str(other))
 
 
-def test_the_opset_of_a_file_is_kept_and_may_be_missing(fakes, run, tmp_path):
+def test_the_opset_of_a_file_is_kept_and_may_be_missing(fakes, before):
     """Exports of earlier versions do not tell it."""
-    export(run, tmp_path / "out")
-    path = tmp_path / "out" / "export.json"
+    out = before()
+    path = out / "export.json"
     values = json.loads(path.read_text())
     assert not any("opset" in each for each in values["artifacts"])
-    assert {a.opset for a, _ in Manifest.load(tmp_path / "out").artifacts} == {None}
+    assert {a.opset for a, _ in Manifest.load(out).artifacts} == {None}
     values["artifacts"][0]["opset"] = 13
     path.write_text(json.dumps(values))
-    manifest = Manifest.load(tmp_path / "out")
+    manifest = Manifest.load(out)
     assert manifest.artifacts[0][0].opset == 13
     assert json.loads(manifest.to_json())["artifacts"] == values["artifacts"]
     values["artifacts"][0]["opset"] = "new"
     path.write_text(json.dumps(values))
     with pytest.raises(UserError, match="damaged"):
-        Manifest.load(tmp_path / "out")
+        Manifest.load(out)
 
 
 @pytest.mark.parametrize("damage", ["", "{}", "[1]", "no JSON"])
-def test_a_damaged_manifest_is_refused(fakes, run, tmp_path, damage):
-    export(run, tmp_path / "out")
-    (tmp_path / "out" / "export.json").write_text(damage)
+def test_a_damaged_manifest_is_refused(fakes, before, damage):
+    out = before()
+    (out / "export.json").write_text(damage)
     with pytest.raises(UserError, match="damaged"):
-        verify(tmp_path / "out")
+        verify(out)
 
 
-def test_a_manifest_that_no_export_wrote_is_refused_and_replaced(fakes, run, tmp_path):
-    export(run, tmp_path / "out")
-    file = tmp_path / "out" / "export.json"
-    before = json.loads(file.read_text())
+def test_a_manifest_that_no_export_wrote_is_refused_and_replaced(fakes, run, before):
+    out = before()
+    file = out / "export.json"
+    whole = json.loads(file.read_text())
     changes = [
         *({"proof": proof} for proof in ([], {"rows": 3}, {"rows": [{}]}, {"rows": ["onnx"]})),
         *({"made": 1}, {"run": None}, {"run": "a\0b"}),
@@ -395,19 +421,18 @@ def test_a_manifest_that_no_export_wrote_is_refused_and_replaced(fakes, run, tmp
     outside = ("../generator_none", "/etc/hostname", ".", "", "onnx/../../x", "notes.txt", ".x", 3)
     for path in outside:
         changes.append({"files": [path]})
-        changes.append({"artifacts": [{**before["artifacts"][0], "path": path}]})
+        changes.append({"artifacts": [{**whole["artifacts"][0], "path": path}]})
     for change in changes:
-        file.write_text(json.dumps({**before, **change}))
+        file.write_text(json.dumps({**whole, **change}))
         with pytest.raises(UserError, match="damaged"):
-            verify(tmp_path / "out")
-    export(run, tmp_path / "out", ("tflite",))
-    assert verify(tmp_path / "out", check_count=1).good
+            verify(out)
+    export(run, out, ("tflite",))
+    assert verify(out, check_count=1).good
 
 
-def test_what_a_manifest_names_besides_an_export_is_not_removed(fakes, run, tmp_path):
+def test_what_a_manifest_names_besides_an_export_is_not_removed(fakes, run, before):
     """An export of something else removes what the old one listed: only what one writes."""
-    export(run, tmp_path / "out")
-    out = tmp_path / "out"
+    out = before()
     (out / "saved_model" / "3").mkdir(parents=True)
     (out / "saved_model" / "3" / "saved_model.pb").write_text("a version")
     file = out / "export.json"
@@ -420,19 +445,18 @@ def test_what_a_manifest_names_besides_an_export_is_not_removed(fakes, run, tmp_
     assert (out / "saved_model" / "3" / "saved_model.pb").read_text() == "a version"
 
 
-def test_whoever_reads_a_half_published_folder_is_told_and_changes_nothing(fakes, run, tmp_path):
-    out = tmp_path / "out"
-    export(run, out)
+def test_whoever_reads_a_half_published_folder_is_told_and_changes_nothing(fakes, run, before):
+    out = before()
     hidden = out / ".export-00000000"
     hidden.mkdir()
     (hidden / "new").write_bytes(b"new")
     journal = {"moves": [[".export-00000000/new", "onnx/generator_none"]], "removes": []}
     (out / ".publish.json").write_text(json.dumps(journal))
-    before = {name: (out / name).read_bytes() for name in files(out)}
+    there = {name: (out / name).read_bytes() for name in files(out)}
     for read in (verify, tfpix2pix_model):
         with pytest.raises(UserError, match=r"half published.*tfpix2pix export"):
             read(out)
-    assert {name: (out / name).read_bytes() for name in files(out)} == before
+    assert {name: (out / name).read_bytes() for name in files(out)} == there
     # The next export completes it.
     export(run, out, ("tflite",))
     assert (out / "onnx" / "generator_none").read_bytes() == b"new"

@@ -180,6 +180,11 @@ def test_every_form_of_run(make_run, job, serving, tmp_path, changes, image, lim
     if "color_space" in changes:
         images.append(picture(20, 33, 3, dtype=np.uint16))
     with serving(tmp_path / artifact.path) as server:
+        arrays = {"serving_default", "seeded", "float", "contract"}
+        encoded = {"encoded", "encoded_seeded"} if run.spec.x.channels < 5 else set()
+        if image.dtype == np.float32:
+            encoded = set()
+        assert set(server.model.signatures) == arrays | encoded
         for way in WAYS:
             model = open_remote(url_of(server, way), retry=QUICK)
             for each in images:

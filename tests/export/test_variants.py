@@ -40,8 +40,8 @@ VARIANTS = {
         "last_channels": 0,
     },
 }
-# Of these a SavedModel for servers, with its signatures, is made besides the network alone, which is
-# the same function: what is around it knows of a variant no more than whether there is z, and where.
+# Of these a SavedModel for servers is made, besides the network alone, which is the same function:
+# the signatures around it know of a variant no more than whether there is z, and of what size.
 SERVED = ("the recipe", "zeros")
 LOST = 25.0  # dB of PSNR to Keras that int8 keeps at least, of networks with random weights
 
