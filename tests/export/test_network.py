@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,12 @@ def files(folder: Path) -> set[str]:
 @pytest.fixture(scope="module")
 def exported(run, tmp_path_factory) -> Path:
     return export(run, tmp_path_factory.mktemp("exported") / "out")
+
+
+@pytest.fixture
+def out(exported, tmp_path) -> Path:
+    """The same, a copy."""
+    return Path(shutil.copytree(exported, tmp_path / "out"))
 
 
 @pytest.mark.parametrize("inference", ["paper", "deterministic"])
@@ -71,8 +78,7 @@ def test_it_is_the_run(run, exported):
     assert all(np.array_equal(found[name], value) for name, value in expected.items())
 
 
-def test_every_file_of_it_has_its_checksum(run, tmp_path):
-    out = export(run, tmp_path / "out")
+def test_every_file_of_it_has_its_checksum(out):
     (artifact,) = json.loads((out / "export.json").read_text())["artifacts"]
     assert artifact["path"] == artifact["format"] == "network"
     assert set(artifact["sha256"]) == {name for name in files(out) if name.startswith("network/")}
@@ -86,8 +92,7 @@ def test_every_file_of_it_has_its_checksum(run, tmp_path):
     assert fault == f"{path} is not what was exported"
 
 
-def test_another_export_takes_its_place(run, tmp_path):
-    out = export(run, tmp_path / "out")
+def test_another_export_takes_its_place(run, out):
     first = (out / "network/saved_model.pb").read_bytes()
     (out / "network/assets").mkdir()
     export(run, out, inference="deterministic")
