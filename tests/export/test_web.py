@@ -30,7 +30,7 @@ FACADES = (Path(__file__).parents[2] / "data" / "palettes" / "facades.json").rea
 def run(make_run, tmp_path_factory) -> Path:
     """A run of the embedded set, whose inputs are labels in colours without a palette."""
     folder = tmp_path_factory.mktemp("runs") / "my run"
-    return make_run(folder, dataset="sample", sample_pairs=8, load_size=40)
+    return make_run(folder, dataset="sample", sample_pairs=8, load_size=40, bottleneck=4)
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,8 @@ def test_the_format_web(run, make_run, runtime_folder, tmp_path):
     with pytest.raises(UserError, match=r"cannot be loaded .*part 0"):
         open_model(page.parent)
     assert not verify(output, check_count=1).good
-    other = make_run(tmp_path / "my run", dataset="sample", sample_pairs=8, seed=3)
+    settings = {"dataset": "sample", "sample_pairs": 8, "bottleneck": 4}
+    other = make_run(tmp_path / "my run", **settings, seed=3)
     export_page(other, output)
     (entry,) = read_list(page)["models"]
     assert (entry["name"], entry["seed"]) == ("my_run", 3)
@@ -149,7 +150,7 @@ def test_a_run_whose_data_are_gone_in_a_folder_that_cannot_be_written(
 ):
     """It is proved on a picture that is drawn, and kept elsewhere while it is used."""
     monkeypatch.setattr(runs, "_is_writable", lambda workdir: False)
-    run = make_run(tmp_path / "run", dataset=str(tmp_path / "edges2cats"))
+    run = make_run(tmp_path / "run", dataset=str(tmp_path / "edges2cats"), bottleneck=4)
     runs.check_run(run)
     with runs.exported(run) as folder:
         (model,) = models_of(folder)
@@ -171,6 +172,7 @@ def test_labels_with_a_palette_and_a_latent(make_run, runtime_folder, tmp_path):
         palette=FACADES,
         **{"dataset": "sample", "sample_pairs": 8, "label_palette": "facades"},
         **{"label_side": "input", "input_encoding": "onehot", "input_channels": 12, "latent": 3},
+        bottleneck=4,
     )
     output = tmp_path / "out"
     export_page(run, output)
