@@ -49,8 +49,8 @@ class OnnxFormat(Format):
         if not wanted:
             return []
         _check_size(job.generator)
-        # By whether the transposed convolutions are split: see `graph.convert`. Of families that are
-        # not rewritten there is one form.
+        # By whether the transposed convolutions are split: see `graph.convert`. Families that are
+        # not rewritten have one form.
         models = {}
         one = job.contract.noise or job.contract.generator.family not in KNOWN
         forms = {q: one or q == "int8" for q in wanted}

@@ -121,10 +121,11 @@ class _Parts:
         self.image_spec = tf.TensorSpec(
             [None, height, width, self.spec.image_channels], self.spec.image_dtype, name="image"
         )
+        self._whole: dict[tuple[str, ...], Callable[..., tf.Tensor]] = {}
 
     def images(self, image: tf.Tensor, **given: tf.Tensor) -> dict[str, tf.Tensor]:
         """``given``: see `translate`."""
-        return {"output": self.translate(image, given)}
+        return {"output": self._translated(image, given)}
 
     def files(self, image_bytes: tf.Tensor, **given: tf.Tensor) -> dict[str, tf.Tensor]:
         """``given``: see `translate`."""
@@ -139,8 +140,11 @@ class _Parts:
         # One by one: they may differ in size, and so none can tell who shares its request.
         def one(inputs: tuple[tf.Tensor, dict[str, tf.Tensor]]) -> tf.Tensor:
             data, own = inputs
-            image = self.spec.decode(data)[None]
-            result = self.translate(image, {k: v[None] for k, v in own.items()}, fitting=True)
+            image, own = self.spec.decode(data)[None], {k: v[None] for k, v in own.items()}
+            if self.contract.image_size is None:
+                result = self._translated(image, own)
+            else:
+                result = self.translate(image, own, fitting=True)
             return self.spec.encode(result[0])
 
         results = tf.map_fn(
@@ -153,6 +157,19 @@ class _Parts:
 
     def contract_text(self, query: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"contract": tf.fill(tf.shape(query), self.text)}
+
+    def _translated(self, image: tf.Tensor, given: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """`translate` as one function, in the signatures of images and of files: it is traced and
+        stored once."""
+        names = tuple(given)
+        if names not in self._whole:
+            batches = [tf.TensorSpec([None, *v.shape[1:]], v.dtype) for v in given.values()]
+            self._whole[names] = tf.function(
+                lambda image, *more: self.translate(image, dict(zip(names, more, strict=True))),
+                input_signature=[self.image_spec, *batches],
+                autograph=False,
+            )
+        return self._whole[names](image, *given.values())
 
     def translate(
         self, image: tf.Tensor, given: Mapping[str, tf.Tensor], fitting: bool = False
