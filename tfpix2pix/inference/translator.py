@@ -496,12 +496,16 @@ class Translator:
         Returns:
           float32 ``[B, h, w, Z]``.
         """
+        import tensorflow as tf
+
         from tfpix2pix.models import noise
 
         shape = self.described.z.shape(*x.shape[1:3])
         if deterministic:
             return noise.no_noise(len(seeds), shape).numpy()
-        return _drawing()(self.config.seed, list(seeds), list(shape)).numpy()
+        # Tensors, also where functions are run without a graph.
+        seed, positions = (tf.constant(of, tf.int64) for of in (self.config.seed, list(seeds)))
+        return _drawing()(seed, positions, tf.constant(list(shape), tf.int32)).numpy()
 
     def latent(self, seeds: Sequence[int]) -> np.ndarray:
         """The latents that `translate` hands to the network beside x and z.
@@ -599,7 +603,7 @@ class Translator:
 
 
 @functools.cache
-def _drawing() -> Callable[[int, list[int], list[int]], tf.Tensor]:
+def _drawing() -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
     """`noise.draw` of a seed, positions and a shape as one function, traced once: operation by
     operation it takes longer than a small network."""
     import tensorflow as tf
