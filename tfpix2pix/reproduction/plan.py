@@ -474,7 +474,7 @@ def _as_given(given: Mapping[str, Any]) -> Config:
     config = resolve(given)
     palette = config.label_palette
     if not palette and config.dataset == "sample":
-        palette = "sample" if config.sample_labels == "detailed" else "facades"
+        palette = "facades" if config.sample_labels == "cmp" else "sample"  # as `train` has them
     if not palette and config.dataset in ("facades", "cityscapes"):
         palette = config.dataset
     if not palette:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 FLAGS = ("--crop_size=32", "--ngf=4", "--ndf=4", "--sample_pairs=8", "--sample_images=2",
-         "--steps=2", "--seeds=1")  # fmt: skip
+         "--steps=2", "--seeds=1", "--label_palette=facades")  # fmt: skip
 # Without a discriminator, which has nothing to do with what is tested, and three samples.
 SMALL = (
     "import tfpix2pix.reproduction.variety as v; v.SAMPLES = 3; "

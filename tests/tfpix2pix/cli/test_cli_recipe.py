@@ -75,7 +75,8 @@ def recipe(run_command, tmp_path_factory):
 def two_rows(recipe, scorer, tmp_path_factory):
     """Two rows of two seeds: the folder and what was printed."""
     folder = tmp_path_factory.mktemp("recipe") / "out"
-    flags = (*FLAGS, f"--scorer={scorer}", f"--steps={STEPS}", f"--output={folder}")
+    flags = (*FLAGS, "--label_palette=facades", f"--scorer={scorer}", f"--steps={STEPS}")
+    flags = (*flags, f"--output={folder}")
     said = recipe("--rows=paper,wide", "--seeds=2", *flags, prelude=CLOCK)
     return folder, said
 

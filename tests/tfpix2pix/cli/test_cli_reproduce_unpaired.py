@@ -15,7 +15,7 @@ from tfpix2pix.reproduction.tables import TABLES
 
 FLAGS = (
     *("--crop_size=32", "--ngf=4", "--ndf=4", "--sample_pairs=8", "--sample_images=2"),
-    *("--steps=2", "--val_every=0", "--seeds=1"),
+    *("--steps=2", "--val_every=0", "--seeds=1", "--label_palette=facades"),
 )
 FORWARD = "cyclegan-forward"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tfpix2pix.base.errors import UserError
+from tfpix2pix.reproduction.plan import begin
 from tfpix2pix.reproduction.tables import TABLES, chosen_tables, variants_of
 
 
@@ -56,3 +57,16 @@ def test_colour_may_be_spelled_either_way_and_a_table_is_taken_once():
 def test_an_unknown_table_is_answered_with_the_nearest():
     with pytest.raises(UserError, match=r"no table 'loses'; did you mean .*losses"):
         chosen_tables("loses")
+
+
+@pytest.mark.parametrize(
+    ("given", "palette"),
+    [
+        ({}, "sample"),  # the detailed label maps, as `train` has them
+        ({"sample_labels": "cmp"}, "facades"),
+        ({"label_palette": "facades"}, "facades"),
+    ],
+)
+def test_the_embedded_sets_labels_are_those_of_training(tmp_path, given, palette):
+    plan, _ = begin(tmp_path / "out", given, chosen_tables("losses"))
+    assert (plan.base.dataset, plan.base.label_palette) == ("sample", palette)
