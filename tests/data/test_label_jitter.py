@@ -129,7 +129,7 @@ def test_coloured_labels_stay_colours_of_the_palette(palette):
         assert {tuple(c) for c in colours.tolist()} <= {tuple(c) for c in palette.colors.tolist()}
 
 
-@settings(max_examples=8, deadline=None)
+@few_examples
 @given(
     batch_size=st.integers(1, 7),
     start=st.integers(0, 9),
