@@ -191,7 +191,7 @@ for _ in range(2):
         if "/v/" in name or name == "step":
             continue
         scale = max(1e-6, np.abs(state[name]).max())
-        # Where a gradient is rounding, Adam's first steps are of its sign: one in a thousand may be.
+        # Where a gradient is rounding, Adam's first step is of its sign: two in a thousand may be.
         off = np.abs(state[name] - states[name]) > 2e-3 * scale
         assert off.mean() <= 2e-3, (name, off.mean())
     # The next step starts from the same weights: of CUT's gradients one other sign in thousands of
