@@ -6,6 +6,7 @@ Also how the suite is spread over the processor's cores.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import gc
 import hashlib
 import http.client
@@ -196,14 +197,28 @@ def full_float32():
     tf.config.experimental.enable_tensor_float_32_execution(before)
 
 
-@pytest.fixture
-def eagerly() -> Iterator[None]:
-    """Steps without a graph, whose making takes longer than a few of them."""
-    import tensorflow as tf
+@pytest.fixture(scope="session")
+def graphless() -> Callable[[], contextlib.AbstractContextManager[None]]:
+    """`with graphless():` steps without a graph, whose making takes longer than a few of them."""
 
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+    @contextlib.contextmanager
+    def without() -> Iterator[None]:
+        import tensorflow as tf
+
+        tf.config.run_functions_eagerly(True)
+        try:
+            yield
+        finally:
+            tf.config.run_functions_eagerly(False)
+
+    return without
+
+
+@pytest.fixture
+def eagerly(graphless) -> Iterator[None]:
+    """`graphless` for a whole test."""
+    with graphless():
+        yield
 
 
 # === The command line ===

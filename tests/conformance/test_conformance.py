@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import shutil
@@ -63,21 +64,24 @@ def stored(path: Path) -> dict[str, np.ndarray]:
 pytestmark = pytest.mark.charts
 
 
-def trained(case, workdir):
-    """Trains a case: of pix2pix and the toy with graphs, as anybody does.
+@pytest.fixture(scope="session")
+def trained(graphless):
+    """`trained(case, workdir)`: of pix2pix and the toy with graphs, as anybody does.
 
     Of the others without: a third of the time goes into making them, and their steps have theirs
     in `TWO_DEVICES`, the rest in the tests of the command line.
     """
-    tf.config.run_functions_eagerly(case.name not in ("pix2pix", "toy"))
-    try:
-        return train(case.config, workdir, case.source, say=quiet)
-    finally:
-        tf.config.run_functions_eagerly(False)
+
+    def of(case, workdir):
+        graphs = case.name in ("pix2pix", "toy")
+        with contextlib.nullcontext() if graphs else graphless():
+            return train(case.config, workdir, case.source, say=quiet)
+
+    return of
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory):
+def finished(trained, tmp_path_factory):
     """`finished(case)`: the workdir of its whole training, and the outcome. Do not write."""
     made = {}
 
@@ -213,7 +217,9 @@ def test_two_replicas_equal_one(case, run_python):
 # === A run ===
 
 
-def test_killed_and_resumed_it_ends_with_the_same_bits(case, finished, tmp_path, monkeypatch):
+def test_killed_and_resumed_it_ends_with_the_same_bits(
+    case, trained, finished, tmp_path, monkeypatch
+):
     folder, whole = finished(case)
     monkeypatch.setattr(tfpix2pix.report.page, "_drawn_charts", lambda records: [])
     assert (whole.steps_done, whole.exit_code) == (4, 0)

@@ -34,15 +34,15 @@ SETTINGS = {
 FLAGS = [f"--{name}={value}" for name, value in SETTINGS.items()]
 
 
-def train(*args, **settings) -> tfpix2pix.api.Outcome:
-    """`tfpix2pix.train` without graphs, whose making takes longer than a few steps."""
-    import tensorflow as tf
+@pytest.fixture(scope="session")
+def train(graphless):
+    """`tfpix2pix.train` without graphs."""
 
-    tf.config.run_functions_eagerly(True)
-    try:
-        return tfpix2pix.train(*args, **settings)
-    finally:
-        tf.config.run_functions_eagerly(False)
+    def call(*args, **settings) -> tfpix2pix.api.Outcome:
+        with graphless():
+            return tfpix2pix.train(*args, **settings)
+
+    return call
 
 
 def weights(run) -> list[np.ndarray]:
@@ -76,14 +76,14 @@ def folder(arrays, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(folder, tmp_path_factory):
+def run(train, folder, tmp_path_factory):
     """Trained on the folder."""
     workdir = tmp_path_factory.mktemp("runs") / "pairs"
     return train(folder, workdir=workdir, **SETTINGS)
 
 
 @pytest.fixture(scope="module")
-def of_arrays(arrays, tmp_path_factory):
+def of_arrays(train, arrays, tmp_path_factory):
     """Trained on the arrays."""
     workdir = tmp_path_factory.mktemp("runs") / "arrays"
     return train(arrays, workdir=workdir, **SETTINGS)
@@ -128,7 +128,7 @@ def test_arrays_give_what_the_same_files_give(run, of_arrays):
     assert config == load_config(run).replace(dataset="python:arrays")
 
 
-def test_it_trains_on_and_says_how_it_went(run, tmp_path, capsys):
+def test_it_trains_on_and_says_how_it_went(train, run, tmp_path, capsys):
     workdir = tmp_path / "run"
     shutil.copytree(run, workdir)
     capsys.readouterr()
@@ -150,7 +150,7 @@ def test_other_arrays_are_noticed_in_the_same_folder(of_arrays, arrays, capsys):
     assert "note: the data set has changed since this run was last saved" in capsys.readouterr().out
 
 
-def test_without_a_workdir_other_arrays_get_another_one(arrays, tmp_path, monkeypatch):
+def test_without_a_workdir_other_arrays_get_another_one(train, arrays, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     workdir = train(arrays, **{**SETTINGS, "steps": 1}).workdir
     assert workdir == Path("runs", f"arrays-{PairArrays(arrays).digest[:8]}")
@@ -169,7 +169,7 @@ class SetAfter(threading.Event):
         return self._looks < 0
 
 
-def test_another_thread_stops_it_and_it_continues(run, arrays, tmp_path, capsys):
+def test_another_thread_stops_it_and_it_continues(train, run, arrays, tmp_path, capsys):
     outcomes = []
 
     def work() -> None:

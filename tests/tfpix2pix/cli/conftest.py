@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,6 +64,27 @@ def hashes() -> Callable[[Path], dict[str, str]]:
 
 
 # === Runs ===
+
+
+@pytest.fixture(scope="session")
+def met_by() -> Callable[[signal.Signals, str], str]:
+    """`met_by(SIGNAL, where)`: a prelude with which the command is sent a signal before the fourth
+    step of the trainings of which `where`, Python about their `config`, is true."""
+
+    def prelude(number: signal.Signals, where: str) -> str:
+        return f"""
+import os
+import tfpix2pix.training.run as training
+whole = training.batches_from
+def batches_from(start, store, config, *rest):
+    for step, batch in enumerate(whole(start, store, config, *rest), start):
+        if step == 3 and {where}:
+            os.kill(os.getpid(), {int(number)})
+        yield batch
+training.batches_from = batches_from
+"""
+
+    return prelude
 
 
 @pytest.fixture(scope="session")

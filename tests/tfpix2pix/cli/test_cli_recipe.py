@@ -29,18 +29,6 @@ class Stepper:
         return self.own
 timing.Stepper = Stepper
 """
-# Killed between two checkpoints of the row without dropout.
-KILLED = """
-import os, signal
-import tfpix2pix.training.run as training
-whole = training.batches_from
-def batches_from(start, store, config, *rest):
-    for step, batch in enumerate(whole(start, store, config, *rest), start):
-        if step == 3 and not config.dropout:
-            os.kill(os.getpid(), signal.SIGKILL)
-        yield batch
-training.batches_from = batches_from
-"""
 
 
 def rows_are(**rows) -> str:
@@ -194,12 +182,16 @@ def test_a_further_row_is_added_and_the_others_stay(two_rows, recipe, scorer, tm
     assert rows["wide"]["against"] == old["wide"]["against"]
 
 
-def test_killed_it_continues_with_the_same_steps_and_ends_with_the_same_weights(recipe, tmp_path):
+def test_killed_it_continues_with_the_same_steps_and_ends_with_the_same_weights(
+    recipe, met_by, tmp_path
+):
     flags = ("--rows=paper,plain", "--seeds=1", "--stage=train", *FLAGS, "--steps=4",
              "--checkpoint_every=2", "--val_every=0")  # fmt: skip
     pieces, whole = tmp_path / "pieces", tmp_path / "whole"
     last = pieces / "runs" / "recipe-plain" / "seed0" / "checkpoints"
-    recipe(*flags, f"--output={pieces}", prelude=CLOCK + KILLED, code=-signal.SIGKILL)
+    # Between two checkpoints of the row without dropout.
+    killed = met_by(signal.SIGKILL, "not config.dropout")
+    recipe(*flags, f"--output={pieces}", prelude=CLOCK + killed, code=-signal.SIGKILL)
     assert max(path.name for path in last.glob("step_*")) == "step_00000002"
     paces = paces_of(pieces)
     assert paces["recipe-plain"]["steps"] == 5

@@ -132,27 +132,15 @@ TWO_ROWS = (
 # === Interruptions ===
 
 
-# Told to end between two checkpoints of the second row.
-INTERRUPTED = """
-import os, signal
-import tfpix2pix.training.run as training
-whole = training.batches_from
-def batches_from(start, store, config, *rest):
-    for step, batch in enumerate(whole(start, store, config, *rest), start):
-        if step == 3 and config.loss == "cgan":
-            os.kill(os.getpid(), signal.SIGTERM)
-        yield batch
-training.batches_from = batches_from
-"""
-
-
-def test_interrupted_it_continues_and_ends_with_the_same_weights(run_cli, tmp_path):
+def test_interrupted_it_continues_and_ends_with_the_same_weights(run_cli, met_by, tmp_path):
     flags = ("--table=labels", "--seeds=1", "--stage=train", *FLAGS[:5], "--steps=5",
              "--checkpoint_every=2", "--val_every=0")  # fmt: skip
     pieces, whole = tmp_path / "pieces", tmp_path / "whole"
     second = pieces / "runs" / "photo_to_labels-unet-cgan-patch70" / "seed0" / "checkpoints"
     words = ("reproduce", *flags, f"--output={pieces}")
-    done = run_cli(*words, prelude=TWO_ROWS + INTERRUPTED, eagerly=True)
+    # Between two checkpoints of the second row.
+    told = met_by(signal.SIGTERM, 'config.loss == "cgan"')
+    done = run_cli(*words, prelude=TWO_ROWS + told, eagerly=True)
     assert done.returncode == 128 + signal.SIGTERM, done.stderr
     assert (
         "stopped by SIGTERM; everything is saved. To continue: tfpix2pix reproduce" in done.stdout
