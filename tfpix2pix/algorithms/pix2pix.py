@@ -15,13 +15,16 @@ from tfpix2pix.algorithms.base import Draws, Objective, Update
 from tfpix2pix.algorithms.chroma import ColourTransport
 from tfpix2pix.algorithms.classes import class_pixels, class_weights, remarks
 from tfpix2pix.algorithms.configs.pix2pix import Pix2PixConfig
+from tfpix2pix.algorithms.perceptual import Perceptual
 from tfpix2pix.algorithms.watch import AnswersWatch, ClassesWatch, DiscriminatorWatch
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.data import PairStore, evaluation_batches
 from tfpix2pix.evaluation.labels import evaluate_logits
 from tfpix2pix.models import noise
 from tfpix2pix.models.base import Generator, inputs_of
 from tfpix2pix.models.build import discriminator_of, generator_of
 from tfpix2pix.models.patchgan import with_features
+from tfpix2pix.scorer import load_scorer
 
 Seen = list[list[tf.Tensor]]
 """Of each scale: D's features where they are asked for, at the end its logits ``[B, h, w, 1]``."""
@@ -83,6 +86,12 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
         if config.lambda_chroma:
             with self.strategy.scope():
                 self._colours = ColourTransport(config.batch_size)
+        self._perceptual: Perceptual | None = None
+        if config.perceptual:
+            scorer = load_scorer(config.perceptual)
+            scorer.check_size(config.crop_size)
+            with self.strategy.scope():
+                self._perceptual = Perceptual(scorer)
 
     @classmethod
     def generators(cls, config: Pix2PixConfig) -> dict[str, Generator]:
@@ -112,6 +121,11 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
 
     def prepare(self, store: PairStore) -> Sequence[str]:
         """Of labels, counts the pixels of each class, once for a run, and weighs them."""
+        if self._perceptual is not None and not self._perceptual.begin():
+            raise UserError(
+                f"--perceptual={self.config.perceptual}: it is not the scorer that this run began "
+                "with; put that one back there, or begin a new run in another --workdir"
+            )
         if not self.config.labels_out:
             return ()
         notes = []
@@ -158,6 +172,8 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
         state = super().state()
         if self._colours is not None:
             state["chroma"] = self._colours.variables()
+        if self._perceptual is not None:
+            state["perceptual"] = self._perceptual.variables()
         if self.config.labels_out:
             state["class_pixels"] = self._class_pixels
         return state
@@ -177,8 +193,7 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
         fake, close = self._compared(y, made, masks)
         if config.diversity != "none":
             close["diversity"] = self._diversity(x, made, drawn, masks)
-        for measured in masks:  # elsewhere D sees the same in both, and G learns nothing from it
-            fake = tf.where(measured > 0, fake, y)
+        fake = _measured(fake, y, masks)
         if self.discriminator is None:
             yield Update([Objective("generator", close, config.closeness)])
             return
@@ -230,6 +245,8 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
             close = {"l1": losses.l1(y, made, *masks)}
             if self._colours is not None:
                 close["chroma"] = self._colours(y, made, *masks)
+            if self._perceptual is not None:
+                close["perceptual"] = self._perceptual(y, _measured(made, y, masks))
             return made, close
         measured = masks[0] if masks else None
         value = losses.cross_entropy(y, made, measured, self._class_weights)
@@ -323,3 +340,11 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
 
     def parameter_counts(self) -> dict[str, int | None]:
         return {"discriminator": None, **super().parameter_counts()}
+
+
+def _measured(fake: tf.Tensor, y: tf.Tensor, masks: Sequence[tf.Tensor]) -> tf.Tensor:
+    """A picture with its target where nothing was measured: there both are the same to whoever
+    compares them, and G learns nothing from it."""
+    for measured in masks:
+        fake = tf.where(measured > 0, fake, y)
+    return fake

@@ -22,6 +22,7 @@ from tfpix2pix.reproduction.tables import (
     TABLES,
     chosen_rows,
     chosen_tables,
+    rows_as_given,
     table_names,
 )
 
@@ -136,6 +137,8 @@ def main(args: argparse.Namespace) -> int:
         tables = chosen_rows(tables, args.rows)
     _check(args)
     given = given_data_config(args)
+    if args.rows is None:
+        tables = rows_as_given(tables, given)
     has_budget = args.budget is not None
     plan, is_new = begin(args.output, given, tables, has_budget, args.same)
 

@@ -102,8 +102,9 @@ def with_absolute_paths(given: Mapping[str, Any]) -> dict[str, Any]:
         # A built-in palette, whatever stands in this folder.
         if given.get(name) and not (name == "label_palette" and given[name] in BUILTIN):
             given[name] = _absolute(os.fspath(given[name]))
-    if given.get("init_from"):
-        given["init_from"] = os.path.abspath(os.path.expanduser(given["init_from"]))
+    for name in ("init_from", "perceptual"):
+        if given.get(name):
+            given[name] = os.path.abspath(os.path.expanduser(given[name]))
     return given
 
 

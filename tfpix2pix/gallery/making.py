@@ -396,7 +396,7 @@ def _unlike_settings(runs: list[JudgedRun]) -> list[dict[str, str]]:
     unlike = [
         name
         for name in fields
-        if name not in (*PLACES, "data_dir", "init_from", "label_palette")
+        if name not in (*PLACES, "data_dir", "init_from", "label_palette", "perceptual")
         and len({json.dumps(some.get(name), default=str) for some in values}) > 1
     ]
     return [{name: _text(some[name]) for name in unlike if name in some} for some in values]

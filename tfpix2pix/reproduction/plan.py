@@ -180,6 +180,9 @@ class Plan:
         algorithm = variant.fields.get("algorithm", self.base.algorithm)
         kind = registry.config_class(algorithm)
         known = {field.name for field in dataclasses.fields(kind)}
+        for name in variant.asks:
+            if not getattr(self.base, name):
+                raise UserError(f"--{name} is not given, and it is of that")
         for name in variant.fields:
             if name not in known:
                 raise UserError(
@@ -357,6 +360,7 @@ def _check_own(given: Mapping[str, Any], tables: Sequence[Table], same: str | No
         )
     for table in tables:
         of_rows = {name for variant in table.variants for name in variant.fields}
+        of_rows -= {name for variant in table.variants for name in variant.asks}
         for name in given:
             decided = name in of_rows
             if "algorithm" in of_rows:  # each row has a config of its own
@@ -443,7 +447,7 @@ def _with_same(plan: Plan, tables: Sequence[Table], same: str | None) -> Plan:
             continue
         old, new = dict(pace.fields), dict(variant.fields)
         if "algorithm" not in new:
-            old = {**recipe.PAPER, **old}
+            old, new = {**recipe.PAPER, **old}, {**recipe.PAPER, **new}
         names = sorted(old.keys() | new.keys())
         changed = [f"{n}={old.get(n)}" for n in names if old.get(n) != new.get(n)]
         if changed:

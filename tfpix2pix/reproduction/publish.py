@@ -153,8 +153,9 @@ def _facts(plan: Plan, key: str, runs: Sequence[Run]) -> dict[str, Any]:
 def _public(config: Any) -> dict[str, Any]:
     """A config without the paths of a machine."""
     values = plain_values(config)
-    for field in ("dataset", "label_palette"):
-        values[field] = Path(values[field]).name
+    for field in ("dataset", "label_palette", "perceptual"):
+        if field in values:
+            values[field] = Path(values[field]).name
     values["data_dir"] = ""
     return values
 

@@ -35,6 +35,8 @@ PAPER: Mapping[str, Any] = MappingProxyType(
         "learning_rate_d": 0.0,
         "augment": "none",
         "lambda_l1": 100.0,
+        "perceptual": "",
+        "lambda_perceptual": 0.0,
         "lr_schedule": "constant",
     }
 )
@@ -49,16 +51,19 @@ class Recipe(NamedTuple):
       key: after ``--rows=``.
       title: in tables.
       changes: fields in which it differs from `PAPER`.
+      asks: fields that it has of the command, which has to give them.
     """
 
     key: str
     title: str
     changes: Mapping[str, Any]
+    asks: tuple[str, ...] = ()
 
     @property
     def fields(self) -> dict[str, Any]:
         """All that it sets in the config."""
-        return {**PAPER, **self.changes}
+        fields = {**PAPER, **self.changes}
+        return {name: value for name, value in fields.items() if name not in self.asks}
 
 
 _EMA = {"ema": 0.995}
@@ -72,6 +77,7 @@ _NEAREST = {"upsampling": "nearest"}
 _PLACELESS = _NEAREST | {"padding": "replicate"}
 _LAST = {"last_channels": 16}
 _RATE = {"learning_rate": 4e-4}
+_PERCEPTUAL = ("perceptual",)
 _G = _EMA | _SHALLOW | _PLACELESS
 
 
@@ -112,6 +118,7 @@ ROWS: tuple[Recipe, ...] = (
     Recipe("two_rates", "D's rate doubled", {"learning_rate_d": 4e-4}),
     Recipe("augment", "DiffAugment", {"augment": "diffaugment"}),
     Recipe("decay", "Rate decays", {"lr_schedule": "linear"}),
+    Recipe("perceptual", "Perceptual", {}, _PERCEPTUAL),
     # Together.
     Recipe("generator", "EMA and the new G", _G),
     Recipe("quick", "Soft (preset quick)", _QUICK),
@@ -124,5 +131,6 @@ ROWS: tuple[Recipe, ...] = (
     Recipe("best_lsgan", "Best, least squares", _BEST | {"gan_loss": "lsgan"}),
     Recipe("best_rate", "Best, rate doubled", _BEST | _RATE),
     Recipe("best_50", "Best, L1 weight 50", _BEST | {"lambda_l1": 50.0}),
+    Recipe("best_perceptual", "Best, perceptual", _BEST, _PERCEPTUAL),
     Recipe("best", "Best (preset best)", _BEST),
 )

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tfpix2pix.base.errors import UserError
 from tfpix2pix.base.progress import ProgressLine, say
 from tfpix2pix.reproduction.memory import forget
 from tfpix2pix.reproduction.pictures import write_answers, write_pictures_back
@@ -35,7 +36,7 @@ def open_scorer(
       The scorer; None where its training was stopped.
 
     Raises:
-      UserError: the given one is none, or one of another palette or size.
+      UserError: the given one is none, one of another palette or size, or that of --perceptual.
     """
     from pathlib import Path
 
@@ -75,6 +76,12 @@ def open_scorer(
             return None
         scorer = outcome.scorer
     scorer.check(source.spec.x.palette or source.spec.y.palette, base.crop_size)
+    trained_by = getattr(base, "perceptual", "")
+    if trained_by and load_scorer(trained_by).identity == scorer.identity:
+        raise UserError(
+            f"--perceptual={trained_by} is the scorer that judges here, and rows would be trained "
+            "against their judge; train another one with `tfpix2pix train-scorer --seed=1`"
+        )
     return scorer
 
 

@@ -65,11 +65,13 @@ class Variant:
       fields: what it sets in the config. Where ``algorithm`` is among them the rest of its config
         is what all runs share and that algorithm's defaults, else it is the base config.
       task: `PHOTO` (labels are the input) or `LABELS` (labels are the target).
+      asks: fields of the base config that it has, and that are not to be empty.
     """
 
     key: str
     fields: Mapping[str, Any] = dataclasses.field(hash=False)
     task: str = PHOTO
+    asks: tuple[str, ...] = ()
 
     @property
     def pairs(self) -> Pairs:
@@ -293,7 +295,12 @@ TABLES = {
         Table(
             "recipe",
             tuple(
-                Row(row.key, row.title, Variant(f"recipe-{row.key}", row.fields), row.key)
+                Row(
+                    row.key,
+                    row.title,
+                    Variant(f"recipe-{row.key}", row.fields, asks=row.asks),
+                    row.key,
+                )
                 for row in recipe.ROWS
             ),
             (
@@ -418,6 +425,14 @@ def chosen_rows(tables: Iterable[Table], text: str) -> list[Table]:
                 )
         found.append(_only(table, names))
     return found
+
+
+def rows_as_given(tables: Iterable[Table], given: Collection[str]) -> list[Table]:
+    """The tables without rows that ask for a flag which was not given."""
+    return [
+        _only(table, [row.key for row in table.rows if set(row.variant.asks) <= set(given)])
+        for table in tables
+    ]
 
 
 def with_known_rows(table: Table, keys: Collection[str]) -> Table:

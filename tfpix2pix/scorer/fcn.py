@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,7 @@ BLOCKS = ((1, 2), (2, 2), (4, 3), (8, 3), (8, 3))
 FULL_WIDTH = 64
 FC = 64  # channels of fc6 and fc7, in widths: 4096 at the full width
 DROPOUT = 0.5
+EPSILON = 1e-5  # of batch normalisation
 
 # What VGG-16 was trained with: BGR, 0 to 255, less these means.
 _VGG_MEANS = (103.939, 116.779, 123.68)
@@ -68,7 +70,7 @@ def fcn8s(classes: int, width: int = FULL_WIDTH, vgg: bool = False) -> FCN8s:
     def convolve(x: tf.Tensor, name: str, channels: int, size: int) -> tf.Tensor:
         x = layers.Conv2D(channels, size, padding="same", use_bias=vgg, name=name)(x)
         if not vgg:
-            x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
+            x = layers.BatchNormalization(momentum=0.9, epsilon=EPSILON, name=f"{name}_bn")(x)
         return layers.ReLU(name=f"{name}_relu")(x)
 
     def score(x: tf.Tensor, name: str) -> tf.Tensor:
@@ -85,7 +87,7 @@ def fcn8s(classes: int, width: int = FULL_WIDTH, vgg: bool = False) -> FCN8s:
     conv6 = layers.Conv2D(FC * width, 7, padding="same", use_bias=vgg, name="fc6")
     conv7 = layers.Conv2D(FC * width, 1, use_bias=vgg, name="fc7")
     norm6, norm7 = (
-        None if vgg else layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")
+        None if vgg else layers.BatchNormalization(momentum=0.9, epsilon=EPSILON, name=f"{name}_bn")
         for name in ("fc6", "fc7")
     )
     drop6 = NoiseDropout(DROPOUT, 0, 1, name="fc6_dropout")
@@ -123,6 +125,56 @@ def last_activations(network: tf.keras.Model) -> list[tf.Tensor]:
         if block > 1
     ]
     return [network.get_layer(name).output for name in names]
+
+
+def looking(weights: Mapping[str, np.ndarray], vgg: bool) -> Callable[[tf.Tensor], list[tf.Tensor]]:
+    """What computes `last_activations` of a trained network, for gradients to go through.
+
+    Nothing is left to train: each normalisation, whose statistics are fixed, is a part of the
+    convolution before it, which halves the time.
+
+    Args:
+      weights: of the network, by name, as `named_weights` has them.
+      vgg: as of `fcn8s`.
+
+    Returns:
+      RGB images, float32 ``[B, H, W, 3]`` in [-1, 1], to float32 ``[B, H / 2, W / 2, 2 * width]``
+      to ``[B, H / 16, W / 16, 8 * width]``.
+
+    Raises:
+      KeyError: a weight is missing.
+    """
+    blocks = [
+        [_convolution(weights, f"block{block}_conv{n}", vgg) for n in range(1, convolutions + 1)]
+        for block, (_, convolutions) in enumerate(BLOCKS, 1)
+    ]
+    enter = VGGInput() if vgg else tf.identity
+
+    def look(images: tf.Tensor) -> list[tf.Tensor]:
+        x, found = enter(images), []
+        for number, block in enumerate(blocks):
+            if number:
+                x = tf.nn.max_pool2d(x, 2, 2, "SAME")
+            for kernel, bias in block:
+                x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
+            found.append(x)
+        return found[1:]
+
+    return look
+
+
+def _convolution(
+    weights: Mapping[str, np.ndarray], name: str, vgg: bool
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Kernel and bias of a convolution and the normalisation behind it, if there is one."""
+    kernel = weights[f"{name}/kernel"]
+    if vgg:
+        return tf.constant(kernel), tf.constant(weights[f"{name}/bias"])
+    gamma, beta, mean, variance = (
+        weights[f"{name}_bn/{of}"] for of in ("gamma", "beta", "moving_mean", "moving_variance")
+    )
+    scale = gamma / np.sqrt(variance + EPSILON)
+    return tf.constant(kernel * scale, tf.float32), tf.constant(beta - mean * scale, tf.float32)
 
 
 # === Layers ===

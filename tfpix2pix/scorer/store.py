@@ -118,6 +118,22 @@ class Scorer:
         each = [self._look(photos[index : index + 1]) for index in range(len(photos))]
         return [np.concatenate(layer) for layer in zip(*each, strict=True)]
 
+    def layers(self) -> Callable[[Any], list[Any]]:
+        """What `activations` has, as TensorFlow's operations that gradients go through.
+
+        Returns:
+          As of `tfpix2pix.scorer.fcn.looking`.
+
+        Raises:
+          UserError: its weights are not those of its network.
+        """
+        from tfpix2pix.scorer.fcn import looking
+
+        try:
+            return looking(self.weights, vgg=self.init == "imagenet")
+        except (KeyError, ValueError) as error:
+            raise self._of_another(error) from None
+
     def _checked(self, photos: np.ndarray) -> np.ndarray:
         photos = np.asarray(photos)
         if photos.dtype != np.uint8 or photos.shape[1:] != (*self.size, 3):
@@ -173,11 +189,13 @@ class Scorer:
             for name, variable in named_weights(network).items():
                 variable.assign(self.weights[name])
         except (KeyError, ValueError) as error:
-            raise UserError(
-                f"the scorer's {WEIGHTS} are not those of its network ({error}); {_MEND}"
-            ) from None
+            raise self._of_another(error) from None
         self._network = network
         return network
+
+    @staticmethod
+    def _of_another(error: Exception) -> UserError:
+        return UserError(f"the scorer's {WEIGHTS} are not those of its network ({error}); {_MEND}")
 
 
 def describer(network: Any) -> Callable[[np.ndarray], np.ndarray]:

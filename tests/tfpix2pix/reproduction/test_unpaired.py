@@ -13,7 +13,15 @@ from tfpix2pix.config.dataset import open_source
 from tfpix2pix.reproduction.plan import Plan, begin
 from tfpix2pix.reproduction.results import result_of
 from tfpix2pix.reproduction.run import as_scored
-from tfpix2pix.reproduction.tables import LABELS, PHOTO, TABLES, Pairs, chosen_tables, variants_of
+from tfpix2pix.reproduction.tables import (
+    LABELS,
+    PHOTO,
+    TABLES,
+    Pairs,
+    chosen_tables,
+    rows_as_given,
+    variants_of,
+)
 from tfpix2pix.reproduction.training import training_source
 
 ROWS = {row.key: row for row in TABLES["cyclegan_photo"].rows}
@@ -146,7 +154,7 @@ def test_only_rows_whose_figures_are_known_are_held_against_the_paper():
     [("cyclegan", "steps"), ("recipe", "minutes"), ("recipe,cyclegan", "minutes")],
 )
 def test_a_papers_rows_have_the_same_steps_unless_minutes_are_asked_for(tmp_path, tables, same):
-    chosen = chosen_tables(tables)
+    chosen = rows_as_given(chosen_tables(tables), {})
     assert begin(tmp_path / "out", {}, chosen)[0].same == same
     assert begin(tmp_path / "out", {}, chosen, same="minutes")[0].same == "minutes"
 

@@ -32,6 +32,7 @@ RECIPE: Mapping[str, Any] = MappingProxyType(
 SOFT: Mapping[str, Any] = MappingProxyType(
     {**RECIPE, "norm": "group", "upsampling": "smooth", "lambda_l1": 50.0}
 )
+LAMBDA_PERCEPTUAL = 10.0
 LAMBDA_DIVERSITY: Mapping[str, float] = MappingProxyType({"dsgan": 8.0, "msgan": 1.0})
 """The papers' weights of their terms."""
 # What presets were before, so that their runs go on.
@@ -413,6 +414,15 @@ class Pix2PixConfig(AdversarialConfig):
         "loss",
         minimum=0.0,
     )
+    perceptual: str = option(
+        "",
+        "folder of a scorer (tfpix2pix train-scorer) in whose features outputs are to be like "
+        "their targets (RGB), a perceptual loss; another one should judge the run. Empty for none",
+        "loss",
+    )
+    lambda_perceptual: float = option(
+        0.0, "weight of the --perceptual term; 0 for 10", "loss", minimum=0.0
+    )
     diversity: str = option(
         "none",
         "what keeps outputs of different latents apart: 'none', 'dsgan' (their distance by that of "
@@ -446,7 +456,22 @@ class Pix2PixConfig(AdversarialConfig):
                 f"--lambda_chroma={self.lambda_chroma}: it compares the colours of RGB pictures, "
                 f"and the targets are {found}; leave it out"
             )
+        self._check_perceptual()
         self._check_diversity()
+
+    def _check_perceptual(self) -> None:
+        """Raises UserError for what the term lacks."""
+        if self.lambda_perceptual and not self.perceptual:
+            raise UserError(
+                f"--lambda_perceptual={self.lambda_perceptual}: there is no such term; leave it "
+                "out, or add --perceptual=DIR, the folder of a scorer"
+            )
+        if self.perceptual and (self.labels_out or self.y_channels != 3):
+            found = "classes" if self.labels_out else f"of {self.y_channels} channels"
+            raise UserError(
+                f"--perceptual={self.perceptual}: scorers look at RGB pictures, and the targets "
+                f"are {found}; leave it out"
+            )
 
     def _check_diversity(self) -> None:
         """Raises UserError for what the term lacks, or would not heed."""
@@ -503,6 +528,8 @@ class Pix2PixConfig(AdversarialConfig):
         weights = {name: weight if self.loss.startswith("l1") else 0.0}
         if self.lambda_chroma:
             weights["chroma"] = self.lambda_chroma
+        if self.perceptual:
+            weights["perceptual"] = self.lambda_perceptual or LAMBDA_PERCEPTUAL
         if self.diversity != "none":
             weights["diversity"] = self.lambda_diversity or LAMBDA_DIVERSITY[self.diversity]
         return weights
