@@ -46,10 +46,9 @@ class Perceptual:
 
     def begin(self) -> bool:
         """Whether this is the scorer that the run began with; call once the state is restored."""
-        found = self._identity.numpy()
-        if not found.any():
+        if not self._identity.numpy().any():
             self._identity.assign(self._name)
-        return not found.any() or bool(np.array_equal(found, self._name))
+        return bool(np.array_equal(self._identity.numpy(), self._name))
 
     def __call__(self, y: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
         """How different pictures look from their targets.

@@ -120,7 +120,8 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
         return groups
 
     def prepare(self, store: PairStore) -> Sequence[str]:
-        """Of labels, counts the pixels of each class, once for a run, and weighs them."""
+        """Of labels, counts the pixels of each class, once for a run, and weighs them; refuses
+        another scorer than the run began with."""
         if self._perceptual is not None and not self._perceptual.begin():
             raise UserError(
                 f"--perceptual={self.config.perceptual}: it is not the scorer that this run began "
@@ -193,7 +194,6 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
         fake, close = self._compared(y, made, masks)
         if config.diversity != "none":
             close["diversity"] = self._diversity(x, made, drawn, masks)
-        fake = _measured(fake, y, masks)
         if self.discriminator is None:
             yield Update([Objective("generator", close, config.closeness)])
             return
@@ -240,17 +240,20 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
     def _compared(
         self, y: tf.Tensor, made: tf.Tensor, masks: Sequence[tf.Tensor]
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """What D sees of G's output, and by name how far that is from the target."""
-        if not self.config.labels_out:
-            close = {"l1": losses.l1(y, made, *masks)}
+        """What is looked at of G's output, and by name how far that is from the target."""
+        if self.config.labels_out:
+            measured = masks[0] if masks else None
+            value = losses.cross_entropy(y, made, measured, self._class_weights)
+            fake, close = losses.straight_through(made), {"cross_entropy": value}
+        else:
+            fake, close = made, {"l1": losses.l1(y, made, *masks)}
             if self._colours is not None:
                 close["chroma"] = self._colours(y, made, *masks)
-            if self._perceptual is not None:
-                close["perceptual"] = self._perceptual(y, _measured(made, y, masks))
-            return made, close
-        measured = masks[0] if masks else None
-        value = losses.cross_entropy(y, made, measured, self._class_weights)
-        return losses.straight_through(made), {"cross_entropy": value}
+        for measured in masks:  # elsewhere both look the same, and G learns nothing from it
+            fake = tf.where(measured > 0, fake, y)
+        if self._perceptual is not None:
+            close["perceptual"] = self._perceptual(y, fake)
+        return fake, close
 
     def _diversity(
         self, x: tf.Tensor, made: tf.Tensor, drawn: Drawn, masks: Sequence[tf.Tensor]
@@ -340,11 +343,3 @@ class Pix2Pix(Adversarial[Pix2PixConfig]):
 
     def parameter_counts(self) -> dict[str, int | None]:
         return {"discriminator": None, **super().parameter_counts()}
-
-
-def _measured(fake: tf.Tensor, y: tf.Tensor, masks: Sequence[tf.Tensor]) -> tf.Tensor:
-    """A picture with its target where nothing was measured: there both are the same to whoever
-    compares them, and G learns nothing from it."""
-    for measured in masks:
-        fake = tf.where(measured > 0, fake, y)
-    return fake

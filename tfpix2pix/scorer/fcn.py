@@ -131,7 +131,7 @@ def looking(weights: Mapping[str, np.ndarray], vgg: bool) -> Callable[[tf.Tensor
     """What computes `last_activations` of a trained network, for gradients to go through.
 
     Nothing is left to train: each normalisation, whose statistics are fixed, is a part of the
-    convolution before it, which halves the time.
+    convolution before it.
 
     Args:
       weights: of the network, by name, as `named_weights` has them.

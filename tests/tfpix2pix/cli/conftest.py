@@ -117,6 +117,21 @@ def run_copy(trained, tmp_path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def variables() -> Callable[[Path, int], dict[str, np.ndarray]]:
+    """`variables(workdir, step)`: every number of a checkpoint, by name."""
+
+    def of(workdir: Path, step: int) -> dict[str, np.ndarray]:
+        import tensorflow as tf
+
+        path = workdir / "checkpoints" / f"step_{step:08d}" / "state"
+        found = tf.train.load_checkpoint(str(path))
+        types = found.get_variable_to_dtype_map()
+        return {name: found.get_tensor(name) for name in types if types[name] != tf.string}
+
+    return of
+
+
+@pytest.fixture(scope="session")
 def trained_config():
     """The config that the flags of the tiny run make, with what the data resolved."""
     return resolve({**TRAINED, **AS_DRAWN})

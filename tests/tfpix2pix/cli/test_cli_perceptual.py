@@ -13,15 +13,9 @@ FLAGS = ("--sample_pairs=8", "--sample_images=1", "--log_every=1", "--val_every=
 FLAGS += ("--sample_every=0", "--checkpoint_every=2")
 
 
-def state(workdir, step):
-    import tensorflow as tf
-
-    found = tf.train.load_checkpoint(str(workdir / "checkpoints" / f"step_{step:08d}" / "state"))
-    types = found.get_variable_to_dtype_map()
-    return {name: found.get_tensor(name) for name in types if types[name] != tf.string}
-
-
-def test_a_run_goes_on_to_the_same_bits_and_with_no_other_scorer(run_cli, scorer, tiny, tmp_path):
+def test_a_run_goes_on_to_the_same_bits_and_with_no_other_scorer(
+    run_cli, scorer, tiny, variables, tmp_path
+):
     own = shutil.copytree(scorer, tmp_path / "judge")
     flags = (*tiny, *FLAGS)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -46,7 +40,7 @@ def test_a_run_goes_on_to_the_same_bits_and_with_no_other_scorer(run_cli, scorer
     save_scorer(own, kept.facts, kept.weights)
     done = run_cli(*again, eagerly=True)
     assert done.returncode == 0, done.stderr
-    expected, found = state(whole, 4), state(parts, 4)
+    expected, found = variables(whole, 4), variables(parts, 4)
     assert set(found) == set(expected)
     for name, value in expected.items():
         np.testing.assert_array_equal(found[name], value, err_msg=name)

@@ -84,16 +84,9 @@ def team(run_python, tmp_path):
     return run
 
 
-def variables(workdir, step):
-    """Every number of a checkpoint, by name."""
-    import tensorflow as tf
-
-    found = tf.train.load_checkpoint(str(workdir / "checkpoints" / f"step_{step:08d}" / "state"))
-    types = found.get_variable_to_dtype_map()
-    return {name: found.get_tensor(name) for name in types if types[name] != tf.string}
-
-
-def test_two_workers_and_two_devices_train_as_one_with_the_whole_batch(run_cli, team, tmp_path):
+def test_two_workers_and_two_devices_train_as_one_with_the_whole_batch(
+    run_cli, team, variables, tmp_path
+):
     flags = ("--crop_size=32", "--bottleneck=4", "--ngf=4", "--ndf=4")
     flags += ("--batch_size=2", "--sample_pairs=8", "--sample_images=1")
     flags += ("--steps=3", "--log_every=1", "--val_every=0", "--sample_every=0")
